@@ -1,0 +1,1 @@
+"""Packaged device configurations: Micro-Manager `.cfg` files and their `.yaml` companions."""

@@ -1,0 +1,1 @@
+"""The part of her2sr that drives the microscope."""

@@ -1,0 +1,1 @@
+"""Hardware as the engine sees it; the adapters that satisfy it stand below."""

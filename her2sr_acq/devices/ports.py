@@ -1,0 +1,141 @@
+"""What the engine may ask of a device.
+
+Adapters satisfy these protocols by shape; they do not inherit from them. Nothing here
+does I/O. Every method blocks until done or raises a `DeviceError`; none hangs for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+U16 = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One camera exposure, still in camera counts."""
+
+    index: int
+    """Position in the burst, from 0, as delivered."""
+    t_s: float
+    """Start of the exposure in seconds since the burst began, on the camera's clock."""
+    adu: U16
+    """Shape (height, width); owned by the receiver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a device says of itself, for `doctor` and the devices page."""
+
+    label: str
+    role: str
+    adapter: str
+    values: Mapping[str, str]
+
+
+class Camera(Protocol):
+    """A camera that streams a known number of frames."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of a frame, read from the device."""
+        ...
+
+    def arm(self, *, frames: int, exposure_ms: float) -> None:
+        """Set exposure, read it back, clear the ring. No exposure begins.
+
+        Raises `ReadBackError` when the camera reports another exposure.
+        """
+        ...
+
+    def start(self) -> None:
+        """Begin the burst that `arm` described, stopping on overflow."""
+        ...
+
+    def next_frame(self, *, timeout_s: float) -> Frame:
+        """Return the next frame in order.
+
+        Raises `CameraStalledError` when none comes in time, `BufferOverflowError` when
+        the ring ran over.
+        """
+        ...
+
+    def disarm(self) -> None:
+        """Stop exposing. Called after every burst, also after a failed one."""
+        ...
+
+
+class Stage(Protocol):
+    """The xy stage."""
+
+    def move_to(self, *, x_um: float, y_um: float) -> None:
+        """Move, wait, read back. Raises `ReadBackError` outside the tolerance."""
+        ...
+
+    def position_um(self) -> tuple[float, float]:
+        """Return x and y as read from the device."""
+        ...
+
+
+class Focus(Protocol):
+    """The focus drive."""
+
+    def move_to(self, *, z_um: float) -> None:
+        """Move, wait, read back. Raises `ReadBackError` outside the tolerance."""
+        ...
+
+    def position_um(self) -> float:
+        """Return z as read from the device."""
+        ...
+
+
+class Laser(Protocol):
+    """One line of light."""
+
+    @property
+    def nm(self) -> int:
+        """Wavelength."""
+        ...
+
+    def set_power(self, percent: float) -> None:
+        """Set the power while dark and read it back. Raises `ReadBackError`."""
+        ...
+
+    def on(self) -> None:
+        """Let light out; raises when the device does not report it on."""
+        ...
+
+    def off(self) -> None:
+        """Shut the light; raises when the device does not report it off."""
+        ...
+
+    def is_on(self) -> bool:
+        """Return what the device reports."""
+        ...
+
+
+class Hardware(Protocol):
+    """Everything wired to one microscope, opened and closed together."""
+
+    camera: Camera
+    stage: Stage
+    focus: Focus
+    lasers: Mapping[int, Laser]
+    """Wavelength in nm -> line."""
+
+    def dark(self) -> None:
+        """Shut every line, going on after a failure; then raise what failed."""
+        ...
+
+    def readings(self) -> list[Reading]:
+        """Return what every device says of itself."""
+        ...
+
+    def close(self) -> None:
+        """Shut the light, disconnect. Safe to call twice."""
+        ...

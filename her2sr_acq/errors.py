@@ -1,0 +1,92 @@
+"""Everything this package raises on purpose.
+
+AcqError
+├─ ConfigError             a configuration file is wrong; no hardware was touched
+├─ PlanRejectedError       the request cannot be run; nothing was touched
+├─ RunConflictError        the request is fine, but not in the present state
+├─ RunNotFoundError        no such run, field or image
+├─ ServiceUnavailableError the process that would answer does not
+├─ DeviceError             hardware said no, said something else, or said nothing
+│  ├─ DeviceTimeoutError   a device did not answer in time
+│  ├─ ReadBackError        a device reports another value than the one set
+│  ├─ CameraStalledError   no frame came in time
+│  └─ BufferOverflowError  the camera's buffer ran over; frames are lost
+└─ StorageError            frames could not be written or do not verify
+"""
+
+
+class AcqError(Exception):
+    """Base class: catch this to catch every expected failure."""
+
+    code = "acq-error"
+    """Stable identifier for clients and log searches; the wording may change."""
+
+    def __init__(self, message: str, **context: object) -> None:
+        super().__init__(message)
+        self.context = context
+
+
+class ConfigError(AcqError):
+    """A configuration file is wrong; no hardware was touched."""
+
+    code = "bad-config"
+
+
+class PlanRejectedError(AcqError):
+    """The request cannot be run; nothing was touched."""
+
+    code = "plan-rejected"
+
+
+class RunConflictError(AcqError):
+    """The request is fine, but not in the present state."""
+
+    code = "run-conflict"
+
+
+class RunNotFoundError(AcqError):
+    """No such run, field or image."""
+
+    code = "not-found"
+
+
+class ServiceUnavailableError(AcqError):
+    """The process that would answer does not."""
+
+    code = "service-unavailable"
+
+
+class DeviceError(AcqError):
+    """Hardware said no, said something else, or said nothing."""
+
+    code = "device-error"
+
+
+class DeviceTimeoutError(DeviceError):
+    """A device did not answer in time; its state is unknown."""
+
+    code = "device-timeout"
+
+
+class ReadBackError(DeviceError):
+    """A device reports another value than the one set."""
+
+    code = "read-back"
+
+
+class CameraStalledError(DeviceError):
+    """No frame came in time."""
+
+    code = "camera-stalled"
+
+
+class BufferOverflowError(DeviceError):
+    """The camera's buffer ran over; frames are lost."""
+
+    code = "buffer-overflow"
+
+
+class StorageError(AcqError):
+    """Frames could not be written or do not verify."""
+
+    code = "storage"

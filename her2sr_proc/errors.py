@@ -1,0 +1,64 @@
+"""Everything this package raises on purpose.
+
+ProcError
+├─ RequestError        the request cannot be met as asked; nothing was written
+├─ DataError           what was read is not what it should be
+│  ├─ MovieError       a movie is missing, truncated or of the wrong kind
+│  ├─ TableError       a table lacks columns or holds impossible values
+│  ├─ WireError        a message is not a block
+│  └─ IntegrityError   a stored block does not match its checksum
+└─ StateError          the request is fine, but not for this run folder as it stands
+"""
+
+
+class ProcError(Exception):
+    """Base class: catch this to catch every expected failure."""
+
+    code = "proc-error"
+    """Stable identifier for clients and log searches; the wording may change."""
+
+    def __init__(self, message: str, **context: object) -> None:
+        super().__init__(message)
+        self.context = context
+
+
+class RequestError(ProcError):
+    """The request cannot be met as asked; nothing was written."""
+
+    code = "bad-request"
+
+
+class DataError(ProcError):
+    """What was read is not what it should be."""
+
+    code = "bad-data"
+
+
+class MovieError(DataError):
+    """A movie is missing, truncated or of the wrong kind."""
+
+    code = "bad-movie"
+
+
+class TableError(DataError):
+    """A table lacks columns or holds impossible values."""
+
+    code = "bad-table"
+
+
+class WireError(DataError):
+    """A message is not a block."""
+
+    code = "bad-message"
+
+
+class IntegrityError(DataError):
+    """A stored block does not match its checksum."""
+
+    code = "bad-checksum"
+
+
+class StateError(ProcError):
+    """The request is fine, but not for this run folder as it stands."""
+
+    code = "bad-state"

@@ -1,0 +1,1 @@
+"""The shared language of acquisition and processing: pydantic and numpy only."""

@@ -1,0 +1,3 @@
+"""The one statement that stands on every surface."""
+
+BANNER = "For research use only. Not for use in diagnostic procedures."

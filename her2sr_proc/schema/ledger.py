@@ -1,0 +1,54 @@
+"""The lines of ``ledger.jsonl``: what was written, block by block, unit by unit."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from her2sr_proc.schema.block import BlockKey, UnitKey
+from her2sr_proc.schema.model import Frozen
+
+
+class UnitState(StrEnum):
+    """Where a unit (field x channel) is."""
+
+    PLANNED = "planned"
+    ACQUIRING = "acquiring"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class BlockRecord(Frozen):
+    """One block that is safely on disk."""
+
+    kind: Literal["block"] = "block"
+    key: BlockKey
+    first_frame: int = Field(ge=0)
+    frames: int = Field(gt=0)
+    bytes: int = Field(gt=0, description="length of the chunk file")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the chunk file")
+    t_s: tuple[float, ...] = Field(description="camera clock, one per frame")
+    published: bool = Field(description="whether the bus took it")
+
+
+class UnitRecord(Frozen):
+    """The last word on one attempt of a unit; a later line overrules an earlier."""
+
+    kind: Literal["unit"] = "unit"
+    key: UnitKey
+    state: UnitState
+    requested: int = Field(ge=0, description="frames")
+    delivered: int = Field(ge=0, description="frames the camera handed over")
+    written: int = Field(ge=0, description="frames on disk and verified")
+    published: int = Field(ge=0, description="frames the bus took")
+    started_utc: str
+    ended_utc: str
+    reason: str = ""
+
+
+LedgerLine = Annotated[BlockRecord | UnitRecord, Field(discriminator="kind")]
+LEDGER_LINE: TypeAdapter[BlockRecord | UnitRecord] = TypeAdapter(LedgerLine)

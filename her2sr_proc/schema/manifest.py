@@ -1,0 +1,75 @@
+"""What makes a run folder readable without its microscope or its database."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.camera import CameraModel
+from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.params import Profile
+
+Role = Literal["signal", "nuclei"]
+
+
+class ChannelFacts(Frozen):
+    """One channel of the run, as acquired."""
+
+    name: str = Field(pattern=NAME)
+    probe: str = Field(description="HER2, CEP17 or DAPI; never inferred from colour")
+    laser_nm: int = Field(gt=0)
+    power_percent: float = Field(ge=0, le=100)
+    exposure_ms: float = Field(gt=0)
+    frames: int = Field(gt=0)
+    role: Role
+
+
+class FieldFacts(Frozen):
+    """One tile: where its centre stands on the stage."""
+
+    name: str = Field(pattern=r"^r\d{2,3}_c\d{2,3}$")
+    row: int = Field(ge=0)
+    column: int = Field(ge=0)
+    x_um: float
+    y_um: float = Field(description="grows downwards in the image, as rows do")
+
+
+class Manifest(Frozen):
+    """``manifest.json``: plan, versions, calibration, units."""
+
+    version: Literal[1] = 1
+    banner: str = BANNER
+    run: str = Field(pattern=NAME)
+    created_utc: str
+    sample: str = Field(description="a pseudonym, never a patient's name or number")
+    operator: str
+    protocol: str
+    plan: dict[str, JsonValue] = Field(description="the protocol, verbatim")
+    channels: tuple[ChannelFacts, ...]
+    fields: tuple[FieldFacts, ...]
+    frame_height: int = Field(gt=0)
+    frame_width: int = Field(gt=0)
+    camera: CameraModel
+    profile: Profile = Profile()
+    configuration: str = Field(description="name of the device configuration")
+    configuration_sha256: str
+    simulation: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="seed, kinetics_factor, time_scale ... of a simulated microscope; "
+        "None for a real one",
+    )
+    versions: dict[str, str]
+
+    def channel(self, name: str) -> ChannelFacts:
+        """Return the channel of that name; KeyError when the run has none."""
+        for channel in self.channels:
+            if channel.name == name:
+                return channel
+        raise KeyError(name)
+
+    def with_role(self, role: Role) -> tuple[ChannelFacts, ...]:
+        """Return the channels of a role, in order of acquisition."""
+        return tuple(c for c in self.channels if c.role == role)

@@ -1,0 +1,87 @@
+"""The settings of every processing step, and the locked profiles that name them.
+
+A result names its profile and its digest, so that two results can be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import Field
+
+from her2sr_proc.schema.model import Frozen
+
+ProfileName = Literal["paper", "recommended"]
+
+
+class LocalizeParams(Frozen):
+    """How spots are found and fitted in one frame."""
+
+    sigma_px: float = Field(
+        default=0.95,
+        gt=0.3,
+        le=5,
+        description="start (free) or value (fixed) of the fit",
+    )
+    sigma_free: bool = Field(default=True, description="fit the width, too")
+    fit_radius_px: int = Field(default=3, ge=1, le=10, description="box = 2 r + 1")
+    threshold_factor: float = Field(
+        default=1.5, gt=0, le=20, description="times std of the first wavelet plane"
+    )
+    wavelet_scale: float = Field(default=2.0, gt=0, le=10)
+    wavelet_order: int = Field(default=3, ge=1, le=5)
+    max_iterations: int = Field(default=40, ge=1, le=1000)
+
+
+class RenderParams(Frozen):
+    """How a super-resolution image is drawn."""
+
+    pixel_nm: float = Field(default=20.0, gt=0, le=1000)
+    method: Literal["gaussian", "histogram"] = "gaussian"
+    minimum_sigma_nm: float = Field(default=10.0, ge=0, le=1000)
+    maximum_uncertainty_nm: float = Field(default=60.0, gt=0, le=10_000)
+
+
+class NucleiParams(Frozen):
+    """How nuclei are found in the mean DAPI image."""
+
+    smooth_um: float = Field(default=0.25, ge=0, le=10)
+    minimum_area_um2: float = Field(default=20.0, ge=0)
+    maximum_area_um2: float = Field(default=250.0, gt=0)
+    minimum_solidity: float = Field(default=0.85, ge=0, le=1)
+    typical_radius_um: float = Field(default=4.5, gt=0, le=50)
+
+
+class CountParams(Frozen):
+    """How signals are counted in one nucleus, in every arm alike."""
+
+    probe_sigma_nm: float = Field(
+        default=90.0, gt=0, le=1000, description="scale of the density map"
+    )
+    conventional_sigma_nm: float = Field(
+        default=150.0, gt=0, le=1000, description="width of one signal at full aperture"
+    )
+    merge_nm: float = Field(
+        default=800.0,
+        ge=0,
+        le=5000,
+        description="widest pair taken as a sister doublet",
+    )
+    conventional_frames: int = Field(default=33, ge=1, le=1000)
+
+
+class Profile(Frozen):
+    """A locked set of parameters for the whole way from frames to answer."""
+
+    version: Literal[1] = 1
+    name: ProfileName = "recommended"
+    localize: LocalizeParams = LocalizeParams()
+    render: RenderParams = RenderParams()
+    nuclei: NucleiParams = NucleiParams()
+    count: CountParams = CountParams()
+
+    @property
+    def digest(self) -> str:
+        """Return the first 16 hex digits of SHA-256 over the canonical JSON."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

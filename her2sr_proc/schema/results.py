@@ -1,0 +1,100 @@
+"""What a run answers: counts a nucleus, arms, accounting, truth beside them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.schema.model import Frozen
+
+ArmName = Literal["sr_merged", "sr", "conventional"]
+ARMS: tuple[ArmName, ...] = ("sr_merged", "sr", "conventional")
+Status = Literal[
+    "definite", "needs_ihc", "needs_recount", "insufficient", "indeterminate"
+]
+
+
+class Arm(Frozen):
+    """One way of counting, over the accepted nuclei."""
+
+    her2_signals: int = Field(ge=0)
+    cep17_signals: int = Field(ge=0)
+    nuclei: int = Field(ge=0)
+    her2_per_nucleus: float | None
+    cep17_per_nucleus: float | None
+    ratio: float | None = Field(description="None without a CEP17 signal")
+    ratio_interval_95: tuple[float, float] | None = Field(description="sampling only")
+    ratio_interval_total: tuple[float, float] | None = Field(
+        default=None,
+        description="with counter, focus and registration; None: not known",
+    )
+    group: Literal[1, 2, 3, 4, 5] | None
+    group_probabilities: dict[str, float] = Field(default_factory=dict)
+    status: Status
+    reasons: tuple[str, ...] = ()
+
+
+class UnitAccounting(Frozen):
+    """Frames of one unit at every tap."""
+
+    field: str
+    channel: str
+    attempt: int
+    state: str
+    reason: str = ""
+    requested: int
+    delivered: int
+    written: int
+    published: int
+    replayed: int
+    localizable: int
+    localized: int
+    localizations: int
+
+
+class Accounting(Frozen):
+    """Frames of the whole run at every tap, and of each unit."""
+
+    requested: int
+    delivered: int
+    written: int
+    published: int
+    replayed: int
+    localizable: int
+    localized: int
+    units: tuple[UnitAccounting, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing asked for is missing, on disk or in the tables."""
+        return (
+            self.requested == self.delivered == self.written
+            and self.localizable == self.localized
+        )
+
+
+class Truth(Frozen):
+    """The simulated truth inside the section, over the matched scored nuclei."""
+
+    copies: Arm = Field(description="loci; a sister doublet is one")
+    signals: Arm = Field(description="spots; a sister doublet is two")
+    whole_tumour_nuclei: int = Field(ge=0)
+    whole_tumour_nuclei_scored: int = Field(ge=0)
+
+
+class RunResult(Frozen):
+    """``results/result.json``."""
+
+    version: Literal[1] = 1
+    banner: str = BANNER
+    run: str
+    arms: dict[ArmName, Arm]
+    headline: ArmName
+    channel_map: dict[str, str] = Field(description="channel name -> probe")
+    profile: str
+    profile_digest: str
+    accounting: Accounting
+    flags: tuple[str, ...] = ()
+    truth: Truth | None = None

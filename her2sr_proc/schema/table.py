@@ -1,0 +1,79 @@
+"""Localization tables: columns, units and conventions. Said once, here.
+
+Positions are in nanometres; pixel (0, 0) has its *centre* at (0.0, 0.0). Frames
+count from 0. Photons are photo-electrons after offset and gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a localization table."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("frame", "int32", "", "index in the burst, from 0"),
+    Column("x_nm", "float32", "nm", "position along the row"),
+    Column("y_nm", "float32", "nm", "position down the column"),
+    Column("sigma_nm", "float32", "nm", "standard deviation of the fitted spot"),
+    Column("photons", "float32", "photoelectrons", "whole spot, above background"),
+    Column(
+        "background_photons", "float32", "photoelectrons/px", "level under the spot"
+    ),
+    Column("background_sd_photons", "float32", "photoelectrons/px", "its noise"),
+    Column("uncertainty_nm", "float32", "nm", "CRLB, root mean of both axes"),
+    Column("uncertainty_x_nm", "float32", "nm", "CRLB along x"),
+    Column("uncertainty_y_nm", "float32", "nm", "CRLB along y"),
+    Column("log_likelihood", "float32", "", "ratio to a perfect fit, <= 0"),
+    Column("status", "int16", "", "0: converged; otherwise see the fit's codes"),
+)
+NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Localizations:
+    """A table in memory: one array a column, all of one length.
+
+    ``columns`` holds at least `NAMES`; other columns are allowed and kept.
+    """
+
+    columns: dict[str, npt.NDArray[np.generic]]
+
+    def __len__(self) -> int:
+        return len(self.columns["frame"])
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.generic]:
+        return self.columns[name]
+
+    def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Localizations:
+        """Return the rows that a mask or index array selects."""
+        return Localizations(
+            {name: array[rows] for name, array in self.columns.items()}
+        )
+
+
+def empty() -> Localizations:
+    """Return a valid table without rows."""
+    return Localizations({c.name: np.empty(0, np.dtype(c.dtype)) for c in COLUMNS})
+
+
+def concatenate(tables: Sequence[Localizations]) -> Localizations:
+    """Join tables of the same columns, in order."""
+    if not tables:
+        return empty()
+    names = tables[0].columns
+    return Localizations(
+        {name: np.concatenate([table[name] for table in tables]) for name in names}
+    )

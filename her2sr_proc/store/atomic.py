@@ -1,0 +1,52 @@
+"""Files that are whole or absent: written beside, forced to disk, renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; rename it into place on success.
+
+    On an exception the half-written file is removed and ``path`` is untouched.
+    The temporary name keeps the suffix, since writers choose formats by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        yield beside
+        sync_file(beside)
+        beside.replace(path)
+        sync_folder(path.parent)
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` so that a reader sees all of it or the former file."""
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 ``text`` so that a reader sees all of it or the former file."""
+    write_bytes(path, text.encode())
+
+
+def sync_file(path: Path) -> None:
+    """Return once the content of ``path`` has reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Return once the names in ``path`` have reached the disk."""
+    sync_file(path)

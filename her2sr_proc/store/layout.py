@@ -1,0 +1,134 @@
+"""The only place with file names: where everything of a run stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from her2sr_proc.schema.block import UnitKey
+
+_RAW_NAME = re.compile(r"^(?P<channel>.+?)(?:\.a(?P<attempt>\d+))?\.ome\.zarr$")
+
+
+def _stem(channel: str, attempt: int) -> str:
+    return channel if attempt == 1 else f"{channel}.a{attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of one run; nothing is created by asking for a path."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The run's id: the folder's name."""
+        return self.root.name
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.jsonl"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def result(self) -> Path:
+        return self.results / "result.json"
+
+    @property
+    def counts(self) -> Path:
+        return self.results / "counts.csv"
+
+    @property
+    def simulated_truth(self) -> Path:
+        """The truth of a simulated specimen; only the comparison reads it."""
+        return self.root / "simulated_truth"
+
+    def field_result(self, field: str) -> Path:
+        return self.results / "fields" / f"{field}.json"
+
+    def raw(self, unit: UnitKey) -> Path:
+        """The OME-Zarr of one unit and attempt."""
+        name = f"{_stem(unit.channel, unit.attempt)}.ome.zarr"
+        return self.root / "raw" / unit.field / name
+
+    def table(self, unit: UnitKey) -> Path:
+        """The merged localization table of one unit and attempt."""
+        name = f"{_stem(unit.channel, unit.attempt)}.parquet"
+        return self.root / "localizations" / unit.field / name
+
+    def table_parts(self, unit: UnitKey) -> Path:
+        """The folder of tables by block, until they are merged."""
+        return self.table(unit).with_suffix(".parts")
+
+    def table_part(self, unit: UnitKey, block: int) -> Path:
+        return self.table_parts(unit) / f"{block:06d}.parquet"
+
+    def image(self, field: str, channel: str, kind: str) -> Path:
+        """A TIFF image; ``kind`` is ``conventional`` or ``superresolution``."""
+        return self.root / "images" / field / f"{channel}_{kind}.tif"
+
+    def preview(self, field: str, channel: str, kind: str) -> Path:
+        return self.image(field, channel, kind).with_suffix(".png")
+
+    def labels(self, field: str) -> Path:
+        return self.root / "nuclei" / f"{field}_labels.tif"
+
+    @property
+    def nuclei_geojson(self) -> Path:
+        return self.root / "nuclei" / "nuclei.geojson"
+
+    def units(self) -> Iterator[UnitKey]:
+        """Yield every unit and attempt that has raw frames, in order of name."""
+        for path in sorted((self.root / "raw").glob("*/*.ome.zarr")):
+            match = _RAW_NAME.match(path.name)
+            if match:
+                yield UnitKey(
+                    run=self.name,
+                    field=path.parent.name,
+                    channel=match["channel"],
+                    attempt=int(match["attempt"] or 1),
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """The paths of a data folder, which holds runs and the daemon's own state."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def run(self, run_id: str) -> RunFolder:
+        return RunFolder(self.runs / run_id)
+
+    @property
+    def database(self) -> Path:
+        return self.root / "her2sr.db"
+
+    @property
+    def daemon(self) -> Path:
+        """Who holds this folder: a lock file with process id and address."""
+        return self.root / "daemon.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"

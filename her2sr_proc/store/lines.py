@@ -1,0 +1,53 @@
+"""Append-only files of JSON lines; a torn last line was never acknowledged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+
+class LineWriter:
+    """Appends lines durably. Not thread-safe: the thread that runs owns it."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, len(_whole(path)))
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+
+    def append(self, line: str) -> None:
+        """Return only once ``line`` has reached the disk."""
+        data = line.encode() + b"\n"
+        start = os.fstat(self._descriptor).st_size
+        try:
+            if os.write(self._descriptor, data) != len(data):
+                raise OSError(28, "No space left on device")  # noqa: TRY301
+            os.fsync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, start)
+            raise
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return every acknowledged line, oldest first; none if the file is absent."""
+    if not path.exists():
+        return []
+    return _whole(path).decode().splitlines()
+
+
+def _whole(path: Path) -> bytes:
+    data = path.read_bytes()
+    return data[: data.rfind(b"\n") + 1]

@@ -1,0 +1,1 @@
+"""Everything that is simulated: specimen, light, camera, stage. Never imported by the rest."""
