@@ -1,1 +1,1 @@
-"""Packaged device configurations: Micro-Manager `.cfg` files and their `.yaml` companions."""
+"""Packaged device configurations: Micro-Manager `.cfg` and companion `.yaml`."""

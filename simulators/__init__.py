@@ -1,1 +1,1 @@
-"""Everything that is simulated: specimen, light, camera, stage. Never imported by the rest."""
+"""Everything that is simulated. Never imported by the rest of the project."""

@@ -1,1 +1,1 @@
-"""Everything about files: names, frames, tables, results. Knows no step and no socket."""
+"""Everything about files: frames, tables, results. Knows no step and no socket."""

@@ -1,0 +1,135 @@
+"""Files are whole or absent, and what was written is told from what was not."""
+
+import numpy as np
+import pytest
+import zarr
+
+from her2sr_proc.errors import IntegrityError, StateError
+from her2sr_proc.schema.block import BlockKey, UnitKey
+from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
+from her2sr_proc.store import atomic, raw
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.lines import LineWriter, read_lines
+from her2sr_proc.store.manifest import read_manifest
+
+UNIT = UnitKey(run="r1", field="r00_c00", channel="561")
+FRAMES = np.random.default_rng(7).integers(0, 65535, (8, 6, 5)).astype(np.uint16)
+
+
+def record(block: int, size: int, digest: str, frames: int = 4) -> BlockRecord:
+    return BlockRecord(
+        key=BlockKey(**UNIT.model_dump(), block=block),
+        first_frame=4 * block,
+        frames=frames,
+        bytes=size,
+        sha256=digest,
+        t_s=(0.0,) * frames,
+        published=True,
+    )
+
+
+@pytest.fixture
+def unit(tmp_path):
+    path = tmp_path / "561.ome.zarr"
+    shape = raw.RawShape(frames=8, height=6, width=5, block_frames=4)
+    raw.create(path, shape, pixel_um=0.13, exposure_ms=30.0, name="r00_c00/561")
+    return path
+
+
+def test_a_written_block_reads_back_and_opens_as_zarr(unit):
+    size, digest = raw.write_block(unit, 1, FRAMES[4:])
+    np.testing.assert_array_equal(
+        raw.read_block(unit, record(1, size, digest)), FRAMES[4:]
+    )
+    np.testing.assert_array_equal(zarr.open_array(unit / "0")[4:], FRAMES[4:])
+
+
+def test_the_unit_is_ome_zarr_with_axes_and_scale(unit):
+    ome = zarr.open_group(unit, mode="r").attrs["ome"]
+    assert ome["version"] == "0.5"
+    scale = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]
+    assert scale["scale"] == [0.03, 0.13, 0.13]
+
+
+def test_a_flipped_bit_is_found(unit):
+    size, digest = raw.write_block(unit, 0, FRAMES[:4])
+    chunk = raw.chunk_path(unit, 0)
+    data = bytearray(chunk.read_bytes())
+    data[-1] ^= 1
+    chunk.write_bytes(data)
+    with pytest.raises(IntegrityError, match="checksum"):
+        raw.read_block(unit, record(0, size, digest))
+
+
+def test_a_missing_block_is_not_read_as_zeros(unit):
+    with pytest.raises(IntegrityError, match="missing"):
+        raw.read_block(unit, record(0, 1, "0" * 64))
+
+
+def write_half(path):
+    path.write_text("ne")
+    raise OSError("disk full")
+
+
+def test_a_failed_write_leaves_the_former_file(tmp_path):
+    path = tmp_path / "a.json"
+    atomic.write_text(path, "old")
+    with pytest.raises(OSError, match="disk"), atomic.replacing(path) as beside:
+        write_half(beside)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_torn_line_is_dropped_and_writing_goes_on(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    with LineWriter(path) as writer:
+        writer.append("one")
+    with path.open("ab") as file:
+        file.write(b'{"torn')
+    assert read_lines(path) == ["one"]
+    with LineWriter(path) as writer:
+        writer.append("two")
+    assert read_lines(path) == ["one", "two"]
+
+
+def test_the_ledger_tells_blocks_and_the_last_verdict(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    verdict = UnitRecord(
+        key=UNIT,
+        state=UnitState.PARTIAL,
+        requested=8,
+        delivered=4,
+        written=4,
+        published=4,
+        started_utc="2026-01-01T00:00:00Z",
+        ended_utc="2026-01-01T00:00:01Z",
+        reason="camera stalled",
+    )
+    with LineWriter(path) as writer:
+        writer.append(record(0, 9, "a" * 64).model_dump_json())
+        writer.append(verdict.model_dump_json())
+    history = read_ledger(path)[UNIT]
+    assert history.frames == 4
+    assert history.verdict == verdict
+
+
+def test_a_damaged_ledger_line_is_named(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    path.write_text('{"kind":"block"}\n')
+    with pytest.raises(IntegrityError, match="line 1"):
+        read_ledger(path)
+
+
+def test_units_are_found_by_their_files_with_attempts(tmp_path):
+    run = RunFolder(tmp_path / "r1")
+    second = UNIT.model_copy(update={"attempt": 2})
+    for key in (UNIT, second):
+        run.raw(key).mkdir(parents=True)
+    assert list(run.units()) == [second, UNIT]
+    assert run.table(second).name == "561.a2.parquet"
+
+
+def test_another_folder_is_no_run_folder(tmp_path):
+    with pytest.raises(StateError, match="not a run folder"):
+        read_manifest(RunFolder(tmp_path))
