@@ -71,6 +71,21 @@ class CountParams(Frozen):
     conventional_frames: int = Field(default=33, ge=1, le=1000)
 
 
+class ScoreParams(Frozen):
+    """When a group may be called definite."""
+
+    minimum_nuclei: int = Field(
+        default=20, ge=1, description="ASCO/CAP 2018: at least 20 invasive nuclei"
+    )
+    definite_probability: float = Field(
+        default=0.95, gt=0.5, lt=1, description="of the group, over resampled nuclei"
+    )
+    resamples: int = Field(default=4000, ge=100, le=1_000_000)
+    seed: int = Field(
+        default=2018, ge=0, description="of the resampling, so that a re-run matches"
+    )
+
+
 class Profile(Frozen):
     """A locked set of parameters for the whole way from frames to answer."""
 
@@ -80,6 +95,7 @@ class Profile(Frozen):
     render: RenderParams = RenderParams()
     nuclei: NucleiParams = NucleiParams()
     count: CountParams = CountParams()
+    score: ScoreParams = ScoreParams()
 
     @property
     def digest(self) -> str:
