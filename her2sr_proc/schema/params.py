@@ -47,6 +47,21 @@ class NucleiParams(Frozen):
     """How nuclei are found in the mean DAPI image."""
 
     smooth_um: float = Field(default=0.25, ge=0, le=10)
+    minimum_contrast: float = Field(
+        default=20.0,
+        gt=0,
+        description="range of the image over its noise, below which it holds no nuclei",
+    )
+    split_smooth: float = Field(
+        default=0.12, ge=0, le=1, description="of the typical radius"
+    )
+    split_depth: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="of the typical radius: a waist this deep parts two nuclei",
+    )
+    debris_area_um2: float = Field(default=5.0, ge=0, description="not labelled at all")
     minimum_area_um2: float = Field(default=20.0, ge=0)
     maximum_area_um2: float = Field(default=250.0, gt=0)
     minimum_solidity: float = Field(default=0.85, ge=0, le=1)
