@@ -1,0 +1,101 @@
+"""The control socket of the hardware process, seen by those who ask.
+
+A client is cheap, holds nothing open and may be used from any thread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from her2sr_acq import errors
+from her2sr_acq.engine.views import (
+    DevicesView,
+    FieldView,
+    Health,
+    ProtocolView,
+    RunRequest,
+    RunView,
+)
+from her2sr_acq.errors import AcqError, ServiceUnavailableError
+from her2sr_acq.runtime import CONTROL, address
+from her2sr_acq.stream.envelope import Body, Fault, ask
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_FAULTS: dict[str, type[AcqError]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, AcqError)
+}
+_RUNS: TypeAdapter[list[RunView]] = TypeAdapter(list[RunView])
+_FIELDS: TypeAdapter[list[FieldView]] = TypeAdapter(list[FieldView])
+_PROTOCOLS: TypeAdapter[list[ProtocolView]] = TypeAdapter(list[ProtocolView])
+
+
+class ControlClient:
+    """Asks the hardware process; every question has a deadline.
+
+    Raises the `AcqError` of the answer's code, or `ServiceUnavailableError` when there
+    is no answer.
+    """
+
+    def __init__(self, runtime: Path, *, deadline_s: float = 10.0) -> None:
+        self._address = address(runtime, CONTROL)
+        self._deadline_s = deadline_s
+
+    def submit(
+        self, request: RunRequest, *, idempotency_key: str | None = None
+    ) -> RunView:
+        """Ask for a run. The same key and request again return the same run."""
+        body: Body = {"request": request.model_dump(mode="json")}
+        if idempotency_key is not None:
+            body["idempotency_key"] = idempotency_key
+        return self._one(RunView, "submit", body)
+
+    def runs(self) -> list[RunView]:
+        """Return the runs, newest first."""
+        return _RUNS.validate_python(self._ask("runs", {})["runs"])
+
+    def run(self, run_id: str) -> RunView:
+        """Return one run. Raises `RunNotFoundError`."""
+        return self._one(RunView, "run", {"id": run_id})
+
+    def fields(self, run_id: str) -> list[FieldView]:
+        """Return the fields of a run with their units, in order of acquisition."""
+        return _FIELDS.validate_python(self._ask("fields", {"id": run_id})["fields"])
+
+    def stop(self, run_id: str) -> RunView:
+        """Finish the block in progress, make dark, keep what there is."""
+        return self._one(RunView, "stop", {"id": run_id})
+
+    def devices(self) -> DevicesView:
+        """Return what every device says of itself."""
+        return self._one(DevicesView, "devices", {})
+
+    def health(self) -> Health:
+        """Return whether a run could start now."""
+        return self._one(Health, "health", {})
+
+    def protocols(self) -> list[ProtocolView]:
+        """Return the packaged protocols and what each would cost."""
+        return _PROTOCOLS.validate_python(self._ask("protocols", {})["protocols"])
+
+    def _one(self, model: type[Model], verb: str, body: Body) -> Model:
+        try:
+            return model.model_validate(self._ask(verb, body))
+        except ValidationError as exc:
+            raise ServiceUnavailableError(
+                f"the answer to '{verb}' cannot be understood; both sides must be of "
+                f"the same version",
+                verb=verb,
+            ) from exc
+
+    def _ask(self, verb: str, body: Body) -> Body:
+        answer = ask(self._address, verb, body, deadline_s=self._deadline_s)
+        if not answer.ok:
+            fault = answer.error or Fault(code=AcqError.code, message="no reason given")
+            raise _FAULTS.get(fault.code, AcqError)(fault.message)
+        return answer.body

@@ -1,0 +1,130 @@
+"""What the engine tells and is asked: the models of the control socket and of REST."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from her2sr_acq.engine.states import RunState
+from her2sr_acq.plan.estimate import Estimate
+from her2sr_acq.plan.models import Protocol
+from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.model import Frozen
+
+
+class RunRequest(Frozen):
+    """One measurement that somebody wants: a protocol by name, or a plan in full."""
+
+    protocol: str | None = Field(default=None, max_length=200)
+    plan: Protocol | None = None
+    sample: str = Field(description="a pseudonym, never a patient's name or number")
+    operator: str = Field(description="a pseudonym or an account name")
+    overrides: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="dotted key -> value, e.g. 'grid.rows' or 'channels.561.frames'",
+    )
+
+    @field_validator("sample", "operator")
+    @classmethod
+    def _is_a_pseudonym(cls, value: str) -> str:
+        if not re.match(NAME, value):
+            raise ValueError(
+                f"'{value}' is no pseudonym: use 1 to 64 letters, digits, '-' and '_', "
+                f"and never a patient's name or number"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.protocol is None) == (self.plan is None):
+            raise ValueError("give either 'protocol' or 'plan', and not both")
+        return self
+
+
+class UnitView(Frozen):
+    """One burst of a run: a field, a channel, an attempt."""
+
+    field: str
+    channel: str
+    attempt: int
+    state: UnitState
+    requested: int = Field(description="frames")
+    delivered: int = Field(default=0, description="frames the camera handed over")
+    written: int = Field(default=0, description="frames on disk and verified")
+    published: int = Field(default=0, description="frames the bus took")
+    reason: str = ""
+    started_utc: str | None = None
+    ended_utc: str | None = None
+
+
+class FieldView(Frozen):
+    """One tile of a run and its units."""
+
+    name: str
+    row: int
+    column: int
+    x_um: float
+    y_um: float
+    units: tuple[UnitView, ...]
+
+
+class RunView(Frozen):
+    """A run as it stands."""
+
+    id: str
+    state: RunState
+    phase: str = Field(description="what is being done, in a few words")
+    protocol: str
+    sample: str
+    operator: str
+    created_utc: str
+    started_utc: str | None = None
+    ended_utc: str | None = None
+    frames_done: int = Field(default=0, description="frames on disk")
+    frames_requested: int
+    units_done: int = 0
+    units_total: int
+    current: str = Field(default="", description="unit in progress, e.g. r00_c01/561")
+    reason: str = Field(default="", description="why it did not end as asked")
+    folder: str = Field(description="name of its folder under DATA/runs")
+
+
+class DeviceView(Frozen):
+    """What one device says of itself."""
+
+    label: str
+    role: str
+    adapter: str
+    values: dict[str, str]
+
+
+class DevicesView(Frozen):
+    """Every device, read at one moment."""
+
+    taken_utc: str = Field(description="read then; during a run the last reading stays")
+    devices: tuple[DeviceView, ...]
+
+
+class ProtocolView(Frozen):
+    """A packaged protocol and what it would cost on this microscope."""
+
+    name: str
+    protocol: Protocol
+    estimate: Estimate
+
+
+class Health(Frozen):
+    """Whether the process that owns the hardware can take a run."""
+
+    version: str
+    pid: int
+    configuration: str
+    simulated: bool
+    started_utc: str
+    active_run: str | None
+    latched: str = Field(default="", description="why no run may start; empty: may")
+    free_bytes: int = Field(description="on the file system of the data folder")

@@ -1,0 +1,53 @@
+"""What a protocol costs in time and disk on a given microscope. Pure."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.plan.models import Protocol
+from her2sr_proc.schema.model import Frozen
+
+UNIT_OVERHEAD_S = 2.0
+"""Move, arm, drain, verify: an allowance per burst, not a measurement."""
+
+
+class Estimate(Frozen):
+    """Duration and size of a run, before it starts."""
+
+    fields: int
+    units: int
+    frames: int
+    duration_s: float = Field(description="exposure plus an allowance per burst")
+    bytes: int = Field(description="raw frames without compression")
+
+
+def time_scale(config: DeviceConfig) -> float:
+    """Return how much faster than the wall clock the microscope's time runs."""
+    if config.simulator is None:
+        return 1.0
+    value = config.simulator.options.get("time_scale", 1.0)
+    return float(value) if isinstance(value, int | float) and value > 0 else 1.0
+
+
+def wall_exposure_ms(exposure_ms: float, config: DeviceConfig) -> float:
+    """Return the time between two frames on the wall clock."""
+    return exposure_ms / time_scale(config)
+
+
+def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:
+    """Return what the protocol costs on this microscope."""
+    fields = protocol.grid.rows * protocol.grid.columns
+    frames = sum(channel.frames for channel in protocol.channels)
+    exposed_s = sum(
+        channel.frames * wall_exposure_ms(channel.exposure_ms, config) / 1000.0
+        for channel in protocol.channels
+    )
+    units = fields * len(protocol.channels)
+    return Estimate(
+        fields=fields,
+        units=units,
+        frames=fields * frames,
+        duration_s=fields * exposed_s + units * UNIT_OVERHEAD_S,
+        bytes=fields * frames * 2 * config.camera.height * config.camera.width,
+    )

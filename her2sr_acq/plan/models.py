@@ -1,0 +1,111 @@
+"""What a protocol may say: grid, channels and how they are exposed. Pure.
+
+Only what this version can do is accepted; everything else is refused with a sentence,
+because a key that is read and ignored is a lie in the manifest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.manifest import ChannelFacts
+from her2sr_proc.schema.model import Frozen
+
+LATER = {
+    "select": "every field of the grid is acquired; remove 'select'",
+    "stop_when": "every field of the grid is acquired; remove 'stop_when'",
+}
+
+
+class Grid(Frozen):
+    """Which tiles are taken, and where on the slide."""
+
+    rows: int = Field(ge=1, le=100)
+    columns: int = Field(ge=1, le=100)
+    overlap_percent: float = Field(
+        default=0.0, ge=0, le=50, description="of a tile's side, shared by neighbours"
+    )
+    order: Literal["snake"] = "snake"
+    centre: tuple[float, float] | Literal["current"] = Field(
+        default="current",
+        description="stage x and y in um under the middle of the grid, or 'current'",
+    )
+
+
+class Channel(ChannelFacts):
+    """One burst in every field: which light, how strong, how long, what for."""
+
+    exposure_ms: float = Field(gt=0, le=60_000)
+    frames: int = Field(gt=0, le=1_000_000)
+
+
+class FocusPlan(Frozen):
+    """How the focus is found. This version leaves it where the operator put it."""
+
+    method: Literal["none"] = "none"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_none(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file held
+        if isinstance(data, dict):
+            method = data.get("method", "none")
+            if method != "none" or len(data) > 1:
+                raise ValueError(
+                    "this version does not move the focus; write "
+                    "'focus: {method: none}' alone and focus before the run"
+                )
+        return data
+
+
+class ProcessingPlan(Frozen):
+    """Which locked profile turns frames into an answer."""
+
+    profile: Literal["recommended"] = "recommended"
+
+    @field_validator("profile", mode="before")
+    @classmethod
+    def _only_recommended(cls, value: object) -> object:
+        if value != "recommended":
+            raise ValueError(
+                f"this version has no profile '{value}'; write 'recommended'"
+            )
+        return value
+
+
+class Protocol(Frozen):
+    """One measurement, as an operator writes it down."""
+
+    name: str = Field(pattern=NAME)
+    grid: Grid
+    channels: tuple[Channel, ...] = Field(
+        min_length=1, max_length=8, description="in order of acquisition"
+    )
+    focus: FocusPlan = FocusPlan()
+    keep_raw: Literal["all"] = "all"
+    processing: ProcessingPlan = ProcessingPlan()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_later_keys(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file held
+        if isinstance(data, dict):
+            for key, cure in LATER.items():
+                if data.get(key) is not None:
+                    raise ValueError(f"this version does not know '{key}': {cure}")
+        return data
+
+    @field_validator("keep_raw", mode="before")
+    @classmethod
+    def _only_all(cls, value: object) -> object:
+        if value != "all":
+            raise ValueError("this version keeps every raw frame; write 'all'")
+        return value
+
+    @model_validator(mode="after")
+    def _one_channel_a_name(self) -> Self:
+        names = [channel.name for channel in self.channels]
+        if len(set(names)) != len(names):
+            raise ValueError("channels: every name may stand only once")
+        return self
