@@ -1,0 +1,65 @@
+# Everything a fresh machine needs: Python 3.11 or newer (with venv), gcc and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= demo-output
+DEMO ?=
+CANDIDATES := python3.11 python3.12 python3.13 python3
+VERSION_TEST := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(CANDIDATES); do \
+	$$p -c '$(VERSION_TEST)' >/dev/null 2>&1 && echo $$p && break; done)
+BOUNDS_CACHE := $(VENV)/numba-bounds
+
+.PHONY: help install demo test check kernels bench lock clean
+
+help: ## list what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with venv was found;" \
+		"install one (Debian: apt-get install python3 python3-venv) or say" \
+		"make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+	$(BIN)/python -m her2sr_proc.live --warm
+	$(BIN)/python -m simulators.warm
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	touch $@
+
+install: $(VENV)/.installed ## .venv with the locked versions, kernels compiled
+
+demo: $(VENV)/.installed ## a simulated slide in, a HER2 answer out (DEMO='--seed 2')
+	$(BIN)/her2sr demo --out $(DATA) $(DEMO)
+
+test: $(VENV)/.installed-dev kernels ## the whole test suite
+	$(BIN)/pytest tests
+
+check: $(VENV)/.installed-dev ## format, lint, types, import contracts, quick tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit tests/kernels
+
+kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds checked
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/kernels
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(BOUNDS_CACHE) $(BIN)/pytest tests/kernels
+
+bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
+	@for script in tests/bench/bench_*.py; do $(BIN)/python $$script; done
+
+lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
+	$(BIN)/python tools/lock.py
+
+clean: ## remove what was built, never data
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+		.import_linter_cache .hypothesis
