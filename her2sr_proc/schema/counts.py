@@ -1,0 +1,76 @@
+"""What was counted in the nuclei of one field, and where each signal stands."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.results import ArmName
+
+Probe = Literal["HER2", "CEP17"]
+PROBES: tuple[Probe, ...] = ("HER2", "CEP17")
+Region = Literal["invasive", "other", "unmarked"]
+
+
+class ProbeCount(Frozen):
+    """Signals of one probe in one nucleus, in one arm."""
+
+    count: int = Field(ge=0)
+    ambiguous: bool = Field(
+        default=False, description="a signal stands so near the limit that it may go"
+    )
+    estimated: bool = Field(
+        default=False, description="not counted one by one, but inferred from a cluster"
+    )
+    low: int = Field(ge=0, description="signals clear of every limit")
+    high: int = Field(ge=0, description="with the faint and the merged ones")
+
+
+class NucleusCounts(Frozen):
+    """One row of the counts: a nucleus, whether it is scored, what it holds."""
+
+    nucleus: int = Field(gt=0, description="label in the field's label image")
+    x_um: float = Field(description="on the slide")
+    y_um: float
+    area_um2: float = Field(gt=0)
+    region: Region = "unmarked"
+    quality: float = Field(ge=0, le=1)
+    excluded: bool
+    exclusion_reason: str = ""
+    counts: dict[ArmName, dict[Probe, ProbeCount]]
+
+
+class SignalMark(Frozen):
+    """One counted signal, for the overlay and for a person's review."""
+
+    arm: ArmName
+    probe: Probe
+    nucleus: int
+    x_px: float = Field(description="camera pixels; the first pixel's centre is 0")
+    y_px: float
+    sigma_nm: float = Field(gt=0, description="width of the signal")
+    strength: float = Field(ge=0, description="over that of an isolated signal")
+
+
+class FieldResult(Frozen):
+    """``results/fields/r00_c00.json``."""
+
+    version: Literal[1] = 1
+    banner: str = BANNER
+    run: str
+    field: str
+    profile: str
+    profile_digest: str
+    nuclei: tuple[NucleusCounts, ...]
+    signals: tuple[SignalMark, ...] = ()
+    attempts: dict[str, int] = Field(
+        description="channel -> attempt that was counted", default_factory=dict
+    )
+    scales: dict[str, float] = Field(
+        description="measured by the counter, e.g. cep17_conventional_sigma_nm",
+        default_factory=dict,
+    )
+    flags: tuple[str, ...] = ()
