@@ -1,0 +1,97 @@
+"""Whether a plan can be run on this microscope. Pure: looks, touches nothing.
+
+A plan outside a limit is refused, never trimmed: a run that silently differs from its
+protocol is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
+from her2sr_acq.plan.models import Channel, Protocol
+from her2sr_proc.schema.manifest import FieldFacts
+
+MAX_BURST_S = 3600.0
+"""A longer burst is a typing error, and a field bleached for nothing."""
+DISK_RESERVE = 1.10
+"""Raw frames are taken as incompressible, and a tenth is kept for the rest."""
+
+
+def check(
+    protocol: Protocol,
+    tiles: Sequence[FieldFacts],
+    config: DeviceConfig,
+    *,
+    free_bytes: int,
+) -> None:
+    """Raise `PlanRejectedError` with cause and cure if the plan breaks a limit."""
+    for channel in protocol.channels:
+        _check_light(channel, config)
+        _check_exposure(channel, config)
+    for tile in tiles:
+        _check_tile(tile, config)
+    _check_disk(protocol, config, free_bytes)
+
+
+def _check_light(channel: Channel, config: DeviceConfig) -> None:
+    lines = {laser.nm: laser for laser in config.lasers}
+    laser = lines.get(channel.laser_nm)
+    if laser is None:
+        known = ", ".join(str(nm) for nm in sorted(lines))
+        raise PlanRejectedError(
+            f"channel {channel.name} asks for a laser of {channel.laser_nm} nm, which "
+            f"{config.name} does not have; choose one of {known}",
+            channel=channel.name,
+        )
+    if channel.power_percent > laser.limit_percent:
+        raise PlanRejectedError(
+            f"channel {channel.name} asks for {channel.power_percent:g} % of the "
+            f"{laser.nm} nm laser, whose limit is {laser.limit_percent:g} %; lower "
+            f"power_percent",
+            channel=channel.name,
+            limit_percent=laser.limit_percent,
+        )
+
+
+def _check_exposure(channel: Channel, config: DeviceConfig) -> None:
+    low, high = config.camera.exposure_ms
+    if not low <= channel.exposure_ms <= high:
+        raise PlanRejectedError(
+            f"channel {channel.name} asks for an exposure of {channel.exposure_ms:g} "
+            f"ms, and the camera takes {low:g} to {high:g} ms; change exposure_ms",
+            channel=channel.name,
+        )
+    burst_s = channel.frames * wall_exposure_ms(channel.exposure_ms, config) / 1000.0
+    if burst_s > MAX_BURST_S:
+        raise PlanRejectedError(
+            f"channel {channel.name} would be lit for {burst_s:.0f} s in every field, "
+            f"and the limit is {MAX_BURST_S:.0f} s; lower frames or exposure_ms",
+            channel=channel.name,
+        )
+
+
+def _check_tile(tile: FieldFacts, config: DeviceConfig) -> None:
+    limits = {"x": config.stage.x_um, "y": config.stage.y_um}
+    for axis, (low, high) in limits.items():
+        value = tile.x_um if axis == "x" else tile.y_um
+        if not low <= value <= high:
+            raise PlanRejectedError(
+                f"tile {tile.name} would be at {axis} = {value:.1f} um, and the stage "
+                f"goes from {low:g} to {high:g} um; move grid.centre, or take fewer "
+                f"rows and columns",
+                tile=tile.name,
+            )
+
+
+def _check_disk(protocol: Protocol, config: DeviceConfig, free_bytes: int) -> None:
+    needed = round(DISK_RESERVE * estimate(protocol, config).bytes)
+    if needed > free_bytes:
+        raise PlanRejectedError(
+            f"the run needs {needed / 1e9:.1f} GB and {free_bytes / 1e9:.1f} GB are "
+            f"free; delete or offload runs, or choose another data folder",
+            needed_bytes=needed,
+            free_bytes=free_bytes,
+        )
