@@ -1,0 +1,101 @@
+"""One process of the service: started, found ready, and stopped in steps.
+
+Knows nothing of what the process does.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from her2sr_acq.errors import ServiceUnavailableError
+
+STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
+"""Ask, insist, kill; and how long each may take. A second SIGTERM means: now."""
+LOG_TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """What to start and how to know that it works."""
+
+    name: str
+    command: tuple[str, ...]
+    is_ready: Callable[[], bool]
+    ready_within_s: float
+    restarts: int
+    """How often it may be started again; 0: its death ends the service."""
+
+
+class Child:
+    """A running process. Whoever calls `start` owns the call of `stop`."""
+
+    def __init__(
+        self, spec: ChildSpec, *, environment: Mapping[str, str], logs: Path
+    ) -> None:
+        self.spec = spec
+        self.restarts = 0
+        self.log = logs / f"{spec.name}.log"
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process; its output is appended to its log.
+
+        It leads a session of its own, so that Ctrl-C reaches the launcher alone and
+        everything is stopped in order.
+        """
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """The process's exit code, or None while it runs or before it started."""
+        return None if self._process is None else self._process.poll()
+
+    def is_ready(self) -> bool:
+        """Return whether it works. Raises `ServiceUnavailableError` if it has ended."""
+        if self.exit_code is not None:
+            raise ServiceUnavailableError(self.obituary(), process=self.spec.name)
+        return self.spec.is_ready()
+
+    def obituary(self) -> str:
+        """Return one sentence on how the process ended, with its last words."""
+        last = self._last_line()
+        words = f": {last}" if last else ""
+        return (
+            f"the {self.spec.name} process ended with code {self.exit_code}{words} "
+            f"(its log is {self.log})"
+        )
+
+    def stop(self) -> None:
+        """Ask the process to end, insist, kill. Safe to call twice."""
+        process = self._process
+        if process is None:
+            return
+        for signum, wait_s in STEPS:
+            if process.poll() is not None:
+                return
+            process.send_signal(signum)
+            try:
+                process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                continue
+
+    def _last_line(self) -> str:
+        with self.log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_TAIL_BYTES))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
