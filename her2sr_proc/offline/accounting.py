@@ -1,0 +1,139 @@
+"""Frames at every tap of a run: asked for, taken, written, sent, localized.
+
+Reads the ledger and the metadata of the tables; opens no frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from her2sr_proc.errors import IntegrityError
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.manifest import ChannelFacts, Manifest
+from her2sr_proc.schema.results import Accounting, UnitAccounting
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import UnitHistory, read_ledger
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What a merged table says of itself."""
+
+    localized_frames: int
+    replayed_frames: int
+    profile_digest: str
+    rows: int
+
+
+def table_facts(path: Path) -> TableFacts | None:
+    """Return what stands in a table's metadata; None without a table.
+
+    Raises `IntegrityError` when the file is no table of this program.
+    """
+    if not path.exists():
+        return None
+    try:
+        with pq.ParquetFile(path) as file:
+            said = {
+                key.decode(): value.decode()
+                for key, value in (file.schema_arrow.metadata or {}).items()
+            }
+            return TableFacts(
+                localized_frames=int(said["localized_frames"]),
+                replayed_frames=int(said["replayed_frames"]),
+                profile_digest=said["profile_digest"],
+                rows=file.metadata.num_rows,
+            )
+    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as exc:
+        raise IntegrityError(
+            f"{path.parent.name}/{path.name} is not a whole localization table; "
+            f"remove it and process the run again",
+            path=str(path),
+        ) from exc
+
+
+def account(run: RunFolder, manifest: Manifest) -> Accounting:
+    """Return the frames of every planned unit, and of every further attempt."""
+    histories = read_ledger(run.ledger)
+    keys = [
+        UnitKey(run=manifest.run, field=field.name, channel=channel.name)
+        for field in manifest.fields
+        for channel in manifest.channels
+    ]
+    keys += [key for key in histories if key not in set(keys)]
+    keys.sort(key=lambda key: (key.field, key.attempt))
+    units = tuple(
+        _unit(run, manifest.channel(key.channel), key, histories.get(key))
+        for key in keys
+    )
+    return Accounting(
+        requested=sum(unit.requested for unit in units),
+        delivered=sum(unit.delivered for unit in units),
+        written=sum(unit.written for unit in units),
+        published=sum(unit.published for unit in units),
+        replayed=sum(unit.replayed for unit in units),
+        localizable=sum(unit.localizable for unit in units),
+        localized=sum(unit.localized for unit in units),
+        units=units,
+    )
+
+
+def counted_attempts(
+    manifest: Manifest, histories: dict[UnitKey, UnitHistory], field: str
+) -> dict[str, UnitKey]:
+    """Return, by channel, the attempt whose frames answer for a field.
+
+    The latest attempt with all its frames; without one, the one with most frames. A
+    channel of which nothing is on disk has no entry.
+    """
+    chosen: dict[str, UnitKey] = {}
+    for channel in manifest.channels:
+        attempts = [
+            history
+            for key, history in histories.items()
+            if key.field == field and key.channel == channel.name and history.blocks
+        ]
+        if attempts:
+            best = max(attempts, key=lambda h: (h.frames, h.key.attempt))
+            chosen[channel.name] = best.key
+    return chosen
+
+
+def _unit(
+    run: RunFolder, channel: ChannelFacts, key: UnitKey, history: UnitHistory | None
+) -> UnitAccounting:
+    table = table_facts(run.table(key))
+    verdict = history.verdict if history else None
+    written = history.frames if history else 0
+    published = (
+        sum(b.frames for b in history.blocks.values() if b.published) if history else 0
+    )
+    state, reason = _state(history)
+    return UnitAccounting(
+        field=key.field,
+        channel=key.channel,
+        attempt=key.attempt,
+        state=state,
+        reason=reason,
+        requested=verdict.requested if verdict else channel.frames,
+        delivered=verdict.delivered if verdict else written,
+        written=written,
+        published=published,
+        replayed=table.replayed_frames if table else 0,
+        localizable=written if channel.role == "signal" else 0,
+        localized=table.localized_frames if table else 0,
+        localizations=table.rows if table else 0,
+    )
+
+
+def _state(history: UnitHistory | None) -> tuple[str, str]:
+    if history is None:
+        return UnitState.PLANNED.value, "never begun"
+    if history.verdict is None:
+        return UnitState.PARTIAL.value, "the ledger has no end of this burst"
+    return history.verdict.state.value, history.verdict.reason

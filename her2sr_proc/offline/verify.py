@@ -1,0 +1,130 @@
+"""Whether a run folder is what it says: checksums, taps, the chain of events.
+
+Needs the folder alone: no database, no microscope, no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from her2sr_proc.errors import DataError, IntegrityError
+from her2sr_proc.offline.accounting import account
+from her2sr_proc.schema.results import Accounting, UnitAccounting
+from her2sr_proc.store import raw
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import UnitHistory, read_ledger
+from her2sr_proc.store.lines import read_lines
+from her2sr_proc.store.manifest import read_manifest
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check of a run folder found."""
+
+    blocks: int
+    """Blocks whose checksum was compared."""
+    events: int
+    accounting: Accounting
+    damage: tuple[str, ...]
+    """What is not as it was written."""
+    gaps: tuple[str, ...]
+    """What was asked for and is not there, or not localized yet."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is damaged and nothing is missing."""
+        return not self.damage and not self.gaps
+
+
+def verify(run: RunFolder, progress: Progress) -> Verdict:
+    """Compare every block with its checksum, the taps, and the chain of events.
+
+    Raises `StateError` when the folder is no run folder, `DataError` when its
+    manifest or ledger cannot be understood.
+    """
+    manifest = read_manifest(run)
+    histories = read_ledger(run.ledger)
+    total = sum(len(history.blocks) for history in histories.values())
+    damage: list[str] = []
+    done = 0
+    for history in histories.values():
+        for fault in _check_unit(run, history):
+            progress("checking blocks", done := done + 1, total)
+            damage += [fault] if fault else []
+        damage += _miscounted(history)
+    events = read_lines(run.events)
+    damage += broken_links(events)
+    accounting = account(run, manifest)
+    gaps = tuple(gap for unit in accounting.units for gap in _gaps(unit))
+    return Verdict(total, len(events), accounting, tuple(damage), gaps)
+
+
+def broken_links(lines: Iterable[str]) -> list[str]:
+    """Return a sentence for every line that does not name its predecessor.
+
+    Each line is a JSON object whose `previous` is the SHA-256, as hex digits, of the
+    former line's text; in the first line it is empty.
+    """
+    faults: list[str] = []
+    expected = ""
+    for number, line in enumerate(lines, start=1):
+        try:
+            previous = json.loads(line)["previous"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            faults.append(f"events.jsonl line {number} is not an event")
+        else:
+            if previous != expected:
+                faults.append(
+                    f"events.jsonl line {number} does not follow the line before it: "
+                    f"one of them was changed, or a line was removed"
+                )
+        expected = hashlib.sha256(line.encode()).hexdigest()
+    return faults
+
+
+def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
+    """Yield for each block what is wrong with it, or nothing."""
+    path = run.raw(history.key)
+    for _, record in sorted(history.blocks.items()):
+        try:
+            raw.read_block(path, record)
+        except IntegrityError as exc:
+            yield str(exc)
+        except (DataError, ValueError, RuntimeError) as exc:
+            where = f"{record.key.field}/{record.key.channel}"
+            yield f"block {record.key.block} of {where} cannot be read: {exc}"
+        else:
+            yield ""
+
+
+def _miscounted(history: UnitHistory) -> list[str]:
+    verdict = history.verdict
+    if verdict is None or verdict.written == history.frames:
+        return []
+    return [
+        f"{verdict.key.field}/{verdict.key.channel}: the unit's record says "
+        f"{verdict.written} frames written, its blocks hold {history.frames}"
+    ]
+
+
+def _gaps(unit: UnitAccounting) -> Iterator[str]:
+    where = f"{unit.field}/{unit.channel}"
+    if unit.attempt > 1:
+        where += f" attempt {unit.attempt}"
+    if not unit.requested == unit.delivered == unit.written:
+        why = f" ({unit.state}: {unit.reason})" if unit.reason else f" ({unit.state})"
+        yield (
+            f"{where}: {unit.requested} frames requested, {unit.delivered} delivered, "
+            f"{unit.written} written{why}"
+        )
+    if unit.localizable != unit.localized:
+        yield (
+            f"{where}: {unit.localized} of {unit.localizable} frames localized; "
+            f"`her2sr process` computes what is missing"
+        )
