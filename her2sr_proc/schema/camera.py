@@ -44,6 +44,10 @@ class CameraMaps:
     e_per_adu: F32
     variance_e2: F32
     """Read-noise variance in photo-electrons squared."""
+    excess_noise: float = 1.0
+    """Variance over mean of the light itself: 2 with electron multiplication."""
+    saturation_adu: int = 65535
+    """Counts from which a pixel no longer says how bright it was."""
 
     @staticmethod
     def uniform(camera: CameraModel, shape: tuple[int, int]) -> CameraMaps:
@@ -54,4 +58,6 @@ class CameraMaps:
             offset_adu=np.full(shape, camera.offset_adu, np.float32),
             e_per_adu=np.full(shape, gain, np.float32),
             variance_e2=np.full(shape, variance, np.float32),
+            excess_noise=2.0 if camera.is_emccd else 1.0,
+            saturation_adu=camera.saturation_adu,
         )

@@ -19,19 +19,36 @@ class LocalizeParams(Frozen):
     """How spots are found and fitted in one frame."""
 
     sigma_px: float = Field(
-        default=0.95,
+        default=1.3,
         gt=0.3,
         le=5,
         description="start (free) or value (fixed) of the fit",
     )
     sigma_free: bool = Field(default=True, description="fit the width, too")
+    minimum_sigma_px: float = Field(
+        default=0.4, gt=0.1, le=5, description="narrower is a hot pixel: dropped"
+    )
+    maximum_sigma_px: float = Field(
+        default=5.0, gt=0.5, le=20, description="wider is background: dropped"
+    )
     fit_radius_px: int = Field(default=3, ge=1, le=10, description="box = 2 r + 1")
     threshold_factor: float = Field(
         default=1.5, gt=0, le=20, description="times std of the first wavelet plane"
     )
+    noise_factor: float = Field(
+        default=5.0,
+        ge=0,
+        le=50,
+        description="times the pixel's own noise in the second wavelet plane; "
+        "a maximum must pass both thresholds",
+    )
     wavelet_scale: float = Field(default=2.0, gt=0, le=10)
     wavelet_order: int = Field(default=3, ge=1, le=5)
-    max_iterations: int = Field(default=40, ge=1, le=1000)
+    border_px: int = Field(default=1, ge=0, le=100, description="no maxima in it")
+    maximum_shift_px: float = Field(
+        default=2.0, gt=0, le=20, description="of a fit from the pixel it was found at"
+    )
+    max_iterations: int = Field(default=50, ge=1, le=1000)
 
 
 class RenderParams(Frozen):
