@@ -1,0 +1,73 @@
+"""From a table of localizations to a super-resolution image of the whole field.
+
+Knows tables and arrays; no files. The image covers the frame from edge to edge: its
+first pixel begins where the camera's first pixel begins.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.kernels import raster
+from her2sr_proc.schema.params import RenderParams
+from her2sr_proc.schema.table import Localizations
+
+F32 = npt.NDArray[np.float32]
+
+
+def rendered_shape(
+    height_px: int, width_px: int, pixel_nm: float, params: RenderParams
+) -> tuple[int, int]:
+    """Return height and width of the image of a frame of that size."""
+    zoom = pixel_nm / params.pixel_nm
+    # Rounded first, so that 130 nm at 26 nm is 5 pixels and not 5.0000001, thus 6.
+    return (
+        math.ceil(round(height_px * zoom, 6)),
+        math.ceil(round(width_px * zoom, 6)),
+    )
+
+
+def render(
+    table: Localizations,
+    *,
+    height_px: int,
+    width_px: int,
+    pixel_nm: float,
+    params: RenderParams,
+) -> F32:
+    """Return the density of localizations, one unit of volume each.
+
+    Parameters
+    ----------
+    table : Localizations
+        Rows of ``uncertainty_nm`` above ``params.maximum_uncertainty_nm`` are left
+        out, as are those without a finite one.
+    height_px, width_px : int
+        Size of the camera's frame.
+    pixel_nm : float
+        The camera's pixel in the sample.
+    params : RenderParams
+        Pixel size of the image, method, and the narrowest Gaussian drawn.
+
+    Returns
+    -------
+    float32 array, shape `rendered_shape`
+        Localizations a pixel.
+    """
+    shape = rendered_shape(height_px, width_px, pixel_nm, params)
+    image = np.zeros(shape, np.float32)
+    uncertainty = table["uncertainty_nm"].astype(np.float64)
+    chosen = uncertainty <= params.maximum_uncertainty_nm
+    to_px = 1.0 / params.pixel_nm
+    shift = (0.5 * pixel_nm - 0.5 * params.pixel_nm) * to_px
+    x = table["x_nm"][chosen].astype(np.float64) * to_px + shift
+    y = table["y_nm"][chosen].astype(np.float64) * to_px + shift
+    if params.method == "histogram":
+        raster.draw_counts(x, y, image)
+    else:
+        width = np.maximum(uncertainty[chosen], params.minimum_sigma_nm)
+        raster.draw_gaussians(x, y, width * to_px, image)
+    return image

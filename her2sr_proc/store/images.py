@@ -1,0 +1,154 @@
+"""Images as files: TIFF that knows its pixel size, and PNG previews for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image, ImageDraw, PngImagePlugin
+
+from her2sr_proc.errors import DataError, RequestError
+from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.store.atomic import replacing
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+Colour = Literal["grey", "green", "red", "blue", "hot"]
+NM_PER_CM = 1e7
+_COLOURS: dict[Colour, tuple[tuple[float, float, float], ...]] = {
+    "grey": ((0, 0, 0), (1, 1, 1)),
+    "green": ((0, 0, 0), (0.1, 0.9, 0.1), (0.85, 1, 0.85)),
+    "red": ((0, 0, 0), (1, 0.15, 0.1), (1, 0.88, 0.82)),
+    "blue": ((0, 0, 0), (0.25, 0.45, 1), (0.9, 0.95, 1)),
+    "hot": ((0, 0, 0), (0.9, 0, 0), (1, 0.85, 0), (1, 1, 1)),
+}
+BAR_LENGTHS_UM = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
+
+
+def write_tiff(path: Path, image: npt.NDArray[np.generic], *, pixel_nm: float) -> None:
+    """Write a 2-d image whole, in its own dtype, with its pixel size.
+
+    uint8, uint16, int32 and float32 are kept as they are; ImageJ and `read_tiff`
+    find the pixel size.
+    """
+    if image.ndim != 2 or image.dtype not in (
+        np.uint8,
+        np.uint16,
+        np.int32,
+        np.float32,
+    ):
+        raise RequestError(
+            f"a {image.dtype} image of shape {image.shape} cannot be written as TIFF; "
+            f"give two axes of uint8, uint16, int32 or float32"
+        )
+    with replacing(path) as beside:
+        tifffile.imwrite(
+            beside,
+            image,
+            photometric="minisblack",
+            compression="zlib",
+            resolution=(NM_PER_CM / pixel_nm, NM_PER_CM / pixel_nm),
+            resolutionunit="CENTIMETER",
+            description=f"pixel_nm={pixel_nm:.6g}; {BANNER}",
+            metadata=None,
+        )
+
+
+def read_tiff(path: Path) -> npt.NDArray[Any]:
+    """Return the 2-d image of a TIFF, in its own dtype.
+
+    Raises `DataError` when the file is no TIFF or holds anything but one plane.
+    """
+    try:
+        image = np.asarray(tifffile.imread(path))
+    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+    if image.ndim != 2:
+        raise DataError(f"{path} holds shape {image.shape}; one plane is wanted")
+    return image
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStyle:
+    """How an image is shown to a person."""
+
+    colour: Colour = "grey"
+    low_percentile: float = 1.0
+    high_percentile: float = 99.8
+    gamma: float = 1.0
+    pixel_nm: float | None = None
+    """Size of a pixel; a scale bar is drawn when it is given."""
+    longest_px: int = 2048
+    """Larger images are reduced by averaging."""
+
+
+def write_preview(
+    path: Path, image: npt.NDArray[np.generic], style: PreviewStyle | None = None
+) -> None:
+    """Write a PNG of a 2-d image, stretched between two percentiles and coloured."""
+    style = style or PreviewStyle()
+    reduced, factor = _reduce(image.astype(np.float32), style.longest_px)
+    picture = Image.fromarray(_paint(_stretch(reduced, style), style.colour), "RGB")
+    if style.pixel_nm is not None:
+        _draw_bar(picture, style.pixel_nm * factor)
+    facts = PngImagePlugin.PngInfo()
+    facts.add_text("Comment", BANNER)
+    with replacing(path) as beside:
+        picture.save(beside, "PNG", pnginfo=facts)
+
+
+def _reduce(image: F32, longest_px: int) -> tuple[F32, int]:
+    """Return the image with blocks of pixels averaged, and the side of a block."""
+    factor = max(1, -(-max(image.shape) // longest_px))
+    height, width = (side // factor * factor for side in image.shape)
+    blocks = image[:height, :width].reshape(
+        height // factor, factor, width // factor, factor
+    )
+    return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), factor
+
+
+def _stretch(image: F32, style: PreviewStyle) -> F32:
+    """Return the image from 0 to 1, between its percentiles.
+
+    They are of the pixels that are not zero: a sparse image is zero nearly everywhere.
+    """
+    lit = image[np.isfinite(image) & (image != 0)]
+    if lit.size == 0:
+        return np.zeros(image.shape, np.float32)
+    low, high = np.percentile(lit, [style.low_percentile, style.high_percentile])
+    if not np.all(image):
+        low = min(low, 0.0)
+    scaled = np.clip((np.nan_to_num(image) - low) / max(high - low, 1e-12), 0, 1)
+    return np.asarray(scaled**style.gamma, np.float32)
+
+
+def _paint(level: F32, colour: Colour) -> U8:
+    stops = np.array(_COLOURS[colour], np.float64)
+    at = np.linspace(0, 1, len(stops))
+    table = np.stack([np.interp(np.linspace(0, 1, 256), at, c) for c in stops.T], 1)
+    return np.asarray(np.round(255 * table), np.uint8)[
+        np.round(255 * level).astype(np.uint8)
+    ]
+
+
+def _draw_bar(picture: Image.Image, pixel_nm: float) -> None:
+    """Draw the longest round scale bar that fits a quarter of the width."""
+    width_um = picture.width * pixel_nm / 1000
+    fitting = [length for length in BAR_LENGTHS_UM if length <= width_um / 4]
+    if not fitting:
+        return
+    length_px = round(fitting[0] * 1000 / pixel_nm)
+    thick = max(2, picture.height // 150)
+    right, bottom = picture.width - 4 * thick, picture.height - 4 * thick
+    draw = ImageDraw.Draw(picture)
+    box = (right - length_px, bottom - thick, right, bottom)
+    draw.rectangle(box, fill="white", outline="black")
+    text = f"{fitting[0]:g} µm"
+    size = max(10, picture.height // 32)
+    place = (right - length_px / 2, bottom - 2 * thick)
+    draw.text(place, text, fill="white", anchor="ms", font_size=size)
