@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	$$p -c '$(VERSION_TEST)' >/dev/null 2>&1 && echo $$p && break; done)
 BOUNDS_CACHE := $(VENV)/numba-bounds
 
-.PHONY: help install demo test check kernels bench lock clean
+.PHONY: help install demo test check kernels bench lock openapi clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -59,6 +59,9 @@ bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
 
 lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py
+
+openapi: $(VENV)/.installed ## write docs/openapi.json from the service
+	$(BIN)/python tools/openapi.py
 
 clean: ## remove what was built, never data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \

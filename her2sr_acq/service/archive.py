@@ -1,0 +1,107 @@
+"""What finished work left on disk, found by ids alone.
+
+Knows neither HTTP nor the hardware process: it goes on serving when that is gone. No
+part of an id may be a path, and no symbolic link is followed.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from her2sr_acq.errors import RunNotFoundError
+from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.results import RunResult
+from her2sr_proc.store.layout import DataFolder, RunFolder
+from her2sr_proc.store.results import read_result
+
+FIELD = r"^r\d{2,3}_c\d{2,3}$"
+KINDS = ("conventional", "superresolution")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """The file system that holds the data folder."""
+
+    total_bytes: int
+    free_bytes: int
+
+
+class Archive:
+    """Read-only view of the run folders of one data folder."""
+
+    def __init__(self, data: DataFolder) -> None:
+        self._data = data
+
+    def run_ids(self) -> Iterator[str]:
+        """Yield the id of every run folder, newest name first."""
+        if not self._data.runs.is_dir():
+            return
+        for path in sorted(self._data.runs.iterdir(), reverse=True):
+            if re.match(NAME, path.name) and not path.is_symlink() and path.is_dir():
+                yield path.name
+
+    def result(self, run_id: str) -> RunResult:
+        """Return the answer of a run. Raises `RunNotFoundError` without one."""
+        run = self._run(run_id)
+        self._existing(run, run.result, "result")
+        return read_result(run)
+
+    def counts(self, run_id: str) -> Path:
+        """Return the path of ``counts.csv``."""
+        run = self._run(run_id)
+        return self._existing(run, run.counts, "counts")
+
+    def report(self, run_id: str) -> Path:
+        """Return the path of ``report.html``."""
+        run = self._run(run_id)
+        return self._existing(run, run.report, "report")
+
+    def preview(self, run_id: str, field: str, channel: str, kind: str) -> Path:
+        """Return the path of a preview PNG; ``kind`` is one of `KINDS`."""
+        run = self._run(run_id)
+        if not (re.match(FIELD, field) and re.match(NAME, channel) and kind in KINDS):
+            raise RunNotFoundError(
+                "an image is named by field, channel and one of: " + ", ".join(KINDS)
+            )
+        path = run.preview(field, channel, kind)
+        return self._existing(run, path, f"{kind} image of {field}/{channel}")
+
+    def previews(self, run_id: str) -> list[tuple[str, str, str]]:
+        """Return field, channel and kind of every preview of a run, in order."""
+        images = self._run(run_id).root / "images"
+        found = []
+        for path in sorted(images.glob("*/*.png")):
+            channel, _, kind = path.stem.rpartition("_")
+            if kind in KINDS and re.match(FIELD, path.parent.name):
+                found.append((path.parent.name, channel, kind))
+        return found
+
+    def space(self) -> DiskSpace:
+        """Return how full the disk is."""
+        usage = shutil.disk_usage(self._data.root)
+        return DiskSpace(total_bytes=usage.total, free_bytes=usage.free)
+
+    def _run(self, run_id: str) -> RunFolder:
+        folder = self._data.run(run_id) if re.match(NAME, run_id) else None
+        if folder is None or not _is_inside(folder.root, self._data.runs):
+            raise RunNotFoundError(f"there is no run '{run_id[:80]}' on disk")
+        return folder
+
+    def _existing(self, run: RunFolder, path: Path, what: str) -> Path:
+        if not path.is_file() or not _is_inside(path, run.root):
+            raise RunNotFoundError(
+                f"{run.name} has no {what} yet; it is written as the run goes on, "
+                f"and `her2sr process` computes what is missing"
+            )
+        return path
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Whether ``path`` exists below ``root`` with no symbolic link in between."""
+    if not path.exists() or not path.is_relative_to(root):
+        return False
+    return path.resolve() == root.resolve() / path.relative_to(root)

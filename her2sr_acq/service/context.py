@@ -1,0 +1,31 @@
+"""What every route is given: the hardware process, the disk, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from her2sr_acq.service.archive import Archive
+from her2sr_acq.service.ports import Control
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything the service works with, made once at start."""
+
+    control: Control
+    archive: Archive
+    now: Callable[[], datetime]
+    """Aware UTC."""
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+ContextDep = Annotated[Context, Depends(_context)]

@@ -1,0 +1,139 @@
+"""Errors as problem documents (RFC 9457): the only place that knows HTTP status.
+
+Every document has a stable ``code``; wording may change, codes may not.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from her2sr_acq.errors import (
+    AcqError,
+    DeviceError,
+    PlanRejectedError,
+    RunConflictError,
+    RunNotFoundError,
+    ServiceUnavailableError,
+    StorageError,
+)
+from her2sr_proc.errors import ProcError, RequestError, StateError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_STATUS: dict[type[Exception], HTTPStatus] = {
+    PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RunConflictError: HTTPStatus.CONFLICT,
+    RunNotFoundError: HTTPStatus.NOT_FOUND,
+    ServiceUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeviceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
+    RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    StateError: HTTPStatus.CONFLICT,
+}
+
+
+class Problem(BaseModel):
+    """One thing that went wrong, for a person and for a program."""
+
+    type: str = Field(description="urn:her2sr: and the code")
+    title: str
+    status: int
+    detail: str = Field(description="one sentence: the cause, and the cure")
+    code: str = Field(description="stable identifier")
+    context: dict[str, str] = Field(default_factory=dict)
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "The request was refused."},
+    "5XX": {"model": Problem, "description": "The service could not answer."},
+}
+"""For every route: what `FastAPI` should say of errors in the OpenAPI document."""
+
+
+def answer(
+    code: str,
+    detail: str,
+    status: HTTPStatus,
+    *,
+    title: str = "",
+    context: dict[str, str] | None = None,
+) -> JSONResponse:
+    """Return a problem document as a response."""
+    problem = Problem(
+        type=f"urn:her2sr:{code}",
+        title=title or status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        context=context or {},
+    )
+    return JSONResponse(problem.model_dump(), status, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` answer every error with its problem document."""
+    app.add_exception_handler(AcqError, _expected)
+    app.add_exception_handler(ProcError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _status_of(error: Exception) -> HTTPStatus:
+    for kind in type(error).__mro__:
+        if kind in _STATUS:
+            return _STATUS[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+async def _expected(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AcqError | ProcError)
+    return answer(
+        error.code,
+        str(error),
+        _status_of(error),
+        title=(type(error).__doc__ or "").strip().splitlines()[0],
+        context={key: str(value) for key, value in error.context.items()},
+    )
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    where = ".".join(str(part) for part in faults[0]["loc"][1:]) or "body"
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return answer(
+        "bad-request",
+        f"'{where}': {faults[0]['msg']}{more}",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        title="The request cannot be understood.",
+        context={"key": where},
+    )
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    response = answer(
+        status.phrase.lower().replace(" ", "-"), str(error.detail), status
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return answer(
+        "internal",
+        "the service made a mistake; its log has the details",
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )

@@ -1,0 +1,44 @@
+"""The microscope over HTTP: what it is, what it can do, how much disk is left."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from her2sr_acq.engine.views import DevicesView, ProtocolView
+from her2sr_acq.service.context import ContextDep
+from her2sr_acq.service.problems import RESPONSES
+from her2sr_proc.schema.model import Frozen
+
+router = APIRouter(tags=["microscope"], responses=RESPONSES)
+
+
+class StorageView(Frozen):
+    """The file system that holds the data folder."""
+
+    total_bytes: int = Field(ge=0)
+    free_bytes: int = Field(ge=0)
+    runs: int = Field(ge=0, description="run folders on it")
+
+
+@router.get("/devices")
+def read_devices(context: ContextDep) -> DevicesView:
+    """Return what every device says of itself."""
+    return context.control.devices()
+
+
+@router.get("/protocols")
+def read_protocols(context: ContextDep) -> list[ProtocolView]:
+    """Return the packaged protocols and what each would cost here."""
+    return context.control.protocols()
+
+
+@router.get("/storage")
+def read_storage(context: ContextDep) -> StorageView:
+    """Return how much room is left for frames."""
+    space = context.archive.space()
+    return StorageView(
+        total_bytes=space.total_bytes,
+        free_bytes=space.free_bytes,
+        runs=sum(1 for _ in context.archive.run_ids()),
+    )

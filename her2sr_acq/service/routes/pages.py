@@ -1,0 +1,89 @@
+"""The pages: rendered here, kept fresh by asking for their moving part again.
+
+They show what REST answers and what the disk holds, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from her2sr_acq.engine.states import FINAL
+from her2sr_acq.errors import RunNotFoundError
+from her2sr_acq.service import wording
+from her2sr_acq.service.context import Context, ContextDep
+from her2sr_acq.service.scenes import home_scene, run_scene
+from her2sr_proc.schema.banner import BANNER
+
+WEB = Path(__file__).parents[1] / "web"
+ASSETS = {"style.css": "text/css", "page.js": "text/javascript"}
+
+router = APIRouter(include_in_schema=False)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(WEB),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(wording.FILTERS)
+    environment.globals.update(banner=BANNER, final=FINAL, symbols=wording.SYMBOLS)
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def _render(template: str, scene: Mapping[str, object]) -> HTMLResponse:
+    return HTMLResponse(_TEMPLATES.get_template(template).render(scene))
+
+
+@router.get("/")
+def home(context: ContextDep) -> HTMLResponse:
+    """Show the runs, and a form that starts one."""
+    return _render("home.html.j2", home_scene(context))
+
+
+@router.get("/parts/runs")
+def home_part(context: ContextDep) -> HTMLResponse:
+    """Return the moving part of the first page."""
+    return _render("runs_part.html.j2", home_scene(context))
+
+
+@router.get("/runs/{run_id}")
+def run_page(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
+    """Show one run: progress, tiles, pictures, answer."""
+    return _run("run.html.j2", context, run_id, field)
+
+
+@router.get("/parts/runs/{run_id}")
+def run_part(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
+    """Return the moving part of a run's page."""
+    return _run("run_part.html.j2", context, run_id, field)
+
+
+@router.get("/static/{name}")
+def asset(name: str) -> FileResponse:
+    """Return the style or the script of the pages."""
+    if name not in ASSETS:
+        raise RunNotFoundError(f"there is no file '{name[:80]}'")
+    return FileResponse(
+        WEB / name, media_type=ASSETS[name], headers={"cache-control": "no-cache"}
+    )
+
+
+def _run(template: str, context: Context, run_id: str, field: str) -> HTMLResponse:
+    try:
+        return _render(template, run_scene(context, run_id, field))
+    except RunNotFoundError as exc:
+        page = _render("missing.html.j2", {"message": str(exc)})
+        page.status_code = HTTPStatus.NOT_FOUND
+        return page

@@ -1,0 +1,95 @@
+// Keeps the moving part of a page fresh and sends its forms to the REST interface.
+"use strict";
+
+const PERIOD_MS = 1500;
+const READING_MS = 8000;
+
+function place(root) {
+  // The content policy forbids style attributes in the page; scripts may set them.
+  for (const map of root.querySelectorAll(".tiles")) {
+    map.style.gridTemplateColumns = `repeat(${map.dataset.columns}, minmax(0, 1fr))`;
+  }
+  for (const tile of root.querySelectorAll(".tile")) {
+    tile.style.gridRow = tile.dataset.row;
+    tile.style.gridColumn = tile.dataset.column;
+  }
+}
+
+async function refresh(part) {
+  let text;
+  try {
+    const answer = await fetch(part.dataset.part + location.search);
+    if (!answer.ok) throw new Error(answer.statusText);
+    text = await answer.text();
+    part.classList.remove("stale");
+  } catch {
+    part.classList.add("stale");
+    return;
+  }
+  const isRead = Date.now() < (part.keptUntil ?? 0);
+  if (text !== part.last && !isRead) {
+    part.innerHTML = text;
+    part.last = text;
+    place(part);
+  }
+}
+
+function request(form) {
+  const body = {};
+  for (const [name, value] of new FormData(form)) {
+    if (value === "") continue;
+    if (name.startsWith("overrides.")) {
+      body.overrides = body.overrides || {};
+      body.overrides[name.slice("overrides.".length)] = Number(value);
+    } else {
+      body[name] = value;
+    }
+  }
+  return body;
+}
+
+async function send(form) {
+  const body = request(form);
+  const headers = { "content-type": "application/json" };
+  if (body.protocol) headers["idempotency-key"] = form.key ??= crypto.randomUUID();
+  const answer = await fetch(form.dataset.post, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(body),
+  });
+  const said = await answer.json();
+  if (answer.ok) {
+    location.assign(`/runs/${said.id}`);
+    return;
+  }
+  form.key = undefined;
+  throw new Error(said.detail);
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.dataset.post) return;
+  event.preventDefault();
+  if (form.dataset.confirm && !confirm(form.dataset.confirm)) return;
+  const button = form.querySelector("button");
+  const message = form.querySelector(".message");
+  button.disabled = true;
+  try {
+    await send(form);
+  } catch (error) {
+    message.textContent = error.message;
+    message.hidden = false;
+    const part = form.closest("[data-part]");
+    if (part) part.keptUntil = Date.now() + READING_MS;
+  } finally {
+    button.disabled = false;
+  }
+});
+
+place(document);
+for (const part of document.querySelectorAll("[data-part]")) {
+  const timer = setInterval(() => {
+    if (part.querySelector("[data-settled]")) clearInterval(timer);
+    else refresh(part);
+  }, PERIOD_MS);
+}

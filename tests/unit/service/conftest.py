@@ -1,0 +1,229 @@
+"""A service over a fake hardware process and a small data folder on disk."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from her2sr_acq.engine import views
+from her2sr_acq.engine.states import RunEvent, RunState, advance
+from her2sr_acq.errors import (
+    PlanRejectedError,
+    RunConflictError,
+    RunNotFoundError,
+    ServiceUnavailableError,
+)
+from her2sr_acq.plan.estimate import Estimate
+from her2sr_acq.plan.models import Protocol
+from her2sr_acq.service.app import create_app
+from her2sr_acq.service.archive import Archive
+from her2sr_acq.service.context import Context
+from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.results import Accounting, Arm, RunResult, Truth
+from her2sr_proc.store.atomic import write_bytes, write_text
+from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.results import write_result
+
+NOW = datetime(2026, 1, 2, 3, 4, 20, tzinfo=UTC)
+DONE = "20260101-finished"
+PROTOCOL = Protocol.model_validate(
+    {
+        "name": "small",
+        "grid": {"rows": 1, "columns": 2},
+        "channels": [
+            {
+                "name": "561",
+                "probe": "HER2",
+                "laser_nm": 561,
+                "power_percent": 40,
+                "exposure_ms": 30,
+                "frames": 100,
+                "role": "signal",
+            }
+        ],
+    }
+)
+REQUEST = {"protocol": "small", "sample": "s1", "operator": "op"}
+ESTIMATE = Estimate(fields=2, units=2, frames=200, duration_s=75.0, bytes=26_000_000)
+
+
+def arm(**values: object) -> Arm:
+    """Return an arm with plausible values where none are given."""
+    plain: dict[str, object] = {
+        "her2_signals": 90,
+        "cep17_signals": 30,
+        "nuclei": 20,
+        "her2_per_nucleus": 4.5,
+        "cep17_per_nucleus": 1.5,
+        "ratio": 3.0,
+        "ratio_interval_95": (2.5, 3.6),
+        "group": 1,
+        "status": "definite",
+    }
+    return Arm.model_validate(plain | values)
+
+
+RESULT = RunResult(
+    run=DONE,
+    arms={"sr_merged": arm(), "sr": arm(ratio=3.3), "conventional": arm(group=None)},
+    headline="sr_merged",
+    channel_map={"561": "HER2"},
+    profile="recommended",
+    profile_digest="0" * 16,
+    accounting=Accounting(
+        requested=200,
+        delivered=200,
+        written=200,
+        published=100,
+        replayed=100,
+        localizable=200,
+        localized=200,
+    ),
+    truth=Truth(
+        copies=arm(ratio=3.14),
+        signals=arm(),
+        whole_tumour_nuclei=25,
+        whole_tumour_nuclei_scored=20,
+    ),
+)
+
+
+def run_view(run_id: str, state: RunState = RunState.RUNNING) -> views.RunView:
+    """Return a run a quarter of the way, ten seconds after its start."""
+    return views.RunView(
+        id=run_id,
+        state=state,
+        phase="exposing",
+        protocol="small",
+        sample="s1",
+        operator="op",
+        created_utc="2026-01-02T03:04:05+00:00",
+        started_utc="2026-01-02T03:04:10+00:00",
+        frames_done=50,
+        frames_requested=200,
+        units_total=2,
+        current="r00_c00/561",
+        folder=run_id,
+    )
+
+
+@dataclass
+class FakeControl:
+    """Holds runs in memory, one at a time; may be told to be dead."""
+
+    held: dict[str, views.RunView] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    is_dead: bool = False
+    latched: str = ""
+
+    def _alive(self) -> None:
+        if self.is_dead:
+            raise ServiceUnavailableError("the hardware process does not answer")
+
+    def submit(self, request, *, idempotency_key=None):
+        self._alive()
+        if idempotency_key in self.keys:
+            return self.held[self.keys[idempotency_key]]
+        if request.protocol not in (None, "small"):
+            raise PlanRejectedError("no protocol of that name", protocol="?")
+        if any(view.state is RunState.RUNNING for view in self.held.values()):
+            raise RunConflictError("another run holds the microscope")
+        view = run_view(f"run-{len(self.held)}")
+        self.held[view.id] = view
+        if idempotency_key is not None:
+            self.keys[idempotency_key] = view.id
+        return view
+
+    def runs(self):
+        self._alive()
+        return list(self.held.values())
+
+    def run(self, run_id):
+        self._alive()
+        if run_id not in self.held:
+            raise RunNotFoundError(f"no run {run_id}")
+        return self.held[run_id]
+
+    def fields(self, run_id):
+        self.run(run_id)
+        unit = views.UnitView(
+            field="r00_c00",
+            channel="561",
+            attempt=1,
+            state=UnitState.PARTIAL,
+            requested=100,
+            written=50,
+            reason="camera stalled",
+        )
+        place = {"row": 0, "column": 0, "x_um": 0.0, "y_um": 0.0}
+        return [views.FieldView(name="r00_c00", units=(unit,), **place)]
+
+    def stop(self, run_id):
+        view = self.run(run_id)
+        state = advance(view.state, RunEvent.STOP)
+        self.held[run_id] = view.model_copy(update={"state": state})
+        return self.held[run_id]
+
+    def devices(self):
+        self._alive()
+        camera = views.DeviceView(
+            label="Camera", role="camera", adapter="Demo", values={"Exposure": "30"}
+        )
+        return views.DevicesView(taken_utc=NOW.isoformat(), devices=(camera,))
+
+    def health(self):
+        self._alive()
+        return views.Health(
+            version="1",
+            pid=1,
+            configuration="simulated",
+            simulated=True,
+            started_utc=NOW.isoformat(),
+            active_run=None,
+            latched=self.latched,
+            free_bytes=10**9,
+        )
+
+    def protocols(self):
+        self._alive()
+        return [views.ProtocolView(name="small", protocol=PROTOCOL, estimate=ESTIMATE)]
+
+
+@pytest.fixture
+def control() -> FakeControl:
+    return FakeControl()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataFolder:
+    """A data folder with one finished run."""
+    folder = DataFolder(tmp_path / "data")
+    run = folder.run(DONE)
+    write_result(run, RESULT)
+    write_text(run.counts, "run,field\n")
+    write_text(run.report, "<!doctype html><title>report</title>")
+    write_bytes(run.preview("r00_c00", "561", "conventional"), b"\x89PNG")
+    return folder
+
+
+@pytest.fixture
+def client(control: FakeControl, data: DataFolder):
+    context = Context(control=control, archive=Archive(data), now=lambda: NOW)
+    app = create_app(context)
+    with TestClient(
+        app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def request_body() -> dict[str, object]:
+    return dict(REQUEST)
+
+
+@pytest.fixture
+def done() -> str:
+    """The id of the run that is finished and on disk."""
+    return DONE

@@ -1,0 +1,77 @@
+"""The pages show what there is, escape what they show, and always say the banner."""
+
+import pytest
+
+from her2sr_proc.schema.banner import BANNER
+
+
+@pytest.fixture
+def running(client, request_body) -> str:
+    return client.post("/api/v1/runs", json=request_body).json()["id"]
+
+
+def test_the_first_page_lists_runs_and_offers_protocols(client, running):
+    page = client.get("/").text
+    assert f'href="/runs/{running}"' in page
+    assert '<option value="small">small (2 fields, 1 min 15 s, 26 MB)' in page
+
+
+def test_a_run_page_tells_progress_and_tiles(client, running):
+    page = client.get(f"/runs/{running}").text
+    assert "50 of 200 frames (25 %)" in page
+    assert "about 30 s left" in page
+    assert 'class="unit partial"' in page
+    assert "camera stalled" in page
+
+
+def test_a_stopped_run_cannot_be_stopped_on_its_page(client, control, running):
+    stop = f'data-post="/api/v1/runs/{running}/stop"'
+    assert stop in client.get(f"/runs/{running}").text
+    view = control.held[running]
+    control.held[running] = view.model_copy(update={"state": "aborted"})
+    assert stop not in client.get(f"/runs/{running}").text
+
+
+def test_a_finished_run_shows_answer_truth_and_pictures(client, done):
+    page = client.get(f"/runs/{done}").text
+    assert "3.14" in page
+    assert "2.50 – 3.60" in page
+    assert f"/api/v1/runs/{done}/report" in page
+    assert f"/api/v1/runs/{done}/images/r00_c00/561/conventional.png" in page
+    assert "data-settled" in page
+
+
+def test_pages_say_so_when_the_hardware_process_is_dead(client, control, done):
+    control.is_dead = True
+    first = client.get("/")
+    assert "does not answer" in first.text
+    assert f'href="/runs/{done}"' in first.text
+    run = client.get(f"/runs/{done}")
+    assert "does not answer" in run.text
+    assert "3.14" in run.text
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/{done}", "/runs/nosuch"])
+def test_the_banner_stands_on_every_page(client, done, path):
+    assert BANNER in client.get(path.replace("{done}", done)).text
+
+
+def test_a_page_for_no_run_is_not_found(client):
+    assert client.get("/runs/nosuch").status_code == 404
+    assert client.get("/parts/runs/nosuch").status_code == 404
+
+
+def test_what_a_run_says_of_itself_is_escaped(client, control, running):
+    view = control.held[running]
+    words = {"reason": "<script>alert(1)</script>"}
+    control.held[running] = view.model_copy(update=words)
+    page = client.get(f"/runs/{running}").text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+@pytest.mark.parametrize("name", ["style.css", "page.js"])
+def test_pages_load_nothing_from_elsewhere(client, name):
+    text = client.get(f"/static/{name}").text + client.get("/").text
+    assert "http:" not in text.replace("http://127.0.0.1", "")
+    assert "https:" not in text

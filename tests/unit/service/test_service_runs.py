@@ -1,0 +1,76 @@
+"""Runs over HTTP: accepted once, refused with a reason, stopped once."""
+
+import pytest
+
+
+def test_a_run_is_accepted_with_its_place(client, request_body):
+    answer = client.post("/api/v1/runs", json=request_body)
+    assert answer.status_code == 202
+    assert client.get(answer.headers["location"]).json() == answer.json()
+
+
+def test_the_same_key_is_the_same_run(client, request_body):
+    headers = {"Idempotency-Key": "k1"}
+    first = client.post("/api/v1/runs", json=request_body, headers=headers)
+    second = client.post("/api/v1/runs", json=request_body, headers=headers)
+    assert first.json()["id"] == second.json()["id"]
+    assert len(client.get("/api/v1/runs").json()) == 1
+
+
+def test_a_second_run_is_refused_while_one_holds_the_microscope(client, request_body):
+    client.post("/api/v1/runs", json=request_body)
+    answer = client.post("/api/v1/runs", json=request_body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "run-conflict")
+
+
+def test_stopping_twice_is_a_conflict(client, request_body):
+    place = client.post("/api/v1/runs", json=request_body).headers["location"]
+    assert client.post(f"{place}/stop").json()["state"] == "stopping"
+    answer = client.post(f"{place}/stop")
+    assert (answer.status_code, answer.json()["code"]) == (409, "run-conflict")
+
+
+WRONG = [
+    pytest.param({"protocol": "nosuch"}, "plan-rejected", id="unknown protocol"),
+    pytest.param({"colour": 1}, "bad-request", id="unknown key"),
+    pytest.param({"sample": "Jane Doe"}, "bad-request", id="a name as sample"),
+    pytest.param({"protocol": None}, "bad-request", id="neither protocol nor plan"),
+]
+
+
+@pytest.mark.parametrize(("change", "code"), WRONG)
+def test_a_wrong_request_is_a_problem_document(client, request_body, change, code):
+    answer = client.post("/api/v1/runs", json=request_body | change)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == code
+    assert answer.json()["type"] == f"urn:her2sr:{code}"
+
+
+def test_a_key_that_is_no_key_is_refused(client, request_body):
+    headers = {"Idempotency-Key": "x" * 129}
+    answer = client.post("/api/v1/runs", json=request_body, headers=headers)
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("path", ["", "/fields"])
+def test_an_unknown_run_is_not_found(client, path):
+    answer = client.get(f"/api/v1/runs/nosuch{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
+def test_the_list_can_be_cut(client, control, request_body):
+    for _ in range(3):
+        view = client.post("/api/v1/runs", json=request_body).json()
+        client.post(f"/api/v1/runs/{view['id']}/stop")
+    assert len(client.get("/api/v1/runs?limit=2").json()) == 2
+
+
+def test_what_is_not_expected_is_an_answer_without_its_traceback(
+    client, control, monkeypatch, caplog
+):
+    monkeypatch.setattr(control, "runs", lambda: 1 / 0)
+    answer = client.get("/api/v1/runs")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert "division" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
