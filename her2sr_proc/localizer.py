@@ -38,6 +38,7 @@ class _Workspace:
     """Planes of one frame, touched once and used for every frame of a block."""
 
     shape: tuple[int, int]
+    adu: U16 = field(init=False)
     photons: F32 = field(init=False)
     planes: F32 = field(init=False)
     visited: npt.NDArray[np.uint8] = field(init=False)
@@ -46,6 +47,7 @@ class _Workspace:
 
     def __post_init__(self) -> None:
         height, width = self.shape
+        self.adu = np.empty(self.shape, np.uint16)
         self.photons = np.empty(self.shape, np.float32)
         self.planes = np.empty((4, *self.shape), np.float32)
         self.visited = np.empty(self.shape, np.uint8)
@@ -117,8 +119,11 @@ def _localize_frame(
     workspace: _Workspace,
 ) -> F64:
     """Return the usable fits of one frame, with the status as last column."""
-    pixels = np.ascontiguousarray(adu)
-    detect.to_photons(pixels, camera.offset_adu, camera.e_per_adu, workspace.photons)
+    # Copied, since kernels are compiled for writable, contiguous frames only.
+    workspace.adu[...] = adu
+    detect.to_photons(
+        workspace.adu, camera.offset_adu, camera.e_per_adu, workspace.photons
+    )
     rows, columns = _find(camera, params, smoothing, workspace)
     results = np.empty((rows.size, gauss.RESULTS))
     status = np.empty(rows.size, np.int16)
@@ -139,7 +144,11 @@ def _localize_frame(
     )
     for n in np.flatnonzero(status == FitStatus.CONVERGED):
         if detect.touches_ceiling(
-            pixels, rows[n], columns[n], params.fit_radius_px, camera.saturation_adu
+            workspace.adu,
+            rows[n],
+            columns[n],
+            params.fit_radius_px,
+            camera.saturation_adu,
         ):
             status[n] = FitStatus.SATURATED
     shift = np.hypot(results[:, gauss.X] - columns, results[:, gauss.Y] - rows)

@@ -148,7 +148,7 @@ def _draw_bar(picture: Image.Image, pixel_nm: float) -> None:
     draw = ImageDraw.Draw(picture)
     box = (right - length_px, bottom - thick, right, bottom)
     draw.rectangle(box, fill="white", outline="black")
-    text = f"{fitting[0]:g} µm"
+    text = f"{fitting[0]:g} um"
     size = max(10, picture.height // 32)
     place = (right - length_px / 2, bottom - 2 * thick)
     draw.text(place, text, fill="white", anchor="ms", font_size=size)

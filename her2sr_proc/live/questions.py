@@ -1,0 +1,175 @@
+"""What the localizer is asked, and how it answers: one JSON object each way.
+
+``{"verb": ..., "body": {...}}`` gets ``{"ok": true, "body": {...}}`` or
+``{"ok": false, "error": {"code", "message"}}``. Whoever asks never waits for a job.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol, Self
+
+import zmq
+from pydantic import Field, JsonValue, ValidationError
+
+from her2sr_proc.errors import ProcError, RequestError
+from her2sr_proc.live.jobs import Jobs
+from her2sr_proc.schema.block import NAME, UnitKey
+from her2sr_proc.schema.model import Frozen
+
+Body = dict[str, JsonValue]
+POLL_MS = 100
+MAX_QUESTION_BYTES = 2**20
+
+log = logging.getLogger(__name__)
+
+
+class Question(Frozen):
+    """What is asked: a verb and its arguments."""
+
+    verb: str = Field(min_length=1, max_length=64)
+    body: Body = Field(default_factory=dict)
+
+
+class CloseUnit(Frozen):
+    """Arguments of ``close_unit``."""
+
+    unit: UnitKey
+
+
+class CloseField(Frozen):
+    """Arguments of ``close_field``."""
+
+    run: str = Field(pattern=NAME)
+    field: str = Field(pattern=r"^r\d{2,3}_c\d{2,3}$")
+
+
+class CloseRun(Frozen):
+    """Arguments of ``close_run``."""
+
+    run: str = Field(pattern=NAME)
+
+
+class Closing(Protocol):
+    """What the jobs do."""
+
+    def close_unit(self, unit: UnitKey) -> object:
+        """Make the table and the images of a unit."""
+        ...
+
+    def close_field(self, run: str, field: str) -> object:
+        """Find the nuclei of a field and count."""
+        ...
+
+    def close_run(self, run: str) -> object:
+        """Make the result and the report of a run."""
+        ...
+
+
+class Answerer:
+    """Turns questions into jobs and answers. Knows no socket."""
+
+    def __init__(
+        self, jobs: Jobs, closing: Closing, counters: Callable[[], Body]
+    ) -> None:
+        self._jobs = jobs
+        self._closing = closing
+        self._counters = counters
+        self._verbs: dict[str, Callable[[Body], Body]] = {
+            "close_unit": self._close_unit,
+            "close_field": self._close_field,
+            "close_run": self._close_run,
+            "status": self._status,
+        }
+
+    def answer(self, data: bytes) -> Body:
+        """Return the answer to one question, whatever it is."""
+        try:
+            question = Question.model_validate_json(data)
+            if question.verb not in self._verbs:
+                raise RequestError(
+                    f"no verb '{question.verb}'; choose of: {', '.join(self._verbs)}"
+                )
+            return {"ok": True, "body": self._verbs[question.verb](question.body)}
+        except ValidationError as exc:
+            fault = exc.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in fault["loc"]) or "question"
+            return _refusal(RequestError.code, f"'{where}': {fault['msg']}")
+        except ProcError as exc:
+            return _refusal(exc.code, str(exc))
+
+    def _close_unit(self, body: Body) -> Body:
+        unit = CloseUnit.model_validate(body).unit
+        name = f"close_unit-{unit.field}-{unit.channel}"
+        return {"job": self._jobs.submit(name, lambda: self._closing.close_unit(unit))}
+
+    def _close_field(self, body: Body) -> Body:
+        asked = CloseField.model_validate(body)
+        job = self._jobs.submit(
+            f"close_field-{asked.field}",
+            lambda: self._closing.close_field(asked.run, asked.field),
+        )
+        return {"job": job}
+
+    def _close_run(self, body: Body) -> Body:
+        asked = CloseRun.model_validate(body)
+        return {
+            "job": self._jobs.submit(
+                "close_run", lambda: self._closing.close_run(asked.run)
+            )
+        }
+
+    def _status(self, _: Body) -> Body:
+        view = self._jobs.view()
+        return {
+            "queued": view.queued,
+            "done": list(view.done),
+            "failed": dict(view.failed),
+            **self._counters(),
+        }
+
+
+def _refusal(code: str, message: str) -> Body:
+    return {"ok": False, "error": {"code": code, "message": message}}
+
+
+class QuestionServer:
+    """A REP socket and the thread that serves it, as a context manager."""
+
+    def __init__(self, address: str, answerer: Answerer) -> None:
+        self._address = address
+        self._answerer = answerer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._serve, name="questions", daemon=True
+        )
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REP)
+
+    def __enter__(self) -> Self:
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
+        self._socket.bind(self._address)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+        self._context.term()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            if self._socket.poll(POLL_MS):
+                data = b"".join(self._socket.recv_multipart())
+                self._socket.send_json(self._answer(data))
+
+    def _answer(self, data: bytes) -> Body:
+        try:
+            return self._answerer.answer(data)
+        except Exception as exc:  # a socket that does not answer would be stuck
+            log.exception("a question could not be answered")
+            return _refusal("internal", f"{type(exc).__name__}: {exc}")

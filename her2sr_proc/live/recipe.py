@@ -1,0 +1,68 @@
+"""How the frames of one run are localized, as its manifest says."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from her2sr_proc.errors import DataError
+from her2sr_proc.schema.block import BlockHeader
+from her2sr_proc.schema.camera import CameraMaps
+from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.manifest import read_manifest
+
+KEPT = 4
+"""Runs whose recipes are remembered; one is active at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A run's manifest with the camera it describes."""
+
+    manifest: Manifest
+    camera: CameraMaps
+
+    def is_signal(self, channel: str) -> bool:
+        """Return whether frames of that channel are localized.
+
+        Raises `DataError` when the run has no such channel.
+        """
+        try:
+            return self.manifest.channel(channel).role == "signal"
+        except KeyError:
+            raise DataError(
+                f"run {self.manifest.run} has no channel {channel}"
+            ) from None
+
+
+class Recipes:
+    """Reads each manifest once. Used by one thread."""
+
+    def __init__(self, data: DataFolder) -> None:
+        self._data = data
+        self._known: OrderedDict[str, Recipe] = OrderedDict()
+
+    def of(self, header: BlockHeader) -> Recipe:
+        """Return the recipe of the run that a block belongs to.
+
+        Raises `StateError` when there is no such run, `DataError` when the block's
+        frames are not of the manifest's size.
+        """
+        recipe = self._known.get(header.key.run) or self._read(header.key.run)
+        expected = recipe.camera.offset_adu.shape
+        if (header.height, header.width) != expected:
+            raise DataError(
+                f"a block of {header.height} x {header.width} pixels in run "
+                f"{header.key.run}, whose frames have {expected[0]} x {expected[1]}"
+            )
+        return recipe
+
+    def _read(self, run: str) -> Recipe:
+        manifest = read_manifest(self._data.run(run))
+        shape = (manifest.frame_height, manifest.frame_width)
+        recipe = Recipe(manifest, CameraMaps.uniform(manifest.camera, shape))
+        self._known[run] = recipe
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return recipe

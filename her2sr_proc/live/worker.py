@@ -1,0 +1,135 @@
+"""Blocks to parts of tables, as they come; stateless between blocks.
+
+What cannot be localized is counted, never fatal: the frames are on disk, and whoever
+closes the unit computes what is missing with the same function.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from her2sr_proc.errors import ProcError
+from her2sr_proc.live.recipe import Recipe, Recipes
+from her2sr_proc.live.subscriber import U16, Message
+from her2sr_proc.localizer import localize_block
+from her2sr_proc.schema.block import BlockHeader, UnitKey
+from her2sr_proc.schema.table import Localizations
+from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.ledger import unit_of
+from her2sr_proc.store.tables import write_parquet
+
+POLL_S = 0.05
+DRAIN_S = 10.0
+"""How long closing a unit waits for its last blocks; the rest is read from disk."""
+
+log = logging.getLogger(__name__)
+
+
+class BlockSource(Protocol):
+    """Where blocks come from."""
+
+    def receive(self, within_s: float) -> Message | None:
+        """Return the next block, or None when none came within that time."""
+        ...
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the blocks, since the start."""
+
+    localized_frames: int = 0
+    localizations: int = 0
+    late_blocks: int = 0
+    """Came after their unit was closed, so they were computed from disk."""
+    failed_blocks: int = 0
+
+
+class Worker:
+    """Localizes in the thread that calls `run`; other threads may `retire` units."""
+
+    def __init__(self, data: DataFolder, source: BlockSource) -> None:
+        self._data = data
+        self._source = source
+        self._recipes = Recipes(data)
+        self._changed = threading.Condition()
+        self._idle_polls = 0
+        self._retired: set[UnitKey] = set()
+        self.tally = Tally()
+
+    def run(self, stop: threading.Event) -> None:
+        """Take blocks until ``stop`` is set; the block in hand is finished."""
+        while not stop.is_set():
+            message = self._source.receive(POLL_S)
+            if message is None:
+                with self._changed:
+                    self._idle_polls += 1
+                    self._changed.notify_all()
+            else:
+                self._take(*message)
+
+    def retire(self, unit: UnitKey, *, within_s: float = DRAIN_S) -> None:
+        """Return once no part of ``unit`` will be written any more.
+
+        Blocks that are on their way are waited for until the bus has been silent for
+        a whole poll, but no longer than ``within_s``.
+        """
+        with self._changed:
+            # The poll under way may have begun before the last block was sent.
+            silence = self._idle_polls + 2
+            self._changed.wait_for(lambda: self._idle_polls >= silence, within_s)
+            self._retired.add(unit)
+
+    def forget(self, run: str) -> None:
+        """Drop what is remembered of a run that is closed for good."""
+        with self._changed:
+            self._retired = {unit for unit in self._retired if unit.run != run}
+
+    def _take(self, header: BlockHeader, adu: U16) -> None:
+        try:
+            recipe = self._recipes.of(header)
+            if recipe.is_signal(header.key.channel):
+                self._localize(header, adu, recipe)
+        except (ProcError, OSError) as exc:
+            self.tally.failed_blocks += 1
+            log.warning(
+                "block %d of %s/%s is left to be computed from disk: %s",
+                header.key.block,
+                header.key.field,
+                header.key.channel,
+                exc,
+            )
+
+    def _localize(self, header: BlockHeader, adu: U16, recipe: Recipe) -> None:
+        table = localize_block(
+            adu,
+            first_frame=header.first_frame,
+            camera=recipe.camera,
+            pixel_nm=recipe.manifest.camera.pixel_nm,
+            params=recipe.manifest.profile.localize,
+        )
+        with self._changed:
+            if self._is_closed(header):
+                self.tally.late_blocks += 1
+                return
+            self._write_part(header, table)
+        self.tally.localized_frames += header.frames
+        self.tally.localizations += len(table)
+
+    def _is_closed(self, header: BlockHeader) -> bool:
+        unit = unit_of(header.key)
+        # The table tells of units that were closed before this process started.
+        return unit in self._retired or self._data.run(unit.run).table(unit).exists()
+
+    def _write_part(self, header: BlockHeader, table: Localizations) -> None:
+        run = self._data.run(header.key.run)
+        metadata = {
+            "source": "live",
+            "block": str(header.key.block),
+            "first_frame": str(header.first_frame),
+            "frames": str(header.frames),
+        }
+        path = run.table_part(unit_of(header.key), header.key.block)
+        write_parquet(path, table, metadata)
