@@ -10,7 +10,8 @@ AcqError
 │  ├─ DeviceTimeoutError   a device did not answer in time
 │  ├─ ReadBackError        a device reports another value than the one set
 │  ├─ CameraStalledError   no frame came in time
-│  └─ BufferOverflowError  the camera's buffer ran over; frames are lost
+│  ├─ BufferOverflowError  the camera's buffer ran over; frames are lost
+│  └─ LightError           a laser is not proven off
 └─ StorageError            frames could not be written or do not verify
 """
 
@@ -84,6 +85,12 @@ class BufferOverflowError(DeviceError):
     """The camera's buffer ran over; frames are lost."""
 
     code = "buffer-overflow"
+
+
+class LightError(DeviceError):
+    """A laser is not proven off. Latches: nothing starts until a person looked."""
+
+    code = "light-not-off"
 
 
 class StorageError(AcqError):

@@ -1,0 +1,208 @@
+"""One burst: set, read back, compare, light, count, dark.
+
+Nothing is lit before every device has confirmed what was asked of it, and the light
+goes out whatever happens in between. What came out is counted, never assumed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.devices.ports import Frame, Hardware, Laser
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.errors import (
+    AcqError,
+    CameraStalledError,
+    DeviceError,
+    LightError,
+    ReadBackError,
+)
+from her2sr_acq.plan.estimate import wall_exposure_ms
+from her2sr_acq.plan.models import Channel
+from her2sr_proc.schema.manifest import FieldFacts
+
+log = logging.getLogger(__name__)
+
+SLICE_S = 0.25
+"""A wait for a frame is cut into slices, so that a stop is heard in between."""
+LATE = 1.5
+"""Frames further apart than this many periods have lost one between them."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one burst gave."""
+
+    t_s: list[float] = field(default_factory=list)
+    """Camera clock of every frame delivered."""
+    lit_s: float = 0.0
+    stopped: bool = False
+    fault: AcqError | None = None
+    """Why it ended early, when nobody asked it to."""
+
+    @property
+    def delivered(self) -> int:
+        """Frames that the camera handed over."""
+        return len(self.t_s)
+
+
+class Burst:
+    """Takes bursts on one microscope. Owned by the engine's thread."""
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        config: DeviceConfig,
+        *,
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
+        self._hardware = hardware
+        self._config = config
+        self._clock = clock
+        self._stop = stop
+
+    def take(
+        self, tile: FieldFacts, channel: Channel, add: Callable[[Frame], bool]
+    ) -> Outcome:
+        """Take one burst and pass every frame to ``add``.
+
+        ``add`` tells whether the frame completed a block: a stop is obeyed there, so
+        that no frame is lost in a block that was not filled.
+
+        An expected fault ends the burst early and stands in the outcome; if it is a
+        `LightError`, no further burst may be taken.
+        """
+        outcome = Outcome()
+        try:
+            self._compare(tile)
+            self._hardware.lasers[channel.laser_nm].set_power(channel.power_percent)
+            self._hardware.camera.arm(
+                frames=channel.frames, exposure_ms=channel.exposure_ms
+            )
+            self._expose(channel, add, outcome)
+        except AcqError as exc:
+            outcome.fault = exc
+        return outcome
+
+    def _compare(self, tile: FieldFacts) -> None:
+        """Compare what the devices report now with what the burst takes for granted."""
+        x_um, y_um = self._hardware.stage.position_um()
+        off_um = max(abs(x_um - tile.x_um), abs(y_um - tile.y_um))
+        if off_um > self._config.stage.tolerance_um:
+            raise ReadBackError(
+                f"the stage reports x = {x_um:.2f}, y = {y_um:.2f} um, and {tile.name} "
+                f"is at {tile.x_um:.2f}, {tile.y_um:.2f}; check the stage"
+            )
+        shape = (self._config.camera.height, self._config.camera.width)
+        if self._hardware.camera.shape != shape:
+            raise ReadBackError(
+                f"the camera reports frames of {self._hardware.camera.shape} pixels "
+                f"and the configuration says {shape}; check its region of interest"
+            )
+        for laser in self._hardware.lasers.values():
+            if laser.is_on():
+                self._darken(laser)
+                raise LightError(
+                    f"the {laser.nm} nm laser is on before its burst; switch it off "
+                    f"by hand, find out why, then restart the service"
+                )
+
+    def _expose(
+        self, channel: Channel, add: Callable[[Frame], bool], outcome: Outcome
+    ) -> None:
+        laser = self._hardware.lasers[channel.laser_nm]
+        lit_from = self._clock.monotonic()
+        try:
+            laser.on()
+            self._hardware.camera.start()
+            self._pop(channel, add, outcome)
+        finally:
+            still_lit = self._darken(laser)
+            outcome.lit_s = self._clock.monotonic() - lit_from
+            try:
+                self._hardware.camera.disarm()
+            finally:
+                if still_lit is not None:
+                    raise still_lit
+
+    def _pop(
+        self, channel: Channel, add: Callable[[Frame], bool], outcome: Outcome
+    ) -> None:
+        wait_s = self._config.camera.first_frame_timeout_s
+        exposure_s = wall_exposure_ms(channel.exposure_ms, self._config) / 1000.0
+        while outcome.delivered < channel.frames:
+            frame = self._next(wait_s + exposure_s, outcome, channel.frames)
+            if frame is None:
+                outcome.stopped = True
+                return
+            if frame.index != outcome.delivered:
+                raise DeviceError(
+                    f"the camera handed over frame {frame.index} where frame "
+                    f"{outcome.delivered} was due; restart the service"
+                )
+            outcome.t_s.append(frame.t_s)
+            if add(frame) and self._stop.is_set():
+                outcome.stopped = outcome.delivered < channel.frames
+                return
+            wait_s = self._config.camera.stall_timeout_s
+
+    def _next(self, wait_s: float, outcome: Outcome, frames: int) -> Frame | None:
+        """Return the next frame, or None if a stop is asked while none comes."""
+        began = asked = self._clock.monotonic()
+        while True:
+            slice_s = min(SLICE_S, max(0.0, began + wait_s - asked))
+            try:
+                return self._hardware.camera.next_frame(timeout_s=slice_s)
+            except CameraStalledError as exc:
+                now = self._clock.monotonic()
+                if self._stop.is_set():
+                    return None
+                ended_itself = now - asked < slice_s / 2
+                if ended_itself or now - began >= wait_s:
+                    raise CameraStalledError(
+                        f"the camera stalled after frame {outcome.delivered} of "
+                        f"{frames} ({exc}); check its cable, power and trigger",
+                        delivered=outcome.delivered,
+                    ) from exc
+                asked = now
+
+    def _darken(self, laser: Laser) -> LightError | None:
+        """Shut the light; return why it is not proven off, or None."""
+        try:
+            laser.off()
+        except Exception as exc:  # whatever an adapter raises, the light is in doubt
+            log.exception("the %d nm laser did not confirm that it is off", laser.nm)
+            first = exc
+        else:
+            return None
+        try:
+            self._hardware.dark()
+        except Exception:  # the first failure is the one to tell
+            log.exception("the second attempt to make dark failed")
+        return LightError(
+            f"the {laser.nm} nm laser is not proven off ({first}); switch it off by "
+            f"hand, find out why, then restart the service",
+            nm=laser.nm,
+        )
+
+
+def lost_between(t_s: list[float]) -> int:
+    """Return how many frames are missing between those delivered, by their clock.
+
+    The period is the median distance, since a camera may be slower than its exposure.
+    """
+    if len(t_s) < 3:
+        return 0
+    steps = np.diff(np.asarray(t_s))
+    period = float(np.median(steps))
+    if period <= 0.0:
+        return 0
+    late = steps[steps > LATE * period]
+    return int(np.sum(np.round(late / period) - 1))

@@ -1,0 +1,50 @@
+"""The manifest of a run: everything that its folder must tell without us."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.station import Station
+from her2sr_proc.schema.manifest import ChannelFacts, Manifest
+from her2sr_proc.schema.params import Profile
+
+PACKAGES = ("her2sr", "numpy", "numba", "scipy", "zarr", "pymmcore", "pymmcore-plus")
+
+
+def manifest_of(order: RunOrder, station: Station) -> Manifest:
+    """Return the manifest of an accepted run on a microscope."""
+    config = station.config
+    return Manifest(
+        run=order.id,
+        created_utc=order.created_utc,
+        sample=order.request.sample,
+        operator=order.request.operator,
+        protocol=order.protocol.name,
+        plan=order.protocol.model_dump(mode="json"),
+        channels=tuple(
+            ChannelFacts.model_validate(channel.model_dump())
+            for channel in order.protocol.channels
+        ),
+        fields=order.tiles,
+        frame_height=config.camera.height,
+        frame_width=config.camera.width,
+        camera=config.camera.model,
+        profile=Profile(name=order.protocol.processing.profile),
+        configuration=config.name,
+        configuration_sha256=station.config_sha256,
+        simulation=None if config.simulator is None else config.simulator.options,
+        versions=versions(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return what was running: Python and the packages that shape the data."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

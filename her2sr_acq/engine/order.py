@@ -1,0 +1,84 @@
+"""A run that was accepted: who wants what, where, under which name. Immutable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from her2sr_acq.engine.states import RunState
+from her2sr_acq.engine.views import FieldView, RunRequest, RunView, UnitView
+from her2sr_acq.plan.models import Channel, Protocol
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.manifest import FieldFacts
+
+
+def run_id(now: datetime, token: Callable[[int], str]) -> str:
+    """Return a name that sorts by time, such as ``20261123T221859-3fa0``."""
+    return f"{now:%Y%m%dT%H%M%S}-{token(2)}"
+
+
+def request_digest(request: RunRequest) -> str:
+    """Return the SHA-256 by which two requests are told apart."""
+    text = json.dumps(request.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """One accepted run. Its tiles stand in order of acquisition."""
+
+    id: str
+    request: RunRequest
+    protocol: Protocol
+    tiles: tuple[FieldFacts, ...]
+    created_utc: str
+    idempotency_key: str | None = None
+
+    def unit(self, tile: FieldFacts, channel: Channel) -> UnitKey:
+        """Return the name of the first attempt of one burst."""
+        return UnitKey(run=self.id, field=tile.name, channel=channel.name)
+
+    def units(self) -> Iterator[tuple[UnitKey, Channel]]:
+        """Yield every burst in order of acquisition."""
+        for tile in self.tiles:
+            for channel in self.protocol.channels:
+                yield self.unit(tile, channel), channel
+
+    def view(self) -> RunView:
+        """Return the run as it stands at the moment of acceptance."""
+        frames = sum(channel.frames for channel in self.protocol.channels)
+        return RunView(
+            id=self.id,
+            state=RunState.QUEUED,
+            phase="waiting to start",
+            protocol=self.protocol.name,
+            sample=self.request.sample,
+            operator=self.request.operator,
+            created_utc=self.created_utc,
+            frames_requested=frames * len(self.tiles),
+            units_total=len(self.protocol.channels) * len(self.tiles),
+            folder=self.id,
+        )
+
+    def fields(self) -> tuple[FieldView, ...]:
+        """Return every field with its units, all of them planned."""
+        return tuple(
+            FieldView(
+                **tile.model_dump(),
+                units=tuple(
+                    UnitView(
+                        field=tile.name,
+                        channel=channel.name,
+                        attempt=1,
+                        state=UnitState.PLANNED,
+                        requested=channel.frames,
+                    )
+                    for channel in self.protocol.channels
+                ),
+            )
+            for tile in self.tiles
+        )

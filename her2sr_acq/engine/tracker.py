@@ -1,0 +1,188 @@
+"""One run as it happens: seen by anyone at any moment, kept in database and events.
+
+The engine's threads report to it, the control thread reads from it. A step is written
+to the run's events and to the database before it takes effect.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from pydantic import JsonValue
+
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.ledger import RunLedger
+from her2sr_acq.engine.states import FINAL, RunEvent, RunState, advance
+from her2sr_acq.engine.views import FieldView, RunView, UnitView
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
+
+
+class Tracker:
+    """The live state of one run."""
+
+    def __init__(
+        self,
+        view: RunView,
+        fields: tuple[FieldView, ...],
+        *,
+        database: Database,
+        clock: Clock,
+    ) -> None:
+        self._view = view
+        self._fields = {field.name: field for field in fields}
+        self._database = database
+        self._clock = clock
+        self._ledger: RunLedger | None = None
+        self._keeps = True
+        self._lock = threading.RLock()
+
+    def attach(self, ledger: RunLedger | None) -> None:
+        """Write to this ledger from now on; None once it is closed."""
+        with self._lock:
+            self._ledger = ledger
+
+    def let_go(self) -> None:
+        """Go on in memory alone: the last resort when the disk takes nothing more.
+
+        At the next start the run is found unfinished and recovered from what it left.
+        """
+        with self._lock:
+            self._ledger = None
+            self._keeps = False
+
+    @property
+    def view(self) -> RunView:
+        """The run as it stands."""
+        with self._lock:
+            return self._view
+
+    @property
+    def fields(self) -> list[FieldView]:
+        """The fields and units as they stand, in order of acquisition."""
+        with self._lock:
+            return list(self._fields.values())
+
+    @property
+    def units(self) -> list[UnitView]:
+        """The units as they stand, in order of acquisition."""
+        return [unit for field in self.fields for unit in field.units]
+
+    def move(self, event: RunEvent, *, phase: str, reason: str = "") -> None:
+        """Take the run to its next state. Raises `RunConflictError` if it has none."""
+        with self._lock:
+            state = advance(self._view.state, event)
+            stamp = self._clock.stamp()
+            changes: dict[str, object] = {"state": state, "phase": phase}
+            if reason:
+                changes["reason"] = reason
+            if state is RunState.RUNNING and self._view.started_utc is None:
+                changes["started_utc"] = stamp
+            if state in FINAL:
+                changes |= {"ended_utc": stamp, "current": ""}
+            view = self._view.model_copy(update=changes)
+            self.note("state", state=state.value, phase=phase, reason=reason)
+            self._store(view)
+            self._view = view
+
+    def enter(self, phase: str, *, current: str = "") -> None:
+        """Say what is being done. For the eye: kept in memory alone."""
+        with self._lock:
+            self._set(phase=phase, current=current)
+
+    def begin_unit(self, key: UnitKey) -> None:
+        """Note, before its light, that a unit is being acquired."""
+        with self._lock:
+            self.note("unit started", unit=key.model_dump(mode="json"))
+            field = self._replace_unit(
+                key, state=UnitState.ACQUIRING, started_utc=self._clock.stamp()
+            )
+            self._store(self._view, field)
+
+    def note(self, kind: str, **data: JsonValue) -> None:
+        """Add an event to the chain."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.event(kind, **data)
+
+    def block_written(self, record: BlockRecord) -> None:
+        """Write a durable block into the ledger and count its frames."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.record(record)
+            unit = self.unit(record.key)
+            taken = record.frames if record.published else 0
+            self._replace_unit(
+                record.key,
+                written=unit.written + record.frames,
+                published=unit.published + taken,
+            )
+            self._set(frames_done=self._view.frames_done + record.frames)
+
+    def end_unit(self, record: UnitRecord) -> None:
+        """Write the last word on a unit into ledger and database."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.record(record)
+            facts = record.model_dump(exclude={"kind", "key"})
+            missing = self.unit(record.key).written - record.written
+            field = self._replace_unit(record.key, **facts)
+            self._set(
+                frames_done=self._view.frames_done - missing,
+                units_done=self._view.units_done + 1,
+            )
+            self._store(self._view, field)
+
+    def skip_planned_units(self, reason: str) -> None:
+        """Note that the units not begun will not be taken in this run."""
+        stamp = self._clock.stamp()
+        for unit in self.units:
+            if unit.state is UnitState.PLANNED:
+                self._skip(unit, stamp, reason)
+
+    def unit(self, key: UnitKey) -> UnitView:
+        """Return one unit as it stands."""
+        for unit in self._fields[key.field].units:
+            if (unit.channel, unit.attempt) == (key.channel, key.attempt):
+                return unit
+        raise KeyError(key)
+
+    def _skip(self, unit: UnitView, stamp: str, reason: str) -> None:
+        key = UnitKey(
+            run=self.view.id,
+            field=unit.field,
+            channel=unit.channel,
+            attempt=unit.attempt,
+        )
+        record = UnitRecord(
+            key=key,
+            state=UnitState.SKIPPED,
+            requested=unit.requested,
+            delivered=0,
+            written=0,
+            published=0,
+            started_utc=stamp,
+            ended_utc=stamp,
+            reason=reason,
+        )
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.record(record)
+            field = self._replace_unit(key, state=UnitState.SKIPPED, reason=reason)
+            self._store(self._view, field)
+
+    def _replace_unit(self, key: UnitKey, **changes: object) -> FieldView:
+        old = self.unit(key)
+        new = UnitView.model_validate(old.model_dump() | changes)
+        field = self._fields[key.field]
+        units = tuple(new if unit is old else unit for unit in field.units)
+        self._fields[key.field] = field.model_copy(update={"units": units})
+        return self._fields[key.field]
+
+    def _store(self, view: RunView, field: FieldView | None = None) -> None:
+        if self._keeps:
+            self._database.update(view, field)
+
+    def _set(self, **changes: object) -> None:
+        self._view = self._view.model_copy(update=changes)

@@ -1,0 +1,173 @@
+"""One unit: array, burst, drain, read back, verdict. Runs on the engine's thread."""
+
+from __future__ import annotations
+
+from her2sr_acq.engine.burst import Burst, Outcome, lost_between
+from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.tracker import Tracker
+from her2sr_acq.engine.verification import Taps, reread, verdict
+from her2sr_acq.errors import AcqError, StorageError
+from her2sr_acq.plan.estimate import wall_exposure_ms
+from her2sr_acq.plan.models import Channel
+from her2sr_acq.stream.blocks import Assembler, BlockPool
+from her2sr_acq.stream.sink import Destination, Sink
+from her2sr_proc.schema.block import UnitKey, block_length
+from her2sr_proc.schema.ledger import BlockRecord, UnitRecord
+from her2sr_proc.schema.manifest import FieldFacts
+from her2sr_proc.store import raw
+from her2sr_proc.store.layout import RunFolder
+
+BUFFERS = 6
+"""Blocks in memory: one being filled, one being written, the rest for a slow moment."""
+BUFFER_WAIT_S = 5.0
+DRAIN_S = 60.0
+
+
+def raw_shape(channel: Channel, station: Station) -> raw.RawShape:
+    """Return the size of a unit's array; a block is about a second of wall clock."""
+    camera = station.config.camera
+    frames = block_length(
+        frames=channel.frames,
+        height=camera.height,
+        width=camera.width,
+        exposure_ms=wall_exposure_ms(channel.exposure_ms, station.config),
+    )
+    return raw.RawShape(channel.frames, camera.height, camera.width, frames)
+
+
+def make_pool(channels: tuple[Channel, ...], station: Station) -> BlockPool:
+    """Return the buffers of a run, large enough for the largest of its blocks."""
+    shapes = [raw_shape(channel, station) for channel in channels]
+    pixels = max(shape.block_frames * shape.height * shape.width for shape in shapes)
+    return BlockPool(buffers=BUFFERS, pixels=pixels)
+
+
+class UnitTaker:
+    """Takes units of one run."""
+
+    def __init__(
+        self,
+        station: Station,
+        folder: RunFolder,
+        tracker: Tracker,
+        burst: Burst,
+        sink: Sink,
+        pool: BlockPool,
+    ) -> None:
+        self._station = station
+        self._folder = folder
+        self._tracker = tracker
+        self._burst = burst
+        self._sink = sink
+        self._pool = pool
+
+    def take(
+        self, key: UnitKey, tile: FieldFacts, channel: Channel
+    ) -> tuple[UnitRecord, AcqError | None]:
+        """Acquire one unit; return its record and what went wrong, if anything.
+
+        Raises `StorageError` when not even the record can be written.
+        """
+        self._tracker.begin_unit(key)
+        records: list[BlockRecord] = []
+        try:
+            assembler = self._assembler(key, channel, records)
+        except AcqError as exc:
+            outcome = Outcome(fault=exc)
+        else:
+            outcome = self._burst.take(tile, channel, assembler.add)
+            assembler.discard()
+            self._drain(outcome)
+        self._note_light(channel, outcome)
+        return self._conclude(key, channel, outcome, records), outcome.fault
+
+    def fail(self, key: UnitKey, channel: Channel, fault: AcqError) -> UnitRecord:
+        """Note that a unit could not even begin."""
+        self._tracker.begin_unit(key)
+        return self._conclude(key, channel, Outcome(fault=fault), [])
+
+    def _assembler(
+        self, key: UnitKey, channel: Channel, records: list[BlockRecord]
+    ) -> Assembler:
+        shape = raw_shape(channel, self._station)
+        path = self._folder.raw(key)
+        try:
+            raw.create(
+                path,
+                shape,
+                pixel_um=self._station.config.camera.model.pixel_nm / 1000.0,
+                exposure_ms=channel.exposure_ms,
+                name=f"{key.field}/{key.channel}",
+            )
+        except OSError as exc:
+            raise StorageError(
+                f"{path.name} cannot be made: {exc.strerror}; free or check the disk "
+                f"of the data folder",
+                errno=exc.errno,
+            ) from exc
+
+        def keep(record: BlockRecord) -> None:
+            self._tracker.block_written(record)
+            records.append(record)
+
+        publish = self._station.publish if channel.role == "signal" else None
+        destination = Destination(key, path, keep, publish)
+        return Assembler(
+            self._pool,
+            (shape.block_frames, shape.height, shape.width),
+            lambda block: self._sink.put(destination, block),
+            timeout_s=BUFFER_WAIT_S,
+        )
+
+    def _drain(self, outcome: Outcome) -> None:
+        try:
+            self._sink.drain(timeout_s=DRAIN_S)
+        except AcqError as exc:
+            outcome.fault = outcome.fault or exc
+
+    def _note_light(self, channel: Channel, outcome: Outcome) -> None:
+        if outcome.lit_s > 0.0:
+            self._tracker.note(
+                "light",
+                nm=channel.laser_nm,
+                power_percent=channel.power_percent,
+                lit_s=round(outcome.lit_s, 3),
+                frames=outcome.delivered,
+            )
+
+    def _conclude(
+        self,
+        key: UnitKey,
+        channel: Channel,
+        outcome: Outcome,
+        records: list[BlockRecord],
+    ) -> UnitRecord:
+        self._tracker.enter("reading back", current=f"{key.field}/{key.channel}")
+        readable = reread(self._folder.raw(key), records)
+        stamped = self._station.config.camera.stamp_tag is not None
+        taps = Taps(
+            requested=channel.frames,
+            delivered=outcome.delivered,
+            written=readable.frames,
+            lost_between=lost_between(outcome.t_s) if stamped else 0,
+        )
+        state, reason = verdict(
+            taps,
+            fault=outcome.fault,
+            stopped=outcome.stopped,
+            unreadable=readable.fault,
+        )
+        record = UnitRecord(
+            key=key,
+            state=state,
+            requested=taps.requested,
+            delivered=taps.delivered,
+            written=taps.written,
+            published=sum(r.frames for r in records if r.published),
+            started_utc=self._tracker.unit(key).started_utc
+            or self._station.clock.stamp(),
+            ended_utc=self._station.clock.stamp(),
+            reason=reason,
+        )
+        self._tracker.end_unit(record)
+        return record
