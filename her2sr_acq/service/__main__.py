@@ -14,7 +14,7 @@ from her2sr_acq.errors import ConfigError
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
-from her2sr_acq.service.security import require_loopback
+from her2sr_acq.service.loopback import require_loopback
 from her2sr_proc.store.layout import DataFolder
 
 

@@ -6,14 +6,12 @@ answer.
 
 from __future__ import annotations
 
-import ipaddress
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from her2sr_acq.errors import ConfigError
 from her2sr_acq.service.problems import answer
 
 HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -37,23 +35,6 @@ HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": POLICY,
 }
-
-
-def require_loopback(host: str) -> None:
-    """Refuse to listen where others could reach us. Raises `ConfigError`."""
-    if host == "localhost":
-        return
-    try:
-        if ipaddress.ip_address(host).is_loopback:
-            return
-    except ValueError:
-        pass
-    raise ConfigError(
-        f"will not listen on '{host}': there is no authentication yet, so anyone who "
-        f"reaches it could drive the lasers; use 127.0.0.1, and an SSH tunnel from "
-        f"elsewhere",
-        host=host,
-    )
 
 
 class BrowserHeaders:

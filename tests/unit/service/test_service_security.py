@@ -3,7 +3,8 @@
 import pytest
 
 from her2sr_acq.errors import ConfigError
-from her2sr_acq.service.security import MAX_BODY, require_loopback
+from her2sr_acq.service.loopback import require_loopback
+from her2sr_acq.service.security import MAX_BODY
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])

@@ -1,0 +1,222 @@
+"""The command ``her2sr``: what may be asked for, and how errors end.
+
+The work is elsewhere and is imported when a verb is called, so that ``her2sr --help``
+is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer._click.exceptions import ClickException
+
+from her2sr_acq.errors import AcqError
+from her2sr_proc.errors import ProcError
+from her2sr_proc.schema.banner import BANNER
+
+if TYPE_CHECKING:
+    from her2sr_proc.schema.results import RunResult
+
+EPILOG = (
+    "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request, 3 unsafe or "
+    "interlocked."
+)
+Config = Annotated[
+    str, typer.Option("--config", help="device configuration: a packaged name or path")
+]
+Data = Annotated[Path, typer.Option("--data", help="folder that holds the runs")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="print the result as JSON on standard output")
+]
+
+
+def build() -> typer.Typer:
+    """Return the command with every verb of both packages."""
+    from her2sr_proc import cli as movie_cli
+    from her2sr_proc import cli_runs
+
+    app = typer.Typer(
+        help=f"From laser light to a HER2 answer. {BANNER}",
+        epilog=EPILOG,
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    for verb in (demo, serve, run, doctor):
+        app.command(epilog=EPILOG)(verb)
+    movie_cli.register(app)
+    cli_runs.register(app)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = build()(arguments, prog_name="her2sr", standalone_mode=False)
+    except ClickException as exc:
+        return _refuse(exc.format_message(), exc.exit_code)
+    except (AcqError, ProcError) as exc:
+        from her2sr_acq.verbs import faults
+
+        return _refuse(faults.sentence(exc), faults.exit_code(exc))
+    except OSError as exc:
+        return _refuse(f"{exc.strerror or exc}: {exc.filename or ''}".rstrip(": "), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return _refuse("interrupted", 130)
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(message: str, code: int) -> int:
+    if message:
+        typer.echo(f"error: {message}", err=True)
+    return code
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="data folder of the demo")] = Path(
+        "demo-output"
+    ),
+    fields: Annotated[str, typer.Option(help="rows x columns")] = "2x2",
+    size: Annotated[int, typer.Option(min=64, max=2048, help="pixels a side")] = 256,
+    frames: Annotated[
+        int, typer.Option(min=40, max=5000, help="frames of a signal burst")
+    ] = 400,
+    nuclei_frames: Annotated[
+        int, typer.Option(min=10, max=5000, help="frames of the DAPI burst")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="of the simulated slide")] = 1,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="as slow as a real microscope")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a simulated slide with the processes that a real one would use.
+
+    Example: her2sr demo --out demo-output --fields 2x2 --seed 3
+    """
+    from her2sr_acq.verbs.demo import run_demo
+    from her2sr_acq.verbs.demo_config import DemoOptions, parse_fields
+
+    rows, columns = parse_fields(fields)
+    outcome = run_demo(
+        DemoOptions(
+            out=out,
+            rows=rows,
+            columns=columns,
+            size_px=size,
+            frames=frames,
+            nuclei_frames=nuclei_frames,
+            seed=seed,
+            is_real_time=real_time,
+        )
+    )
+    if outcome.result is not None:
+        _print_result(outcome.result, as_json=as_json)
+        typer.echo(f"report: {outcome.report}", err=as_json)
+    if not outcome.is_whole:
+        typer.echo(f"{outcome.run.state}: {outcome.run.reason}", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"done in {outcome.seconds:.0f} s. {BANNER}", err=as_json)
+
+
+def serve(
+    config: Config,
+    data: Data,
+    host: Annotated[str, typer.Option(help="a loopback address")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="one of the processes alone; may be repeated"),
+    ] = None,
+) -> None:
+    """Hold a microscope and its data, and answer over REST until told to end.
+
+    Example: her2sr serve --config simulated --data data
+    """
+    from her2sr_acq.config import resolve
+    from her2sr_acq.verbs.serve import serve as start
+
+    start(
+        resolve(config), data, host=host, port=port, only=only or (), say=typer.echo
+    )
+
+
+def run(
+    protocol: Annotated[str, typer.Argument(help="a packaged name or a .yaml file")],
+    config: Config,
+    data: Data,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, such as grid.rows=2; repeatable"),
+    ] = None,
+    sample: Annotated[str, typer.Option(help="a pseudonym, never a name")] = "sample",
+    operator: Annotated[str, typer.Option(help="a pseudonym")] = "operator",
+    as_json: AsJson = False,
+) -> None:
+    """Make one run and watch it to its end; Ctrl-C asks it to stop.
+
+    Uses the service that holds DATA, or starts the processes and ends them after.
+
+    Example: her2sr run demo --config simulated --data data --set grid.rows=1
+    """
+    from her2sr_acq.config import resolve
+    from her2sr_acq.verbs.run import RunOrder, order_run
+
+    order = RunOrder(
+        protocol, resolve(config), data, tuple(overrides or ()), sample, operator
+    )
+    view = order_run(order)
+    if as_json:
+        typer.echo(view.model_dump_json(indent=2))
+    else:
+        typer.echo(f"{view.state}: {data / 'runs' / view.folder}")
+    if view.state != "completed":
+        typer.echo(f"error: {view.reason or view.state}", err=True)
+        raise typer.Exit(1)
+
+
+def doctor(
+    config: Config,
+    data: Annotated[Path, typer.Option(help="where runs would be written")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Open and read back every device; check presets, disk, clock, permissions.
+
+    Example: her2sr doctor --config simulated
+    """
+    from her2sr_acq.config import resolve
+    from her2sr_acq.verbs.doctor import examine
+
+    findings = examine(resolve(config), data)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.is_good else "FAIL"
+            typer.echo(f"{mark}  {finding.subject}: {finding.detail}")
+    if not all(finding.is_good for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_result(result: RunResult, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+        return
+    from rich.console import Console
+
+    from her2sr_acq.verbs.summary import accounting_line, answer_table, scored_line
+
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console.print(answer_table(result))
+    typer.echo(scored_line(result))
+    typer.echo(accounting_line(result.accounting))

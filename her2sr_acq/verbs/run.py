@@ -1,0 +1,111 @@
+"""``her2sr run``: one run, watched to its end, through whatever service holds DATA."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from her2sr_acq.config import describe, load
+from her2sr_acq.engine.views import RunRequest, RunView
+from her2sr_acq.errors import PlanRejectedError, RunConflictError
+from her2sr_acq.launcher import Launcher
+from her2sr_acq.ownership import holder
+from her2sr_acq.plan.load import find, known, override, parse_override
+from her2sr_acq.plan.models import Protocol
+from her2sr_acq.verbs.progress import Show, shown
+from her2sr_acq.verbs.rest import RestClient
+from her2sr_acq.verbs.watch import follow, termination_as_interrupt
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that answers, and how to learn that it has failed."""
+
+    rest: RestClient
+    check: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """What the command line asked for."""
+
+    protocol: str
+    config: Path
+    data: Path
+    overrides: tuple[str, ...]
+    sample: str
+    operator: str
+
+
+def order_run(order: RunOrder) -> RunView:
+    """Submit a run and return it once it is over.
+
+    Raises `PlanRejectedError` before any process is started when the request alone
+    shows that it cannot be met.
+    """
+    request = _request(order)
+    with (
+        termination_as_interrupt(),
+        shown() as show,
+        service(order.config, order.data, show) as running,
+    ):
+        return submit_and_follow(running, request, show)
+
+
+def submit_and_follow(running: Service, request: RunRequest, show: Show) -> RunView:
+    """Submit a run to a service that answers, and return it once it is over."""
+    view = running.rest.submit(request, idempotency_key=uuid.uuid4().hex)
+    show.say(f"run {view.id} of {view.frames_requested} frames was accepted")
+    return follow(running.rest, view.id, show, check=running.check)
+
+
+@contextmanager
+def service(config: Path, data: Path, show: Show) -> Iterator[Service]:
+    """Yield the service that holds ``data``, or one started here and stopped after."""
+    owner = holder(data)
+    if owner is None:
+        show.say("starting the processes of the microscope")
+        with (
+            Launcher(config, data, port=0) as launcher,
+            RestClient(launcher.url) as rest,
+        ):
+            yield Service(rest, launcher.check)
+        return
+    wanted = load(config).name
+    if owner.configuration != wanted:
+        raise RunConflictError(
+            f"{data} is held by process {owner.pid} with the configuration "
+            f"'{owner.configuration}', not '{wanted}'; say --config "
+            f"{owner.configuration}, stop it, or choose another data folder"
+        )
+    if owner.url is None:
+        raise RunConflictError(
+            f"{data} is held by process {owner.pid}, which was started without a web "
+            f"service; start one with `her2sr serve --only api`"
+        )
+    with RestClient(owner.url) as rest:
+        yield Service(rest, lambda: None)
+
+
+def _request(order: RunOrder) -> RunRequest:
+    protocol = find(order.protocol)
+    overrides: dict[str, JsonValue] = dict(map(parse_override, order.overrides))
+    override(protocol, overrides)  # raises here rather than in another process
+    plan: Protocol | None = None if order.protocol in known() else protocol
+    try:
+        return RunRequest.model_validate(
+            {
+                "protocol": None if plan else order.protocol,
+                "plan": plan,
+                "sample": order.sample,
+                "operator": order.operator,
+                "overrides": overrides,
+            }
+        )
+    except ValidationError as exc:
+        raise PlanRejectedError(describe(exc)) from exc

@@ -1,0 +1,37 @@
+"""``her2sr serve``: the processes of one microscope, until told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from her2sr_acq.launcher import NAMES, Launcher
+from her2sr_acq.service.loopback import require_loopback
+
+
+def serve(
+    config: Path,
+    data: Path,
+    *,
+    host: str,
+    port: int,
+    only: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Start the processes and return after SIGTERM or Ctrl-C, with all of them ended.
+
+    Raises `ConfigError` for an address that others could reach,
+    `ServiceUnavailableError` when one of the processes has failed for good.
+    """
+    require_loopback(host)
+    ended = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: ended.set())
+    with Launcher(
+        config, data, host=host, port=port, only=tuple(only) or NAMES
+    ) as launcher:
+        say(f"her2sr holds {data} and answers at {launcher.url} (Ctrl-C ends it)")
+        launcher.wait(ended)
+    say("her2sr has ended")

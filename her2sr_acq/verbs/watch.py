@@ -1,0 +1,101 @@
+"""Follow a run to its end; Ctrl-C asks it to stop, a second one leaves it alone."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.views import RunView
+from her2sr_acq.errors import RunConflictError, ServiceUnavailableError
+from her2sr_acq.verbs.progress import Show
+
+POLL_S = 0.25
+SILENT_S = 60.0
+"""The web service may be restarted while a run goes on."""
+
+
+class Runs(Protocol):
+    """What following needs of the service."""
+
+    def run(self, run_id: str) -> RunView:
+        """Return a run as it stands."""
+        ...
+
+    def stop(self, run_id: str) -> RunView:
+        """Ask it to end early."""
+        ...
+
+
+def follow(
+    runs: Runs,
+    run_id: str,
+    show: Show,
+    *,
+    check: Callable[[], None] = lambda: None,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> RunView:
+    """Return the run once it is over.
+
+    ``check`` may raise when the processes behind the service have failed. Raises
+    `ServiceUnavailableError` after `SILENT_S` without an answer.
+    """
+    heard = monotonic()
+    is_stop_asked = False
+    while True:
+        try:
+            check()
+            view = _look(runs, run_id, heard, monotonic)
+            if view is not None:
+                heard = monotonic()
+                show.update(view)
+                if view.state in FINAL:
+                    return view
+            sleep(POLL_S)
+        except KeyboardInterrupt:
+            if is_stop_asked:
+                raise
+            is_stop_asked = True
+            _ask_to_stop(runs, run_id, show)
+
+
+def _look(
+    runs: Runs, run_id: str, heard: float, monotonic: Callable[[], float]
+) -> RunView | None:
+    """Return the run, or None while the service is silent for a tolerable time."""
+    try:
+        return runs.run(run_id)
+    except ServiceUnavailableError:
+        if monotonic() - heard > SILENT_S:
+            raise
+        return None
+
+
+def _ask_to_stop(runs: Runs, run_id: str, show: Show) -> None:
+    show.say(
+        "stopping: the block in progress is finished, the light goes out, what there "
+        "is stays; Ctrl-C again to stop watching"
+    )
+    try:
+        runs.stop(run_id)
+    except RunConflictError as exc:
+        show.say(str(exc))
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM act as Ctrl-C, so that what was started is also stopped."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

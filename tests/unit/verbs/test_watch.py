@@ -1,0 +1,98 @@
+"""Following a run: to its end, through silence, and what Ctrl-C does."""
+
+import io
+
+import pytest
+
+from her2sr_acq.engine.states import RunState
+from her2sr_acq.engine.views import RunView
+from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.verbs.progress import Lines
+from her2sr_acq.verbs.watch import SILENT_S, follow
+
+
+def view(state=RunState.RUNNING, done=0, phase="acquiring") -> RunView:
+    return RunView(
+        id="r1",
+        state=state,
+        phase=phase,
+        protocol="demo",
+        sample="s",
+        operator="o",
+        created_utc="2026-01-01T00:00:00+00:00",
+        frames_done=done,
+        frames_requested=100,
+        units_total=1,
+        folder="r1",
+    )
+
+
+class Script:
+    """Plays a list of answers: a view, or an exception to raise."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.stops = 0
+        self.now = 0.0
+
+    def run(self, _):
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def stop(self, _):
+        self.stops += 1
+        return view(RunState.STOPPING)
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def follow(self, show=None):
+        show = show or Lines(io.StringIO())
+        return follow(self, "r1", show, sleep=self.sleep, monotonic=lambda: self.now)
+
+
+DONE = view(RunState.COMPLETED, 100)
+
+
+def test_a_run_is_followed_to_its_end():
+    assert Script(view(), view(done=50), DONE).follow() == DONE
+
+
+def test_a_short_silence_of_the_service_is_waited_out():
+    silence = ServiceUnavailableError("restarting")
+    assert Script(view(), silence, silence, DONE).follow() == DONE
+
+
+def test_a_long_silence_is_an_error():
+    script = Script(ServiceUnavailableError("gone"))
+    with pytest.raises(ServiceUnavailableError, match="gone"):
+        script.follow()
+    assert script.now > SILENT_S
+
+
+def test_interrupting_once_asks_the_run_to_stop():
+    aborted = view(RunState.ABORTED)
+    script = Script(view(), KeyboardInterrupt(), view(RunState.STOPPING), aborted)
+    assert script.follow() == aborted
+    assert script.stops == 1
+
+
+def test_interrupting_twice_leaves_the_run_alone():
+    script = Script(KeyboardInterrupt(), KeyboardInterrupt(), view())
+    with pytest.raises(KeyboardInterrupt):
+        script.follow()
+    assert script.stops == 1
+
+
+def test_plain_lines_come_with_every_tenth_and_every_phase():
+    stream = io.StringIO()
+    lines = Lines(stream)
+    for done in range(0, 101, 5):
+        lines.update(view(done=done))
+    lines.update(view(done=100, phase="processing, 3 of 4 steps left"))
+    lines.update(view(done=100, phase="processing, 2 of 4 steps left"))
+    told = stream.getvalue().splitlines()
+    assert len(told) == 12
+    assert told[0] == "running: acquiring, 0 of 100 frames (0 %)"
