@@ -6,15 +6,31 @@ Knows forms and units; nothing of how a table was made.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 
-from her2sr_proc.errors import TableError
+from her2sr_proc.errors import RequestError, TableError
 from her2sr_proc.schema.table import COLUMNS, NAMES, Localizations
 from her2sr_proc.store.atomic import replacing
+from her2sr_proc.store.facts import MovieFacts
+from her2sr_proc.store.picasso import read_picasso, write_picasso
+from her2sr_proc.store.thunderstorm import (
+    read_csv_columns,
+    read_thunderstorm,
+    write_thunderstorm,
+)
 
+TableForm = Literal["thunderstorm", "picasso", "native"]
+FORMS: dict[TableForm, tuple[str, ...]] = {
+    "thunderstorm": (".csv",),
+    "picasso": (".hdf5",),
+    "native": (".parquet", ".csv"),
+}
+"""The suffixes of a form; the first one stands for it."""
 _KNOWN = {column.name: column for column in COLUMNS}
 
 
@@ -71,3 +87,92 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
 
 def _first_line(exc: Exception) -> str:
     return str(exc).split("\n")[0].strip()
+
+
+def write_native_csv(path: Path, table: Localizations) -> None:
+    """Write the native columns as CSV: units in the names, conventions as in memory."""
+    columns = {name: pa.array(array) for name, array in table.columns.items()}
+    with replacing(path) as beside:
+        csv.write_csv(pa.table(columns), beside)
+
+
+def write_table(
+    path: Path, table: Localizations, facts: MovieFacts, *, form: TableForm
+) -> None:
+    """Write a table in one of three forms; the suffix must be one of the form's own.
+
+    Raises `RequestError` when it is not.
+    """
+    check_form(path, form)
+    if form == "thunderstorm":
+        write_thunderstorm(path, table, pixel_nm=facts.pixel_nm)
+    elif form == "picasso":
+        write_picasso(path, table, facts)
+    elif path.suffix == ".csv":
+        write_native_csv(path, table)
+    else:
+        write_parquet(path, table, facts.to_metadata())
+
+
+def form_of(path: Path) -> TableForm:
+    """Return the form that a suffix stands for. Raises `RequestError` for another."""
+    for form, suffixes in FORMS.items():
+        if path.suffix.lower() in suffixes[:1]:
+            return form
+    raise RequestError(
+        f"'{path.suffix}' is no form of table; name the file .csv (ThunderSTORM), "
+        f".parquet (native) or .hdf5 (Picasso)"
+    )
+
+
+def check_form(path: Path, form: TableForm) -> None:
+    """Raise `RequestError` when a table of that form may not have that suffix."""
+    if path.suffix.lower() not in FORMS[form]:
+        raise RequestError(
+            f"a {form} table is written as {' or '.join(FORMS[form])}, "
+            f"not '{path.suffix}'"
+        )
+
+
+def read_table(
+    path: Path, *, pixel_nm: float = 130.0
+) -> tuple[Localizations, MovieFacts | None]:
+    """Return a table of any of the forms, and what it says of its movie.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet, CSV (ThunderSTORM or native, told by the header) or Picasso HDF5.
+    pixel_nm : float
+        Camera pixel of a ThunderSTORM CSV, which places its origin half a pixel off.
+    """
+    if not path.exists():
+        raise TableError(f"there is no table {path}; check the path", path=str(path))
+    suffix = path.suffix.lower()
+    if suffix == ".hdf5":
+        return read_picasso(path)
+    if suffix == ".csv":
+        return _read_csv(path, pixel_nm), None
+    table, metadata = read_parquet(path)
+    try:
+        return table, MovieFacts.from_metadata(metadata)
+    except TableError:  # a unit's table: its run's manifest knows
+        return table, None
+
+
+def _read_csv(path: Path, pixel_nm: float) -> Localizations:
+    columns = read_csv_columns(path)
+    if "x_nm" not in columns:
+        return read_thunderstorm(path, pixel_nm=pixel_nm)
+    missing = [name for name in NAMES if name not in columns]
+    if missing:
+        raise TableError(
+            f"{path} is no localization table: it lacks {', '.join(missing)}",
+            path=str(path),
+        )
+    return Localizations(
+        {
+            n: a.astype(_KNOWN[n].dtype if n in _KNOWN else a.dtype)
+            for n, a in columns.items()
+        }
+    )
