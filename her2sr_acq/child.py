@@ -5,6 +5,7 @@ Knows nothing of what the process does.
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -14,8 +15,10 @@ from pathlib import Path
 from her2sr_acq.errors import ServiceUnavailableError
 
 STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
-"""Ask, insist, kill; and how long each may take. A second SIGTERM means: now."""
+"""Ask, insist, kill; and how long each may take."""
 LOG_TAIL_BYTES = 4096
+_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ \S+: ")
+"""What logging puts before a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +101,4 @@ class Child:
             size = file.seek(0, 2)
             file.seek(max(0, size - LOG_TAIL_BYTES))
             lines = file.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
+        return _PREFIX.sub("", lines[-1].strip()) if lines else ""

@@ -1,6 +1,7 @@
 """The control socket of the hardware process, seen by those who ask.
 
-A client is cheap, holds nothing open and may be used from any thread.
+A client is cheap, holds nothing open and may be used from any thread. The other end is
+`control_server`.
 """
 
 from __future__ import annotations

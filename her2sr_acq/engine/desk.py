@@ -65,6 +65,7 @@ class Desk:
         self._started_utc = station.clock.stamp()
         self._lock = threading.Lock()
         self._last: _Last | None = None
+        self._is_closed = False
         self._devices: DevicesView | None = None
 
     def submit(
@@ -97,8 +98,10 @@ class Desk:
             last.stop.set()
         return last.tracker.view
 
-    def stop_active(self) -> None:
-        """Ask whatever runs to end; for a process that is about to."""
+    def close(self) -> None:
+        """Take no more runs and ask whatever runs to end."""
+        with self._lock:
+            self._is_closed = True
         if self._last is not None and not self._last.is_over:
             with suppress(RunConflictError):  # it is stopping, or has just ended
                 self.stop(self._last.tracker.view.id)
@@ -172,6 +175,8 @@ class Desk:
         return self.run(name)
 
     def _refuse_if_busy(self) -> None:
+        if self._is_closed:
+            raise RunConflictError("the service is ending; start it again first")
         last = self._last
         if last is None:
             return

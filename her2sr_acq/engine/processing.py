@@ -54,7 +54,7 @@ class Patience:
     """Between two attempts to ask a silent localizer while the acquisition goes on."""
     silent_s: float = 45.0
     """Without any answer, at the end; a restart takes a fraction of it."""
-    forgotten_s: float = 10.0
+    forgotten_s: float = 2.0
     """Answering, with nothing queued and a job unknown: it may have been restarted."""
     idle_s: float = 900.0
     """Answering, but without progress: longer than the longest job of a large run."""
@@ -67,6 +67,7 @@ class _Job:
     ids: set[str] = field(default_factory=set)
     """Every id it was ever given: one of them being done is enough."""
     is_asked: bool = False
+    is_done: bool = False
 
 
 class Processing:
@@ -120,7 +121,7 @@ class Processing:
                 heard = now
                 moved = moved if status == before else now
                 before = status
-                left = [job for job in self._jobs if not _is_over(job, status)]
+                left = self._left(status)
                 if not left:
                     return self._first_failure(status)
                 tell(f"processing, {len(left)} of {len(self._jobs)} steps left")
@@ -134,6 +135,15 @@ class Processing:
                 return "the localizer makes no progress"
             if stop.wait(POLL_S):
                 return "stopped on request"
+
+    def _left(self, status: Status) -> list[_Job]:
+        for job in self._jobs:
+            job.is_done = job.is_done or bool(job.ids & status.done)
+        return [
+            job
+            for job in self._jobs
+            if not job.is_done and not job.ids & status.failed.keys()
+        ]
 
     def _add(self, job: _Job) -> None:
         self._jobs.append(job)
@@ -176,13 +186,10 @@ class Processing:
 
     def _first_failure(self, status: Status) -> str:
         for job in self._jobs:
-            for name in job.ids & status.failed.keys() - status.done:
-                return f"{job.verb} failed: {status.failed[name]}"
+            names = job.ids & status.failed.keys()
+            if names and not job.is_done:
+                return f"{job.verb} failed: {status.failed[min(names)]}"
         return ""
-
-
-def _is_over(job: _Job, status: Status) -> bool:
-    return bool(job.ids & (status.done | status.failed.keys()))
 
 
 def _ask_anew(jobs: list[_Job]) -> None:

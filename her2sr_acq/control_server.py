@@ -1,0 +1,158 @@
+"""The control socket of the hardware process, seen from inside: a thread that answers.
+
+Every message gets an answer, also a malformed one; an error of a handler is an answer,
+too. Knows verbs and bodies, not what they do.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Self
+
+import zmq
+from pydantic import Field, TypeAdapter, ValidationError
+
+from her2sr_acq.config import describe
+from her2sr_acq.engine.desk import Desk
+from her2sr_acq.engine.views import FieldView, ProtocolView, RunRequest, RunView
+from her2sr_acq.errors import AcqError, PlanRejectedError
+from her2sr_acq.stream.envelope import (
+    MAX_QUESTION_BYTES,
+    Answer,
+    Body,
+    Fault,
+    Question,
+)
+from her2sr_proc.schema.model import Frozen
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 100
+JOIN_S = 8.0
+"""Longer than the longest question to a device."""
+
+_RUNS: TypeAdapter[list[RunView]] = TypeAdapter(list[RunView])
+_FIELDS: TypeAdapter[list[FieldView]] = TypeAdapter(list[FieldView])
+_PROTOCOLS: TypeAdapter[list[ProtocolView]] = TypeAdapter(list[ProtocolView])
+
+
+class Submit(Frozen):
+    """Body of ``submit``."""
+
+    request: RunRequest
+    idempotency_key: str | None = None
+
+
+class Named(Frozen):
+    """Body of a verb about one run."""
+
+    id: str = Field(max_length=64)
+
+
+class Nothing(Frozen):
+    """Body of a verb that takes no arguments."""
+
+
+class ControlServer:
+    """Answers on a thread of its own. Entered and left with `with`."""
+
+    def __init__(self, desk: Desk, address: str) -> None:
+        self._desk = desk
+        self._verbs: dict[str, Callable[[Body], Body]] = {
+            "submit": self._submit,
+            "runs": self._runs,
+            "run": self._run_view,
+            "fields": self._fields,
+            "stop": self._stop,
+            "devices": self._devices,
+            "health": self._health,
+            "protocols": self._protocols,
+        }
+        self._ending = threading.Event()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REP)
+        self._socket.setsockopt(zmq.LINGER, 200)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
+        self._socket.bind(address)
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join(JOIN_S)
+        if self._thread.is_alive():
+            log.error("the control thread did not end within %g s", JOIN_S)
+            return
+        self._socket.close()
+        self._context.term()
+
+    def answer(self, message: bytes) -> Answer:
+        """Return the answer to one message, whatever it is."""
+        try:
+            question = Question.model_validate_json(message)
+            return Answer(ok=True, body=self._handle(question))
+        except AcqError as exc:
+            return _refusal(exc.code, str(exc))
+        except ValidationError as exc:
+            return _refusal(PlanRejectedError.code, describe(exc))
+        except Exception as exc:  # top of a thread: whoever asks must not wait
+            log.exception("a question could not be answered")
+            return _refusal("internal-error", f"unexpected {type(exc).__name__}: {exc}")
+
+    def _serve(self) -> None:
+        while not self._ending.is_set():
+            if self._socket.poll(POLL_MS):
+                # a question of several parts is no question, and its answer says so
+                parts = self._socket.recv_multipart()
+                reply = self.answer(b"".join(parts))
+                self._socket.send(reply.model_dump_json().encode())
+
+    def _handle(self, question: Question) -> Body:
+        handler = self._verbs.get(question.verb)
+        if handler is None:
+            raise PlanRejectedError(
+                f"no verb '{question.verb}'; known are: {', '.join(self._verbs)}"
+            )
+        return handler(question.body)
+
+    def _submit(self, body: Body) -> Body:
+        asked = Submit.model_validate(body)
+        view = self._desk.submit(asked.request, idempotency_key=asked.idempotency_key)
+        return view.model_dump(mode="json")
+
+    def _runs(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return {"runs": _RUNS.dump_python(self._desk.runs(), mode="json")}
+
+    def _run_view(self, body: Body) -> Body:
+        return self._desk.run(Named.model_validate(body).id).model_dump(mode="json")
+
+    def _fields(self, body: Body) -> Body:
+        fields = self._desk.fields(Named.model_validate(body).id)
+        return {"fields": _FIELDS.dump_python(fields, mode="json")}
+
+    def _stop(self, body: Body) -> Body:
+        return self._desk.stop(Named.model_validate(body).id).model_dump(mode="json")
+
+    def _devices(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.devices().model_dump(mode="json")
+
+    def _health(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.health().model_dump(mode="json")
+
+    def _protocols(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return {
+            "protocols": _PROTOCOLS.dump_python(self._desk.protocols(), mode="json")
+        }
+
+
+def _refusal(code: str, message: str) -> Answer:
+    return Answer(ok=False, error=Fault(code=code, message=message))

@@ -1,0 +1,215 @@
+"""The hardware process: composition root of devices, engine, bus and control socket.
+
+It owns a data folder and a microscope from its first line to its last, proves the light
+off before it listens and after it has stopped, and ends within seconds when asked to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from her2sr_acq import config as configuration
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.control_server import ControlServer
+from her2sr_acq.devices.ports import Hardware
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.desk import Desk
+from her2sr_acq.engine.processing import Processing
+from her2sr_acq.engine.rebuild import rebuild
+from her2sr_acq.engine.recovery import recover
+from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.worker import Worker
+from her2sr_acq.errors import (
+    AcqError,
+    ConfigError,
+    DeviceError,
+    LightError,
+    RunConflictError,
+)
+from her2sr_acq.ownership import Hold, Holder
+from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER, address
+from her2sr_acq.stream.publisher import Publisher
+from her2sr_proc.errors import ProcError
+from her2sr_proc.store.layout import DataFolder
+
+log = logging.getLogger(__name__)
+
+OpenHardware = Callable[[DeviceConfig, Path], Hardware]
+"""Opens the devices of a configuration that was read from a path."""
+
+ENGINE_END_S = 6.0
+"""To finish a block, write it and read the unit back; then the process insists."""
+DONE, FAULT, WRONG_REQUEST, UNSAFE = 0, 1, 2, 3
+
+
+def main(
+    arguments: Sequence[str] | None = None, open_hardware: OpenHardware | None = None
+) -> int:
+    """Run the hardware process until SIGTERM or SIGINT; return its exit code."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    options = _options(arguments)
+    ended = threading.Event()
+    with _ending_on_signals(ended):
+        try:
+            return _run(options, open_hardware or _real_hardware, ended)
+        except (AcqError, ProcError) as exc:
+            log.error("%s", exc)  # noqa: TRY400 - a sentence, not a traceback
+            return _exit_code(exc)
+
+
+def _run(
+    options: argparse.Namespace, open_hardware: OpenHardware, ended: threading.Event
+) -> int:
+    path = configuration.resolve(options.config)
+    config = configuration.load(path)
+    clock = Clock()
+    data = DataFolder(options.data.resolve())
+    data.runs.mkdir(parents=True, exist_ok=True)
+    holder = Holder(
+        pid=os.getpid(),
+        started_utc=clock.stamp(),
+        configuration=config.name,
+        runtime=str(options.runtime),
+        url=options.url,
+    )
+    with ExitStack() as stack:
+        stack.enter_context(Hold(data.root, holder))
+        hardware = stack.enter_context(_opened(open_hardware, config, path))
+        database = stack.enter_context(Database(data.database))
+        _restore(database, data, clock)
+        publisher = stack.enter_context(Publisher(address(options.runtime, FRAMES)))
+        localizer = address(options.runtime, LOCALIZER)
+        station = Station(
+            hardware=hardware,
+            config=config,
+            config_sha256=configuration.digest(path),
+            data=data,
+            database=database,
+            publish=publisher.publish,
+            processing=lambda: Processing(localizer, clock),
+            clock=clock,
+        )
+        _serve(station, address(options.runtime, CONTROL), ended)
+    return DONE
+
+
+def _serve(station: Station, where: str, ended: threading.Event) -> None:
+    worker = Worker(join_s=ENGINE_END_S)
+    with worker:
+        desk = Desk(station, worker, token=secrets.token_hex)
+        desk.devices()
+        with ControlServer(desk, where):
+            log.info("ready: %s", station.config.name)
+            ended.wait()
+            log.info("ending")
+            desk.close()
+    if worker.is_stuck:
+        _insist(station.hardware)
+
+
+def _insist(hardware: Hardware) -> None:
+    """End although a device call does not return: dark if possible, then out."""
+    log.error("a device call does not return; the process ends without it")
+    attempt = threading.Thread(target=hardware.dark, daemon=True)
+    attempt.start()
+    attempt.join(2.0)
+    os._exit(UNSAFE)
+
+
+def _restore(database: Database, data: DataFolder, clock: Clock) -> None:
+    if database.is_new:
+        for name in rebuild(database, data):
+            log.info("run %s was found in its folder", name)
+    for name in recover(database, data, clock):
+        log.info("run %s is now interrupted", name)
+
+
+@contextmanager
+def _opened(
+    open_hardware: OpenHardware, config: DeviceConfig, path: Path
+) -> Iterator[Hardware]:
+    hardware = open_hardware(config, path)
+    try:
+        _prove_dark(hardware)
+        yield hardware
+    finally:
+        try:
+            _prove_dark(hardware)
+        finally:
+            hardware.close()
+
+
+def _prove_dark(hardware: Hardware) -> None:
+    try:
+        hardware.dark()
+    except DeviceError as exc:
+        raise LightError(
+            f"the light is not proven off ({exc}); switch it off by hand and find out "
+            f"why, then start the service again"
+        ) from exc
+
+
+@contextmanager
+def _ending_on_signals(ended: threading.Event) -> Iterator[None]:
+    """Set ``ended`` on SIGTERM or SIGINT; a second one changes nothing.
+
+    Every step of the end has its deadline, and none may be cut short with light on.
+    """
+
+    def end(_: int, __: FrameType | None) -> None:
+        ended.set()
+
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    before = {kind: signal.signal(kind, end) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _exit_code(exc: Exception) -> int:
+    if isinstance(exc, LightError):
+        return UNSAFE
+    if isinstance(exc, ConfigError | RunConflictError):
+        return WRONG_REQUEST
+    return FAULT
+
+
+def _real_hardware(config: DeviceConfig, path: Path) -> Hardware:
+    from her2sr_acq.devices.registry import open_hardware  # MMCore is slow to import
+
+    return open_hardware(config, path)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m her2sr_acq.daemon",
+        description="The process that owns the microscope; `her2sr serve` starts it.",
+        epilog="example: python -m her2sr_acq.daemon --config simulated --data data "
+        "--runtime /run/user/1000/her2sr",
+    )
+    parser.add_argument("--config", required=True, help="device configuration")
+    parser.add_argument("--data", required=True, type=Path, help="data folder")
+    parser.add_argument("--runtime", required=True, type=Path, help="folder of sockets")
+    parser.add_argument("--url", help="address of the web service, told to others")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

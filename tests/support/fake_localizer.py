@@ -1,0 +1,55 @@
+"""A localizer that answers as the real one does, without localizing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.stream.envelope import Answer, Fault
+
+
+@dataclass
+class FakeLocalizer:
+    """Stands in for `envelope.ask`."""
+
+    silent: bool = False
+    refuses: str = ""
+    fails: str = ""
+    """A verb whose jobs fail."""
+    forgets_once: bool = False
+    stalls: bool = False
+    asked: list[tuple[str, dict]] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, address, verb, body, *, deadline_s):
+        if self.silent:
+            raise ServiceUnavailableError("no answer")
+        if verb == "status":
+            return Answer(ok=True, body=self._status())
+        if self.refuses:
+            return Answer(ok=False, error=Fault(code="bad-state", message=self.refuses))
+        job = f"{len(self.asked):06d}-{verb}"
+        self.asked.append((verb, body))
+        if verb == self.fails:
+            self.failed[job] = "no nuclei channel"
+        elif not self.stalls:
+            self.done.append(job)
+        return Answer(ok=True, body={"job": job})
+
+    def _status(self):
+        if self.forgets_once:
+            self.forgets_once = False
+            self.done.clear()
+        queued = len(self.asked) if self.stalls else 0
+        return {
+            "queued": queued,
+            "done": list(self.done),
+            "failed": dict(self.failed),
+            "localized_frames": 0,
+            "a_number_of_a_later_version": 1,
+        }
+
+    @property
+    def verbs(self) -> list[str]:
+        return [verb for verb, _ in self.asked]
