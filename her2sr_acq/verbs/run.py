@@ -17,6 +17,7 @@ from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import holder
 from her2sr_acq.plan.load import find, known, override, parse_override
 from her2sr_acq.plan.models import Protocol
+from her2sr_acq.verbs.foresight import check_early
 from her2sr_acq.verbs.progress import Show, shown
 from her2sr_acq.verbs.rest import RestClient
 from her2sr_acq.verbs.watch import follow, termination_as_interrupt
@@ -95,7 +96,8 @@ def service(config: Path, data: Path, show: Show) -> Iterator[Service]:
 def _request(order: RunOrder) -> RunRequest:
     protocol = find(order.protocol)
     overrides: dict[str, JsonValue] = dict(map(parse_override, order.overrides))
-    override(protocol, overrides)  # raises here rather than in another process
+    wanted = override(protocol, overrides)
+    check_early(wanted, load(order.config), order.data)
     plan: Protocol | None = None if order.protocol in known() else protocol
     try:
         return RunRequest.model_validate(

@@ -1,0 +1,39 @@
+"""What can be said of a protocol before any process is started."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.plan.limits import check
+from her2sr_acq.plan.models import Protocol
+from her2sr_acq.plan.tiling import frame_um, tiles
+
+
+def check_early(protocol: Protocol, config: DeviceConfig, data: Path) -> None:
+    """Raise `PlanRejectedError` for what can never be met on this microscope.
+
+    Where the grid is centred on the stage's present position, which nobody knows yet,
+    the middle of the stage's range stands for it: a grid that does not fit there fits
+    nowhere. The engine checks again with the true position.
+    """
+    centre = protocol.grid.centre
+    if centre == "current":
+        x_um, y_um = config.stage.x_um, config.stage.y_um
+        centre = (sum(x_um) / 2, sum(y_um) / 2)
+    size_um = frame_um(
+        height=config.camera.height,
+        width=config.camera.width,
+        pixel_nm=config.camera.model.pixel_nm,
+    )
+    grid = tiles(protocol.grid, centre_um=centre, size_um=size_um)
+    check(protocol, grid, config, free_bytes=free_bytes(data))
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free space where ``folder`` is, or would be made."""
+    place = folder.resolve()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
