@@ -1,0 +1,167 @@
+"""Verbs of `her2sr` on movies and tables of any microscope: localize, render.
+
+Declares the command line alone; the work is imported when a verb runs, so that
+`her2sr --help` stays quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
+
+
+def register(app: typer.Typer) -> None:
+    """Mount this module's verbs into the one command."""
+    app.command("localize", epilog=EXITS)(localize)
+    app.command("render", epilog=EXITS)(render)
+
+
+def localize(
+    movie: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MOVIE",
+            help="TIFF, BigTIFF, OME-TIFF, a folder of TIFF frames, OME-Zarr, .npy, "
+            ".npz; never loaded whole",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="LOCS.csv, LOCS.parquet or LOCS.hdf5")
+    ],
+    pixel_nm: Annotated[
+        float, typer.Option("--pixel-nm", min=1, max=10_000, help="in the sample")
+    ] = 130.0,
+    offset_adu: Annotated[
+        float, typer.Option("--offset-adu", min=0, max=65535, help="counts in the dark")
+    ] = 100.0,
+    e_per_adu: Annotated[
+        float, typer.Option("--e-per-adu", min=1e-6, max=1000, help="electrons a count")
+    ] = 0.46,
+    em_gain: Annotated[
+        float,
+        typer.Option("--em-gain", min=1, max=10_000, help="1: not an EMCCD"),
+    ] = 1.0,
+    read_noise_e: Annotated[
+        float, typer.Option("--read-noise-e", min=0, max=1000, help="rms, electrons")
+    ] = 1.6,
+    camera_maps: Annotated[
+        Path | None,
+        typer.Option(
+            "--camera-maps",
+            help=".npz with offset_adu, e_per_adu and variance_e2 of every pixel; "
+            "replaces offset, gain and read noise",
+        ),
+    ] = None,
+    sigma_px: Annotated[
+        float | None,
+        typer.Option("--sigma-px", min=0.4, max=5, help="width the fit starts from"),
+    ] = None,
+    sigma_fixed: Annotated[
+        bool, typer.Option("--sigma-fixed", help="keep that width, do not fit it")
+    ] = False,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold",
+            help="std(Wave.F1), FACTOR*std(Wave.F1) or FACTOR; nothing else",
+        ),
+    ] = None,
+    frames: Annotated[
+        str, typer.Option("--frames", metavar="A:B", help="from 0, without B")
+    ] = ":",
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, max=256, help="threads; same table")
+    ] = 1,
+    table_format: Annotated[
+        Literal["thunderstorm", "picasso", "native"] | None,
+        typer.Option("--table-format", help="default: what the suffix stands for"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find and fit the spots of a movie; uncertainties are the Cramer-Rao bound.
+
+    Example: her2sr localize movie.tif --out locs.csv --pixel-nm 130 --offset-adu 100
+    """
+    from her2sr_proc import cli_movie
+
+    request = cli_movie.LocalizeRequest(
+        movie=movie,
+        out=out,
+        camera={
+            "pixel_nm": pixel_nm,
+            "offset_adu": offset_adu,
+            "e_per_adu": e_per_adu,
+            "em_gain": em_gain,
+            "read_noise_e": read_noise_e,
+        },
+        camera_maps=camera_maps,
+        sigma_px=sigma_px,
+        is_sigma_fixed=sigma_fixed,
+        threshold=threshold,
+        frames=frames,
+        jobs=jobs,
+        form=table_format,
+    )
+    cli_movie.localize(request, as_json=as_json)
+
+
+def render(
+    locs: Annotated[
+        Path, typer.Argument(metavar="LOCS", help=".parquet, .csv or .hdf5")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="SR.tif, or SR.png for people to look at")
+    ],
+    pixel_nm: Annotated[
+        float, typer.Option("--pixel-nm", min=0.1, max=1000, help="of the image")
+    ] = 20.0,
+    method: Annotated[
+        Literal["gaussian", "histogram"],
+        typer.Option("--method", help="of drawing one localization"),
+    ] = "gaussian",
+    max_uncertainty_nm: Annotated[
+        float,
+        typer.Option("--max-uncertainty-nm", min=0.1, max=10_000, help="draw no worse"),
+    ] = 60.0,
+    camera_pixel_nm: Annotated[
+        float,
+        typer.Option(
+            "--camera-pixel-nm", min=1, max=10_000, help="where LOCS does not say"
+        ),
+    ] = 130.0,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="HxW",
+            help="camera pixels, where LOCS does not say; default: as far as it goes",
+        ),
+    ] = None,
+    colour: Annotated[
+        Literal["grey", "green", "red", "blue", "hot"],
+        typer.Option("--colour", help="of a .png; a .tif holds numbers"),
+    ] = "hot",
+    as_json: Json = False,
+) -> None:
+    """Draw a table of localizations as a super-resolution image.
+
+    Example: her2sr render locs.csv --out sr.tif --pixel-nm 20
+    """
+    from her2sr_proc import cli_movie
+
+    request = cli_movie.RenderRequest(
+        locs=locs,
+        out=out,
+        pixel_nm=pixel_nm,
+        method=method,
+        max_uncertainty_nm=max_uncertainty_nm,
+        camera_pixel_nm=camera_pixel_nm,
+        size=size,
+        colour=colour,
+    )
+    cli_movie.render(request, as_json=as_json)

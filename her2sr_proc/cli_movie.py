@@ -1,0 +1,285 @@
+"""What `her2sr localize` and `render` do: files in, files and a few lines out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from her2sr_proc.cli_progress import showing
+from her2sr_proc.errors import RequestError
+from her2sr_proc.live.warming import warm
+from her2sr_proc.offline.movie import Outcome, Recipe, localize_movie
+from her2sr_proc.rendering import render as draw
+from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.schema.camera import CameraMaps, CameraModel
+from her2sr_proc.schema.params import LocalizeParams, RenderParams
+from her2sr_proc.schema.table import Localizations
+from her2sr_proc.store.camera_maps import read_camera_maps
+from her2sr_proc.store.facts import MovieFacts
+from her2sr_proc.store.frames import FrameSource, open_movie
+from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
+from her2sr_proc.store.tables import (
+    TableForm,
+    check_form,
+    form_of,
+    read_table,
+    write_table,
+)
+
+_RANGE = re.compile(r"^(\d*):(\d*)$")
+_SIZE = re.compile(r"^([1-9]\d{0,4})x([1-9]\d{0,4})$")
+_THRESHOLD = re.compile(r"^(?:(\d+\.?\d*)|(?:(\d+\.?\d*)\*)?std\(Wave\.F1\))$")
+MAX_IMAGE_PX = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class LocalizeRequest:
+    """The command line of `her2sr localize`, as typed."""
+
+    movie: Path
+    out: Path
+    camera: dict[str, float]
+    camera_maps: Path | None
+    sigma_px: float | None
+    is_sigma_fixed: bool
+    threshold: str | None
+    frames: str
+    jobs: int
+    form: TableForm | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """The command line of `her2sr render`, as typed."""
+
+    locs: Path
+    out: Path
+    pixel_nm: float
+    method: Literal["gaussian", "histogram"]
+    max_uncertainty_nm: float
+    camera_pixel_nm: float
+    size: str | None
+    colour: Colour
+
+
+def localize(request: LocalizeRequest, *, as_json: bool) -> None:
+    """Write the table of a movie, and say what was found and how fast."""
+    _begin()
+    form = _form(request)
+    params = _params(request)
+    camera = CameraModel.model_validate(request.camera)
+    with closing(open_movie(request.movie)) as movie:
+        wanted = parse_frames(request.frames, movie.shape[0])
+        recipe = Recipe(_maps(request, camera, movie), camera.pixel_nm, params)
+        warm()
+        with showing("frames") as tell:
+            outcome = localize_movie(
+                movie, recipe, frames=wanted, jobs=request.jobs, progress=tell
+            )
+        facts = MovieFacts(
+            pixel_nm=camera.pixel_nm,
+            height_px=movie.shape[1],
+            width_px=movie.shape[2],
+            frames=movie.shape[0],
+            source=request.movie.name,
+        )
+    write_table(request.out, outcome.table, facts, form=form)
+    _tell_localized(request, outcome, facts, as_json=as_json)
+
+
+def render(request: RenderRequest, *, as_json: bool) -> None:
+    """Write the image of a table, and say what is in it."""
+    _begin()
+    if request.out.suffix.lower() not in (".tif", ".tiff", ".png"):
+        raise RequestError(
+            f"an image is written as .tif or .png, not '{request.out.suffix}'"
+        )
+    params = RenderParams(
+        pixel_nm=request.pixel_nm,
+        method=request.method,
+        maximum_uncertainty_nm=request.max_uncertainty_nm,
+    )
+    table, facts = read_table(request.locs, pixel_nm=request.camera_pixel_nm)
+    height_px, width_px, camera_nm = _field(request, table, facts)
+    if height_px * width_px * (camera_nm / params.pixel_nm) ** 2 > MAX_IMAGE_PX:
+        raise RequestError(
+            f"{height_px} x {width_px} pixels of {camera_nm:g} nm are too many at "
+            f"{params.pixel_nm:g} nm; choose a larger --pixel-nm"
+        )
+    image = draw(
+        table, height_px=height_px, width_px=width_px, pixel_nm=camera_nm, params=params
+    )
+    if request.out.suffix.lower() == ".png":
+        style = PreviewStyle(colour=request.colour, pixel_nm=params.pixel_nm)
+        write_preview(request.out, image, style)
+    else:
+        write_tiff(request.out, image, pixel_nm=params.pixel_nm)
+    uncertainty = table["uncertainty_nm"].astype(np.float64)
+    drawn = int((uncertainty <= params.maximum_uncertainty_nm).sum())
+    _tell_rendered(request, len(table), drawn, image.shape, as_json=as_json)
+
+
+def parse_frames(text: str, count: int) -> range:
+    """Return the frames that ``A:B`` names in a movie of ``count`` frames.
+
+    Raises `RequestError` when it names none.
+    """
+    match = _RANGE.match(text.strip())
+    if match is None:
+        raise RequestError(f"--frames is A:B, such as 0:100, not '{text}'")
+    start = int(match[1] or 0)
+    stop = int(match[2] or count)
+    if not start < stop <= count:
+        raise RequestError(
+            f"--frames {text} is outside the movie, which has frames 0 to {count - 1}"
+        )
+    return range(start, stop)
+
+
+def parse_threshold(text: str) -> float:
+    """Return the factor of std(Wave.F1) in a threshold.
+
+    Raises `RequestError` for any other expression.
+    """
+    match = _THRESHOLD.match(text.replace(" ", ""))
+    factor = float(match[1] or match[2] or 1) if match else 0.0
+    if not 0 < factor <= 20:
+        raise RequestError(
+            f"--threshold is FACTOR*std(Wave.F1) with a factor up to 20, not '{text}'"
+        )
+    return factor
+
+
+def _begin() -> None:
+    typer.echo(BANNER, err=True)
+    # tifffile logs every oddity of a file; what matters is raised in one sentence.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+def _form(request: LocalizeRequest) -> TableForm:
+    form = request.form or form_of(request.out)
+    check_form(request.out, form)
+    return form
+
+
+def _params(request: LocalizeRequest) -> LocalizeParams:
+    changes: dict[str, object] = {"sigma_free": not request.is_sigma_fixed}
+    if request.sigma_px is not None:
+        changes["sigma_px"] = request.sigma_px
+    if request.threshold is not None:
+        changes["threshold_factor"] = parse_threshold(request.threshold)
+    return LocalizeParams().model_copy(update=changes)
+
+
+def _maps(
+    request: LocalizeRequest, camera: CameraModel, movie: FrameSource
+) -> CameraMaps:
+    shape = movie.shape[1:]
+    if request.camera_maps is None:
+        return CameraMaps.uniform(camera, shape)
+    return read_camera_maps(request.camera_maps, camera, shape)
+
+
+def _field(
+    request: RenderRequest, table: Localizations, facts: MovieFacts | None
+) -> tuple[int, int, float]:
+    """Return height, width and pixel of the camera's frame, as far as it is known."""
+    if facts is not None:
+        return facts.height_px, facts.width_px, facts.pixel_nm
+    pixel_nm = request.camera_pixel_nm
+    if request.size is None:
+        return (
+            _reach(table["y_nm"], pixel_nm),
+            _reach(table["x_nm"], pixel_nm),
+            pixel_nm,
+        )
+    match = _SIZE.match(request.size)
+    if match is None:
+        raise RequestError(f"--size is HxW, such as 512x512, not '{request.size}'")
+    return int(match[1]), int(match[2]), pixel_nm
+
+
+def _reach(position_nm: npt.NDArray[np.generic], pixel_nm: float) -> int:
+    """Return the camera pixels from 0 to the farthest finite position."""
+    finite = position_nm[np.isfinite(position_nm.astype(np.float64))]
+    farthest = float(finite.max()) if finite.size else 0.0
+    return max(1, math.ceil(farthest / pixel_nm + 0.5))
+
+
+def _tell_localized(
+    request: LocalizeRequest, outcome: Outcome, facts: MovieFacts, *, as_json: bool
+) -> None:
+    count = len(outcome.table)
+    said: dict[str, object] = {
+        "movie": str(request.movie),
+        "table": str(request.out),
+        "frames": outcome.frames,
+        "height_px": facts.height_px,
+        "width_px": facts.width_px,
+        "localizations": count,
+        "input_s": round(outcome.input_s, 3),
+        "fit_s": round(outcome.fit_s, 3),
+        "wall_s": round(outcome.wall_s, 3),
+        "frames_per_s": round(_rate(outcome.frames, outcome.wall_s), 1),
+        "localizations_per_s": round(_rate(count, outcome.wall_s), 1),
+        "fit_frames_per_s": round(_rate(outcome.frames, outcome.fit_s), 1),
+        "fit_localizations_per_s": round(_rate(count, outcome.fit_s), 1),
+        "jobs": request.jobs,
+    }
+    if as_json:
+        typer.echo(json.dumps({**said, "banner": BANNER}))
+        return
+    typer.echo(
+        f"{outcome.frames} frames of {facts.height_px} x {facts.width_px} px, "
+        f"{count} localizations in {outcome.wall_s:.2f} s: "
+        f"{said['frames_per_s']} frames/s, {said['localizations_per_s']} "
+        f"localizations/s"
+    )
+    typer.echo(
+        f"input {outcome.input_s:.2f} s; detection and fit {outcome.fit_s:.2f} s of "
+        f"one thread: {said['fit_frames_per_s']} frames/s, "
+        f"{said['fit_localizations_per_s']} localizations/s"
+    )
+    typer.echo(f"wrote {request.out}")
+
+
+def _rate(count: int, seconds: float) -> float:
+    return count / seconds if seconds > 0 else 0.0
+
+
+def _tell_rendered(
+    request: RenderRequest,
+    count: int,
+    drawn: int,
+    shape: tuple[int, ...],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        said = {
+            "image": str(request.out),
+            "height_px": shape[0],
+            "width_px": shape[1],
+            "pixel_nm": request.pixel_nm,
+            "localizations": count,
+            "drawn": drawn,
+            "banner": BANNER,
+        }
+        typer.echo(json.dumps(said))
+        return
+    typer.echo(
+        f"{drawn} of {count} localizations drawn on {shape[0]} x {shape[1]} px of "
+        f"{request.pixel_nm:g} nm; the others are less certain than "
+        f"{request.max_uncertainty_nm:g} nm"
+    )
+    typer.echo(f"wrote {request.out}")

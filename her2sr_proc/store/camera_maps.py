@@ -1,0 +1,60 @@
+"""Camera maps as files: an .npz of three arrays, one value a pixel."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.errors import DataError
+from her2sr_proc.schema.camera import CameraMaps, CameraModel
+
+ARRAYS = ("offset_adu", "e_per_adu", "variance_e2")
+"""Counts in the dark; photo-electrons a count and read-noise variance (electrons
+squared) before electron multiplication is divided out."""
+
+
+def read_camera_maps(
+    path: Path, camera: CameraModel, shape: tuple[int, int]
+) -> CameraMaps:
+    """Return the maps of a camera for frames of ``shape``.
+
+    Parameters
+    ----------
+    path : Path
+        An .npz with `ARRAYS`, each of shape (height, width).
+    camera : CameraModel
+        Its gain of electron multiplication and its ceiling; the rest is in the maps.
+    shape : tuple of int
+        Height and width of the movie.
+    """
+    maps = {name: _one(path, name, shape) for name in ARRAYS}
+    if not (maps["e_per_adu"] > 0).all() or not (maps["variance_e2"] >= 0).all():
+        raise DataError(
+            f"{path} holds a gain not above 0 or a variance below 0; measure it again"
+        )
+    return CameraMaps(
+        offset_adu=maps["offset_adu"],
+        e_per_adu=maps["e_per_adu"] / np.float32(camera.em_gain),
+        variance_e2=maps["variance_e2"] / np.float32(camera.em_gain**2),
+        excess_noise=2.0 if camera.is_emccd else 1.0,
+        saturation_adu=camera.saturation_adu,
+    )
+
+
+def _one(path: Path, name: str, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            array = np.ascontiguousarray(archive[name], np.float32)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+        raise DataError(
+            f"{path} must be an .npz with {', '.join(ARRAYS)}; '{name}' cannot be read"
+        ) from exc
+    if array.shape != shape or not np.isfinite(array).all():
+        raise DataError(
+            f"'{name}' of {path} must hold {shape[0]} x {shape[1]} finite values like "
+            f"the movie's frames; it has shape {array.shape}"
+        )
+    return array
