@@ -1,0 +1,197 @@
+"""The dyes of the whole slide, and those that the light of a view reaches."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from simulators import _kernels
+from simulators.optics import (
+    Beam,
+    View,
+    chromatic_um,
+    excitations,
+    powers,
+    sigma_um,
+)
+from simulators.options import SimulationOptions
+from simulators.photophysics import (
+    FRAME_DOSE,
+    LASERS_NM,
+    SPECIES,
+    Emitters,
+    emitters_of,
+    joined,
+    kinetics,
+)
+from simulators.specimen import Specimen, Tile
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+CONVERTING_NM = 405
+MARGIN_PX = 24.0
+"""Dyes this far out of the frame still throw light into it."""
+MERGE_PX = 1.8
+"""Spots this wide hide where inside a signal the single dyes sit."""
+WIDEST_PX = 512
+
+
+class Dyes:
+    """Lights dyes and draws them. One view at a time; `aim` changes it."""
+
+    def __init__(self, options: SimulationOptions, specimen: Specimen) -> None:
+        self._options, self._specimen = options, specimen
+        self._beam = Beam.of(options)
+        self._kinetics = kinetics(options)
+        self._photons = np.array([s.photons / FRAME_DOSE for s in SPECIES])
+        widths = [sigma_um(options.optics, s.emission_nm) for s in SPECIES]
+        self._widths_px = np.array(widths) / options.pixel_um
+        shifts = [chromatic_um(options.optics, s.emission_nm) for s in SPECIES]
+        self._shifts_um = np.array(shifts)
+        self._merge_px = MERGE_PX if options.noise == "exact" else 0.0
+        self._scratch = np.zeros((2, WIDEST_PX))
+        self._kept: dict[int, Emitters] = {}
+        self._spans: list[tuple[int, int, int]] = []
+        self._outside_s = 0.0
+        self.table = joined([])
+        self.inside: I64 = np.zeros(0, np.int64)
+        """Which dyes of the table lie in the frame, or shine into it from beside."""
+
+    def aim(self, view: View, slide_um: tuple[float, float], ageing: float) -> None:
+        """Look at a place with some light.
+
+        Parameters
+        ----------
+        view : View
+            What the microscope is set to.
+        slide_um : pair of float
+            Slide point really under the centre of the frame, x and y.
+        ageing : float
+            Of the buffer, 1: fresh.
+        """
+        self.leave(ageing)
+        self._gather(self._specimen.near(*slide_um, self._beam.reach_um))
+        self._place(slide_um, view.z_um)
+        self._choose()
+        table = self.table
+        dx, dy = table.x_um - slide_um[0], table.y_um - slide_um[1]
+        beam, power = self._beam.at(dx, dy), powers(view.lights)
+        self._rate = beam * (excitations() @ power)[table.species]
+        self._latent_rate = beam * power[LASERS_NM.index(CONVERTING_NM)]
+
+    def expose(self, seconds: float, ageing: float) -> F64:
+        """Let light fall, and return the photons of the dyes `inside`, lent."""
+        self._advance(self.inside, seconds, ageing, self._light)
+        self._light *= self._yield
+        self._outside_s += seconds
+        return self._light
+
+    def settle(self, ageing: float) -> None:
+        """Let the light of past frames reach the dyes outside the frame too."""
+        if self._outside_s > 0.0:
+            unseen = np.zeros(self._outside.size)
+            self._advance(self._outside, self._outside_s, ageing, unseen)
+            self._outside_s = 0.0
+
+    def leave(self, ageing: float) -> None:
+        """Put the dyes back on the slide."""
+        self.settle(ageing)
+        for number, start, stop in self._spans:
+            self._kept[number] = self.table.part(start, stop)
+        self._spans = []
+
+    def draw(self, image: F32, photons: F64, drift_um: F64) -> None:
+        """Add the dyes `inside` to an image.
+
+        Parameters
+        ----------
+        image : float32 array, shape (height, width)
+            Updated.
+        photons : float64 array, shape (dyes inside,)
+            From `expose`.
+        drift_um : float64 array, shape (3,)
+            Of the slide since `aim`: x, y, z.
+        """
+        pixel = self._options.pixel_um
+        shift = np.array([drift_um[1] / pixel, drift_um[0] / pixel, drift_um[2]])
+        _kernels.draw(
+            image,
+            self.inside,
+            self._bounds,
+            photons,
+            self._y_px,
+            self._x_px,
+            self._focus_um,
+            self._sigma_px,
+            self._options.optics.focal_depth_um,
+            shift,
+            self._merge_px,
+            self._scratch,
+        )
+
+    def _gather(self, tiles: list[Tile]) -> None:
+        """Take the dyes of tiles together into one table."""
+        haze = self._specimen.kind.haze
+        start, parts = 0, []
+        for tile in tiles:
+            if tile.number not in self._kept:
+                self._kept[tile.number] = emitters_of(tile, self._options, haze)
+            part = self._kept[tile.number]
+            self._spans.append((tile.number, start, start + len(part)))
+            start += len(part)
+            parts.append(part)
+        self.table = joined(parts)
+
+    def _place(self, slide_um: tuple[float, float], focus_um: float) -> None:
+        """Find where the dyes are in the frame."""
+        table, options = self.table, self._options
+        shift, pixel = self._shifts_um[table.species], options.pixel_um
+        x = table.x_um - slide_um[0] + shift[:, 0]
+        y = table.y_um - slide_um[1] + shift[:, 1]
+        self._x_px: F64 = x / pixel + (options.width - 1) / 2.0
+        self._y_px: F64 = y / pixel + (options.height - 1) / 2.0
+        tilt_x, tilt_y = options.stage.tilt_x_mrad, options.stage.tilt_y_mrad
+        lift = (tilt_x * table.x_um + tilt_y * table.y_um) / 1000.0
+        self._focus_um: F64 = table.z_um + lift - focus_um - shift[:, 2]
+        self._sigma_px: F64 = self._widths_px[table.species]
+
+    def _choose(self) -> None:
+        """Part the dyes into those that are seen and those that are only lit."""
+        height, width = self._options.height, self._options.width
+        seen = (
+            (self._x_px > -MARGIN_PX)
+            & (self._x_px < width + MARGIN_PX)
+            & (self._y_px > -MARGIN_PX)
+            & (self._y_px < height + MARGIN_PX)
+        )
+        self.inside, self._outside = np.flatnonzero(seen), np.flatnonzero(~seen)
+        signal = self.table.signal[self.inside]
+        # the dyes of a signal stand side by side; a dye without one stands alone
+        first = np.ones(signal.size, bool)
+        first[1:] = (signal[1:] != signal[:-1]) | (signal[1:] < 0)
+        self._bounds = np.append(np.flatnonzero(first), signal.size)
+        self._light: F64 = np.zeros(signal.size)
+        species = self.table.species[self.inside]
+        self._yield = self._photons[species] * self.table.brightness[self.inside]
+
+    def _advance(self, index: I64, seconds: float, ageing: float, on: F64) -> None:
+        table = self.table
+        _kernels.advance(
+            index,
+            seconds,
+            self._rate,
+            self._latent_rate,
+            self._kinetics,
+            ageing,
+            table.species,
+            table.key,
+            table.pace,
+            table.state,
+            table.step,
+            table.dose,
+            table.until,
+            table.death,
+            on,
+        )

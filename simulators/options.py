@@ -1,0 +1,120 @@
+"""What a simulated microscope may be told: the model behind `simulator.options`.
+
+Values only; what follows from them is in the modules of the same names.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from her2sr_proc.schema.model import Frozen
+
+SpecimenKind = Literal[
+    "demo",
+    "normal",
+    "monosomic",
+    "polysomic",
+    "low_amplified",
+    "high_amplified",
+    "clustered",
+    "doublet_rich",
+    "no_probe",
+    "one_colour",
+    "normal_tissue",
+    "failed_hybridization",
+]
+Noise = Literal["exact", "fast", "replay"]
+
+
+class SampleOptions(Frozen):
+    """The section, its probes and its buffer."""
+
+    section_um: float = Field(default=3.0, gt=0, le=20, description="cut thickness")
+    dyes_per_signal: float = Field(default=60.0, gt=0, le=200)
+    blob_nm: float = Field(default=85.0, gt=0, le=500, description="sd of a probe blob")
+    strays_per_um2: float = Field(
+        default=0.02, ge=0, le=5, description="dyes bound off target, per colour"
+    )
+    haze: float = Field(
+        default=1.0, ge=0, le=20, description="diffuse off-target probe, 1: usual"
+    )
+    autofluorescence: float = Field(default=1.0, ge=0, le=20, description="1: usual")
+    buffer_life_h: float = Field(
+        default=24.0, gt=0, description="age at which dyes last half as long"
+    )
+
+
+class StageOptions(Frozen):
+    """How the slide lies and moves under the objective."""
+
+    tilt_x_mrad: float = Field(default=0.4, ge=-50, le=50)
+    tilt_y_mrad: float = Field(default=-0.3, ge=-50, le=50)
+    drift_xy_nm_per_min: float = Field(default=5.0, ge=0, le=1000, description="rms")
+    drift_z_nm_per_min: float = Field(default=4.0, ge=0, le=1000, description="rms")
+
+
+class OpticsOptions(Frozen):
+    """Objective, colour errors and beam."""
+
+    numerical_aperture: float = Field(default=1.4, gt=0, le=1.7)
+    focal_depth_um: float = Field(
+        default=0.2582,
+        gt=0,
+        description="sigma grows by sqrt(1 + (dz/this)^2): fourfold at 1 um",
+    )
+    chromatic: bool = Field(default=True, description="offsets between the colours")
+    beam_margin_um: float = Field(
+        default=1.0, ge=-100, le=1000, description="half intensity beyond the frame"
+    )
+    beam_skirt_um: float = Field(
+        default=1.5, gt=0, le=100, description="sd of the edge of the field stop"
+    )
+    beam_falloff: float = Field(
+        default=0.15, ge=0, le=0.9, description="loss from the centre to a corner"
+    )
+
+
+class CameraOptions(Frozen):
+    """An sCMOS sensor. Defaults: ORCA-Flash4.0 class, binned 2 x 2."""
+
+    quantum_efficiency: float = Field(default=0.8, gt=0, le=1)
+    e_per_adu: float = Field(default=0.46, gt=0, le=100)
+    offset_adu: float = Field(default=100.0, ge=0, le=10_000)
+    read_noise_e: float = Field(default=1.6, gt=0, le=100, description="rms of all")
+    offset_sd_adu: float = Field(default=0.6, ge=0, le=100)
+    gain_sd: float = Field(default=0.005, ge=0, le=0.2, description="relative")
+    dark_e_per_s: float = Field(default=0.1, ge=0, le=1000)
+    hot_fraction: float = Field(default=5e-5, ge=0, le=0.1)
+
+
+class SimulationOptions(Frozen):
+    """One simulated microscope with one slide on it."""
+
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    specimen: SpecimenKind = "demo"
+    height: int = Field(default=512, ge=16, le=4096)
+    width: int = Field(default=512, ge=16, le=4096)
+    pixel_nm: float = Field(default=130.0, gt=0, le=1000)
+    noise: Noise = "exact"
+    time_scale: float = Field(
+        default=1.0, gt=0, le=1000, description="simulated seconds per real second"
+    )
+    kinetics_factor: float = Field(
+        default=1.0,
+        gt=0,
+        le=500,
+        description="5000/f frames span the decay of 5000; blinks keep their length",
+    )
+    truth_folder: str | None = None
+    record_intervals: bool = True
+    sample: SampleOptions = SampleOptions()
+    stage: StageOptions = StageOptions()
+    optics: OpticsOptions = OpticsOptions()
+    camera: CameraOptions = CameraOptions()
+
+    @property
+    def pixel_um(self) -> float:
+        """Width of a pixel in the sample, in micrometres."""
+        return self.pixel_nm / 1000.0

@@ -1,0 +1,184 @@
+"""What glows without being a signal: glass, tissue, loose probe, lipofuscin, DAPI.
+
+Each is a map over a view, in photons per published frame at full excitation, with its
+own excitation by the lasers and its own bleaching. Textures are functions of the place
+on the slide, so that neighbouring fields fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from simulators import _kernels
+from simulators.cells import Nucleus
+from simulators.options import SimulationOptions
+from simulators.photophysics import GREEN, RED, SPECIES
+from simulators.specimen import Specimen, Tile
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+
+BLUR_UM = 0.3
+"""Widefield blur of what fills the section."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glow:
+    """One source of background. Frames are published frames at full excitation."""
+
+    photons: tuple[float, float, float, float]
+    """By laser, per pixel and published frame where the map is 1."""
+    fading: tuple[float, float, float, float]
+    """How much a laser bleaches it, relative to its own."""
+    frames: float
+    """Its light falls as (1 + dose / frames) to the power of -shape."""
+    shape: float
+
+
+def _of_dye(species: int, photons: float) -> Glow:
+    dye = SPECIES[species]
+    light = tuple(photons * e for e in dye.excitation)
+    assert len(light) == 4
+    return Glow(light, dye.excitation, dye.bright_frames, dye.bright_shape)
+
+
+GLOWS = (
+    Glow((60.0, 45.0, 30.0, 15.0), (0.0, 0.0, 0.0, 0.0), 1.0, 1.0),
+    Glow((260.0, 260.0, 130.0, 50.0), (1.0, 1.0, 0.5, 0.2), 2500.0, 0.7),
+    _of_dye(GREEN, 130.0),
+    _of_dye(RED, 130.0),
+    Glow((1.0, 1.0, 0.8, 0.6), (1.0, 0.6, 0.3, 0.1), 20000.0, 1.0),
+    Glow((520.0, 0.6, 0.0, 0.0), (1.0, 0.02, 0.0, 0.0), 6000.0, 1.0),
+)
+GLASS, TISSUE, GREEN_HAZE, RED_HAZE, LIPOFUSCIN, DAPI = range(len(GLOWS))
+LIPOFUSCIN_PHOTONS = (6000.0, 20000.0)
+"""In a granule, per published frame of 488 light."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The pixels of a view on the slide."""
+
+    left_um: float
+    """Slide x of pixel (0, 0)."""
+    top_um: float
+    height: int
+    width: int
+    pixel_um: float
+
+
+def maps(
+    specimen: Specimen, tiles: Iterable[Tile], grid: Grid, options: SimulationOptions
+) -> F32:
+    """Return one map a glow, shape (glows, height, width)."""
+    found = np.zeros((len(GLOWS), grid.height, grid.width), np.float32)
+    tiles = list(tiles)
+    sample, seed = options.sample, options.seed
+    nuclei = [n for t in tiles for n in t.nuclei]
+    depth = _thickness(nuclei, grid, sample.section_um)
+    found[GLASS] = 1.0
+    found[TISSUE] = sample.autofluorescence * (_tissue(grid, seed) + 0.05 * depth[0])
+    for layer, species in ((GREEN_HAZE, GREEN), (RED_HAZE, RED)):
+        grain = _grains(grid, seed + 101 * (species + 1))
+        haze = sample.haze * specimen.kind.haze
+        found[layer] = haze * grain * (0.7 + 0.2 * depth[0])
+    _add_granules(found[LIPOFUSCIN], tiles, grid, options)
+    chromatin = 0.75 + 0.5 * _noise(grid, 0.9, seed + 7)
+    found[DAPI] = ndimage.gaussian_filter(
+        depth[1] * chromatin, BLUR_UM / grid.pixel_um
+    )
+    return found
+
+
+def _noise(grid: Grid, scale_um: float, seed: int, stretch: float = 1.0) -> F32:
+    """Return smooth noise in 0..1 with features of a size, stretched along x."""
+    out = np.zeros((grid.height, grid.width), np.float32)
+    step = grid.pixel_um / scale_um
+    _kernels.add_noise(
+        out,
+        grid.top_um / scale_um,
+        grid.left_um / scale_um / stretch,
+        step,
+        step / stretch,
+        np.uint64(seed % 2**63),
+        1.0,
+    )
+    return out
+
+
+def _tissue(grid: Grid, seed: int) -> F32:
+    """Return cytoplasm and fibres, about 1 on average."""
+    smooth = 0.55 + 0.5 * _noise(grid, 9.0, seed + 1) + 0.4 * _noise(grid, 1.6, seed + 2)
+    strands = _noise(grid, 1.1, seed + 3, stretch=9.0)
+    patches = _noise(grid, 23.0, seed + 4)
+    ridge = np.clip(1.0 - np.abs(strands - 0.5) * 9.0, 0.0, 1.0)
+    fibres = ridge * np.clip((patches - 0.6) * 5.0, 0.0, 1.0)
+    return np.asarray(smooth + 0.5 * fibres, np.float32)
+
+
+def _grains(grid: Grid, seed: int) -> F32:
+    """Return a granular texture, 1 on average."""
+    fine = _noise(grid, 0.62, seed) ** 3
+    return np.asarray(0.45 + 2.2 * fine, np.float32)
+
+
+def _thickness(nuclei: Iterable[Nucleus], grid: Grid, section_um: float) -> F32:
+    """Return um of nucleus in the section, plain and weighted by stain."""
+    depth = np.zeros((2, grid.height, grid.width), np.float32)
+    for nucleus in nuclei:
+        box, inside = _cut_of(nucleus, grid, section_um)
+        depth[0][box] += inside
+        depth[1][box] += inside * np.float32(nucleus.stain)
+    return depth
+
+
+def _cut_of(
+    nucleus: Nucleus, grid: Grid, section_um: float
+) -> tuple[tuple[slice, slice], F32]:
+    """Return where a nucleus is in the frame, and how thick it is there."""
+    pixel, reach = grid.pixel_um, max(nucleus.a_um, nucleus.b_um)
+    column = (nucleus.x_um - grid.left_um) / pixel
+    row = (nucleus.y_um - grid.top_um) / pixel
+    span = reach / pixel + 1.0
+    columns = np.arange(max(0, int(column - span)), min(grid.width, int(column + span)))
+    rows = np.arange(max(0, int(row - span)), min(grid.height, int(row + span)))
+    if not (columns.size and rows.size):
+        return (slice(0, 0), slice(0, 0)), np.zeros((0, 0), np.float32)
+    dx = (columns - column)[None, :] * pixel
+    dy = (rows - row)[:, None] * pixel
+    cos, sin = np.cos(nucleus.angle_rad), np.sin(nucleus.angle_rad)
+    u, v = (dx * cos + dy * sin) / nucleus.a_um, (dy * cos - dx * sin) / nucleus.b_um
+    half = nucleus.c_um * np.sqrt(np.clip(1.0 - u * u - v * v, 0.0, None))
+    top = np.minimum(nucleus.z_um + half, section_um)
+    inside = np.clip(top - np.maximum(nucleus.z_um - half, 0.0), 0.0, None)
+    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(
+        int(columns[0]), int(columns[-1]) + 1
+    )
+    return box, inside.astype(np.float32)
+
+
+def _add_granules(
+    out: F32, tiles: Iterable[Tile], grid: Grid, options: SimulationOptions
+) -> None:
+    """Add lipofuscin: a few cells carry granules beside their nucleus."""
+    weights = np.zeros((2, 256))
+    for tile in tiles:
+        key = np.array([options.seed, (2 << 32) + tile.number], np.uint64)
+        rng = np.random.Generator(np.random.Philox(key=key))
+        for nucleus in tile.nuclei:
+            if rng.random() > 0.07:
+                continue
+            for _ in range(int(rng.integers(2, 6))):
+                turn, away = nucleus.angle_rad + rng.normal(0, 0.4), rng.uniform(0.9, 1.2)
+                x = nucleus.x_um + nucleus.a_um * away * np.cos(turn)
+                y = nucleus.y_um + nucleus.a_um * away * np.sin(turn)
+                row = (y - grid.top_um) / grid.pixel_um
+                column = (x - grid.left_um) / grid.pixel_um
+                sigma = rng.uniform(0.22, 0.5) / grid.pixel_um
+                light = rng.uniform(*LIPOFUSCIN_PHOTONS)
+                _kernels.add_spot(out, row, column, sigma, light, weights)

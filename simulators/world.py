@@ -1,0 +1,156 @@
+"""The physical world in front of the objective: what one frame of the camera holds.
+
+Time here is simulated and passes only when something happens: a frame, light, rest.
+The same calls in the same order give the same frames.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from simulators import truth
+from simulators.background import Background
+from simulators.camera import Camera
+from simulators.dose import DoseMap
+from simulators.dyes import Dyes
+from simulators.optics import Drift, Light, View
+from simulators.options import SimulationOptions
+from simulators.specimen import Specimen
+
+__all__ = ["Light", "View", "World"]
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+U16 = npt.NDArray[np.uint16]
+
+RING = 16
+"""Frames that `replay` shows again and again."""
+
+
+class World:
+    """One microscope with one slide."""
+
+    def __init__(self, options: SimulationOptions) -> None:
+        self.options = options
+        self._specimen = Specimen(options)
+        self._drift = Drift(options.stage, options.seed)
+        self._camera = Camera(options)
+        self._dyes = Dyes(options, self._specimen)
+        self._background = Background(options, self._specimen)
+        self._intervals = truth.Intervals()
+        shape = (options.height, options.width)
+        self._image: F32 = np.zeros(shape, np.float32)
+        self._mean: F32 = np.zeros(shape, np.float32)
+        self._sd: F32 = np.zeros(shape, np.float32)
+        self._ring: U16 = np.zeros((RING if options.noise == "replay" else 0, *shape), np.uint16)
+        self._clock_s = 0.0
+        self._frames = 0
+        self._bursts = 0
+        self._burst_frame: int | None = None
+        self._view: View | None = None
+        self._start_um: F64 = np.zeros(3)
+
+    @property
+    def clock_s(self) -> float:
+        """Simulated seconds since the start."""
+        return self._clock_s
+
+    @property
+    def doses(self) -> DoseMap:
+        """Light that every place has had, up to this moment."""
+        self._background.settle()
+        return self._background.doses
+
+    def begin_burst(self, view: View) -> None:
+        """Start a burst: a numbered run of frames of one view."""
+        self.end_burst()
+        self._aim(view)
+        self._burst_frame = 0
+        if self.options.record_intervals:
+            self._intervals.begin(self._dyes.table)
+
+    def expose(self, view: View, out: U16) -> float:
+        """Take one frame; return the simulated time at which its exposure began.
+
+        Parameters
+        ----------
+        view : View
+            What the microscope is set to; in a burst, that of `begin_burst`.
+        out : uint16 array, shape (height, width)
+            Filled.
+        """
+        if view != self._view:
+            self.end_burst()
+            self._aim(view)
+        if not self._replay(out):
+            self._render(view, out)
+        began = self._clock_s
+        self._clock_s += view.exposure_s
+        self._frames += 1
+        if self._burst_frame is not None:
+            self._burst_frame += 1
+        return began
+
+    def end_burst(self) -> None:
+        """Finish the burst; nothing happens without one."""
+        if self._burst_frame is None or self._view is None:
+            return
+        if self.options.record_intervals:
+            lights = sorted(self._view.lights, key=lambda light: -light.power)
+            nm = lights[0].nm if lights else 0
+            place = (self._view.x_um, self._view.y_um)
+            self._intervals.end(self._bursts, nm, place)
+        self._bursts += 1
+        self._burst_frame = None
+
+    def illuminate(self, view: View, seconds: float) -> None:
+        """Light the sample while the camera is not looking."""
+        if view != self._view:
+            self.end_burst()
+            self._aim(view)
+        self._dyes.expose(seconds, self._ageing)
+        self._background.light(seconds)
+        self._clock_s += seconds
+
+    def rest(self, seconds: float) -> None:
+        """Let dark time pass."""
+        self._clock_s += seconds
+
+    def write_truth(self, folder: Path) -> None:
+        """Write what is really on the slide, and which dye shone when."""
+        card = {"focus_um": self.options.sample.section_um / 2.0, "bursts": self._bursts}
+        truth.write(folder, self._specimen, self._intervals, self.options, card)
+
+    @property
+    def _ageing(self) -> float:
+        """How much the buffer has aged: 1 when fresh, 2 after its life."""
+        return 1.0 + self._clock_s / 3600.0 / self.options.sample.buffer_life_h
+
+    def _aim(self, view: View) -> None:
+        """Move there. Drift is taken up here, so that maps fit the slide."""
+        self._start_um = self._drift.at(self._clock_s)
+        slide = (view.x_um - self._start_um[0], view.y_um - self._start_um[1])
+        self._dyes.aim(view, slide, self._ageing)
+        self._background.aim(view, slide)
+        self._view = view
+
+    def _render(self, view: View, out: U16) -> None:
+        photons = self._dyes.expose(view.exposure_s, self._ageing)
+        background, is_new = self._background.rate(view.exposure_s)
+        self._background.light(view.exposure_s)
+        drift = self._drift.at(self._clock_s) - self._start_um
+        drift[2] += self._start_um[2]
+        efficiency = np.float32(self.options.camera.quantum_efficiency)
+        if self.options.noise == "exact":
+            np.copyto(self._image, background)
+            self._dyes.draw(self._image, photons, drift)
+            self._image *= efficiency
+            self._camera.expose(self._image, view.exposure_s, self._frames, out)
+        if self._burst_frame is not None and self.options.record_intervals:
+            self._intervals.note(self._dyes.inside, photons, self._burst_frame)
+
+    def _replay(self, out: U16) -> bool:
+        return False
