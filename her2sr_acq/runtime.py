@@ -35,15 +35,9 @@ def runtime_folder(data: Path) -> Path:
             f"a folder with a short path, such as /tmp/her2sr",
             path=str(folder),
         )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner = folder.stat()
-    if owner.st_uid != os.getuid():
-        raise ConfigError(
-            f"the runtime folder {folder} belongs to another user; remove it or set "
-            f"{VARIABLE} to a folder of your own",
-            path=str(folder),
-        )
-    folder.chmod(0o700)
+    if VARIABLE not in os.environ:
+        _make_private(folder.parent)  # else its owner could put another in our place
+    _make_private(folder)
     return folder
 
 
@@ -58,3 +52,14 @@ def _choose(data: Path) -> Path:
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:12]
     return base / f"her2sr-{os.getuid()}" / digest
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise ConfigError(
+            f"the runtime folder {folder} belongs to another user; remove it or set "
+            f"{VARIABLE} to a folder of your own",
+            path=str(folder),
+        )
+    folder.chmod(0o700)

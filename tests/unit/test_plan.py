@@ -1,5 +1,7 @@
 """Protocols: loaded, tiled, limited, estimated; refused with cause and cure."""
 
+import itertools
+
 import pytest
 import yaml
 from fake_microscope import make_config
@@ -168,8 +170,7 @@ def test_tiles_stand_around_the_centre_in_order(grid, want):
 def test_a_snake_never_jumps():
     got = tiles(Grid(rows=5, columns=4), centre_um=(0, 0), size_um=(1.0, 1.0))
     steps = [
-        abs(a.x_um - b.x_um) + abs(a.y_um - b.y_um)
-        for a, b in zip(got, got[1:], strict=False)
+        abs(a.x_um - b.x_um) + abs(a.y_um - b.y_um) for a, b in itertools.pairwise(got)
     ]
     assert len(got) == 20
     assert steps == [1.0] * 19
