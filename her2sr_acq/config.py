@@ -71,7 +71,10 @@ class LaserConfig(Frozen):
 
     nm: int = Field(gt=300, lt=1100)
     label: str
-    enable_property: str
+    enable_property: str | None = Field(
+        default=None,
+        description="lets light out; default: the device is a shutter and is opened",
+    )
     on_value: str = "1"
     off_value: str = "0"
     power_label: str | None = Field(

@@ -1,0 +1,50 @@
+"""The focus drive over MMCore."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from her2sr_acq.config import FocusConfig
+from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
+from her2sr_acq.devices.mmcore.motion import Drive, check_arrival, check_limits
+
+
+class MMFocus:
+    """The focus port over MMCore."""
+
+    def __init__(
+        self,
+        handle: CoreHandle,
+        config: FocusConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Read the position once. Raises `DeviceError` when it does not answer."""
+        self._handle = handle
+        self._config = config
+        self._drive = Drive(
+            handle,
+            config.label,
+            timeout_s=config.timeout_s,
+            settle_s=0.0,
+            clock=clock,
+            sleep=sleep,
+        )
+        self.position_um()
+
+    def move_to(self, *, z_um: float) -> None:
+        """Move, wait, read back. Raises `ReadBackError` outside the tolerance."""
+        label = self._config.label
+        check_limits(label, {"z": z_um}, {"z": self._config.z_um})
+        with speaking_to(label):
+            self._handle.core.setPosition(label, z_um)
+        self._drive.wait()
+        found = {"z": self.position_um()}
+        check_arrival(label, {"z": z_um}, found, tolerance_um=self._config.tolerance_um)
+
+    def position_um(self) -> float:
+        """Return z as read from the device."""
+        with speaking_to(self._config.label):
+            return float(self._handle.core.getPosition(self._config.label))

@@ -1,0 +1,181 @@
+"""Everything wired to one microscope, over one MMCore."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.devices.mmcore.camera import MMCamera
+from her2sr_acq.devices.mmcore.core import CoreHandle, same_value, speaking_to
+from her2sr_acq.devices.mmcore.focus import MMFocus
+from her2sr_acq.devices.mmcore.laser import MMLaser
+from her2sr_acq.devices.mmcore.lint import lint
+from her2sr_acq.devices.mmcore.stage import MMStage
+from her2sr_acq.devices.ports import Reading
+from her2sr_acq.errors import (
+    AcqError,
+    ConfigError,
+    DeviceError,
+    LightError,
+    ReadBackError,
+)
+
+Opened = TypeVar("Opened")
+
+log = logging.getLogger(__name__)
+
+PIXEL_TOLERANCE = 0.001
+
+
+class MMHardware:
+    """The hardware port over MMCore. Open it once, close it once."""
+
+    def __init__(self, config: DeviceConfig, config_path: Path) -> None:
+        """Open every device and leave every light off.
+
+        Raises `DeviceError` naming every device that failed.
+        """
+        self._config = config
+        self._handle = CoreHandle(config, config_path)
+        self._faults: list[AcqError] = []
+        handle, ring = self._handle, config.mmcore.buffer_mb
+        self._attempt(self._apply_settings)
+        # Light first: what comes after may take long.
+        lasers = {
+            line.nm: self._attempt(lambda line=line: MMLaser(handle, line))
+            for line in config.lasers
+        }
+        camera = self._attempt(lambda: MMCamera(handle, config.camera, buffer_mb=ring))
+        stage = self._attempt(lambda: MMStage(handle, config.stage))
+        focus = self._attempt(lambda: MMFocus(handle, config.focus))
+        self._attempt(self._check_pixel_size)
+        if camera is None or stage is None or focus is None or self._faults:
+            self._give_up()
+        self.camera = camera
+        self.stage = stage
+        self.focus = focus
+        self.lasers: Mapping[int, MMLaser] = {
+            nm: laser for nm, laser in lasers.items() if laser is not None
+        }
+
+    def dark(self) -> None:
+        """Shut every line, going on after a failure; then raise what failed."""
+        faults = []
+        for laser in self.lasers.values():
+            try:
+                laser.off()
+            except AcqError as exc:
+                faults.append(str(exc))
+        if faults:
+            raise LightError("; ".join(faults))
+
+    def readings(self) -> list[Reading]:
+        """Return what every device says of itself."""
+        roles = {
+            self._config.camera.label: "camera",
+            self._config.stage.label: "stage",
+            self._config.focus.label: "focus",
+        }
+        lasers = [
+            self._reading(line.label, f"laser {line.nm}", self.lasers[line.nm].readings)
+            for line in self._config.lasers
+        ]
+        said = {reading.label for reading in lasers}
+        others = [
+            self._reading(label, roles.get(label, "other"), partial(self._all, label))
+            for label in (device.label for device in self._handle.cfg.devices())
+            if label not in said
+        ]
+        return lasers + sorted(others, key=lambda reading: reading.role == "other")
+
+    def lint(self) -> list[str]:
+        """Return one sentence for everything wrong with the presets."""
+        return lint(self._handle.core, self._handle.cfg)
+
+    def close(self) -> None:
+        """Shut the light, disconnect. Safe to call twice."""
+        if not self._handle.is_open:
+            return
+        try:
+            self.camera.disarm()
+        except AcqError:
+            log.exception("the camera did not stop before it was closed")
+        try:
+            self.dark()
+        finally:
+            self._handle.close()
+
+    def _reading(
+        self, label: str, role: str, read: Callable[[], dict[str, str]]
+    ) -> Reading:
+        try:
+            with speaking_to(label):
+                core = self._handle.core
+                library, name = core.getDeviceLibrary(label), core.getDeviceName(label)
+            return Reading(label, role, f"{library}/{name}", read())
+        except AcqError as exc:
+            return Reading(label, role, "", {"fault": str(exc)})
+
+    def _all(self, label: str) -> dict[str, str]:
+        with speaking_to(label):
+            core = self._handle.core
+            values = {
+                name: str(core.getProperty(label, name))
+                for name in core.getDevicePropertyNames(label)
+            }
+        if label == self._config.stage.label:
+            x_um, y_um = self.stage.position_um()
+            values |= {"x_um": f"{x_um:.3f}", "y_um": f"{y_um:.3f}"}
+        if label == self._config.focus.label:
+            values["z_um"] = f"{self.focus.position_um():.3f}"
+        return values
+
+    def _attempt(self, act: Callable[[], Opened]) -> Opened | None:
+        try:
+            return act()
+        except AcqError as exc:
+            self._faults.append(exc)
+            return None
+
+    def _give_up(self) -> NoReturn:
+        name, faults = self._config.name, self._faults
+        try:
+            self._handle.close()
+        except AcqError:
+            log.exception("closing after a failed start failed too")
+        is_config = all(isinstance(fault, ConfigError) for fault in faults)
+        kind = ConfigError if is_config else DeviceError
+        said = "; ".join(dict.fromkeys(map(str, faults)))
+        raise kind(f"{name} could not be opened: {said}") from faults[0]
+
+    def _apply_settings(self) -> None:
+        """Set what the yaml asks for beyond the presets, and read it back."""
+        core = self._handle.core
+        for label, settings in self._config.mmcore.settings.items():
+            for name, value in settings.items():
+                with speaking_to(label):
+                    core.setProperty(label, name, value)
+                    core.waitForDevice(label)
+                    found = str(core.getProperty(label, name))
+                if not same_value(found, value):
+                    raise ReadBackError(
+                        f"{label}: '{name}' was set to '{value}' and reads '{found}'; "
+                        f"correct it under mmcore.settings",
+                        device=label,
+                    )
+
+    def _check_pixel_size(self) -> None:
+        """Refuse a pixel size in the cfg that is not the one results will use."""
+        with speaking_to("pixel size"):
+            found_nm = 1000.0 * self._handle.core.getPixelSizeUm()
+        wanted_nm = self._config.camera.model.pixel_nm
+        if found_nm and abs(found_nm - wanted_nm) > PIXEL_TOLERANCE * wanted_nm:
+            raise ConfigError(
+                f"{self._handle.cfg.path.name} gives a pixel of {found_nm:g} nm for "
+                f"the present objective, and camera.model.pixel_nm says "
+                f"{wanted_nm:g}; correct the wrong one"
+            )

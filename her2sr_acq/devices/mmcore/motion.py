@@ -1,0 +1,84 @@
+"""Waiting for a drive of MMCore, and saying what is wrong with where it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
+from her2sr_acq.errors import DeviceError, DeviceTimeoutError, ReadBackError
+
+POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """One drive by its label, and how long it may take."""
+
+    handle: CoreHandle
+    label: str
+    timeout_s: float
+    settle_s: float
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def wait(self) -> None:
+        """Return once the drive is at rest and has settled.
+
+        Raises `DeviceTimeoutError`, after telling the drive to stop, when it is not.
+        """
+        core = self.handle.core
+        deadline = self.clock() + self.timeout_s
+        while self._is_busy():
+            if self.clock() >= deadline:
+                with speaking_to(self.label):
+                    core.stop(self.label)
+                raise DeviceTimeoutError(
+                    f"{self.label}: still moving after {self.timeout_s:g} s; it was "
+                    f"told to stop, check its path",
+                    device=self.label,
+                )
+            self.sleep(POLL_S)
+        if self.settle_s > 0.0:
+            self.sleep(self.settle_s)
+
+    def _is_busy(self) -> bool:
+        with speaking_to(self.label):
+            return self.handle.core.deviceBusy(self.label)
+
+
+def check_limits(
+    label: str,
+    target_um: Mapping[str, float],
+    limits_um: Mapping[str, tuple[float, float]],
+) -> None:
+    """Raise `DeviceError` if a target lies outside its axis' limits."""
+    for axis, value in target_um.items():
+        low, high = limits_um[axis]
+        if not low <= value <= high:
+            raise DeviceError(
+                f"{label}: {axis} = {value:.2f} um is outside its limits of {low:g} "
+                f"to {high:g} um",
+                device=label,
+            )
+
+
+def check_arrival(
+    label: str,
+    target_um: Mapping[str, float],
+    found_um: Mapping[str, float],
+    *,
+    tolerance_um: float,
+) -> None:
+    """Raise `ReadBackError` if an axis is further from its target than allowed."""
+    for axis, target in target_um.items():
+        found = found_um[axis]
+        # Written so that a reading of nan is refused too.
+        if not abs(found - target) <= tolerance_um:
+            raise ReadBackError(
+                f"{label}: {axis} was sent to {target:.2f} um and reads {found:.2f} "
+                f"um; check the drive",
+                device=label,
+                axis=axis,
+            )

@@ -1,0 +1,77 @@
+"""How a device of the simulated microscope talks to its process.
+
+Holds nothing open; every question has a deadline; may be used from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from her2sr_acq.errors import DeviceError, DeviceTimeoutError, ServiceUnavailableError
+from her2sr_acq.runtime import MICROSCOPE, VARIABLE, address
+from her2sr_acq.stream.envelope import Body, ask
+from simulators.protocol import Burst, FocusMove, MicroscopeState, Travel, TruthFolder
+
+DEADLINE_S = 5.0
+
+
+def runtime_of_environment() -> Path:
+    """Return the runtime folder this process was started with.
+
+    Raises `DeviceError` when there is none.
+    """
+    named = os.environ.get(VARIABLE)
+    if not named:
+        raise DeviceError(
+            f"{VARIABLE} is not set, so the simulated microscope cannot be found; "
+            f"start it with `her2sr serve`, `run` or `demo`"
+        )
+    return Path(named)
+
+
+class MicroscopeClient:
+    """Questions and moves; the light has a port of its own."""
+
+    def __init__(self, runtime: Path, *, deadline_s: float = DEADLINE_S) -> None:
+        self.runtime = runtime
+        self._deadline_s = deadline_s
+
+    def state(self) -> MicroscopeState:
+        """Return everything an onlooker may know."""
+        return MicroscopeState.model_validate(self._ask("state", {}))
+
+    def move_stage(self, x_um: float, y_um: float) -> None:
+        """Set the stage in motion."""
+        self._ask("move_stage", Travel(x_um=x_um, y_um=y_um).model_dump())
+
+    def move_focus(self, z_um: float) -> None:
+        """Set the focus drive in motion."""
+        self._ask("move_focus", FocusMove(z_um=z_um).model_dump())
+
+    def start(self, burst: Burst) -> None:
+        """Begin to expose. Raises `DeviceError` when the camera is busy."""
+        self._ask("start", burst.model_dump())
+
+    def stop(self) -> None:
+        """End the burst after the frame in progress. No burst: nothing happens."""
+        self._ask("stop", {})
+
+    def write_truth(self, folder: Path) -> None:
+        """Have the truth written into a folder."""
+        self._ask("truth", TruthFolder(folder=str(folder)).model_dump())
+
+    def _ask(self, verb: str, body: Body) -> Body:
+        where = address(self.runtime, MICROSCOPE)
+        try:
+            answer = ask(where, verb, body, deadline_s=self._deadline_s)
+        except ServiceUnavailableError as exc:
+            raise DeviceTimeoutError(
+                f"the simulated microscope did not answer '{verb}' within "
+                f"{self._deadline_s:g} s; see its log, and start it again",
+                verb=verb,
+            ) from exc
+        if answer.ok:
+            return answer.body
+        reason = answer.error.message if answer.error else "no reason given"
+        raise DeviceError(f"the simulated microscope refused '{verb}': {reason}")

@@ -1,0 +1,158 @@
+"""The camera head: exposes bursts into the ring, at its own pace, in its own thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulators.instrument import Instrument
+from simulators.ring import FrameSender, RingOverflowError
+
+log = logging.getLogger(__name__)
+
+JOIN_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One burst that a camera asked for."""
+
+    burst: int
+    frames: int
+    exposure_s: float
+    reader: bytes
+
+
+class Exposer:
+    """Carries out one order at a time. `start` it once, `stop` it once."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        open_sender: Callable[[], FrameSender],
+        *,
+        time_scale: float,
+        truth: Path | None,
+        clock: Callable[[], float],
+    ) -> None:
+        """``truth`` is rewritten after every burst."""
+        self._instrument = instrument
+        self._open_sender = open_sender
+        self._time_scale = time_scale
+        self._truth = truth
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._order: Order | None = None
+        self._halt = threading.Event()
+        self._is_stopping = False
+        self.is_exposing = False
+        """Whether frames are coming; orders that end still write the truth."""
+        self.frames = 0
+        """Frames exposed in the present or last burst."""
+        self.overflows = 0
+        """Bursts that ended because their camera was too slow or gone."""
+        self.fault = ""
+        self._thread = threading.Thread(target=self._run, name="exposer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait for orders."""
+        self._thread.start()
+
+    def expose(self, order: Order, *, within_s: float) -> bool:
+        """Begin a burst; False when one is going on, or the head has failed.
+
+        A burst that has ended is waited for while it writes its truth.
+        """
+        with self._changed:
+            if self.is_exposing or self.fault:
+                return False
+            if not self._changed.wait_for(lambda: self._order is None, within_s):
+                return False
+            self._halt.clear()
+            self.frames = 0
+            self._order = order
+            self.is_exposing = True
+            self._changed.notify_all()
+            return True
+
+    def halt(self, *, within_s: float) -> bool:
+        """End the burst after the frame in progress; return whether it has ended."""
+        with self._changed:
+            self._halt.set()
+            return self._changed.wait_for(lambda: not self.is_exposing, within_s)
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._is_stopping = True
+            self._halt.set()
+            self._changed.notify_all()
+        self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        try:
+            sender = self._open_sender()
+            try:
+                while (order := self._next_order()) is not None:
+                    self._carry_out(order, sender)
+                    if self._truth is not None:
+                        self._instrument.write_truth(self._truth)
+                    self._settle(is_done=True)
+            finally:
+                sender.close()
+        except Exception as exc:
+            log.exception("the camera head failed")
+            self.fault = f"{type(exc).__name__}: {exc}"
+            self._settle(is_done=True)
+
+    def _settle(self, *, is_done: bool) -> None:
+        """Say that no frames come, and whether the next order may."""
+        with self._changed:
+            self.is_exposing = False
+            if is_done:
+                self._order = None
+            self._changed.notify_all()
+
+    def _next_order(self) -> Order | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._order is not None or self._is_stopping)
+            return None if self._is_stopping else self._order
+
+    def _carry_out(self, order: Order, sender: FrameSender) -> None:
+        lost = 0
+        try:
+            sender.begin(order.burst, order.reader)
+            self._instrument.begin_burst(order.exposure_s)
+            try:
+                self._burst(order, sender)
+            finally:
+                self._instrument.end_burst()
+        except RingOverflowError as exc:
+            lost = 1
+            self.overflows += 1
+            log.warning("burst %d ended at frame %d: %s", order.burst, self.frames, exc)
+        self._settle(is_done=False)
+        try:
+            sender.finish(exposed=self.frames, lost=lost)
+        except RingOverflowError:
+            log.info("nobody was there to hear the end of burst %d", order.burst)
+
+    def _burst(self, order: Order, sender: FrameSender) -> None:
+        period_s = order.exposure_s / self._time_scale
+        due = self._clock()
+        begun_s: float | None = None
+        for frame in range(order.frames):
+            claimed = sender.claim(self._halt.is_set)
+            if claimed is None or self._halt.is_set():
+                return
+            slot, pixels = claimed
+            t_s = self._instrument.expose(order.exposure_s, pixels)
+            begun_s = t_s if begun_s is None else begun_s
+            # A head that is behind by more than a frame does not rush to catch up.
+            due = max(due + period_s, self._clock() - period_s)
+            self._halt.wait(max(0.0, due - self._clock()))
+            sender.publish(frame, slot, t_s - begun_s)
+            self.frames = frame + 1

@@ -1,0 +1,160 @@
+"""What is physically there: the specimen's world, light, stage and focus, as one thing.
+
+The camera's thread exposes; the sockets' threads move and switch. Knows no socket and
+no ring.
+
+Light that is on while no frame is exposed bleaches too. It is counted in whole quanta
+of 30 ms of *wall* time, second for simulated second, each lit stretch rounded down: the
+few milliseconds between a controller's commands depend on the machine's load, and a
+burst must not. A controller that leaves the light on is not forgiven.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from simulators.lights import Lights
+from simulators.motion import Motion
+from simulators.world import Light, View
+
+U16 = npt.NDArray[np.uint16]
+
+QUANTUM_S = 0.030
+MAX_STRAY = 64
+
+
+class Specimen(Protocol):
+    """The part of `simulators.world.World` that the instrument asks for."""
+
+    def begin_burst(self, view: View) -> None: ...  # noqa: D102
+    def expose(self, view: View, out: U16) -> float: ...  # noqa: D102
+    def end_burst(self) -> None: ...  # noqa: D102
+    def illuminate(self, view: View, seconds: float) -> None: ...  # noqa: D102
+    def rest(self, seconds: float) -> None: ...  # noqa: D102
+    def write_truth(self, folder: Path) -> None: ...  # noqa: D102
+
+
+class Instrument:
+    """The specimen under light, stage and focus."""
+
+    def __init__(
+        self,
+        world: Specimen,
+        *,
+        stage: Motion,
+        focus: Motion,
+        clock: Callable[[], float],
+    ) -> None:
+        self.stage = stage
+        self.focus = focus
+        self.lights = Lights(clock, before_change=self._count_stray)
+        self._clock = clock
+        self._world = world
+        self._world_lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._is_exposing = False
+        self._counted_until = clock()
+        """Up to here every bit of light is accounted for."""
+        self._stray: deque[tuple[View, float]] = deque()
+        self._simulated_s = 0.0
+
+    @property
+    def simulated_s(self) -> float:
+        """Simulated seconds since the microscope was started."""
+        return self._simulated_s
+
+    def begin_burst(self, exposure_s: float) -> None:
+        """Tell the world that frames follow; stray light until now is counted."""
+        self._count_stray()
+        with self._lock:
+            self._is_exposing = True
+        with self._world_lock:
+            self._absorb_stray()
+            self._world.begin_burst(self.view(exposure_s))
+
+    def expose(self, exposure_s: float, out: U16) -> float:
+        """Expose one frame into ``out``; return its start in simulated seconds."""
+        with self._world_lock:
+            t_s = self._world.expose(self.view(exposure_s), out)
+        self._simulated_s += exposure_s
+        return t_s
+
+    def end_burst(self) -> None:
+        """Tell the world that the burst is over; from now on light strays."""
+        with self._world_lock:
+            self._world.end_burst()
+        with self._lock:
+            self._is_exposing = False
+            self._counted_until = self._clock()
+
+    def move_stage(self, x_um: float, y_um: float) -> float:
+        """Set out for a place on the slide; return the simulated seconds it takes."""
+        return self._move(self.stage, (x_um, y_um))
+
+    def move_focus(self, z_um: float) -> float:
+        """Set out for a plane; return the simulated seconds it takes."""
+        return self._move(self.focus, (z_um,))
+
+    def write_truth(self, folder: Path) -> None:
+        """Write what is really there, with all light counted that has fallen."""
+        self._count_stray()
+        with self._world_lock:
+            self._absorb_stray()
+            self._world.write_truth(folder)
+
+    def view(self, exposure_s: float) -> View:
+        """Return what the camera would see now."""
+        x_um, y_um = self.stage.position_um()
+        (z_um,) = self.focus.position_um()
+        lights = tuple(
+            Light(nm=line.nm, power=line.percent / 100.0)
+            for line in self.lights.states()
+            if line.on and line.percent > 0.0
+        )
+        return View(
+            x_um=x_um, y_um=y_um, z_um=z_um, exposure_s=exposure_s, lights=lights
+        )
+
+    def _move(self, drive: Motion, target_um: tuple[float, ...]) -> float:
+        self._count_stray()
+        takes_s = drive.move(target_um)
+        with self._world_lock:
+            self._absorb_stray()
+            self._world.rest(takes_s)
+        self._simulated_s += takes_s
+        return takes_s
+
+    def _count_stray(self) -> None:
+        """Note the light since the last change, before light or place changes.
+
+        Only noted: the world is slow, and switching off must not wait for it.
+        """
+        with self._lock:
+            if not self._is_exposing:
+                self._note_stray(self.view(QUANTUM_S))
+        if len(self._stray) > MAX_STRAY:
+            with self._world_lock:
+                self._absorb_stray()
+
+    def _note_stray(self, view: View) -> None:
+        now = self._clock()
+        if not view.lights:
+            self._counted_until = now
+            return
+        seconds = QUANTUM_S * int((now - self._counted_until) / QUANTUM_S)
+        if seconds:
+            self._counted_until += seconds
+            self._stray.append((view, seconds))
+
+    def _absorb_stray(self) -> None:
+        while self._stray:
+            view, seconds = self._stray.popleft()
+            self._world.illuminate(view, seconds)
+            self._simulated_s += seconds

@@ -1,0 +1,244 @@
+"""The simulated microscope as a process: ``python -m simulators.microscope``.
+
+Owns what is physically there, so that it outlives its controller as real light does.
+Three doors in the runtime folder: questions and moves (``microscope.ipc``), frames
+(``microscope-frames.ipc`` beside ``ring.bin``), and the exclusive ``light.port``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import zmq
+from pydantic import ValidationError
+
+from her2sr_acq.config import describe, load
+from her2sr_acq.errors import ConfigError, DeviceError
+from her2sr_acq.runtime import MICROSCOPE, address
+from her2sr_acq.stream.envelope import MAX_QUESTION_BYTES, Answer, Body, Fault, Question
+from simulators.exposer import Exposer, Order
+from simulators.instrument import Instrument
+from simulators.lightport import PORT, LightServer
+from simulators.motion import Motion
+from simulators.options import SimulationOptions
+from simulators.protocol import Burst, FocusMove, MicroscopeState, Travel, TruthFolder
+from simulators.ring import FRAMES, RING, FrameRing, FrameSender
+from simulators.world import World
+
+log = logging.getLogger(__name__)
+
+STAGE_UM_S = 5000.0
+STAGE_SETTLE_S = 0.05
+FOCUS_UM_S = 100.0
+FOCUS_SETTLE_S = 0.02
+WAIT_S = 3.0
+"""Longest wait inside an answer; a client's deadline is longer."""
+POLL_MS = 200
+
+
+class Microscope:
+    """The instrument, its camera head and its doors. Open it by ``with``."""
+
+    def __init__(
+        self,
+        options: SimulationOptions,
+        runtime: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shape = (options.height, options.width)
+        self._runtime = runtime
+        self._truth = _truth_folder(options, runtime)
+        self._instrument = _assemble(options, clock)
+        self._bursts = 0
+        self._exposer = Exposer(
+            self._instrument,
+            self._open_sender,
+            time_scale=options.time_scale,
+            truth=self._truth,
+            clock=clock,
+        )
+        self._lights = LightServer(runtime / PORT, self._instrument.lights)
+        self._context = zmq.Context()
+        self._verbs: dict[str, Callable[[Body], Body]] = {
+            "state": self._state,
+            "move_stage": self._move_stage,
+            "move_focus": self._move_focus,
+            "start": self._start,
+            "stop": self._stop,
+            "truth": self._write_truth,
+        }
+
+    def __enter__(self) -> Self:
+        """Make the ring, write the truth, open the light port and the camera head."""
+        self._ring = FrameRing.make(self._runtime / RING, self._shape)
+        if self._truth is not None:
+            self._instrument.write_truth(self._truth)
+        self._exposer.start()
+        self._lights.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exposer.stop()
+        self._lights.stop()
+        self._context.destroy(linger=0)
+
+    def serve(self, ended: threading.Event) -> None:
+        """Answer questions until ``ended`` is set."""
+        with self._context.socket(zmq.REP) as socket:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.setsockopt(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
+            socket.bind(address(self._runtime, MICROSCOPE))
+            while not ended.is_set():
+                if socket.poll(POLL_MS):
+                    reply = self.answer(socket.recv())
+                    socket.send(reply.model_dump_json().encode())
+
+    def answer(self, asked: bytes) -> Answer:
+        """Carry out one question; a refusal is an answer too."""
+        try:
+            question = Question.model_validate_json(asked)
+            verb = self._verbs.get(question.verb)
+            if verb is None:
+                return _refuse(f"the microscope does not know '{question.verb}'")
+            return Answer(ok=True, body=verb(question.body))
+        except ValidationError as exc:
+            return _refuse(f"the question cannot be understood: {exc.errors()[0]}")
+        except (DeviceError, OSError) as exc:
+            return _refuse(str(exc))
+
+    def _open_sender(self) -> FrameSender:
+        return FrameSender(self._ring, address(self._runtime, FRAMES))
+
+    def _state(self, _: Body) -> Body:
+        instrument, exposer = self._instrument, self._exposer
+        x_um, y_um = instrument.stage.position_um()
+        (z_um,) = instrument.focus.position_um()
+        state = MicroscopeState(
+            height=self._shape[0],
+            width=self._shape[1],
+            x_um=x_um,
+            y_um=y_um,
+            z_um=z_um,
+            stage_is_moving=instrument.stage.is_moving(),
+            focus_is_moving=instrument.focus.is_moving(),
+            lights=instrument.lights.states(),
+            is_exposing=exposer.is_exposing,
+            bursts=self._bursts,
+            frames=exposer.frames,
+            overflows=exposer.overflows,
+            simulated_s=instrument.simulated_s,
+            fault=exposer.fault,
+        )
+        return state.model_dump(mode="json")
+
+    def _move_stage(self, body: Body) -> Body:
+        to = Travel.model_validate(body)
+        return {"seconds": self._instrument.move_stage(to.x_um, to.y_um)}
+
+    def _move_focus(self, body: Body) -> Body:
+        to = FocusMove.model_validate(body)
+        return {"seconds": self._instrument.move_focus(to.z_um)}
+
+    def _start(self, body: Body) -> Body:
+        wanted = Burst.model_validate(body)
+        if (wanted.height, wanted.width) != self._shape:
+            height, width = self._shape
+            raise DeviceError(f"the sensor has {height} x {width} pixels")
+        order = Order(
+            burst=self._bursts + 1,
+            frames=wanted.frames,
+            exposure_s=wanted.exposure_ms / 1000.0,
+            reader=wanted.reader.encode(),
+        )
+        if not self._exposer.expose(order, within_s=WAIT_S):
+            raise DeviceError(self._exposer.fault or "the camera is already exposing")
+        self._bursts = order.burst
+        return {"burst": order.burst}
+
+    def _stop(self, _: Body) -> Body:
+        if not self._exposer.halt(within_s=WAIT_S):
+            raise DeviceError(f"the camera did not stop within {WAIT_S:g} s")
+        return {"frames": self._exposer.frames}
+
+    def _write_truth(self, body: Body) -> Body:
+        folder = Path(TruthFolder.model_validate(body).folder)
+        self._instrument.write_truth(folder)
+        return {"folder": str(folder)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the microscope until SIGTERM; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m simulators.microscope")
+    parser.add_argument("--config", type=Path, required=True, help="device yaml")
+    parser.add_argument("--runtime", type=Path, required=True, help="folder of sockets")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    try:
+        options = read_options(chosen.config)
+    except ConfigError as exc:
+        log.error("%s", exc)  # noqa: TRY400  a wrong file is no programming error
+        return 2
+    ended = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: ended.set())
+    with Microscope(options, chosen.runtime) as microscope:
+        microscope.serve(ended)
+    return 0
+
+
+def read_options(config: Path) -> SimulationOptions:
+    """Return what a device configuration says of its simulated microscope.
+
+    Raises `ConfigError` with key and cure.
+    """
+    simulator = load(config).simulator
+    if simulator is None:
+        raise ConfigError(f"{config.name} has no 'simulator'; its devices are real")
+    try:
+        return SimulationOptions.model_validate(simulator.options)
+    except ValidationError as exc:
+        raise ConfigError(f"{config.name}: simulator.options: {describe(exc)}") from exc
+
+
+def _assemble(options: SimulationOptions, clock: Callable[[], float]) -> Instrument:
+    middle_um = options.sample.section_um / 2.0
+    return Instrument(
+        World(options),
+        stage=Motion(
+            (0.0, 0.0),
+            speed_um_s=STAGE_UM_S,
+            settle_s=STAGE_SETTLE_S,
+            time_scale=options.time_scale,
+            clock=clock,
+        ),
+        focus=Motion(
+            (middle_um,),
+            speed_um_s=FOCUS_UM_S,
+            settle_s=FOCUS_SETTLE_S,
+            time_scale=options.time_scale,
+            clock=clock,
+        ),
+        clock=clock,
+    )
+
+
+def _truth_folder(options: SimulationOptions, runtime: Path) -> Path | None:
+    """Relative folders are taken from the runtime folder."""
+    return None if options.truth_folder is None else runtime / options.truth_folder
+
+
+def _refuse(message: str) -> Answer:
+    return Answer(ok=False, error=Fault(code="device-error", message=message))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What is said over ``microscope.ipc``: the bodies of questions and answers."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from her2sr_proc.schema.model import Frozen
+
+
+class Travel(Frozen):
+    """Body of ``move_stage``."""
+
+    x_um: float
+    y_um: float
+
+
+class FocusMove(Frozen):
+    """Body of ``move_focus``."""
+
+    z_um: float
+
+
+class Burst(Frozen):
+    """Body of ``start``: what the camera wants exposed, and where it listens."""
+
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+    frames: int = Field(gt=0)
+    exposure_ms: float = Field(gt=0)
+    reader: str = Field(min_length=1, max_length=64)
+
+
+class TruthFolder(Frozen):
+    """Body of ``truth``."""
+
+    folder: str
+
+
+class LightState(Frozen):
+    """One laser line."""
+
+    nm: int
+    on: bool
+    percent: float
+    lit_s: float = Field(description="wall seconds with light out, since the start")
+
+
+class MicroscopeState(Frozen):
+    """Answer of ``state``: everything an onlooker may know."""
+
+    height: int
+    width: int
+    x_um: float
+    y_um: float
+    z_um: float
+    stage_is_moving: bool
+    focus_is_moving: bool
+    lights: tuple[LightState, ...]
+    is_exposing: bool
+    bursts: int = Field(description="bursts begun since the start")
+    frames: int = Field(description="exposed in the present or last burst")
+    overflows: int = Field(description="bursts ended by a slow or dead camera")
+    simulated_s: float
+    fault: str = Field(description="why the camera head failed; empty: it did not")
+
+    def is_lit(self) -> bool:
+        """Whether any line is on."""
+        return any(line.on for line in self.lights)
