@@ -29,6 +29,8 @@ class FitStatus(IntEnum):
     CONVERGED = gauss.CONVERGED
     UNSETTLED = gauss.UNSETTLED
     """Stopped by the iteration limit: position good to less than the bound says."""
+    WIDE = gauss.WIDE
+    """The width is at its upper bound; position and its bound hold for that width."""
     SATURATED = 100
     """A pixel of the box was at the camera's ceiling: photons are a lower limit."""
 

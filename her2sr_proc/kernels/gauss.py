@@ -31,8 +31,9 @@ UNSETTLED = 1
 LOST = 2
 SINGULAR = 3
 BAD_DATA = 4
-WIDTH_AT_BOUND = 5
-"""Why a fit ended; the order is that of the localizer's own list."""
+NARROW = 5
+WIDE = 6
+"""Why a fit ended; the last two: settled, with the width at its bound."""
 
 X, Y, PHOTONS, BACKGROUND, SIGMA = 0, 1, 2, 3, 4
 PARAMETERS = 5
@@ -115,57 +116,30 @@ def evaluate(
         shares[5, :height],
     )
     photons = theta[PHOTONS]
+    gradient[:] = 0.0
+    fisher[:, :] = 0.0
+    slope = np.empty(PARAMETERS)
     likelihood = 0.0
-    g0 = g1 = g2 = g3 = g4 = 0.0
-    f00 = f01 = f02 = f03 = f04 = f11 = f12 = f13 = f14 = 0.0
-    f22 = f23 = f24 = f33 = f34 = f44 = 0.0
     for i in range(height):
         share_y, by_y, sigma_y = shares[3, i], shares[4, i], shares[5, i]
         for j in range(width):
             share_x = shares[0, j]
-            d2 = share_x * share_y
-            d0 = photons * shares[1, j] * share_y
-            d1 = photons * share_x * by_y
-            d4 = photons * (shares[2, j] * share_y + share_x * sigma_y)
-            mean = theta[BACKGROUND] + photons * d2 + variance[i, j]
+            slope[X] = photons * shares[1, j] * share_y
+            slope[Y] = photons * share_x * by_y
+            slope[PHOTONS] = share_x * share_y
+            slope[BACKGROUND] = 1.0
+            slope[SIGMA] = photons * (shares[2, j] * share_y + share_x * sigma_y)
+            mean = theta[BACKGROUND] + photons * slope[PHOTONS] + variance[i, j]
             weight = 1.0 / mean
             residual = counts[i, j] * weight - 1.0
             likelihood += counts[i, j] * math.log(mean) - mean
-            g0 += d0 * residual
-            g1 += d1 * residual
-            g2 += d2 * residual
-            g3 += residual
-            g4 += d4 * residual
-            w0, w1, w2, w4 = d0 * weight, d1 * weight, d2 * weight, d4 * weight
-            f00 += d0 * w0
-            f01 += d0 * w1
-            f02 += d0 * w2
-            f03 += w0
-            f04 += d0 * w4
-            f11 += d1 * w1
-            f12 += d1 * w2
-            f13 += w1
-            f14 += d1 * w4
-            f22 += d2 * w2
-            f23 += w2
-            f24 += d2 * w4
-            f33 += weight
-            f34 += w4
-            f44 += d4 * w4
-    gradient[0], gradient[1], gradient[2], gradient[3], gradient[4] = g0, g1, g2, g3, g4
-    fisher[0, 0], fisher[0, 1], fisher[0, 2], fisher[0, 3], fisher[0, 4] = (
-        f00,
-        f01,
-        f02,
-        f03,
-        f04,
-    )
-    fisher[1, 1], fisher[1, 2], fisher[1, 3], fisher[1, 4] = f11, f12, f13, f14
-    fisher[2, 2], fisher[2, 3], fisher[2, 4] = f22, f23, f24
-    fisher[3, 3], fisher[3, 4], fisher[4, 4] = f33, f34, f44
+            for a in range(PARAMETERS):
+                gradient[a] += slope[a] * residual
+                for b in range(a + 1):
+                    fisher[a, b] += slope[a] * slope[b] * weight
     for a in range(PARAMETERS):
         for b in range(a):
-            fisher[a, b] = fisher[b, a]
+            fisher[b, a] = fisher[a, b]
     return likelihood
 
 
@@ -483,12 +457,14 @@ def fit_spots(
 
 @kernel
 def verdict(theta: F64, low: F64, high: F64, fit_sigma: bool) -> int:
-    """Return what a settled estimate is worth: at a bound it is no molecule."""
-    if fit_sigma and (theta[SIGMA] <= low[SIGMA] or theta[SIGMA] >= high[SIGMA]):
-        return WIDTH_AT_BOUND
+    """Return what a settled estimate is worth: which bound holds it, if one does."""
     for a in (X, Y):
         if theta[a] <= low[a] or theta[a] >= high[a]:
             return LOST
     if theta[PHOTONS] <= low[PHOTONS]:
         return LOST
+    if fit_sigma and theta[SIGMA] <= low[SIGMA]:
+        return NARROW
+    if fit_sigma and theta[SIGMA] >= high[SIGMA]:
+        return WIDE
     return CONVERGED

@@ -29,7 +29,7 @@ class LocalizeParams(Frozen):
         default=0.4, gt=0.1, le=5, description="narrower is a hot pixel: dropped"
     )
     maximum_sigma_px: float = Field(
-        default=5.0, gt=0.5, le=20, description="wider is background: dropped"
+        default=3.0, gt=0.5, le=20, description="wider is kept at this width"
     )
     fit_radius_px: int = Field(default=3, ge=1, le=10, description="box = 2 r + 1")
     threshold_factor: float = Field(
