@@ -98,7 +98,9 @@ def demo(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a simulated slide with the processes that a real one would use.
+    """Measure a simulated slide, as a real one would be.
+
+    The same processes, from REST to report; the answer is printed beside the truth.
 
     Example: her2sr demo --out demo-output --fields 2x2 --seed 3
     """
@@ -137,16 +139,14 @@ def serve(
         typer.Option(help="one of the processes alone; may be repeated"),
     ] = None,
 ) -> None:
-    """Hold a microscope and its data, and answer over REST until told to end.
+    """Hold a microscope and answer over REST until ended.
 
     Example: her2sr serve --config simulated --data data
     """
     from her2sr_acq.config import resolve
     from her2sr_acq.verbs.serve import serve as start
 
-    start(
-        resolve(config), data, host=host, port=port, only=only or (), say=typer.echo
-    )
+    start(resolve(config), data, host=host, port=port, only=only or (), say=typer.echo)
 
 
 def run(
@@ -188,7 +188,9 @@ def doctor(
     data: Annotated[Path, typer.Option(help="where runs would be written")] = Path(),
     as_json: AsJson = False,
 ) -> None:
-    """Open and read back every device; check presets, disk, clock, permissions.
+    """Open every device and check what a run needs.
+
+    Devices are read back and left dark; then presets, disk, clock and permissions.
 
     Example: her2sr doctor --config simulated
     """

@@ -13,7 +13,7 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.plan.load import override, packaged
 from her2sr_acq.verbs.demo_config import DemoOptions, write_configuration
-from her2sr_acq.verbs.foresight import check_early
+from her2sr_acq.verbs.foresight import check_early, free_space
 from her2sr_acq.verbs.progress import shown
 from her2sr_acq.verbs.run import service, submit_and_follow
 from her2sr_acq.verbs.watch import termination_as_interrupt
@@ -48,7 +48,7 @@ def run_demo(options: DemoOptions) -> DemoOutcome:
     request = _request(options)
     config = write_configuration(options)
     wanted = override(packaged(PROTOCOL), request.overrides)
-    check_early(wanted, load(config), options.out)
+    check_early(wanted, load(config), free_bytes=free_space(options.out))
     with (
         termination_as_interrupt(),
         shown() as show,

@@ -11,7 +11,7 @@ from her2sr_acq.plan.models import Protocol
 from her2sr_acq.plan.tiling import frame_um, tiles
 
 
-def check_early(protocol: Protocol, config: DeviceConfig, data: Path) -> None:
+def check_early(protocol: Protocol, config: DeviceConfig, *, free_bytes: int) -> None:
     """Raise `PlanRejectedError` for what can never be met on this microscope.
 
     Where the grid is centred on the stage's present position, which nobody knows yet,
@@ -28,10 +28,10 @@ def check_early(protocol: Protocol, config: DeviceConfig, data: Path) -> None:
         pixel_nm=config.camera.model.pixel_nm,
     )
     grid = tiles(protocol.grid, centre_um=centre, size_um=size_um)
-    check(protocol, grid, config, free_bytes=free_bytes(data))
+    check(protocol, grid, config, free_bytes=free_bytes)
 
 
-def free_bytes(folder: Path) -> int:
+def free_space(folder: Path) -> int:
     """Return the free space where ``folder`` is, or would be made."""
     place = folder.resolve()
     while not place.exists():

@@ -17,7 +17,7 @@ from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import holder
 from her2sr_acq.plan.load import find, known, override, parse_override
 from her2sr_acq.plan.models import Protocol
-from her2sr_acq.verbs.foresight import check_early
+from her2sr_acq.verbs.foresight import check_early, free_space
 from her2sr_acq.verbs.progress import Show, shown
 from her2sr_acq.verbs.rest import RestClient
 from her2sr_acq.verbs.watch import follow, termination_as_interrupt
@@ -81,8 +81,8 @@ def service(config: Path, data: Path, show: Show) -> Iterator[Service]:
     if owner.configuration != wanted:
         raise RunConflictError(
             f"{data} is held by process {owner.pid} with the configuration "
-            f"'{owner.configuration}', not '{wanted}'; say --config "
-            f"{owner.configuration}, stop it, or choose another data folder"
+            f"'{owner.configuration}', not '{wanted}'; give the same configuration, "
+            f"stop it, or choose another data folder"
         )
     if owner.url is None:
         raise RunConflictError(
@@ -97,7 +97,7 @@ def _request(order: RunOrder) -> RunRequest:
     protocol = find(order.protocol)
     overrides: dict[str, JsonValue] = dict(map(parse_override, order.overrides))
     wanted = override(protocol, overrides)
-    check_early(wanted, load(order.config), order.data)
+    check_early(wanted, load(order.config), free_bytes=free_space(order.data))
     plan: Protocol | None = None if order.protocol in known() else protocol
     try:
         return RunRequest.model_validate(
