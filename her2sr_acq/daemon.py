@@ -123,8 +123,11 @@ def _serve(station: Station, where: str, ended: threading.Event) -> None:
 
 
 def _insist(hardware: Hardware) -> None:
-    """End although a device call does not return: dark if possible, then out."""
-    log.error("a device call does not return; the process ends without it")
+    """End although the engine's thread does not: dark if possible, then out.
+
+    The next start finds the run unfinished and recovers it from what is on disk.
+    """
+    log.error("the engine did not end within %g s; ending without it", ENGINE_END_S)
     attempt = threading.Thread(target=hardware.dark, daemon=True)
     attempt.start()
     attempt.join(2.0)

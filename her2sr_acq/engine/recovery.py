@@ -59,17 +59,21 @@ def _interrupt(
 ) -> None:
     fields = tuple(database.fields(view.id))
     tracker = Tracker(view, fields, database=database, clock=clock)
-    reason = "the acquisition process died; nothing was taken again"
     if not folder.root.exists():
-        tracker.move(RunEvent.INTERRUPT, phase="interrupted", reason=reason)
+        _close(tracker, folder, clock)
         return
     with RunLedger(folder, clock) as ledger:
         tracker.attach(ledger)
-        try:
-            close_abandoned(tracker, folder, clock, DIED)
-        except IntegrityError as exc:
-            reason = f"{reason}; {exc}"
-        tracker.move(RunEvent.INTERRUPT, phase="interrupted", reason=reason)
+        _close(tracker, folder, clock)
+
+
+def _close(tracker: Tracker, folder: RunFolder, clock: Clock) -> None:
+    reason = "the acquisition process died; nothing was taken again"
+    try:
+        close_abandoned(tracker, folder, clock, DIED)
+    except IntegrityError as exc:
+        reason = f"{reason}; {exc}"
+    tracker.move(RunEvent.INTERRUPT, phase="interrupted", reason=reason)
 
 
 def _partial(

@@ -1,0 +1,135 @@
+"""The run database: an index that says no more and no less than the run folders."""
+
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+from fake_microscope import FakeMicroscope, Faults
+from stations import protocol, request, rig
+
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.order import run_id
+from her2sr_acq.engine.rebuild import rebuild
+from her2sr_acq.engine.recovery import recover
+from her2sr_acq.engine.states import RunEvent, RunState
+from her2sr_acq.engine.tracker import Tracker
+from her2sr_acq.errors import StorageError
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store.layout import DataFolder
+
+SMALL = request(plan=protocol(columns=2, frames=20))
+
+
+def taken(data, faults=None):
+    """Return run and fields of a run that went through, as the database has them."""
+    with rig(data, microscope=FakeMicroscope(faults or Faults())) as bench:
+        bench.desk.submit(SMALL, idempotency_key="k1")
+        view = bench.finish()
+        return view, bench.station.database.fields(view.id)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(Faults(), id="complete"),
+        pytest.param(Faults(stall_at=15), id="partial"),
+        pytest.param(Faults(stage_raises_at_move=1), id="failed"),
+        pytest.param(Faults(crash_at=15), id="faulted, with units skipped"),
+    ],
+)
+def test_a_lost_database_is_rebuilt_as_it_was(tmp_path, faults):
+    view, fields = taken(tmp_path, faults)
+    with Database(tmp_path / "new.db") as database:
+        assert database.is_new
+        assert rebuild(database, DataFolder(tmp_path)) == [view.id]
+        again = database.fields(view.id)
+        assert database.under_key("k1")[1] == view.id
+        assert facts(database.run(view.id)) == facts(view)
+    assert [units(field) for field in again] == [units(field) for field in fields]
+
+
+def facts(view):
+    """Stamps of database and events are taken one after the other."""
+    return view.model_dump(exclude={"started_utc", "ended_utc"})
+
+
+def units(field):
+    return [
+        unit.model_dump(exclude={"started_utc", "ended_utc"}) for unit in field.units
+    ]
+
+
+def test_a_folder_that_is_no_run_is_left_out(tmp_path, caplog):
+    (tmp_path / "runs" / "notes").mkdir(parents=True)
+    with Database(tmp_path / "new.db") as database:
+        assert rebuild(database, DataFolder(tmp_path)) == []
+    assert "notes is left out" in caplog.text
+
+
+def interrupted(data, *, begin: bool):
+    """Leave a run as a process does that dies at a certain point."""
+    data_folder, clock = DataFolder(data), Clock()
+    with rig(data) as bench:
+        order = bench.desk._order(SMALL, SMALL.plan, None)
+    with Database(data_folder.database) as database:
+        database.add(order.view(), order.fields())
+        tracker = Tracker(order.view(), order.fields(), database=database, clock=clock)
+        if begin:
+            tracker.move(RunEvent.PREPARE, phase="")
+            tracker.begin_unit(UnitKey(run=order.id, field="r00_c00", channel="561"))
+        assert recover(database, data_folder, clock) == [order.id]
+        assert recover(database, data_folder, clock) == []
+        return database.run(order.id), database.fields(order.id)
+
+
+def test_a_run_that_never_began_is_interrupted_too(tmp_path):
+    view, fields = interrupted(tmp_path, begin=False)
+    assert view.state == "interrupted"
+    assert {unit.state for field in fields for unit in field.units} == {"planned"}
+
+
+def test_a_burst_without_a_frame_is_partial_since_its_dyes_may_be_bleached(tmp_path):
+    view, fields = interrupted(tmp_path, begin=True)
+    first, *others = [unit for field in fields for unit in field.units]
+    assert view.state == "interrupted"
+    assert (first.state, first.written) == ("partial", 0)
+    assert "process died in this burst" in first.reason
+    assert {unit.state for unit in others} == {"planned"}
+
+
+def test_a_damaged_ledger_is_named_and_the_run_still_ends(tmp_path):
+    view, _ = taken(tmp_path)
+    folder = DataFolder(tmp_path).run(view.id)
+    folder.ledger.write_text("{}\n")
+    with Database(DataFolder(tmp_path).database) as database:
+        database.update(view.model_copy(update={"state": RunState.RUNNING}))
+        recover(database, DataFolder(tmp_path), Clock())
+        again = database.run(view.id)
+    assert again.state == "interrupted"
+    assert "line 1 is not a ledger line" in again.reason
+
+
+def test_a_newer_database_is_refused(tmp_path):
+    path = tmp_path / "her2sr.db"
+    Database(path).close()
+    with sqlite3.connect(path) as link:
+        link.execute("PRAGMA user_version = 99")
+    link.close()
+    with pytest.raises(StorageError, match="install the newer her2sr"):
+        Database(path)
+
+
+def test_a_commit_survives_power_loss_by_its_settings(tmp_path):
+    with Database(tmp_path / "her2sr.db") as database:
+        modes = [
+            database._link.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert modes == ["wal", 2, 1]
+
+
+def test_run_ids_sort_by_time():
+    moments = [datetime(2026, 11, 23, 22, 18, s, tzinfo=UTC) for s in (1, 59)]
+    ids = [run_id(moment, lambda n: "0f" * n) for moment in moments]
+    assert ids == ["20261123T221801-0f0f", "20261123T221859-0f0f"]
