@@ -29,6 +29,7 @@ from her2sr_acq.engine.processing import Processing
 from her2sr_acq.engine.rebuild import rebuild
 from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.truth import truth_source
 from her2sr_acq.engine.worker import Worker
 from her2sr_acq.errors import (
     AcqError,
@@ -103,6 +104,7 @@ def _run(
             publish=publisher.publish,
             processing=lambda: Processing(localizer, clock),
             clock=clock,
+            truth=truth_source(config, options.runtime),
         )
         _serve(station, address(options.runtime, CONTROL), ended)
     return DONE

@@ -18,7 +18,6 @@ from her2sr_acq.engine.recovery import close_abandoned
 from her2sr_acq.engine.states import FINAL, RunEvent
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
-from her2sr_acq.engine.truth import copy_truth
 from her2sr_acq.engine.unit import UnitTaker, make_pool
 from her2sr_acq.errors import (
     AcqError,
@@ -136,8 +135,8 @@ class Runner:
             raise fault
 
     def _finish(self) -> None:
-        copied = copy_truth(self._station.config, self._folder)
-        if copied:
+        if self._station.truth is not None:
+            copied = self._station.truth.copy(self._folder)
             self._tracker.note("simulated truth copied", files=copied)
         if self._stop.is_set():
             self._abort()

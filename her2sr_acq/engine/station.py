@@ -10,6 +10,7 @@ from her2sr_acq.devices.ports import Hardware
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.processing import Processing
+from her2sr_acq.engine.truth import TruthSource
 from her2sr_acq.stream.sink import Publish, WriteBlock
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder
@@ -28,4 +29,6 @@ class Station:
     processing: Callable[[], Processing]
     """Makes the client that asks the localizer for one run."""
     clock: Clock
+    truth: TruthSource | None = None
+    """Of a simulated microscope that tells its truth; None for every other."""
     write_block: WriteBlock = raw.write_block

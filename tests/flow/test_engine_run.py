@@ -1,6 +1,7 @@
 """A whole run on a fake microscope: what is lit, written, told and asked for."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import stations
 from stations import protocol, request, rig
 
 from her2sr_acq.engine.states import RunState
+from her2sr_acq.engine.truth import truth_source
 from her2sr_proc.offline.verify import broken_links
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import UnitState
@@ -151,14 +153,14 @@ def test_a_second_run_takes_the_microscope_after_the_first(tmp_path):
 
 
 def test_the_truth_of_a_simulated_slide_is_carried_along_before_the_answer(tmp_path):
-    truth = tmp_path / "truth"
-    truth.mkdir()
-    (truth / "nuclei.parquet").write_bytes(b"facts")
     config = stations.make_config()
-    simulator = {"module": "x", "options": {"truth_folder": str(truth), "seed": 5}}
+    simulator = {"module": "x", "options": {"truth_folder": "truth", "seed": 5}}
     config = type(config).model_validate(config.model_dump() | {"simulator": simulator})
-    with rig(tmp_path / "data", config=config) as bench:
+    source = replace(truth_source(config, tmp_path), deadline_s=0.05)
+    source.folder.mkdir()
+    (source.folder / "nuclei.parquet").write_bytes(b"facts")
+    with rig(tmp_path / "data", config=config, truth=source) as bench:
         view = bench.take()
         folder = bench.station.data.run(view.id)
-        assert read_manifest(folder).simulation["seed"] == 5
+    assert read_manifest(folder).simulation["seed"] == 5
     assert (folder.simulated_truth / "nuclei.parquet").read_bytes() == b"facts"

@@ -17,6 +17,7 @@ from her2sr_acq.engine.desk import Desk
 from her2sr_acq.engine.processing import Patience, Processing
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.truth import TruthSource
 from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.engine.worker import Worker
 from her2sr_acq.plan.models import Protocol
@@ -86,6 +87,7 @@ def rig(
     takes_blocks: bool = True,
     clock: Clock | None = None,
     token=lambda n: "ab12",
+    truth: TruthSource | None = None,
 ) -> Iterator[Rig]:
     microscope = microscope or FakeMicroscope()
     localizer = localizer or FakeLocalizer()
@@ -111,6 +113,7 @@ def rig(
             ),
             clock=clock,
             write_block=write_block,
+            truth=truth,
         )
         desk = Desk(station, worker, token=token)
         yield Rig(desk, station, microscope, localizer, worker, published)
