@@ -48,14 +48,19 @@ class Exposer:
         self._order: Order | None = None
         self._halt = threading.Event()
         self._is_stopping = False
-        self.is_exposing = False
-        """Whether frames are coming; orders that end still write the truth."""
+        self._is_over = True
         self.frames = 0
         """Frames exposed in the present or last burst."""
         self.overflows = 0
         """Bursts that ended because their camera was too slow or gone."""
         self.fault = ""
         self._thread = threading.Thread(target=self._run, name="exposer", daemon=True)
+
+    @property
+    def is_exposing(self) -> bool:
+        """Whether frames are to come. False once the last is handed over."""
+        order = self._order
+        return order is not None and not self._is_over and self.frames < order.frames
 
     def start(self) -> None:
         """Begin to wait for orders."""
@@ -74,7 +79,7 @@ class Exposer:
             self._halt.clear()
             self.frames = 0
             self._order = order
-            self.is_exposing = True
+            self._is_over = False
             self._changed.notify_all()
             return True
 
@@ -100,6 +105,7 @@ class Exposer:
                     self._carry_out(order, sender)
                     if self._truth is not None:
                         self._instrument.write_truth(self._truth)
+                    self._instrument.release()
                     self._settle(is_done=True)
             finally:
                 sender.close()
@@ -111,7 +117,7 @@ class Exposer:
     def _settle(self, *, is_done: bool) -> None:
         """Say that no frames come, and whether the next order may."""
         with self._changed:
-            self.is_exposing = False
+            self._is_over = True
             if is_done:
                 self._order = None
             self._changed.notify_all()
@@ -154,5 +160,6 @@ class Exposer:
             # A head that is behind by more than a frame does not rush to catch up.
             due = max(due + period_s, self._clock() - period_s)
             self._halt.wait(max(0.0, due - self._clock()))
-            sender.publish(frame, slot, t_s - begun_s)
+            # Counted first: who has the last frame may order the next burst.
             self.frames = frame + 1
+            sender.publish(frame, slot, t_s - begun_s)

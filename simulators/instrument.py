@@ -59,7 +59,7 @@ class Instrument:
         self._world = world
         self._world_lock = threading.Lock()
         self._lock = threading.Lock()
-        self._is_exposing = False
+        self._is_busy = False
         self._counted_until = clock()
         """Up to here every bit of light is accounted for."""
         self._stray: deque[tuple[View, float]] = deque()
@@ -74,7 +74,7 @@ class Instrument:
         """Tell the world that frames follow; stray light until now is counted."""
         self._count_stray()
         with self._lock:
-            self._is_exposing = True
+            self._is_busy = True
         with self._world_lock:
             self._absorb_stray()
             self._world.begin_burst(self.view(exposure_s))
@@ -87,11 +87,18 @@ class Instrument:
         return t_s
 
     def end_burst(self) -> None:
-        """Tell the world that the burst is over; from now on light strays."""
+        """Tell the world that the burst is over. Light strays after `release`."""
         with self._world_lock:
             self._world.end_burst()
+
+    def release(self) -> None:
+        """Let time pass again: from now on light strays.
+
+        Until here the simulator was busy with the burst and its truth, which takes
+        wall time that no microscope would take.
+        """
         with self._lock:
-            self._is_exposing = False
+            self._is_busy = False
             self._counted_until = self._clock()
 
     def move_stage(self, x_um: float, y_um: float) -> float:
@@ -137,7 +144,7 @@ class Instrument:
         Only noted: the world is slow, and switching off must not wait for it.
         """
         with self._lock:
-            if not self._is_exposing:
+            if not self._is_busy:
                 self._note_stray(self.view(QUANTUM_S))
         if len(self._stray) > MAX_STRAY:
             with self._world_lock:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import zmq
 from pydantic import ValidationError
 
@@ -27,11 +28,12 @@ from her2sr_acq.stream.envelope import MAX_QUESTION_BYTES, Answer, Body, Fault, 
 from simulators.exposer import Exposer, Order
 from simulators.instrument import Instrument
 from simulators.lightport import PORT, LightServer
+from simulators.lights import LINES_NM
 from simulators.motion import Motion
 from simulators.options import SimulationOptions
 from simulators.protocol import Burst, FocusMove, MicroscopeState, Travel, TruthFolder
 from simulators.ring import FRAMES, RING, FrameRing, FrameSender
-from simulators.world import World
+from simulators.world import Light, View, World
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Microscope:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._options = options
         self._shape = (options.height, options.width)
         self._runtime = runtime
         self._truth = _truth_folder(options, runtime)
@@ -79,6 +82,7 @@ class Microscope:
 
     def __enter__(self) -> Self:
         """Make the ring, write the truth, open the light port and the camera head."""
+        _warm_up(self._options)
         self._ring = FrameRing.make(self._runtime / RING, self._shape)
         if self._truth is not None:
             self._instrument.write_truth(self._truth)
@@ -90,6 +94,7 @@ class Microscope:
         self._exposer.stop()
         self._lights.stop()
         self._context.destroy(linger=0)
+        (self._runtime / RING).unlink(missing_ok=True)
 
     def serve(self, ended: threading.Event) -> None:
         """Answer questions until ``ended`` is set."""
@@ -181,7 +186,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="device yaml")
     parser.add_argument("--runtime", type=Path, required=True, help="folder of sockets")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("simulators").setLevel(logging.INFO)
     try:
         options = read_options(chosen.config)
     except ConfigError as exc:
@@ -207,6 +213,20 @@ def read_options(config: Path) -> SimulationOptions:
         return SimulationOptions.model_validate(simulator.options)
     except ValidationError as exc:
         raise ConfigError(f"{config.name}: simulator.options: {describe(exc)}") from exc
+
+
+def _warm_up(options: SimulationOptions) -> None:
+    """Compile what a burst needs in a small world that nobody will look at.
+
+    Otherwise the first burst would wait for the compiler with its light on.
+    """
+    world = World(options.model_copy(update={"height": 16, "width": 16}))
+    light = tuple(Light(nm=nm, power=0.1) for nm in LINES_NM)
+    view = View(x_um=0.0, y_um=0.0, z_um=0.0, exposure_s=0.01, lights=light)
+    world.illuminate(view, 0.01)
+    world.begin_burst(view)
+    world.expose(view, np.zeros((16, 16), np.uint16))
+    world.end_burst()
 
 
 def _assemble(options: SimulationOptions, clock: Callable[[], float]) -> Instrument:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from her2sr_acq.config import DeviceConfig
@@ -28,11 +29,14 @@ FOREIGN = (
     TypeError,
     LookupError,
     AttributeError,
+    ImportError,
     OSError,
     MemoryError,
 )
 """What a core and devices in Python raise when hardware says no."""
 ADAPTERS = "MICROMANAGER_PATH"
+MAX_SAID = 240
+"""Of a foreign message; adapters list everything they know."""
 LOADER_LOG = "pymmcore_plus.experimental.unicore._device_manager"
 
 
@@ -104,7 +108,7 @@ def speaking_to(label: str) -> Iterator[None]:
     except AcqError:
         raise
     except FOREIGN as exc:
-        said = " ".join(str(exc).split()) or type(exc).__name__
+        said = shorten(str(exc), MAX_SAID, placeholder=" ...") or type(exc).__name__
         raise DeviceError(f"{label}: {said}", device=label) from exc
 
 

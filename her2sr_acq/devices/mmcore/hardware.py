@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -124,7 +124,7 @@ class MMHardware:
         with speaking_to(label):
             core = self._handle.core
             values = {
-                name: str(core.getProperty(label, name))
+                str(name): str(core.getProperty(label, name))
                 for name in core.getDevicePropertyNames(label)
             }
         if label == self._config.stage.label:
@@ -147,10 +147,8 @@ class MMHardware:
             self._handle.close()
         except AcqError:
             log.exception("closing after a failed start failed too")
-        is_config = all(isinstance(fault, ConfigError) for fault in faults)
-        kind = ConfigError if is_config else DeviceError
         said = "; ".join(dict.fromkeys(map(str, faults)))
-        raise kind(f"{name} could not be opened: {said}") from faults[0]
+        raise _gravest(faults)(f"{name} could not be opened: {said}") from faults[0]
 
     def _apply_settings(self) -> None:
         """Set what the yaml asks for beyond the presets, and read it back."""
@@ -179,3 +177,10 @@ class MMHardware:
                 f"the present objective, and camera.model.pixel_nm says "
                 f"{wanted_nm:g}; correct the wrong one"
             )
+
+
+def _gravest(faults: Sequence[AcqError]) -> type[AcqError]:
+    if any(isinstance(fault, LightError) for fault in faults):
+        return LightError
+    is_config = all(isinstance(fault, ConfigError) for fault in faults)
+    return ConfigError if is_config else DeviceError
