@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from simulators import _kernels
+from simulators._kernels import image as images
 from simulators.dose import DoseMap, Window
 from simulators.optics import Beam, View, powers
 from simulators.options import SimulationOptions
@@ -84,9 +84,7 @@ class Background:
             The array is lent until the next call.
         """
         row, column = self._middle
-        centre = self._factors(
-            self._doses[:, row, column], self._shape[row, column]
-        )
+        centre = self._factors(self._doses[:, row, column], self._shape[row, column])
         level = float(self._mean @ centre) * exposure_s
         tolerance = TOLERANCE[self._options.noise]
         if abs(level - self._level) <= tolerance * abs(self._level):
@@ -95,7 +93,7 @@ class Background:
         coarse = exposure_s * self._factors(self._doses, self._shape)
         lit = np.flatnonzero(self._photons @ self._powers > 0.0)
         assert self._cells is not None
-        _kernels.compose(
+        images.compose(
             self._rate, self._maps, coarse.astype(np.float32), lit, *self._cells
         )
         return self._rate, True

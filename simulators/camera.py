@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from simulators import _kernels
+from simulators._kernels import sensor
 from simulators.options import SimulationOptions
 
 F32 = npt.NDArray[np.float32]
@@ -36,9 +36,11 @@ class Camera:
         self.adu_per_e: F32 = gain.astype(np.float32)
         self.read_noise_e: F32 = noise.astype(np.float32)
         self.dark_e_per_s: F32 = dark.astype(np.float32)
-        self._seed = np.uint64(rng.integers(0, 2**63))
-        # one row more than the bank is long, so that any start has a whole row
-        self._bank: F32 = rng.standard_normal(BANK + options.width).astype(np.float32)
+        seed = int(rng.integers(0, 2**62))
+        # longer than the bank by a row, so that any start has a whole row
+        numbers = rng.standard_normal(BANK + options.width).astype(np.float32)
+        self._seed = np.uint64(seed)
+        self._bank: F32 = numbers
 
     def expose(self, rate_e: F32, exposure_s: float, frame: int, out: U16) -> None:
         """Fill ``out`` with one frame, every pixel drawn for itself.
@@ -55,7 +57,7 @@ class Camera:
         out : uint16 array, shape (height, width)
             Filled.
         """
-        _kernels.expose_exact(
+        sensor.expose_exact(
             rate_e,
             self.offset_adu,
             self.adu_per_e,
@@ -67,18 +69,32 @@ class Camera:
             out,
         )
 
-    def moments(self, rate_e: F32, exposure_s: float) -> tuple[F32, F32]:
-        """Return mean and standard deviation in counts of frames with this rate."""
-        electrons = rate_e + self.dark_e_per_s * np.float32(exposure_s)
-        mean = self.offset_adu + electrons * self.adu_per_e
-        sd = np.sqrt(electrons + self.read_noise_e**2) * self.adu_per_e
-        return mean, sd
+    def moments(self, rate_e: F32, exposure_s: float, out: F32) -> None:
+        """Fill ``out`` with mean and sd of counts, shape (2, height, width)."""
+        sensor.moments(
+            rate_e,
+            self.offset_adu,
+            self.adu_per_e,
+            self.read_noise_e,
+            self.dark_e_per_s,
+            np.float32(exposure_s),
+            out,
+        )
 
-    def expose_fast(self, mean_adu: F32, sd_adu: F32, frame: int, out: U16) -> None:
+    def expose_fast(self, moments: F32, frame: int, out: U16) -> None:
         """Fill ``out`` from its moments with noise from a shifted bank: rates only.
 
         Rows take the same numbers from other starts, so far pixels correlate.
         """
-        _kernels.expose_fast(
-            mean_adu, sd_adu, self._bank, self._seed, np.uint64(frame), out
+        sensor.expose_fast(
+            moments[0],
+            moments[1],
+            self._bank,
+            self._seed,
+            np.uint64(frame),
+            out,
         )
+
+    def noise(self, frame: int) -> F32:
+        """Return the bank from some start on, the same for the same frame."""
+        return self._bank[frame * 7919 % (BANK // 2) :]

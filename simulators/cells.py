@@ -92,7 +92,9 @@ def nuclei_of(
     return found
 
 
-def _paired(line: list[Nucleus | None], rng: np.random.Generator) -> list[Nucleus | None]:
+def _paired(
+    line: list[Nucleus | None], rng: np.random.Generator
+) -> list[Nucleus | None]:
     """Return a row of sites with some neighbours pulled together.
 
     Pairs stay inside their tile, or the order of visits would matter.

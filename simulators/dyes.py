@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from simulators import _kernels
+from simulators._kernels import image as images
+from simulators._kernels import life
 from simulators.optics import (
     Beam,
     View,
@@ -16,8 +17,10 @@ from simulators.optics import (
 )
 from simulators.options import SimulationOptions
 from simulators.photophysics import (
+    DEAD,
     FRAME_DOSE,
     LASERS_NM,
+    LATENT,
     SPECIES,
     Emitters,
     emitters_of,
@@ -29,6 +32,7 @@ from simulators.specimen import Specimen, Tile
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+U16 = npt.NDArray[np.uint16]
 
 CONVERTING_NM = 405
 MARGIN_PX = 24.0
@@ -36,6 +40,8 @@ MARGIN_PX = 24.0
 MERGE_PX = 1.8
 """Spots this wide hide where inside a signal the single dyes sit."""
 WIDEST_PX = 512
+FAINTEST = 1e-9
+"""Dose per second below which light is no light."""
 
 
 class Dyes:
@@ -50,11 +56,10 @@ class Dyes:
         self._widths_px = np.array(widths) / options.pixel_um
         shifts = [chromatic_um(options.optics, s.emission_nm) for s in SPECIES]
         self._shifts_um = np.array(shifts)
-        self._merge_px = MERGE_PX if options.noise == "exact" else 0.0
         self._scratch = np.zeros((2, WIDEST_PX))
         self._kept: dict[int, Emitters] = {}
         self._spans: list[tuple[int, int, int]] = []
-        self._outside_s = 0.0
+        self._lit_s = self._seen_s = 0.0
         self.table = joined([])
         self.inside: I64 = np.zeros(0, np.int64)
         """Which dyes of the table lie in the frame, or shine into it from beside."""
@@ -74,33 +79,39 @@ class Dyes:
         self.leave(ageing)
         self._gather(self._specimen.near(*slide_um, self._beam.reach_um))
         self._place(slide_um, view.z_um)
+        self._light_up(view, slide_um)
         self._choose()
-        table = self.table
-        dx, dy = table.x_um - slide_um[0], table.y_um - slide_um[1]
-        beam, power = self._beam.at(dx, dy), powers(view.lights)
-        self._rate = beam * (excitations() @ power)[table.species]
-        self._latent_rate = beam * power[LASERS_NM.index(CONVERTING_NM)]
 
     def expose(self, seconds: float, ageing: float) -> F64:
         """Let light fall, and return the photons of the dyes `inside`, lent."""
-        self._advance(self.inside, seconds, ageing, self._light)
+        self._catch_up(ageing)
+        self._lit_s += seconds
+        self._catch_up(ageing)
         self._light *= self._yield
-        self._outside_s += seconds
         return self._light
 
-    def settle(self, ageing: float) -> None:
-        """Let the light of past frames reach the dyes outside the frame too."""
-        if self._outside_s > 0.0:
-            unseen = np.zeros(self._outside.size)
-            self._advance(self._outside, self._outside_s, ageing, unseen)
-            self._outside_s = 0.0
+    def light(self, seconds: float) -> None:
+        """Note light that makes no image."""
+        self._lit_s += seconds
 
     def leave(self, ageing: float) -> None:
-        """Put the dyes back on the slide."""
-        self.settle(ageing)
+        """Put the dyes back on the slide, with all the light they have had."""
+        if self._lit_s > 0.0:
+            self._catch_up(ageing)
+            unseen = np.zeros(self._outside.size)
+            self._advance(self._outside, 0.0, ageing, unseen)
+            rate = np.where(self.table.state == LATENT, self._latent_rate, self._rate)
+            self.table.dose += rate * self._lit_s
+            self._lit_s = self._seen_s = 0.0
         for number, start, stop in self._spans:
             self._kept[number] = self.table.part(start, stop)
         self._spans = []
+
+    def _catch_up(self, ageing: float) -> None:
+        """Let the light since the last frame fall on the dyes `inside`."""
+        if self._lit_s > self._seen_s:
+            self._advance(self.inside, self._seen_s, ageing, self._light)
+            self._seen_s = self._lit_s
 
     def draw(self, image: F32, photons: F64, drift_um: F64) -> None:
         """Add the dyes `inside` to an image.
@@ -114,9 +125,7 @@ class Dyes:
         drift_um : float64 array, shape (3,)
             Of the slide since `aim`: x, y, z.
         """
-        pixel = self._options.pixel_um
-        shift = np.array([drift_um[1] / pixel, drift_um[0] / pixel, drift_um[2]])
-        _kernels.draw(
+        images.draw(
             image,
             self.inside,
             self._bounds,
@@ -126,10 +135,39 @@ class Dyes:
             self._focus_um,
             self._sigma_px,
             self._options.optics.focal_depth_um,
-            shift,
-            self._merge_px,
+            self._shift(drift_um),
+            MERGE_PX,
             self._scratch,
         )
+
+    def draw_counts(self, counts: U16, photons: F64, drift_um: F64, noise: F32) -> None:
+        """Add the dyes `inside` to a frame of counts, one spot a signal: rates only.
+
+        Parameters
+        ----------
+        counts : uint16 array, shape (height, width)
+            Updated.
+        photons, drift_um
+            As in `draw`.
+        noise : float32 array, shape (many,)
+            Standard normal.
+        """
+        camera = self._options.camera
+        images.draw_counts(
+            counts,
+            self._bounds,
+            photons,
+            self._spots,
+            self._options.optics.focal_depth_um,
+            self._shift(drift_um),
+            camera.quantum_efficiency / camera.e_per_adu,
+            noise,
+            self._scratch,
+        )
+
+    def _shift(self, drift_um: F64) -> F64:
+        pixel = self._options.pixel_um
+        return np.array([drift_um[1] / pixel, drift_um[0] / pixel, drift_um[2]])
 
     def _gather(self, tiles: list[Tile]) -> None:
         """Take the dyes of tiles together into one table."""
@@ -157,6 +195,18 @@ class Dyes:
         self._focus_um: F64 = table.z_um + lift - focus_um - shift[:, 2]
         self._sigma_px: F64 = self._widths_px[table.species]
 
+    def _light_up(self, view: View, slide_um: tuple[float, float]) -> None:
+        """Find how fast the dyes take up light, and when each will next turn."""
+        table = self.table
+        dx, dy = table.x_um - slide_um[0], table.y_um - slide_um[1]
+        beam, power = self._beam.at(dx, dy), powers(view.lights)
+        self._rate: F64 = beam * (excitations() @ power)[table.species]
+        self._latent_rate: F64 = beam * power[LASERS_NM.index(CONVERTING_NM)]
+        rate = np.where(table.state == LATENT, self._latent_rate, self._rate)
+        wait = np.full(len(table), np.inf)
+        np.divide(table.until - table.dose, rate, out=wait, where=rate > FAINTEST)
+        self._turn_s: F64 = np.where(table.state == DEAD, np.inf, wait)
+
     def _choose(self) -> None:
         """Part the dyes into those that are seen and those that are only lit."""
         height, width = self._options.height, self._options.width
@@ -166,21 +216,36 @@ class Dyes:
             & (self._y_px > -MARGIN_PX)
             & (self._y_px < height + MARGIN_PX)
         )
-        self.inside, self._outside = np.flatnonzero(seen), np.flatnonzero(~seen)
+        awake = np.isfinite(self._turn_s)
+        self.inside = np.flatnonzero(seen & awake)
+        self._outside = np.flatnonzero(~seen & awake)
         signal = self.table.signal[self.inside]
         # the dyes of a signal stand side by side; a dye without one stands alone
         first = np.ones(signal.size, bool)
         first[1:] = (signal[1:] != signal[:-1]) | (signal[1:] < 0)
-        self._bounds = np.append(np.flatnonzero(first), signal.size)
+        start = np.flatnonzero(first)
+        self._bounds = np.append(start, signal.size)
         self._light: F64 = np.zeros(signal.size)
         species = self.table.species[self.inside]
         self._yield = self._photons[species] * self.table.brightness[self.inside]
+        self._spots = self._groups(start)
 
-    def _advance(self, index: I64, seconds: float, ageing: float, on: F64) -> None:
+    def _groups(self, start: I64) -> F64:
+        """Return y, x, focus, width and blob of every group, shape (groups, 5)."""
+        many = np.diff(self._bounds)
+        columns = [
+            np.add.reduceat(values[self.inside], start) / many if start.size else many
+            for values in (self._y_px, self._x_px, self._focus_um, self._sigma_px)
+        ]
+        blob = self._options.sample.blob_nm / self._options.pixel_nm
+        return np.column_stack([*columns, np.where(many > 1, blob, 0.0)])
+
+    def _advance(self, index: I64, begin_s: float, ageing: float, on: F64) -> None:
         table = self.table
-        _kernels.advance(
+        life.advance(
             index,
-            seconds,
+            begin_s,
+            self._lit_s,
             self._rate,
             self._latent_rate,
             self._kinetics,
@@ -193,5 +258,6 @@ class Dyes:
             table.dose,
             table.until,
             table.death,
+            self._turn_s,
             on,
         )

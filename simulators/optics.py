@@ -75,7 +75,9 @@ def sigmas_px(options: SimulationOptions) -> F64:
     return np.array(widths) / options.pixel_um
 
 
-def chromatic_um(options: OpticsOptions, emission_nm: float) -> tuple[float, float, float]:
+def chromatic_um(
+    options: OpticsOptions, emission_nm: float
+) -> tuple[float, float, float]:
     """Return how far the image of a colour lies from that of green: x, y, focus."""
     return CHROMATIC_UM[emission_nm] if options.chromatic else (0.0, 0.0, 0.0)
 

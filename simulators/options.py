@@ -69,7 +69,7 @@ class OpticsOptions(Frozen):
         default=1.0, ge=-100, le=1000, description="half intensity beyond the frame"
     )
     beam_skirt_um: float = Field(
-        default=1.5, gt=0, le=100, description="sd of the edge of the field stop"
+        default=0.7, gt=0, le=100, description="sd of the edge of the field stop"
     )
     beam_falloff: float = Field(
         default=0.15, ge=0, le=0.9, description="loss from the centre to a corner"

@@ -157,7 +157,9 @@ def emitters_of(tile: Tile, options: SimulationOptions, haze: float) -> Emitters
     return table
 
 
-def _bound(tile: Tile, options: SimulationOptions, rng: np.random.Generator) -> Emitters:
+def _bound(
+    tile: Tile, options: SimulationOptions, rng: np.random.Generator
+) -> Emitters:
     """Return the dyes of the signals inside the section."""
     loci = tile.loci
     mean = options.sample.dyes_per_signal * loci.label * loci.in_section

@@ -7,6 +7,7 @@ on the slide, so that neighbouring fields fit together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from simulators import _kernels
+from simulators._kernels import image as images
 from simulators.cells import Nucleus
 from simulators.options import SimulationOptions
 from simulators.photophysics import GREEN, RED, SPECIES
@@ -89,32 +90,36 @@ def maps(
         found[layer] = haze * grain * (0.7 + 0.2 * depth[0])
     _add_granules(found[LIPOFUSCIN], tiles, grid, options)
     chromatin = 0.75 + 0.5 * _noise(grid, 0.9, seed + 7)
-    found[DAPI] = ndimage.gaussian_filter(
-        depth[1] * chromatin, BLUR_UM / grid.pixel_um
-    )
+    found[DAPI] = ndimage.gaussian_filter(depth[1] * chromatin, BLUR_UM / grid.pixel_um)
     return found
 
 
-def _noise(grid: Grid, scale_um: float, seed: int, stretch: float = 1.0) -> F32:
-    """Return smooth noise in 0..1 with features of a size, stretched along x."""
+def _noise(
+    grid: Grid, scale_um: float, seed: int, turn_rad: float = 0.5, stretch: float = 1.0
+) -> F32:
+    """Return smooth noise in 0..1 with features of a size, stretched along a turn.
+
+    The lattice is turned out of the axes of the frame, where an eye would find it.
+    """
     out = np.zeros((grid.height, grid.width), np.float32)
-    step = grid.pixel_um / scale_um
-    _kernels.add_noise(
-        out,
-        grid.top_um / scale_um,
-        grid.left_um / scale_um / stretch,
-        step,
-        step / stretch,
-        np.uint64(seed % 2**63),
-        1.0,
+    cos, sin = math.cos(turn_rad) / scale_um, math.sin(turn_rad) / scale_um
+    step_x = (cos * grid.pixel_um / stretch, -sin * grid.pixel_um)
+    step_y = (sin * grid.pixel_um / stretch, cos * grid.pixel_um)
+    start = (
+        (cos * grid.left_um + sin * grid.top_um) / stretch,
+        cos * grid.top_um - sin * grid.left_um,
     )
+    images.add_noise(out, start, step_x, step_y, np.uint64(seed % 2**63), 1.0)
     return out
 
 
 def _tissue(grid: Grid, seed: int) -> F32:
     """Return cytoplasm and fibres, about 1 on average."""
-    smooth = 0.55 + 0.5 * _noise(grid, 9.0, seed + 1) + 0.4 * _noise(grid, 1.6, seed + 2)
-    strands = _noise(grid, 1.1, seed + 3, stretch=9.0)
+    smooth = (
+        0.55 + 0.5 * _noise(grid, 9.0, seed + 1) + 0.4 * _noise(grid, 1.6, seed + 2)
+    )
+    turn = seed % 628 / 100.0
+    strands = _noise(grid, 1.1, seed + 3, turn, stretch=9.0)
     patches = _noise(grid, 23.0, seed + 4)
     ridge = np.clip(1.0 - np.abs(strands - 0.5) * 9.0, 0.0, 1.0)
     fibres = ridge * np.clip((patches - 0.6) * 5.0, 0.0, 1.0)
@@ -122,9 +127,11 @@ def _tissue(grid: Grid, seed: int) -> F32:
 
 
 def _grains(grid: Grid, seed: int) -> F32:
-    """Return a granular texture, 1 on average."""
-    fine = _noise(grid, 0.62, seed) ** 3
-    return np.asarray(0.45 + 2.2 * fine, np.float32)
+    """Return a granular texture, 1 on average: probe that stuck anywhere."""
+    fine = np.ones((grid.height, grid.width), np.float32)
+    for part, turn in enumerate((0.3, 1.1, 2.3)):
+        fine *= 0.4 + _noise(grid, 0.9 + 0.13 * part, seed + part, turn)
+    return np.asarray(0.4 + 0.82 * fine, np.float32)
 
 
 def _thickness(nuclei: Iterable[Nucleus], grid: Grid, section_um: float) -> F32:
@@ -156,8 +163,9 @@ def _cut_of(
     half = nucleus.c_um * np.sqrt(np.clip(1.0 - u * u - v * v, 0.0, None))
     top = np.minimum(nucleus.z_um + half, section_um)
     inside = np.clip(top - np.maximum(nucleus.z_um - half, 0.0), 0.0, None)
-    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(
-        int(columns[0]), int(columns[-1]) + 1
+    box = (
+        slice(int(rows[0]), int(rows[-1]) + 1),
+        slice(int(columns[0]), int(columns[-1]) + 1),
     )
     return box, inside.astype(np.float32)
 
@@ -174,11 +182,14 @@ def _add_granules(
             if rng.random() > 0.07:
                 continue
             for _ in range(int(rng.integers(2, 6))):
-                turn, away = nucleus.angle_rad + rng.normal(0, 0.4), rng.uniform(0.9, 1.2)
+                turn, away = (
+                    nucleus.angle_rad + rng.normal(0, 0.4),
+                    rng.uniform(1.08, 1.3),
+                )
                 x = nucleus.x_um + nucleus.a_um * away * np.cos(turn)
                 y = nucleus.y_um + nucleus.a_um * away * np.sin(turn)
                 row = (y - grid.top_um) / grid.pixel_um
                 column = (x - grid.left_um) / grid.pixel_um
                 sigma = rng.uniform(0.22, 0.5) / grid.pixel_um
                 light = rng.uniform(*LIPOFUSCIN_PHOTONS)
-                _kernels.add_spot(out, row, column, sigma, light, weights)
+                images.add_spot(out, row, column, sigma, light, weights)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from her2sr_proc.store import atomic
-from simulators import _kernels
+from simulators._kernels import life
 from simulators.options import SimulationOptions
 from simulators.photophysics import Emitters
 from simulators.specimen import Specimen
@@ -61,7 +61,7 @@ class Intervals:
         """Note one frame: which dyes shone. The table must be that of `begin`."""
         if self._used + inside.size > len(self._found):
             self._spill()
-        self._used = _kernels.note_intervals(
+        self._used = life.note_intervals(
             inside, photons, frame, self._first, self._last, self._found, self._used
         )
 
@@ -90,7 +90,10 @@ class Intervals:
         ]
         self._bursts.append(
             pa.Table.from_arrays(
-                [pa.array(c).cast(f.type) for c, f in zip(columns, self._schema, strict=True)],
+                [
+                    pa.array(c).cast(f.type)
+                    for c, f in zip(columns, self._schema, strict=True)
+                ],
                 schema=self._schema,
             )
         )

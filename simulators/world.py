@@ -43,9 +43,8 @@ class World:
         self._intervals = truth.Intervals()
         shape = (options.height, options.width)
         self._image: F32 = np.zeros(shape, np.float32)
-        self._mean: F32 = np.zeros(shape, np.float32)
-        self._sd: F32 = np.zeros(shape, np.float32)
-        self._ring: U16 = np.zeros((RING if options.noise == "replay" else 0, *shape), np.uint16)
+        self._moments: F32 = np.zeros((2, *shape), np.float32)
+        self._ring: list[U16] = []
         self._clock_s = 0.0
         self._frames = 0
         self._bursts = 0
@@ -85,8 +84,7 @@ class World:
         if view != self._view:
             self.end_burst()
             self._aim(view)
-        if not self._replay(out):
-            self._render(view, out)
+        self._frame(view, out)
         began = self._clock_s
         self._clock_s += view.exposure_s
         self._frames += 1
@@ -111,8 +109,7 @@ class World:
         if view != self._view:
             self.end_burst()
             self._aim(view)
-        self._dyes.expose(seconds, self._ageing)
-        self._background.light(seconds)
+        self._shine(seconds)
         self._clock_s += seconds
 
     def rest(self, seconds: float) -> None:
@@ -121,7 +118,10 @@ class World:
 
     def write_truth(self, folder: Path) -> None:
         """Write what is really on the slide, and which dye shone when."""
-        card = {"focus_um": self.options.sample.section_um / 2.0, "bursts": self._bursts}
+        card = {
+            "focus_um": self.options.sample.section_um / 2.0,
+            "bursts": self._bursts,
+        }
         truth.write(folder, self._specimen, self._intervals, self.options, card)
 
     @property
@@ -131,26 +131,56 @@ class World:
 
     def _aim(self, view: View) -> None:
         """Move there. Drift is taken up here, so that maps fit the slide."""
+        self._ring.clear()
         self._start_um = self._drift.at(self._clock_s)
         slide = (view.x_um - self._start_um[0], view.y_um - self._start_um[1])
         self._dyes.aim(view, slide, self._ageing)
         self._background.aim(view, slide)
         self._view = view
 
-    def _render(self, view: View, out: U16) -> None:
-        photons = self._dyes.expose(view.exposure_s, self._ageing)
-        background, is_new = self._background.rate(view.exposure_s)
-        self._background.light(view.exposure_s)
-        drift = self._drift.at(self._clock_s) - self._start_um
-        drift[2] += self._start_um[2]
-        efficiency = np.float32(self.options.camera.quantum_efficiency)
+    def _frame(self, view: View, out: U16) -> None:
+        """Fill ``out`` in the way that the noise mode asks for."""
         if self.options.noise == "exact":
-            np.copyto(self._image, background)
-            self._dyes.draw(self._image, photons, drift)
-            self._image *= efficiency
-            self._camera.expose(self._image, view.exposure_s, self._frames, out)
+            self._render_exact(view, out)
+        elif self.options.noise == "fast":
+            self._render_fast(view, out)
+        elif len(self._ring) < RING:
+            self._render_fast(view, out)
+            self._ring.append(out.copy())
+        else:
+            np.copyto(out, self._ring[self._frames % RING])
+            self._shine(view.exposure_s)
+
+    def _render_exact(self, view: View, out: U16) -> None:
+        background, _ = self._background.rate(view.exposure_s)
+        photons, drift = self._lit(view)
+        np.copyto(self._image, background)
+        self._dyes.draw(self._image, photons, drift)
+        self._image *= np.float32(self.options.camera.quantum_efficiency)
+        self._camera.expose(self._image, view.exposure_s, self._frames, out)
+
+    def _render_fast(self, view: View, out: U16) -> None:
+        background, is_new = self._background.rate(view.exposure_s)
+        photons, drift = self._lit(view)
+        if is_new:
+            efficiency = np.float32(self.options.camera.quantum_efficiency)
+            np.multiply(background, efficiency, out=self._image)
+            self._camera.moments(self._image, view.exposure_s, self._moments)
+        self._camera.expose_fast(self._moments, self._frames, out)
+        noise = self._camera.noise(self._frames)
+        self._dyes.draw_counts(out, photons, drift, noise)
+
+    def _lit(self, view: View) -> tuple[F64, F64]:
+        """Let the light of one frame fall; return photons of dyes and drift in um."""
+        photons = self._dyes.expose(view.exposure_s, self._ageing)
+        self._background.light(view.exposure_s)
         if self._burst_frame is not None and self.options.record_intervals:
             self._intervals.note(self._dyes.inside, photons, self._burst_frame)
+        drift = self._drift.at(self._clock_s) - self._start_um
+        drift[2] += self._start_um[2]
+        return photons, drift
 
-    def _replay(self, out: U16) -> bool:
-        return False
+    def _shine(self, seconds: float) -> None:
+        """Let light fall that makes no image."""
+        self._dyes.light(seconds)
+        self._background.light(seconds)
