@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +37,18 @@ class Child:
     """A running process. Whoever calls `start` owns the call of `stop`."""
 
     def __init__(
-        self, spec: ChildSpec, *, environment: Mapping[str, str], logs: Path
+        self,
+        spec: ChildSpec,
+        *,
+        environment: Mapping[str, str],
+        logs: Path,
+        steps: Sequence[tuple[signal.Signals, float]] = STEPS,
     ) -> None:
         self.spec = spec
         self.restarts = 0
         self.log = logs / f"{spec.name}.log"
         self._environment = dict(environment)
+        self._steps = steps
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -67,6 +73,11 @@ class Child:
         """The process's exit code, or None while it runs or before it started."""
         return None if self._process is None else self._process.poll()
 
+    @property
+    def pid(self) -> int | None:
+        """The process's id, or None before it started."""
+        return None if self._process is None else self._process.pid
+
     def is_ready(self) -> bool:
         """Return whether it works. Raises `ServiceUnavailableError` if it has ended."""
         if self.exit_code is not None:
@@ -87,7 +98,7 @@ class Child:
         process = self._process
         if process is None:
             return
-        for signum, wait_s in STEPS:
+        for signum, wait_s in self._steps:
             if process.poll() is not None:
                 return
             process.send_signal(signum)

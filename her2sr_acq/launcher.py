@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -95,6 +96,15 @@ class Launcher:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, of those that were started."""
+        return {
+            child.spec.name: child.pid
+            for child in self._children
+            if child.pid is not None
+        }
+
     def __enter__(self) -> Self:
         """Start everything and return once all of it answers.
 
@@ -148,9 +158,12 @@ class Launcher:
 
     def _stop_children(self) -> None:
         """Stop in an order that keeps the light reachable until it is out."""
-        order = {name: i for i, name in enumerate(("api", "acq", "localizer"))}
-        for child in sorted(self._children, key=lambda c: order.get(c.spec.name, 9)):
-            child.stop()
+        last_first = ("microscope", "localizer", "acq", "api")
+        by_name = {child.spec.name: child for child in self._children}
+        with ExitStack() as stack:  # a second Ctrl-C still stops every one of them
+            for name in last_first:
+                if name in by_name:
+                    stack.callback(by_name[name].stop)
 
     def _supervise(self) -> None:
         while not self._stopping.wait(POLL_S):

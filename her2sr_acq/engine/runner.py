@@ -141,6 +141,7 @@ class Runner:
         if self._stop.is_set():
             self._abort()
             return
+        self._tracker.enter("processing")
         self._processing.close_run(self._order.id)
         unprocessed = self._processing.finish(
             self._folder.root, self._stop, self._tracker.enter

@@ -1,0 +1,70 @@
+"""One process: started, found ready, stopped in steps, told of when it died."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from her2sr_acq.child import Child, ChildSpec
+from her2sr_acq.errors import ServiceUnavailableError
+
+QUICK = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+STUBBORN = ((signal.SIGTERM, 0.1), (signal.SIGKILL, 5.0))
+
+
+def make(tmp_path, code: str, *, steps=QUICK) -> Child:
+    spec = ChildSpec(
+        name="api",
+        command=(sys.executable, "-c", code),
+        is_ready=lambda: (tmp_path / "ready").exists(),
+        ready_within_s=5.0,
+        restarts=0,
+    )
+    environment = {**os.environ, "READY": str(tmp_path / "ready")}
+    return Child(spec, environment=environment, logs=tmp_path / "logs", steps=steps)
+
+
+def until(is_so) -> None:
+    deadline = time.monotonic() + 10.0
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+READY = "import os, pathlib, time; pathlib.Path(os.environ['READY']).touch();"
+
+
+def test_a_process_is_ready_when_it_says_so_and_ends_when_asked(tmp_path):
+    child = make(tmp_path, f"{READY} time.sleep(60)")
+    child.start()
+    until(child.is_ready)
+    assert child.exit_code is None
+    child.stop()
+    child.stop()
+    assert child.exit_code == -signal.SIGTERM
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path):
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    child = make(tmp_path, f"{deaf} {READY} time.sleep(60)", steps=STUBBORN)
+    child.start()
+    until(child.is_ready)
+    child.stop()
+    assert child.exit_code == -signal.SIGKILL
+
+
+def test_one_that_dies_at_the_start_is_told_by_its_last_words(tmp_path):
+    words = "2026-11-23 22:18:59,123 ERROR her2sr_acq.daemon: no such laser"
+    child = make(tmp_path, f"print('{words}'); raise SystemExit(2)")
+    child.start()
+    until(lambda: child.exit_code is not None)
+    with pytest.raises(ServiceUnavailableError) as caught:
+        child.is_ready()
+    assert "the api process ended with code 2: no such laser" in str(caught.value)
+    assert str(tmp_path / "logs" / "api.log") in str(caught.value)
+
+
+def test_stopping_what_never_started_is_nothing(tmp_path):
+    make(tmp_path, "").stop()
