@@ -6,6 +6,7 @@ Holds nothing open; every question has a deadline; may be used from any thread.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from her2sr_acq.errors import DeviceError, DeviceTimeoutError, ServiceUnavailableError
@@ -62,6 +63,7 @@ class MicroscopeClient:
         self._ask("truth", TruthFolder(folder=str(folder)).model_dump())
 
     def _ask(self, verb: str, body: Body) -> Body:
+        self._look()
         where = address(self.runtime, MICROSCOPE)
         try:
             answer = ask(where, verb, body, deadline_s=self._deadline_s)
@@ -75,3 +77,14 @@ class MicroscopeClient:
             return answer.body
         reason = answer.error.message if answer.error else "no reason given"
         raise DeviceError(f"the simulated microscope refused '{verb}': {reason}")
+
+    def _look(self) -> None:
+        """Raise `DeviceError` at once when nobody listens; ZeroMQ would wait."""
+        path = self.runtime / MICROSCOPE
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(self._deadline_s)
+            if probe.connect_ex(str(path)):
+                raise DeviceError(
+                    f"the simulated microscope does not run: nobody listens on {path}; "
+                    f"start it with `her2sr serve`, `run` or `demo`"
+                )

@@ -144,7 +144,7 @@ class Exposer:
         try:
             sender.finish(exposed=self.frames, lost=lost)
         except RingOverflowError:
-            log.info("nobody was there to hear the end of burst %d", order.burst)
+            log.debug("the camera has its frames and left burst %d", order.burst)
 
     def _burst(self, order: Order, sender: FrameSender) -> None:
         period_s = order.exposure_s / self._time_scale

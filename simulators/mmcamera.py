@@ -140,9 +140,9 @@ class SimulatedCamera(CameraDevice):
                 left -= 1
                 yield {STAMP: f"{arrival.t_s:.6f}", NUMBER: str(arrival.frame)}
         finally:
-            receiver.close()
             if left:
                 self._halt()
+            receiver.close()
 
     def _halt(self) -> None:
         try:

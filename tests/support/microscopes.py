@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,11 @@ from her2sr_acq.devices.ports import Hardware
 from her2sr_acq.devices.registry import open_hardware
 from her2sr_acq.runtime import MICROSCOPE, VARIABLE
 from simulators.client import MicroscopeClient
+from simulators.microscope import Microscope, read_options
 
 SIZE = 64
 START_S = 90.0
+FAST = {"noise": "exact", "time_scale": 100.0}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Bench:
 
     config: Path
     runtime: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None
 
     @property
     def client(self) -> MicroscopeClient:
@@ -41,6 +44,7 @@ def write_config(name: str, folder: Path, *, size: int = SIZE, **options) -> Pat
     packaged = resolve(name)
     data = yaml.safe_load(packaged.read_text())
     data["mmcore"]["cfg"] = str(packaged.with_suffix(".cfg"))
+    data["mmcore"]["buffer_mb"] = 16
     data["camera"].update(width=size, height=size)
     if "simulator" in data:
         data["simulator"]["options"].update(height=size, width=size, **options)
@@ -54,9 +58,8 @@ def write_config(name: str, folder: Path, *, size: int = SIZE, **options) -> Pat
 
 @contextmanager
 def simulated(folder: Path, *, size: int = SIZE, **options) -> Iterator[Bench]:
-    """Run a simulated microscope whose runtime folder is ``folder``."""
-    options = {"noise": "exact", "time_scale": 100.0, **options}
-    config = write_config("simulated", folder, size=size, **options)
+    """Run a simulated microscope as a process; ``folder`` is its runtime folder."""
+    config = write_config("simulated", folder, size=size, **(FAST | options))
     command = [sys.executable, "-m", "simulators.microscope"]
     process = subprocess.Popen(
         [*command, "--config", str(config), "--runtime", str(folder)]
@@ -75,6 +78,23 @@ def simulated(folder: Path, *, size: int = SIZE, **options) -> Iterator[Bench]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def simulated_here(folder: Path, *, size: int = SIZE, **options) -> Iterator[Bench]:
+    """Run a simulated microscope in this process, which costs no start."""
+    config = write_config("simulated", folder, size=size, **(FAST | options))
+    ended = threading.Event()
+    with Microscope(read_options(config), folder) as microscope:
+        server = threading.Thread(target=microscope.serve, args=(ended,))
+        server.start()
+        while not (folder / MICROSCOPE).exists():
+            time.sleep(0.001)
+        try:
+            yield Bench(config, folder, None)
+        finally:
+            ended.set()
+            server.join()
 
 
 @contextmanager

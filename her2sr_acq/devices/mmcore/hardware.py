@@ -15,7 +15,7 @@ from her2sr_acq.devices.mmcore.focus import MMFocus
 from her2sr_acq.devices.mmcore.laser import MMLaser
 from her2sr_acq.devices.mmcore.lint import lint
 from her2sr_acq.devices.mmcore.stage import MMStage
-from her2sr_acq.devices.ports import Reading
+from her2sr_acq.devices.ports import Camera, Focus, Laser, Reading, Stage
 from her2sr_acq.errors import (
     AcqError,
     ConfigError,
@@ -42,30 +42,31 @@ class MMHardware:
         self._config = config
         self._handle = CoreHandle(config, config_path)
         self._faults: list[AcqError] = []
-        handle, ring = self._handle, config.mmcore.buffer_mb
+        handle = self._handle
         self._attempt(self._apply_settings)
         # Light first: what comes after may take long.
-        lasers = {
-            line.nm: self._attempt(lambda line=line: MMLaser(handle, line))
+        lines = {
+            line.nm: self._attempt(partial(MMLaser, handle, line))
             for line in config.lasers
         }
-        camera = self._attempt(lambda: MMCamera(handle, config.camera, buffer_mb=ring))
-        stage = self._attempt(lambda: MMStage(handle, config.stage))
-        focus = self._attempt(lambda: MMFocus(handle, config.focus))
+        camera = self._attempt(
+            partial(MMCamera, handle, config.camera, buffer_mb=config.mmcore.buffer_mb)
+        )
+        stage = self._attempt(partial(MMStage, handle, config.stage))
+        focus = self._attempt(partial(MMFocus, handle, config.focus))
         self._attempt(self._check_pixel_size)
         if camera is None or stage is None or focus is None or self._faults:
             self._give_up()
-        self.camera = camera
-        self.stage = stage
-        self.focus = focus
-        self.lasers: Mapping[int, MMLaser] = {
-            nm: laser for nm, laser in lasers.items() if laser is not None
-        }
+        self.camera: Camera = camera
+        self.stage: Stage = stage
+        self.focus: Focus = focus
+        self._lines = {nm: line for nm, line in lines.items() if line is not None}
+        self.lasers: Mapping[int, Laser] = self._lines
 
     def dark(self) -> None:
         """Shut every line, going on after a failure; then raise what failed."""
         faults = []
-        for laser in self.lasers.values():
+        for laser in self._lines.values():
             try:
                 laser.off()
             except AcqError as exc:
@@ -81,7 +82,7 @@ class MMHardware:
             self._config.focus.label: "focus",
         }
         lasers = [
-            self._reading(line.label, f"laser {line.nm}", self.lasers[line.nm].readings)
+            self._reading(line.label, f"laser {line.nm}", self._lines[line.nm].readings)
             for line in self._config.lasers
         ]
         said = {reading.label for reading in lasers}

@@ -30,7 +30,7 @@ def lint(core: CMMCorePlus, cfg: CfgFile) -> list[str]:
         for group, preset in NEEDED
         if (group, preset) not in there
     ]
-    loaded = set(core.getLoadedDevices())
+    loaded = {str(label) for label in core.getLoadedDevices()}
     found = (_fault(core, setting, loaded) for setting in settings)
     return missing + [
         f"{cfg.path.name} line {setting.number}: preset {setting.group}/"

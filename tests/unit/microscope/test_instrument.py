@@ -1,0 +1,156 @@
+"""What is physically there: light that strays counts, drives take their time."""
+
+import numpy as np
+import pytest
+
+from simulators.instrument import Instrument
+from simulators.motion import Motion
+from simulators.world import Light, View
+
+
+class NotedWorld:
+    """Writes down what is done to the specimen."""
+
+    def __init__(self):
+        self.said = []
+
+    def begin_burst(self, view: View) -> None:
+        self.said.append(("begin", view.lights))
+
+    def expose(self, view: View, out) -> float:
+        out[:] = 1
+        self.said.append(("expose", view.lights))
+        return 5.0
+
+    def end_burst(self) -> None:
+        self.said.append("end")
+
+    def illuminate(self, view: View, seconds: float) -> None:
+        self.said.append(("stray", view.lights, round(seconds, 6)))
+
+    def rest(self, seconds: float) -> None:
+        self.said.append(("rest", round(seconds, 6)))
+
+    def write_truth(self, folder) -> None:
+        self.said.append(("truth", folder))
+
+
+class Bench:
+    """An instrument on a clock that a test turns."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.world = NotedWorld()
+        drive = {"speed_um_s": 100.0, "settle_s": 0.5, "time_scale": 10.0}
+        self.instrument = Instrument(
+            self.world,
+            stage=Motion((0.0, 0.0), **drive, clock=lambda: self.now),
+            focus=Motion((1.5,), **drive, clock=lambda: self.now),
+            clock=lambda: self.now,
+        )
+        self.lights = self.instrument.lights
+
+    def light(self, seconds):
+        self.lights.switch(561, on=True)
+        self.now += seconds
+        self.lights.switch(561, on=False)
+
+    def strays(self):
+        self.instrument.write_truth("truth")
+        return [said[2] for said in self.world.said if said[0] == "stray"]
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    bench.lights.set_power(561, 40.0)
+    return bench
+
+
+RED = (Light(nm=561, power=0.4),)
+
+
+@pytest.mark.parametrize(
+    ("lit_s", "counted"),
+    [(0.029, []), (0.031, [0.03]), (0.1, [0.09]), (3600.01, [3600.0])],
+)
+def test_light_without_a_frame_counts_in_whole_quanta(bench, lit_s, counted):
+    bench.light(lit_s)
+    assert bench.strays() == counted
+
+
+def test_stretches_of_light_are_rounded_down_one_by_one(bench):
+    for _ in range(10):
+        bench.light(0.025)
+    assert bench.strays() == []
+
+
+def test_looking_often_does_not_lose_light(bench):
+    bench.lights.switch(561, on=True)
+    for _ in range(30):
+        bench.now += 0.01
+        bench.lights.set_power(488, 1.0)
+    bench.lights.switch(561, on=False)
+    assert sum(bench.strays()) == pytest.approx(0.3)
+
+
+def test_a_line_at_no_power_does_not_bleach(bench):
+    bench.lights.set_power(561, 0.0)
+    bench.light(10.0)
+    assert bench.strays() == []
+
+
+def test_light_in_a_burst_is_the_frames_and_no_more(bench):
+    bench.lights.switch(561, on=True)
+    bench.instrument.begin_burst(0.03)
+    bench.now += 5.0
+    bench.instrument.expose(0.03, np.zeros((2, 2), np.uint16))
+    bench.instrument.end_burst()
+    bench.now += 5.0
+    bench.instrument.release()
+    bench.lights.switch(561, on=False)
+    assert bench.world.said == [("begin", RED), ("expose", RED), "end"]
+
+
+def test_light_left_on_after_a_burst_bleaches(bench):
+    bench.lights.switch(561, on=True)
+    bench.instrument.begin_burst(0.03)
+    bench.instrument.end_burst()
+    bench.instrument.release()
+    bench.now += 1.5
+    assert bench.strays() == [pytest.approx(1.5)]
+
+
+def test_stray_light_falls_where_the_stage_was(bench):
+    bench.lights.switch(561, on=True)
+    bench.now += 0.31
+    bench.instrument.move_stage(30.0, 40.0)
+    assert bench.world.said == [("stray", RED, 0.3), ("rest", 1.0)]
+
+
+def test_many_changes_of_light_do_not_pile_up(bench):
+    for _ in range(500):
+        bench.light(0.031)
+    assert len(bench.world.said) > 400
+
+
+def test_a_drive_is_on_its_way_and_then_there(bench):
+    assert bench.instrument.move_stage(30.0, 40.0) == pytest.approx(1.0)
+    stage = bench.instrument.stage
+    bench.now += 0.05
+    assert stage.is_moving()
+    assert stage.position_um() == pytest.approx((15.0, 20.0))
+    bench.now += 0.06
+    assert not stage.is_moving()
+    assert stage.position_um() == (30.0, 40.0)
+
+
+def test_a_drive_sent_to_where_it_is_stays(bench):
+    assert bench.instrument.move_focus(1.5) == 0.0
+    assert not bench.instrument.focus.is_moving()
+
+
+def test_the_camera_sees_the_plane_and_the_light(bench):
+    bench.lights.switch(561, on=True)
+    view = bench.instrument.view(0.03)
+    assert view == View(x_um=0.0, y_um=0.0, z_um=1.5, exposure_s=0.03, lights=RED)
