@@ -106,7 +106,7 @@ class Background:
             self.doses.write(self._window, self._doses)
 
     def _fresh(self, beam: F64 | float) -> F64:
-        return np.multiply.outer(self._powers * self._seconds, beam)
+        return np.asarray(np.multiply.outer(self._powers * self._seconds, beam))
 
     def _factors(self, doses: F64, beam: F64) -> F64:
         """Return photons per second where the map is 1, shape (glows, ...)."""
@@ -116,7 +116,8 @@ class Background:
             (1.0 + f / glow.frames) ** -glow.shape
             for f, glow in zip(frames, GLOWS, strict=True)
         ]
-        return np.multiply.outer(self._photons @ self._powers, beam) * np.array(left)
+        light = np.multiply.outer(self._photons @ self._powers, beam)
+        return np.asarray(light * np.array(left))
 
     def _survey(self, slide_um: tuple[float, float]) -> None:
         """Draw the maps of a place and lay the coarse grid over it."""
@@ -132,20 +133,25 @@ class Background:
             window.x_um[None, :] - slide_um[0], window.y_um[:, None] - slide_um[1]
         )
         self._middle = (window.rows // 2, window.columns // 2)
-        rows = _between(top + pixel * np.arange(options.height), window.top_um)
-        columns = _between(left + pixel * np.arange(options.width), window.left_um)
+        rows = _cells(top - window.top_um, pixel, options.height)
+        columns = _cells(left - window.left_um, pixel, options.width)
         self._cells = (*rows, *columns)
         self._surveyed = slide_um
 
 
 def _around(centre_um: tuple[float, float], reach_um: tuple[float, float]) -> Window:
-    left, top = (math.floor(c - r) for c, r in zip(centre_um, reach_um, strict=True))
-    right, bottom = (math.ceil(c + r) for c, r in zip(centre_um, reach_um, strict=True))
+    """Return the window that holds all light, and a cell more on every side."""
+    left, top = (
+        math.floor(c - r) - 1 for c, r in zip(centre_um, reach_um, strict=True)
+    )
+    right, bottom = (
+        math.ceil(c + r) + 1 for c, r in zip(centre_um, reach_um, strict=True)
+    )
     return Window(left, top, right - left, bottom - top)
 
 
-def _between(places_um: F64, start_um: int) -> tuple[I32, F32]:
-    """Return the cell whose centre lies before each place, and the next one's weight."""
-    at = places_um - start_um - 0.5
+def _cells(start_um: float, pixel_um: float, count: int) -> tuple[I32, F32]:
+    """Return the cell with its centre before each pixel, and the weight of the next."""
+    at = start_um + pixel_um * np.arange(count) - 0.5
     cell = np.floor(at)
     return cell.astype(np.int32), (at - cell).astype(np.float32)

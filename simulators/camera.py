@@ -1,4 +1,4 @@
-"""The sensor: maps of offset, gain and read noise, and frames from rates of electrons."""
+"""The sensor: maps of offset, gain and read noise, and frames from mean electrons."""
 
 from __future__ import annotations
 

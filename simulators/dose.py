@@ -28,12 +28,12 @@ class Window:
     @property
     def x_um(self) -> F64:
         """Centres of the columns."""
-        return self.left_um + np.arange(self.columns) + 0.5
+        return np.asarray(self.left_um + np.arange(self.columns) + 0.5, np.float64)
 
     @property
     def y_um(self) -> F64:
         """Centres of the rows."""
-        return self.top_um + np.arange(self.rows) + 0.5
+        return np.asarray(self.top_um + np.arange(self.rows) + 0.5, np.float64)
 
 
 class DoseMap:

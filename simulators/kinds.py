@@ -27,7 +27,8 @@ class Kind:
     """False: normal tissue, without any tumour region."""
     her2_label: float = 1.0
     """Dyes that bind to a HER2 signal, relative to a good hybridization."""
-    cep17_label: float = 1.0
+    cep17_label: float = 1.6
+    """A centromere's repeats bind more probe than a gene."""
     reached: float = 1.0
     """Fraction of nuclei that the probe got into."""
     haze: float = 1.0
@@ -53,7 +54,7 @@ KINDS: dict[SpecimenKind, Kind] = {
         her2=(14, 18),
         cep17=(2, 3),
         her2_label=0.2,
-        cep17_label=0.2,
+        cep17_label=0.3,
         reached=0.15,
         haze=3.0,
     ),

@@ -166,7 +166,7 @@ def _signals(
 ) -> Loci:
     """Return one row a signal from points, probes and half distances of the copies."""
     points, is_her2, halves = copies
-    doubled = halves.any(axis=1)
+    doubled: Mask = np.asarray(halves.any(axis=1), bool)
     times = np.where(doubled, 2, 1)
     owner = np.repeat(np.arange(len(points)), times)
     first = np.repeat(np.cumsum(times) - times, times)

@@ -66,7 +66,7 @@ class OpticsOptions(Frozen):
     )
     chromatic: bool = Field(default=True, description="offsets between the colours")
     beam_margin_um: float = Field(
-        default=1.0, ge=-100, le=1000, description="half intensity beyond the frame"
+        default=1.0, ge=0, le=1000, description="half intensity beyond the frame"
     )
     beam_skirt_um: float = Field(
         default=0.7, gt=0, le=100, description="sd of the edge of the field stop"

@@ -51,13 +51,13 @@ def _of_dye(species: int, photons: float) -> Glow:
 GLOWS = (
     Glow((60.0, 45.0, 30.0, 15.0), (0.0, 0.0, 0.0, 0.0), 1.0, 1.0),
     Glow((260.0, 260.0, 130.0, 50.0), (1.0, 1.0, 0.5, 0.2), 2500.0, 0.7),
-    _of_dye(GREEN, 130.0),
-    _of_dye(RED, 130.0),
+    _of_dye(GREEN, 180.0),
+    _of_dye(RED, 180.0),
     Glow((1.0, 1.0, 0.8, 0.6), (1.0, 0.6, 0.3, 0.1), 20000.0, 1.0),
     Glow((520.0, 0.6, 0.0, 0.0), (1.0, 0.02, 0.0, 0.0), 6000.0, 1.0),
 )
 GLASS, TISSUE, GREEN_HAZE, RED_HAZE, LIPOFUSCIN, DAPI = range(len(GLOWS))
-LIPOFUSCIN_PHOTONS = (6000.0, 20000.0)
+LIPOFUSCIN_PHOTONS = (4000.0, 14000.0)
 """In a granule, per published frame of 488 light."""
 
 
@@ -82,15 +82,18 @@ def maps(
     sample, seed = options.sample, options.seed
     nuclei = [n for t in tiles for n in t.nuclei]
     depth = _thickness(nuclei, grid, sample.section_um)
+    chromatin = 0.75 + 0.5 * _noise(grid, 0.9, seed + 7)
+    blur_px = BLUR_UM / grid.pixel_um
+    found[DAPI] = ndimage.gaussian_filter(depth[1] * chromatin, blur_px)
+    inside = ndimage.gaussian_filter(depth[0], blur_px)
     found[GLASS] = 1.0
-    found[TISSUE] = sample.autofluorescence * (_tissue(grid, seed) + 0.05 * depth[0])
+    tissue = ndimage.gaussian_filter(_tissue(grid, seed), blur_px)
+    found[TISSUE] = sample.autofluorescence * (tissue + 0.05 * inside)
     for layer, species in ((GREEN_HAZE, GREEN), (RED_HAZE, RED)):
         grain = _grains(grid, seed + 101 * (species + 1))
         haze = sample.haze * specimen.kind.haze
-        found[layer] = haze * grain * (0.7 + 0.2 * depth[0])
+        found[layer] = haze * grain * (0.7 + 0.2 * inside)
     _add_granules(found[LIPOFUSCIN], tiles, grid, options)
-    chromatin = 0.75 + 0.5 * _noise(grid, 0.9, seed + 7)
-    found[DAPI] = ndimage.gaussian_filter(depth[1] * chromatin, BLUR_UM / grid.pixel_um)
     return found
 
 
@@ -115,14 +118,13 @@ def _noise(
 
 def _tissue(grid: Grid, seed: int) -> F32:
     """Return cytoplasm and fibres, about 1 on average."""
-    smooth = (
-        0.55 + 0.5 * _noise(grid, 9.0, seed + 1) + 0.4 * _noise(grid, 1.6, seed + 2)
-    )
+    broad, fine = _noise(grid, 9.0, seed + 1), _noise(grid, 1.4, seed + 2)
+    smooth = 0.4 + 0.5 * broad + 0.7 * fine
     turn = seed % 628 / 100.0
     strands = _noise(grid, 1.1, seed + 3, turn, stretch=9.0)
     patches = _noise(grid, 23.0, seed + 4)
     ridge = np.clip(1.0 - np.abs(strands - 0.5) * 9.0, 0.0, 1.0)
-    fibres = ridge * np.clip((patches - 0.6) * 5.0, 0.0, 1.0)
+    fibres = ridge * np.clip((patches - 0.68) * 5.0, 0.0, 1.0)
     return np.asarray(smooth + 0.5 * fibres, np.float32)
 
 

@@ -1,10 +1,20 @@
 """Expected images: spots of dyes, and backgrounds from maps and smooth noise."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from simulators._kernels._jit import kernel
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U16 = npt.NDArray[np.uint16]
+Pair = tuple[float, float]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -12,29 +22,31 @@ MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 @kernel
-def mixed(z):
-    """Return 64 well mixed bits of a 64-bit counter. Source: splitmix64, Steele 2014."""
+def mixed(z: np.uint64) -> np.uint64:
+    """Return 64 well mixed bits of a counter. Source: splitmix64, Steele 2014."""
     z = (z ^ (z >> np.uint64(30))) * MIX_1
     z = (z ^ (z >> np.uint64(27))) * MIX_2
     return z ^ (z >> np.uint64(31))
 
 
 @kernel
-def unit(bits):
+def unit(bits: np.uint64) -> float:
     """Return a float64 inside (0, 1) from 64 bits."""
     return (np.float64(bits >> np.uint64(11)) + 0.5) * (1.0 / 9007199254740992.0)
 
 
 @kernel
-def _profile(centre, sigma, cut, size, weights):
+def _profile(
+    centre: float, sigma: float, cut: float, size: int, weights: F64
+) -> tuple[int, int]:
     """Fill ``weights`` with the share of a Gaussian in each pixel of a line.
 
     Return the first pixel and how many: those within ``cut`` sigma that exist and for
     which there is room.
     """
     reach = math.ceil(cut * sigma)
-    low = max(0, int(round(centre)) - reach)
-    high = min(size, int(round(centre)) + reach + 1)
+    low = max(0, round(centre) - reach)
+    high = min(size, round(centre) + reach + 1)
     count = max(0, min(high - low, weights.size))
     scale = 1.0 / (math.sqrt(2.0) * sigma)
     before = math.erf((low - 0.5 - centre) * scale)
@@ -46,7 +58,9 @@ def _profile(centre, sigma, cut, size, weights):
 
 
 @kernel
-def add_spot(image, y, x, sigma, photons, weights):
+def add_spot(
+    image: F32, y: float, x: float, sigma: float, photons: float, weights: F64
+) -> None:
     """Add an integrated Gaussian to ``image``, cut off beyond 4.5 sigma.
 
     Parameters
@@ -66,7 +80,17 @@ def add_spot(image, y, x, sigma, photons, weights):
 
 
 @kernel
-def _add_counts(counts, y, x, sigma, electrons, gain, noise, weights, line):
+def _add_counts(
+    counts: U16,
+    y: float,
+    x: float,
+    sigma: float,
+    electrons: float,
+    gain: float,
+    noise: F32,
+    weights: F64,
+    line: F32,
+) -> None:
     """Add a noisy integrated Gaussian to counts; see `draw_counts`."""
     top, rows = _profile(y, sigma, 3.0, counts.shape[0], weights[0])
     left, columns = _profile(x, sigma, 3.0, counts.shape[1], weights[1])
@@ -87,7 +111,9 @@ def _add_counts(counts, y, x, sigma, electrons, gain, noise, weights, line):
 
 
 @kernel
-def _moments(index, photons, start, stop, y, x, focus):
+def _moments(
+    index: I64, photons: F64, start: int, stop: int, y: F64, x: F64, focus: F64
+) -> tuple[float, float, float, float, float]:
     """Return light, mean y, x and focus, and variance of a group of dyes."""
     total, mid_y, mid_x, mid_z, spread = 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(start, stop):
@@ -106,8 +132,19 @@ def _moments(index, photons, start, stop, y, x, focus):
 
 @kernel
 def draw(
-    image, index, bounds, photons, y, x, focus, sigma, depth, shift, merge, weights
-):
+    image: F32,
+    index: I64,
+    bounds: I64,
+    photons: F64,
+    y: F64,
+    x: F64,
+    focus: F64,
+    sigma: F64,
+    depth: float,
+    shift: F64,
+    merge: float,
+    weights: F64,
+) -> None:
     """Add dyes to an image, group by group.
 
     A group as wide as ``merge`` is drawn as one spot with the group's centre and
@@ -147,7 +184,17 @@ def draw(
 
 
 @kernel
-def draw_counts(counts, bounds, electrons, spots, depth, shift, gain, noise, weights):
+def draw_counts(
+    counts: U16,
+    bounds: I64,
+    electrons: F64,
+    spots: F64,
+    depth: float,
+    shift: F64,
+    gain: float,
+    noise: F32,
+    weights: F64,
+) -> None:
     """Add dyes to a frame of counts, one fixed spot a group, with noise from a bank.
 
     Cut off beyond 3 sigma: for rates, not for photometry.
@@ -177,7 +224,16 @@ def draw_counts(counts, bounds, electrons, spots, depth, shift, gain, noise, wei
 
 
 @kernel
-def compose(out, amplitude, coarse, used, row, row_weight, column, column_weight):
+def compose(
+    out: F32,
+    amplitude: F32,
+    coarse: F32,
+    used: I64,
+    row: I32,
+    row_weight: F32,
+    column: I32,
+    column_weight: F32,
+) -> None:
     """Fill ``out`` with the sum of maps, each times a factor known on a coarse grid.
 
     Parameters
@@ -208,14 +264,16 @@ def compose(out, amplitude, coarse, used, row, row_weight, column, column_weight
 
 
 @kernel
-def _lattice(i, j, seed):
+def _lattice(i: int, j: int, seed: np.uint64) -> float:
     """Return a uniform draw for a lattice point."""
     place = np.uint64(i) * GOLDEN + np.uint64(j) * MIX_2
     return unit(mixed(seed + mixed(place)))
 
 
 @kernel
-def add_noise(out, start, step_x, step_y, seed, gain):
+def add_noise(
+    out: F32, start: Pair, step_x: Pair, step_y: Pair, seed: np.uint64, gain: float
+) -> None:
     """Add smooth lattice noise with values in 0..gain to ``out``.
 
     Parameters
