@@ -108,7 +108,9 @@ class Desk:
 
     def runs(self) -> list[RunView]:
         """Return the last runs, newest first."""
-        return [self.run(view.id) for view in self._station.database.runs()]
+        live = self._last.tracker.view if self._last is not None else None
+        stored = self._station.database.runs()
+        return [live if live and live.id == view.id else view for view in stored]
 
     def run(self, run_id: str) -> RunView:
         """Return one run as it stands. Raises `RunNotFoundError`."""

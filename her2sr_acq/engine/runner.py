@@ -86,8 +86,8 @@ class Runner:
             request=order.request.model_dump(mode="json"),
             idempotency_key=order.idempotency_key,
         )
-        tracker.move(RunEvent.PREPARE, phase="writing the manifest")
         write_manifest(self._folder, manifest_of(order, self._station))
+        tracker.move(RunEvent.PREPARE, phase="proving that it is dark")
         self._prove_dark()
         tracker.move(RunEvent.START, phase="acquiring")
 
@@ -129,7 +129,7 @@ class Runner:
         key = self._order.unit(tile, channel)
         self._tracker.enter("acquiring", current=f"{key.field}/{key.channel}")
         record, fault = taker.take(key, tile, channel)
-        if record.written:
+        if record.written and not self._stop.is_set():
             self._processing.close_unit(key)
         if isinstance(fault, LightError | StorageError):
             raise fault
@@ -177,18 +177,26 @@ class Runner:
     def _fault(self, exc: Exception) -> None:
         """End the run for a fault that no later unit could survive."""
         self._make_dark(exc)
-        self._close_with(_sentence(exc))
+        self._close_units(_sentence(exc))
+        self._end_faulted(_sentence(exc))
 
     def _fall(self, exc: Exception) -> None:
         """End the run in memory alone, when not even its end can be written."""
         self._tracker.let_go()
         self._make_dark(exc)
-        if self._tracker.view.state not in FINAL:
-            self._close_with(_sentence(exc))
+        if self._tracker.view.state in FINAL:
+            return
+        try:
+            self._close_units(_sentence(exc))
+        except Exception:  # the run must end all the same, or none could follow
+            log.exception("the units of run %s could not be closed", self._order.id)
+        self._end_faulted(_sentence(exc))
 
-    def _close_with(self, reason: str) -> None:
+    def _close_units(self, reason: str) -> None:
         close_abandoned(self._tracker, self._folder, self._station.clock, reason)
         self._tracker.skip_planned_units("the run ended before it")
+
+    def _end_faulted(self, reason: str) -> None:
         self._tracker.move(RunEvent.FAULT, phase="ended by a fault", reason=reason)
 
     def _prove_dark(self) -> None:

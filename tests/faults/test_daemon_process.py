@@ -17,6 +17,10 @@ from stations import protocol, request
 
 from her2sr_acq import daemon
 from her2sr_acq.control import ControlClient
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.rebuild import rebuild
+from her2sr_acq.engine.recovery import recover
 from her2sr_acq.errors import ServiceUnavailableError
 from her2sr_acq.ownership import holder
 from her2sr_proc.schema.block import UnitKey
@@ -73,6 +77,16 @@ class Lab:
         self.until(lambda: self.client.run(run.id).frames_done >= frames)
         return run.id
 
+    def restored(self, run: str):
+        """Do as the next start does; return the run, its units, and its key's run."""
+        data = DataFolder(self.data)
+        with Database(data.database) as database:
+            if database.is_new:
+                rebuild(database, data)
+            recover(database, data, Clock())
+            units = [unit for f in database.fields(run) for unit in f.units]
+            return database.run(run), units, database.under_key("k1")[1]
+
     def readable(self, run: str, field: str, channel: str) -> int:
         folder = DataFolder(self.data).run(run)
         key = UnitKey(run=run, field=field, channel=channel)
@@ -94,9 +108,7 @@ def test_asked_to_end_it_stops_the_run_and_exits_within_seconds(lab):
         assert process.wait(8.0) == 0
         assert time.monotonic() - began < 6.0
     assert holder(lab.data) is None
-    with lab.daemon():
-        view = lab.client.run(run)
-        units = [unit for f in lab.client.fields(run) for unit in f.units]
+    view, units, _ = lab.restored(run)
     assert view.state == "aborted"
     assert units[0].state == "partial"
     assert units[0].written == lab.readable(run, "r00_c00", "561") >= 50
@@ -132,11 +144,8 @@ def test_a_torn_line_and_a_lost_database_change_nothing_of_that(lab):
             file.write(b'{"kind": "blo')
     for path in lab.data.glob("her2sr.db*"):
         path.unlink()
-    with lab.daemon():
-        view = lab.client.run(run)
-        first = lab.client.fields(run)[0].units[0]
-        again = lab.client.submit(LONG, idempotency_key="k1")
-    assert (view.state, again.id) == ("interrupted", run)
+    view, (first, *_), known = lab.restored(run)
+    assert (view.state, known) == ("interrupted", run)
     assert view.started_utc is not None
     assert first.state == "partial"
     assert first.written == lab.readable(run, "r00_c00", "561") > 0

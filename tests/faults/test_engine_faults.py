@@ -122,6 +122,23 @@ def test_the_ledger_holds_the_blocks_that_a_full_disk_took_and_no_other(tmp_path
     assert history.verdict.written == history.frames == 20
 
 
+def test_a_disk_that_takes_no_line_either_ends_the_run_in_memory(tmp_path, caplog):
+    def lose_the_files(index):
+        if index == 15:
+            bench.desk._last.tracker._ledger.close()
+
+    with rig(tmp_path) as bench:
+        bench.microscope.camera.on_frame = lose_the_files
+        view = bench.take(ONE_FIELD)
+        units = bench.units(view.id)
+        assert not bench.microscope.is_lit
+        assert bench.station.database.run(view.id).state == "running"
+    assert view.state is RunState.FAULTED
+    assert "cannot be written" in view.reason
+    assert [unit.state for unit in units.values()] == ["partial", "skipped"]
+    assert "could not be written to its end" in caplog.text
+
+
 def test_a_block_that_rots_between_writing_and_reading_back_is_not_counted(tmp_path):
     def write(path, block, adu):
         size, digest = raw.write_block(path, block, adu)
