@@ -64,6 +64,10 @@ def localize(
     sigma_fixed: Annotated[
         bool, typer.Option("--sigma-fixed", help="keep that width, do not fit it")
     ] = False,
+    fit_radius_px: Annotated[
+        int | None,
+        typer.Option("--fit-radius-px", min=1, max=10, help="the box has 2 r + 1 px"),
+    ] = None,
     threshold: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +106,7 @@ def localize(
         camera_maps=camera_maps,
         sigma_px=sigma_px,
         is_sigma_fixed=sigma_fixed,
+        fit_radius_px=fit_radius_px,
         threshold=threshold,
         frames=frames,
         jobs=jobs,

@@ -52,6 +52,7 @@ class LocalizeRequest:
     camera_maps: Path | None
     sigma_px: float | None
     is_sigma_fixed: bool
+    fit_radius_px: int | None
     threshold: str | None
     frames: str
     jobs: int
@@ -176,6 +177,10 @@ def _params(request: LocalizeRequest) -> LocalizeParams:
     changes: dict[str, object] = {"sigma_free": not request.is_sigma_fixed}
     if request.sigma_px is not None:
         changes["sigma_px"] = request.sigma_px
+    if request.fit_radius_px is not None:
+        changes["fit_radius_px"] = request.fit_radius_px
+        # A box cannot tell a spot wider than its radius from background.
+        changes["maximum_sigma_px"] = float(request.fit_radius_px)
     if request.threshold is not None:
         changes["threshold_factor"] = parse_threshold(request.threshold)
     return LocalizeParams().model_copy(update=changes)

@@ -174,6 +174,7 @@ def _find(
         camera.variance_e2,
         params.threshold_factor * detect.standard_deviation(fine),
         params.noise_factor * measured * smoothing.band,
+        params.line_ratio,
         params.border_px,
         workspace.visited,
         workspace.stack,

@@ -20,6 +20,9 @@ I32 = npt.NDArray[np.int32]
 MAD_TO_SD = 1.4826022185056018
 """Standard deviation of normal noise over the median of its absolute values."""
 
+LINE_AXES = ((0, 4), (2, 4), (3, 3), (4, 2), (4, 0), (4, -2), (3, -3), (2, -4))
+"""Steps down and right that lead about four pixels along eight axes."""
+
 
 @kernel
 def to_photons(adu: U16, offset_adu: F32, e_per_adu: F32, out: F32) -> None:
@@ -102,6 +105,7 @@ def find_maxima(
     variance_e2: F32,
     minimum: float,
     floor: float,
+    line_ratio: float,
     border: int,
     visited: U8,
     stack: I32,
@@ -122,6 +126,10 @@ def find_maxima(
         Threshold of the whole frame, photo-electrons.
     floor : float
         Threshold in units of the pixel's own noise, sqrt(level + variance).
+    line_ratio : float
+        A maximum from which ``band`` stays above this share of its height on both
+        sides, four pixels away along any of eight axes, stands on a line and is left
+        out: tissue has fibres and edges. 1 or more keeps all.
     border : int
         Pixels along the edge in which no maximum is reported, >= 0.
     visited : uint8 array, shape (height, width)
@@ -150,6 +158,8 @@ def find_maxima(
                 is_peak, row, column = _plateau(band, i, j, visited, stack)
                 if not is_peak:
                     continue
+            if _is_on_line(band, row, column, line_ratio):
+                continue
             rows[count] = row
             columns[count] = column
             count += 1
@@ -207,6 +217,19 @@ def _plateau(
             nearest = distance
             best = n
     return is_peak, stack[best] // width, stack[best] % width
+
+
+@kernel
+def _is_on_line(band: F32, row: int, column: int, ratio: float) -> bool:
+    """Return whether a line leads through a maximum; outside, the edge is repeated."""
+    height, width = band.shape
+    least = ratio * band[row, column]
+    for down, right in LINE_AXES:
+        i, j = min(row + down, height - 1), min(max(column + right, 0), width - 1)
+        k, m = max(row - down, 0), min(max(column - right, 0), width - 1)
+        if band[i, j] > least and band[k, m] > least:
+            return True
+    return False
 
 
 @kernel

@@ -19,7 +19,7 @@ class LocalizeParams(Frozen):
     """How spots are found and fitted in one frame."""
 
     sigma_px: float = Field(
-        default=1.3,
+        default=1.0,
         gt=0.3,
         le=5,
         description="start (free) or value (fixed) of the fit",
@@ -29,9 +29,14 @@ class LocalizeParams(Frozen):
         default=0.4, gt=0.1, le=5, description="narrower is a hot pixel: dropped"
     )
     maximum_sigma_px: float = Field(
-        default=3.0, gt=0.5, le=20, description="wider is kept at this width"
+        default=2.0, gt=0.5, le=20, description="wider is kept at this width"
     )
-    fit_radius_px: int = Field(default=3, ge=1, le=10, description="box = 2 r + 1")
+    fit_radius_px: int = Field(
+        default=2,
+        ge=1,
+        le=10,
+        description="box = 2 r + 1; near neighbours spoil a larger one",
+    )
     threshold_factor: float = Field(
         default=1.5, gt=0, le=20, description="times std of the first wavelet plane"
     )
@@ -41,6 +46,13 @@ class LocalizeParams(Frozen):
         le=50,
         description="times the pixel's own noise in the second wavelet plane; "
         "a maximum must pass both thresholds",
+    )
+    line_ratio: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="a maximum that stays above this share of its height four pixels "
+        "away on both sides stands on a fibre or an edge; 1 keeps it",
     )
     wavelet_scale: float = Field(default=2.0, gt=0, le=10)
     wavelet_order: int = Field(default=3, ge=1, le=5)
