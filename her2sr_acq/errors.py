@@ -4,6 +4,7 @@ AcqError
 ├─ ConfigError             a configuration file is wrong; no hardware was touched
 ├─ PlanRejectedError       the request cannot be run; nothing was touched
 ├─ RunConflictError        the request is fine, but not in the present state
+│  └─ LatchedError         nothing may start until a person looked at the microscope
 ├─ RunNotFoundError        no such run, field or image
 ├─ ServiceUnavailableError the process that would answer does not
 ├─ DeviceError             hardware said no, said something else, or said nothing
@@ -43,6 +44,12 @@ class RunConflictError(AcqError):
     """The request is fine, but not in the present state."""
 
     code = "run-conflict"
+
+
+class LatchedError(RunConflictError):
+    """Nothing may start until a person looked at the microscope."""
+
+    code = "latched"
 
 
 class RunNotFoundError(AcqError):

@@ -28,7 +28,7 @@ from her2sr_acq.engine.views import (
     RunView,
 )
 from her2sr_acq.engine.worker import Worker
-from her2sr_acq.errors import PlanRejectedError, RunConflictError
+from her2sr_acq.errors import LatchedError, PlanRejectedError, RunConflictError
 from her2sr_acq.plan import limits, load
 from her2sr_acq.plan.estimate import estimate
 from her2sr_acq.plan.models import Protocol
@@ -183,7 +183,7 @@ class Desk:
         if last is None:
             return
         if last.runner.latch:
-            raise RunConflictError(f"no run may start: {last.runner.latch}")
+            raise LatchedError(f"no run may start: {last.runner.latch}")
         if not last.is_over:
             name = last.tracker.view.id
             raise RunConflictError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from her2sr_acq.errors import (
     AcqError,
     ConfigError,
+    LatchedError,
     LightError,
     PlanRejectedError,
     RunConflictError,
@@ -19,7 +20,7 @@ from her2sr_proc.errors import (
 )
 
 FAULT, REQUEST, UNSAFE = 1, 2, 3
-_UNSAFE = (LightError,)
+_UNSAFE = (LightError, LatchedError)
 _REQUESTS = (
     ConfigError,
     PlanRejectedError,

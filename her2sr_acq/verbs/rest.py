@@ -9,7 +9,12 @@ from pydantic import TypeAdapter
 
 from her2sr_acq import errors
 from her2sr_acq.engine.views import FieldView, RunRequest, RunView
-from her2sr_acq.errors import AcqError, PlanRejectedError, ServiceUnavailableError
+from her2sr_acq.errors import (
+    AcqError,
+    LatchedError,
+    PlanRejectedError,
+    ServiceUnavailableError,
+)
 from her2sr_proc.schema.results import RunResult
 
 DEADLINE_S = 15.0
@@ -29,7 +34,7 @@ class RestClient:
         self, url: str, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._http = httpx.Client(
-            base_url=f"{url}/api/v1",
+            base_url=url,
             timeout=DEADLINE_S,
             transport=transport,
             trust_env=False,  # a proxy has no place between us and this host
@@ -45,7 +50,7 @@ class RestClient:
         """Ask for a run."""
         answer = self._ask(
             "POST",
-            "/runs",
+            "/api/v1/runs",
             json=request.model_dump(mode="json"),
             headers={"Idempotency-Key": idempotency_key},
         )
@@ -53,21 +58,33 @@ class RestClient:
 
     def run(self, run_id: str) -> RunView:
         """Return a run as it stands."""
-        return RunView.model_validate_json(self._ask("GET", f"/runs/{run_id}").content)
+        return RunView.model_validate_json(
+            self._ask("GET", f"/api/v1/runs/{run_id}").content
+        )
 
     def fields(self, run_id: str) -> list[FieldView]:
         """Return the fields of a run with their units."""
-        return _FIELDS.validate_json(self._ask("GET", f"/runs/{run_id}/fields").content)
+        return _FIELDS.validate_json(
+            self._ask("GET", f"/api/v1/runs/{run_id}/fields").content
+        )
 
     def stop(self, run_id: str) -> RunView:
         """Ask a run to end early."""
-        answer = self._ask("POST", f"/runs/{run_id}/stop")
+        answer = self._ask("POST", f"/api/v1/runs/{run_id}/stop")
         return RunView.model_validate_json(answer.content)
 
     def results(self, run_id: str) -> RunResult:
         """Return the answer of a run. Raises `RunNotFoundError` without one."""
-        answer = self._ask("GET", f"/runs/{run_id}/results")
+        answer = self._ask("GET", f"/api/v1/runs/{run_id}/results")
         return RunResult.model_validate_json(answer.content)
+
+    def latch(self) -> str:
+        """Return why no run may start until a person looked, or nothing."""
+        try:
+            self._ask("GET", "/readyz")
+        except LatchedError as exc:
+            return str(exc)
+        return ""
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         try:

@@ -11,8 +11,9 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from her2sr_acq.config import describe, load
+from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
-from her2sr_acq.errors import PlanRejectedError, RunConflictError
+from her2sr_acq.errors import LatchedError, PlanRejectedError, RunConflictError
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import holder
 from her2sr_acq.plan.load import find, known, override, parse_override
@@ -59,10 +60,16 @@ def order_run(order: RunOrder) -> RunView:
 
 
 def submit_and_follow(running: Service, request: RunRequest, show: Show) -> RunView:
-    """Submit a run to a service that answers, and return it once it is over."""
+    """Submit a run to a service that answers, and return it once it is over.
+
+    Raises `LatchedError` when it failed so that nothing may start after it.
+    """
     view = running.rest.submit(request, idempotency_key=uuid.uuid4().hex)
     show.say(f"run {view.id} of {view.frames_requested} frames was accepted")
-    return follow(running.rest, view.id, show, check=running.check)
+    view = follow(running.rest, view.id, show, check=running.check)
+    if view.state is RunState.FAULTED and (latch := running.rest.latch()):
+        raise LatchedError(f"run {view.id} failed, and {latch}")
+    return view
 
 
 @contextmanager

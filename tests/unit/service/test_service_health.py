@@ -18,7 +18,7 @@ def test_ready_says_of_what(client):
 def test_a_latched_microscope_is_not_ready(client, control):
     control.latched = "the interlock is open"
     answer = client.get("/readyz")
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.json()["code"]) == (503, "latched")
     assert "interlock is open" in answer.json()["detail"]
 
 

@@ -65,3 +65,11 @@ def test_the_key_goes_with_the_request():
     with client(handler) as rest, pytest.raises(RunConflictError):
         rest.submit(REQUEST, idempotency_key="k7")
     assert seen == ["k7"]
+
+
+def test_a_latched_microscope_is_told_from_a_silent_one():
+    latched = {"code": "latched", "detail": "no run may start: light"}
+    with client(lambda _: httpx.Response(503, json=latched)) as rest:
+        assert rest.latch() == "no run may start: light"
+    with client(lambda _: httpx.Response(200, json={})) as rest:
+        assert rest.latch() == ""
