@@ -76,6 +76,8 @@ class Exposer:
                 return False
             if not self._changed.wait_for(lambda: self._order is None, within_s):
                 return False
+            # Here and not in the thread: it may be long before the thread is run.
+            self._instrument.seize()
             self._halt.clear()
             self.frames = 0
             self._order = order

@@ -70,11 +70,14 @@ class Instrument:
         """Simulated seconds since the microscope was started."""
         return self._simulated_s
 
-    def begin_burst(self, exposure_s: float) -> None:
-        """Tell the world that frames follow; stray light until now is counted."""
+    def seize(self) -> None:
+        """Take light for the burst's own from now on; what fell before has strayed."""
         self._count_stray()
         with self._lock:
             self._is_busy = True
+
+    def begin_burst(self, exposure_s: float) -> None:
+        """Tell the world that frames follow."""
         with self._world_lock:
             self._absorb_stray()
             self._world.begin_burst(self.view(exposure_s))

@@ -102,6 +102,8 @@ def test_a_line_at_no_power_does_not_bleach(bench):
 
 def test_light_in_a_burst_is_the_frames_and_no_more(bench):
     bench.lights.switch(561, on=True)
+    bench.instrument.seize()
+    bench.now += 5.0
     bench.instrument.begin_burst(0.03)
     bench.now += 5.0
     bench.instrument.expose(0.03, np.zeros((2, 2), np.uint16))
@@ -114,6 +116,7 @@ def test_light_in_a_burst_is_the_frames_and_no_more(bench):
 
 def test_light_left_on_after_a_burst_bleaches(bench):
     bench.lights.switch(561, on=True)
+    bench.instrument.seize()
     bench.instrument.begin_burst(0.03)
     bench.instrument.end_burst()
     bench.instrument.release()
