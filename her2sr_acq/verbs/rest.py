@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any, Self
 
 import httpx
-from pydantic import TypeAdapter
-
 from her2sr_acq import errors
-from her2sr_acq.engine.views import FieldView, RunRequest, RunView
+from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.errors import (
     AcqError,
     LatchedError,
@@ -19,7 +17,6 @@ from her2sr_proc.schema.results import RunResult
 
 DEADLINE_S = 15.0
 """Above the deadline of the control socket, so that its sentence arrives."""
-_FIELDS: TypeAdapter[list[FieldView]] = TypeAdapter(list[FieldView])
 _FAULTS: dict[str, type[AcqError]] = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -60,12 +57,6 @@ class RestClient:
         """Return a run as it stands."""
         return RunView.model_validate_json(
             self._ask("GET", f"/api/v1/runs/{run_id}").content
-        )
-
-    def fields(self, run_id: str) -> list[FieldView]:
-        """Return the fields of a run with their units."""
-        return _FIELDS.validate_json(
-            self._ask("GET", f"/api/v1/runs/{run_id}/fields").content
         )
 
     def stop(self, run_id: str) -> RunView:

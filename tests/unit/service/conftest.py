@@ -208,14 +208,19 @@ def data(tmp_path: Path) -> DataFolder:
     return folder
 
 
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """The application, made once; every test gives it a context of its own."""
+    nowhere = Archive(DataFolder(tmp_path_factory.mktemp("nowhere")))
+    return create_app(Context(FakeControl(), nowhere, now=lambda: NOW))
+
+
 @pytest.fixture
-def client(control: FakeControl, data: DataFolder):
-    context = Context(control=control, archive=Archive(data), now=lambda: NOW)
-    app = create_app(context)
-    with TestClient(
+def client(app, control: FakeControl, data: DataFolder) -> TestClient:
+    app.state.context = Context(control, Archive(data), now=lambda: NOW)
+    return TestClient(
         app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
-    ) as client:
-        yield client
+    )
 
 
 @pytest.fixture
