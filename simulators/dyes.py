@@ -12,6 +12,7 @@ from simulators.optics import (
     View,
     chromatic_um,
     excitations,
+    lift_um,
     powers,
     sigma_um,
 )
@@ -64,21 +65,23 @@ class Dyes:
         self.inside: I64 = np.zeros(0, np.int64)
         """Which dyes of the table lie in the frame, or shine into it from beside."""
 
-    def aim(self, view: View, slide_um: tuple[float, float], ageing: float) -> None:
+    def aim(
+        self, view: View, slide_um: tuple[float, float, float], ageing: float
+    ) -> None:
         """Look at a place with some light.
 
         Parameters
         ----------
         view : View
             What the microscope is set to.
-        slide_um : pair of float
-            Slide point really under the centre of the frame, x and y.
+        slide_um : three floats
+            Slide point really under the centre of the frame and in focus: x, y, z.
         ageing : float
             Of the buffer, 1: fresh.
         """
         self.leave(ageing)
-        self._gather(self._specimen.near(*slide_um, self._beam.reach_um))
-        self._place(slide_um, view.z_um)
+        self._gather(self._specimen.near(*slide_um[:2], self._beam.reach_um))
+        self._place(slide_um)
         self._light_up(view, slide_um)
         self._choose()
 
@@ -182,7 +185,7 @@ class Dyes:
             parts.append(part)
         self.table = joined(parts)
 
-    def _place(self, slide_um: tuple[float, float], focus_um: float) -> None:
+    def _place(self, slide_um: tuple[float, float, float]) -> None:
         """Find where the dyes are in the frame."""
         table, options = self.table, self._options
         shift, pixel = self._shifts_um[table.species], options.pixel_um
@@ -190,12 +193,12 @@ class Dyes:
         y = table.y_um - slide_um[1] + shift[:, 1]
         self._x_px: F64 = x / pixel + (options.width - 1) / 2.0
         self._y_px: F64 = y / pixel + (options.height - 1) / 2.0
-        tilt_x, tilt_y = options.stage.tilt_x_mrad, options.stage.tilt_y_mrad
-        lift = (tilt_x * table.x_um + tilt_y * table.y_um) / 1000.0
-        self._focus_um: F64 = table.z_um + lift - focus_um - shift[:, 2]
+        lift = lift_um(options.stage, table.x_um, table.y_um)
+        tilt = lift - lift_um(options.stage, slide_um[0], slide_um[1])
+        self._focus_um: F64 = table.z_um + tilt - slide_um[2] - shift[:, 2]
         self._sigma_px: F64 = self._widths_px[table.species]
 
-    def _light_up(self, view: View, slide_um: tuple[float, float]) -> None:
+    def _light_up(self, view: View, slide_um: tuple[float, float, float]) -> None:
         """Find how fast the dyes take up light, and when each will next turn."""
         table = self.table
         dx, dy = table.x_um - slide_um[0], table.y_um - slide_um[1]

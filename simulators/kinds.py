@@ -36,7 +36,7 @@ class Kind:
 
 
 KINDS: dict[SpecimenKind, Kind] = {
-    "demo": Kind(her2=(12, 15), cep17=(2, 3), clustered=0.12, stroma=0.06),
+    "demo": Kind(her2=(13, 16), cep17=(2, 3), clustered=0.12, stroma=0.06),
     "normal": Kind(her2=(2, 2), cep17=(2, 2)),
     # the centromere is lost, HER2 is kept or gained: the usual way into group 2
     "monosomic": Kind(her2=(2, 3), cep17=(1, 1)),
@@ -48,7 +48,7 @@ KINDS: dict[SpecimenKind, Kind] = {
     "no_probe": Kind(
         her2=(14, 18), cep17=(2, 3), her2_label=0.0, cep17_label=0.0, haze=0.0
     ),
-    "one_colour": Kind(her2=(12, 15), cep17=(2, 3), clustered=0.12, cep17_label=0.0),
+    "one_colour": Kind(her2=(13, 16), cep17=(2, 3), clustered=0.12, cep17_label=0.0),
     "normal_tissue": Kind(her2=(2, 2), cep17=(2, 2), tumour=False),
     "failed_hybridization": Kind(
         her2=(14, 18),

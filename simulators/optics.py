@@ -82,6 +82,11 @@ def chromatic_um(
     return CHROMATIC_UM[emission_nm] if options.chromatic else (0.0, 0.0, 0.0)
 
 
+def lift_um(options: StageOptions, x_um: F64 | float, y_um: F64 | float) -> F64 | float:
+    """Return how much higher the tilted slide lies at a place than at its origin."""
+    return (options.tilt_x_mrad * x_um + options.tilt_y_mrad * y_um) / 1000.0
+
+
 @dataclass(frozen=True, slots=True)
 class Beam:
     """A square-cored fibre imaged on the sample: the frame, a margin, a soft edge.

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from simulators._kernels import glow
 from simulators._kernels import image as images
 from simulators.cells import Nucleus
+from simulators.optics import DAPI_NM, chromatic_um
 from simulators.options import SimulationOptions
 from simulators.photophysics import GREEN, RED, SPECIES
 from simulators.specimen import Specimen, Tile
@@ -25,7 +27,10 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 BLUR_UM = 0.3
-"""Widefield blur of what fills the section."""
+"""Widefield blur of what fills the section, in focus."""
+SPREAD = 0.31
+"""More blur per defocus: how fast a dye's spot widens far from focus."""
+BLUR_MOST_UM = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,14 @@ class Grid:
     height: int
     width: int
     pixel_um: float
+    defocus_um: float = 0.0
+    """Distance of the plane in focus from the middle of the section."""
+
+    @property
+    def blur_px(self) -> float:
+        """Width of the blur of what fills the section."""
+        wide = min(math.hypot(BLUR_UM, SPREAD * self.defocus_um), BLUR_MOST_UM)
+        return wide / self.pixel_um
 
 
 def maps(
@@ -83,11 +96,13 @@ def maps(
     nuclei = [n for t in tiles for n in t.nuclei]
     depth = _thickness(nuclei, grid, sample.section_um)
     chromatin = 0.75 + 0.5 * _noise(grid, 0.9, seed + 7)
-    blur_px = BLUR_UM / grid.pixel_um
-    found[DAPI] = ndimage.gaussian_filter(depth[1] * chromatin, blur_px)
-    inside = ndimage.gaussian_filter(depth[0], blur_px)
+    dapi = ndimage.gaussian_filter(depth[1] * chromatin, grid.blur_px)
+    away = chromatic_um(options.optics, DAPI_NM)
+    shift = away[1] / grid.pixel_um, away[0] / grid.pixel_um
+    found[DAPI] = ndimage.shift(dapi, shift, order=1, mode="nearest")
+    inside = ndimage.gaussian_filter(depth[0], grid.blur_px)
     found[GLASS] = 1.0
-    tissue = ndimage.gaussian_filter(_tissue(grid, seed), blur_px)
+    tissue = ndimage.gaussian_filter(_tissue(grid, seed), grid.blur_px)
     found[TISSUE] = sample.autofluorescence * (tissue + 0.05 * inside)
     for layer, species in ((GREEN_HAZE, GREEN), (RED_HAZE, RED)):
         grain = _grains(grid, seed + 101 * (species + 1))
@@ -112,7 +127,7 @@ def _noise(
         (cos * grid.left_um + sin * grid.top_um) / stretch,
         cos * grid.top_um - sin * grid.left_um,
     )
-    images.add_noise(out, start, step_x, step_y, np.uint64(seed % 2**63), 1.0)
+    glow.add_noise(out, start, step_x, step_y, np.uint64(seed % 2**63), 1.0)
     return out
 
 
@@ -192,6 +207,7 @@ def _add_granules(
                 y = nucleus.y_um + nucleus.a_um * away * np.sin(turn)
                 row = (y - grid.top_um) / grid.pixel_um
                 column = (x - grid.left_um) / grid.pixel_um
-                sigma = rng.uniform(0.22, 0.5) / grid.pixel_um
+                radius = rng.uniform(0.22, 0.5) / grid.pixel_um
+                sigma = math.hypot(radius, grid.blur_px)
                 light = rng.uniform(*LIPOFUSCIN_PHOTONS)
                 images.add_spot(out, row, column, sigma, light, weights)

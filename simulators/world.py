@@ -6,6 +6,7 @@ The same calls in the same order give the same frames.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from simulators.background import Background
 from simulators.camera import Camera
 from simulators.dose import DoseMap
 from simulators.dyes import Dyes
-from simulators.optics import Drift, Light, View
+from simulators.optics import Drift, Light, View, lift_um
 from simulators.options import SimulationOptions
 from simulators.specimen import Specimen
 
@@ -81,9 +82,7 @@ class World:
         out : uint16 array, shape (height, width)
             Filled.
         """
-        if view != self._view:
-            self.end_burst()
-            self._aim(view)
+        self._turn_to(view)
         self._frame(view, out)
         began = self._clock_s
         self._clock_s += view.exposure_s
@@ -106,9 +105,7 @@ class World:
 
     def illuminate(self, view: View, seconds: float) -> None:
         """Light the sample while the camera is not looking."""
-        if view != self._view:
-            self.end_burst()
-            self._aim(view)
+        self._turn_to(view)
         self._shine(seconds)
         self._clock_s += seconds
 
@@ -129,11 +126,20 @@ class World:
         """How much the buffer has aged: 1 when fresh, 2 after its life."""
         return 1.0 + self._clock_s / 3600.0 / self.options.sample.buffer_life_h
 
+    def _turn_to(self, view: View) -> None:
+        """Move there unless it is the same place in the same light."""
+        if self._view is None or view != replace(
+            self._view, exposure_s=view.exposure_s
+        ):
+            self.end_burst()
+            self._aim(view)
+
     def _aim(self, view: View) -> None:
         """Move there. Drift is taken up here, so that maps fit the slide."""
         self._ring.clear()
         self._start_um = self._drift.at(self._clock_s)
-        slide = (view.x_um - self._start_um[0], view.y_um - self._start_um[1])
+        x, y, z = np.array([view.x_um, view.y_um, view.z_um]) - self._start_um
+        slide = float(x), float(y), float(z - lift_um(self.options.stage, x, y))
         self._dyes.aim(view, slide, self._ageing)
         self._background.aim(view, slide)
         self._view = view
@@ -176,9 +182,7 @@ class World:
         self._background.light(view.exposure_s)
         if self._burst_frame is not None and self.options.record_intervals:
             self._intervals.note(self._dyes.inside, photons, self._burst_frame)
-        drift = self._drift.at(self._clock_s) - self._start_um
-        drift[2] += self._start_um[2]
-        return photons, drift
+        return photons, self._drift.at(self._clock_s) - self._start_um
 
     def _shine(self, seconds: float) -> None:
         """Let light fall that makes no image."""

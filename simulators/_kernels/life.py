@@ -83,11 +83,13 @@ def advance(
     for n in range(index.size):
         i = index[n]
         now = state[i]
-        on, off, life, survival, excess = kinetics[species[i]]
-        strength = excess if now == BRIGHT else 1.0 if now == BLINK else 0.0
-        if turn_s[i] > end_s:
+        strength = 1.0 if now == BLINK else 0.0
+        if now == BRIGHT:
+            strength = kinetics[species[i], 4]
+        if turn_s[i] > end_s:  # nearly all dyes in nearly all frames
             on_dose[n] = strength * rate[i] * (end_s - begin_s)
             continue
+        on, off, life, survival, _ = kinetics[species[i]]
         if now == LATENT:
             on_dose[n] = 0.0
             state[i] = DARK
