@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import httpx
+
 from her2sr_acq import errors
 from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.errors import (
