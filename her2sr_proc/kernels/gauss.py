@@ -6,10 +6,9 @@ camera counts nor where the spots came from.
 
 Source: Smith et al. 2010, doi:10.1038/nmeth.1449 (integrated Gaussian, Fisher
 matrix); Huang et al. 2013, doi:10.1038/nmeth.2488 (per-pixel read noise). Departures:
-Fisher scoring with Levenberg-Marquardt damping instead of Newton steps of fixed
-number, stopped when the next step is small against the bound; counts below zero are
-not clipped, since clipping biases dark spots; electron multiplication by scaling
-counts and variance with the excess factor.
+damped Fisher scoring, stopped when the next step is small against the bound; counts
+below zero are not clipped, since that biases dark spots; electron multiplication
+scales counts and variance with the excess factor.
 """
 
 from __future__ import annotations
@@ -26,13 +25,7 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I16 = npt.NDArray[np.int16]
 
-CONVERGED = 0
-UNSETTLED = 1
-LOST = 2
-SINGULAR = 3
-BAD_DATA = 4
-NARROW = 5
-WIDE = 6
+CONVERGED, UNSETTLED, LOST, SINGULAR, BAD_DATA, NARROW, WIDE = range(7)
 """Why a fit ended; the last two: settled, with the width at its bound."""
 
 X, Y, PHOTONS, BACKGROUND, SIGMA = 0, 1, 2, 3, 4
@@ -40,7 +33,6 @@ PARAMETERS = 5
 RESULTS = 10
 """Columns of a result: the five parameters, then the five below."""
 SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 5, 6, 7, 8, 9
-
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 SETTLED = 1e-7
@@ -51,43 +43,34 @@ MAX_DAMPING = 1e8
 
 
 @kernel
-def axis_shares(
-    centre: float, sigma: float, share: F64, by_centre: F64, by_sigma: F64
-) -> None:
+def axis_shares(centre: float, sigma: float, out: F64) -> None:
     """Write the fraction of a 1-d Gaussian on each pixel, and its derivatives.
 
     Parameters
     ----------
     centre, sigma : float
         Pixels; pixel k spans [k - 1/2, k + 1/2). ``sigma`` > 0.
-    share, by_centre, by_sigma : float64 array, shape (size,)
-        Overwritten: Smith et al. 2010, supplement, with the denominator
-        sqrt(2) * sigma that integrating the Gaussian gives.
+    out : float64 array, shape (3, size)
+        Overwritten: the fraction (Smith et al. 2010, supplement, with the denominator
+        sqrt(2) * sigma that integrating gives), its derivatives by centre and sigma.
     """
     scale = SQRT_HALF / sigma
     height = INV_SQRT_2PI / sigma
     low = -0.5 - centre
     erf_low = math.erf(low * scale)
     bell_low = height * math.exp(-((low * scale) ** 2))
-    for k in range(share.size):
+    for k in range(out.shape[1]):
         high = k + 0.5 - centre
         erf_high = math.erf(high * scale)
         bell_high = height * math.exp(-((high * scale) ** 2))
-        share[k] = 0.5 * (erf_high - erf_low)
-        by_centre[k] = bell_low - bell_high
-        by_sigma[k] = (low * bell_low - high * bell_high) / sigma
+        out[0, k] = 0.5 * (erf_high - erf_low)
+        out[1, k] = bell_low - bell_high
+        out[2, k] = (low * bell_low - high * bell_high) / sigma
         low, erf_low, bell_low = high, erf_high, bell_high
 
 
 @kernel
-def evaluate(
-    counts: F64,
-    variance: F64,
-    theta: F64,
-    shares: F64,
-    gradient: F64,
-    fisher: F64,
-) -> float:
+def evaluate(counts: F64, variance: F64, theta: F64, shares: F64, system: F64) -> float:
     """Return the log-likelihood of one box; write its gradient and Fisher matrix.
 
     Parameters
@@ -98,59 +81,52 @@ def evaluate(
         x, y (pixels, (0, 0) is the centre of the first pixel), photons > 0,
         background per pixel > 0, sigma > 0 (pixels).
     shares : float64 array, shape (6, >= max(height, width))
-        Scratch.
-    gradient : float64 array, shape (5,)
-        Overwritten.
-    fisher : float64 array, shape (5, 5)
-        Overwritten: expected information, symmetric.
+        Overwritten: `axis_shares` of x, then of y.
+    system : float64 array, shape (6, 5)
+        Overwritten: the gradient, and below it the expected information.
     """
     height, width = counts.shape
-    axis_shares(
-        theta[X], theta[SIGMA], shares[0, :width], shares[1, :width], shares[2, :width]
-    )
-    axis_shares(
-        theta[Y],
-        theta[SIGMA],
-        shares[3, :height],
-        shares[4, :height],
-        shares[5, :height],
-    )
+    across, down = shares[:3, :width], shares[3:, :height]
+    axis_shares(theta[X], theta[SIGMA], across)
+    axis_shares(theta[Y], theta[SIGMA], down)
     photons = theta[PHOTONS]
-    gradient[:] = 0.0
-    fisher[:, :] = 0.0
-    slope = np.empty(PARAMETERS)
+    system[:, :] = 0.0
     likelihood = 0.0
     for i in range(height):
-        share_y, by_y, sigma_y = shares[3, i], shares[4, i], shares[5, i]
+        share_y, by_y, sigma_y = down[0, i], down[1, i], down[2, i]
         for j in range(width):
-            share_x = shares[0, j]
-            slope[X] = photons * shares[1, j] * share_y
-            slope[Y] = photons * share_x * by_y
-            slope[PHOTONS] = share_x * share_y
-            slope[BACKGROUND] = 1.0
-            slope[SIGMA] = photons * (shares[2, j] * share_y + share_x * sigma_y)
-            mean = theta[BACKGROUND] + photons * slope[PHOTONS] + variance[i, j]
+            share_x, by_x, sigma_x = across[0, j], across[1, j], across[2, j]
+            slopes = (
+                photons * by_x * share_y,
+                photons * share_x * by_y,
+                share_x * share_y,
+                1.0,
+                photons * (sigma_x * share_y + share_x * sigma_y),
+            )
+            mean = theta[BACKGROUND] + photons * slopes[PHOTONS] + variance[i, j]
             weight = 1.0 / mean
             residual = counts[i, j] * weight - 1.0
             likelihood += counts[i, j] * math.log(mean) - mean
             for a in range(PARAMETERS):
-                gradient[a] += slope[a] * residual
+                system[0, a] += slopes[a] * residual
                 for b in range(a + 1):
-                    fisher[a, b] += slope[a] * slope[b] * weight
+                    system[1 + a, b] += slopes[a] * slopes[b] * weight
     for a in range(PARAMETERS):
         for b in range(a):
-            fisher[b, a] = fisher[a, b]
+            system[1 + b, a] = system[1 + a, b]
     return likelihood
 
 
 @kernel
-def factor(matrix: F64, is_free: I32, damping: float, lower: F64) -> bool:
-    """Write the Cholesky factor of the free part; False if not positive definite.
+def solve(
+    matrix: F64, right: F64, is_free: I32, damping: float, lower: F64, out: F64
+) -> bool:
+    """Write the solution of matrix out = right; False if not positive definite.
 
-    Rows of parameters that are not free become those of the unit matrix. ``damping``
-    multiplies the diagonal by 1 + damping.
+    Parameters that are not free stay out of it, with 0 as their solution. ``damping``
+    is added to the diagonal, relative to it. ``lower`` is scratch of matrix' shape.
     """
-    size = matrix.shape[0]
+    size = right.size
     for a in range(size):
         for b in range(a + 1):
             value = matrix[a, b] if is_free[a] and is_free[b] else 0.0
@@ -158,20 +134,9 @@ def factor(matrix: F64, is_free: I32, damping: float, lower: F64) -> bool:
                 value = value * (1.0 + damping) if is_free[a] else 1.0
             for k in range(b):
                 value -= lower[a, k] * lower[b, k]
-            if a == b:
-                if not value > 0.0:
-                    return False
-                lower[a, a] = math.sqrt(value)
-            else:
-                lower[a, b] = value / lower[b, b]
-    return True
-
-
-@kernel
-def solve(lower: F64, right: F64, is_free: I32, out: F64) -> None:
-    """Write the solution of (lower lower') out = right; zero where not free."""
-    size = right.size
-    for a in range(size):
+            if a == b and not value > 0.0:
+                return False
+            lower[a, b] = math.sqrt(value) if a == b else value / lower[b, b]
         value = right[a] if is_free[a] else 0.0
         for k in range(a):
             value -= lower[a, k] * out[k]
@@ -181,20 +146,22 @@ def solve(lower: F64, right: F64, is_free: I32, out: F64) -> None:
         for k in range(a + 1, size):
             value -= lower[k, a] * out[k]
         out[a] = value / lower[a, a]
+    return True
 
 
 @kernel
-def bounds(
-    fisher: F64, is_free: I32, lower: F64, unit: F64, column: F64, out: F64
-) -> bool:
-    """Write the standard deviations of the Cramer-Rao bound; nan where not free."""
-    if not factor(fisher, is_free, 0.0, lower):
-        out[:] = np.nan
-        return False
+def bounds(fisher: F64, is_free: I32, lower: F64, scratch: F64, out: F64) -> bool:
+    """Write the standard deviations of the Cramer-Rao bound; nan where not free.
+
+    ``scratch`` has shape (2, 5). False if the matrix is not positive definite.
+    """
+    unit, column = scratch
     for a in range(out.size):
         unit[:] = 0.0
         unit[a] = 1.0
-        solve(lower, unit, is_free, column)
+        if not solve(fisher, unit, is_free, 0.0, lower, column):
+            out[:] = np.nan
+            return False
         out[a] = math.sqrt(column[a]) if is_free[a] else np.nan
     return True
 
@@ -226,21 +193,18 @@ def guess(
 ) -> None:
     """Write start values: the given pixel and width, and what follows from them.
 
-    The background is the lowest mean of the box's four sides, so that a neighbour
-    at one side does not lift it.
+    The background is the lowest mean of the box's four sides, so that a neighbour at
+    one side does not lift it.
     """
     height, width = counts.shape
-    sides = np.zeros(4)
-    total = 0.0
-    for i in range(height):
-        sides[0] += (counts[i, 0] - variance[i, 0]) / height
-        sides[1] += (counts[i, width - 1] - variance[i, width - 1]) / height
-        for j in range(width):
-            total += counts[i, j] - variance[i, j]
-    for j in range(width):
-        sides[2] += (counts[0, j] - variance[0, j]) / width
-        sides[3] += (counts[height - 1, j] - variance[height - 1, j]) / width
-    background = max(sides.min(), 10.0 * MIN_BACKGROUND)
+    sides = (
+        (counts[0].sum() - variance[0].sum()) / width,
+        (counts[height - 1].sum() - variance[height - 1].sum()) / width,
+        (counts[:, 0].sum() - variance[:, 0].sum()) / height,
+        (counts[:, width - 1].sum() - variance[:, width - 1].sum()) / height,
+    )
+    background = max(min(sides), 10.0 * MIN_BACKGROUND)
+    total = counts.sum() - variance.sum()
     peak = counts[row, column] - variance[row, column] - background
     by_sum = total - background * height * width
     by_peak = peak * 2.0 * math.pi * sigma * sigma
@@ -253,19 +217,19 @@ def guess(
 
 @kernel
 def release(
-    theta: F64, gradient: F64, low: F64, high: F64, fit_sigma: bool, is_free: I32
+    theta: F64, gradient: F64, limits: F64, fit_sigma: bool, is_free: I32
 ) -> None:
     """Mark which parameters may move: not those that push against their bound."""
     for a in range(PARAMETERS):
-        pushes_down = theta[a] <= low[a] and gradient[a] < 0.0
-        pushes_up = theta[a] >= high[a] and gradient[a] > 0.0
+        pushes_down = theta[a] <= limits[0, a] and gradient[a] < 0.0
+        pushes_up = theta[a] >= limits[1, a] and gradient[a] > 0.0
         is_free[a] = 0 if pushes_down or pushes_up else 1
     if not fit_sigma:
         is_free[SIGMA] = 0
 
 
 @kernel
-def move(theta: F64, step: F64, low: F64, high: F64, trial: F64) -> None:
+def move(theta: F64, step: F64, limits: F64, trial: F64) -> None:
     """Write ``theta + step`` into ``trial``, shortened to what one step may change."""
     for a in range(PARAMETERS):
         least, most = theta[a] - 1.0, theta[a] + 1.0
@@ -274,67 +238,50 @@ def move(theta: F64, step: F64, low: F64, high: F64, trial: F64) -> None:
         elif a == BACKGROUND:
             least, most = 0.1 * theta[a], np.inf
         wanted = min(max(theta[a] + step[a], least), most)
-        trial[a] = min(max(wanted, low[a]), high[a])
+        trial[a] = min(max(wanted, limits[0, a]), limits[1, a])
 
 
 @kernel
-def fit_box(
+def climb(
     counts: F64,
     variance: F64,
     theta: F64,
-    low: F64,
-    high: F64,
+    limits: F64,
     fit_sigma: bool,
     max_iterations: int,
     shares: F64,
-    gradient: F64,
-    fisher: F64,
+    systems: F64,
     lower: F64,
-    step: F64,
-    trial: F64,
+    scratch: F64,
     is_free: I32,
 ) -> int:
     """Climb to the maximum of the likelihood of one box; return why it ended.
 
-    Parameters
-    ----------
-    counts, variance : float64 array, shape (height, width)
-        As for `evaluate`.
-    theta, low, high : float64 array, shape (5,)
-        Start on entry, estimate on return; its bounds.
-    fit_sigma : bool
-        Whether the width may move.
-    max_iterations : int
-        Evaluations of the model, at most.
-    shares, gradient, fisher : float64 array, shapes (6, size), (2, 5), (2, 5, 5)
-        Scratch; on return index 0 holds gradient and Fisher matrix at the estimate.
-    lower, step, trial : float64 array, shapes (5, 5), (5,), (5,)
-        Scratch.
-    is_free : int32 array, shape (5,)
-        Scratch.
+    ``theta`` is the start on entry and the estimate on return, within ``limits``
+    (lowest, highest; shape (2, 5)). The rest is as in `fit_spots`, which owns the
+    scratch; on return ``systems[0]`` is that of the estimate.
     """
-    likelihood = evaluate(counts, variance, theta, shares, gradient[0], fisher[0])
+    here, there = systems
+    step, trial = scratch
+    likelihood = evaluate(counts, variance, theta, shares, here)
     damping = 0.0
     for _ in range(max_iterations):
-        release(theta, gradient[0], low, high, fit_sigma, is_free)
-        if not factor(fisher[0], is_free, 0.0, lower):
+        release(theta, here[0], limits, fit_sigma, is_free)
+        if not solve(here[1:], here[0], is_free, 0.0, lower, step):
             return SINGULAR
-        solve(lower, gradient[0], is_free, step)
         decrement = 0.0
         for a in range(PARAMETERS):
-            decrement += step[a] * gradient[0, a]
+            decrement += step[a] * here[0, a]
         if decrement < SETTLED:
             return CONVERGED
         if damping > 0.0:
-            factor(fisher[0], is_free, damping, lower)
-            solve(lower, gradient[0], is_free, step)
-        move(theta, step, low, high, trial)
-        candidate = evaluate(counts, variance, trial, shares, gradient[1], fisher[1])
+            solve(here[1:], here[0], is_free, damping, lower, step)
+        move(theta, step, limits, trial)
+        candidate = evaluate(counts, variance, trial, shares, there)
         if candidate >= likelihood:
             likelihood = candidate
             theta[:] = trial
-            gradient[0] = gradient[1]
-            fisher[0] = fisher[1]
+            here[:, :] = there
             damping = 0.1 * damping if damping > 0.01 else 0.0
         elif damping > MAX_DAMPING:
             return UNSETTLED
@@ -344,24 +291,37 @@ def fit_box(
 
 
 @kernel
+def verdict(theta: F64, limits: F64, fit_sigma: bool) -> int:
+    """Return what a settled estimate is worth: which bound holds it, if one does."""
+    for a in (X, Y, PHOTONS):
+        if theta[a] <= limits[0, a] or theta[a] >= limits[1, a]:
+            return LOST
+    if fit_sigma and theta[SIGMA] <= limits[0, SIGMA]:
+        return NARROW
+    return WIDE if fit_sigma and theta[SIGMA] >= limits[1, SIGMA] else CONVERGED
+
+
+@kernel
 def goodness(
     counts: F64, variance: F64, theta: F64, shares: F64
 ) -> tuple[float, float]:
     """Return the log-likelihood ratio to a perfect fit, and the residuals' deviation.
 
-    A count at or below zero is held against a model of zero: its term is the mean.
-    ``shares`` must hold those of ``theta``.
+    A count at or below zero is held against a model of zero. ``shares`` is scratch.
     """
     height, width = counts.shape
+    across, down = shares[:3, :width], shares[3:, :height]
+    axis_shares(theta[X], theta[SIGMA], across)
+    axis_shares(theta[Y], theta[SIGMA], down)
     ratio = 0.0
     squares = 0.0
     for i in range(height):
         for j in range(width):
-            share = shares[0, j] * shares[3, i]
-            mean = theta[BACKGROUND] + theta[PHOTONS] * share + variance[i, j]
+            mean = theta[PHOTONS] * across[0, j] * down[0, i]
+            mean += theta[BACKGROUND] + variance[i, j]
             value = counts[i, j]
             squares += (value - mean) ** 2
-            ratio -= mean - max(value, 0.0)
+            ratio += max(value, 0.0) - mean
             if value > 0.0:
                 ratio += value * math.log(mean / value)
     return ratio, math.sqrt(squares / (height * width))
@@ -398,31 +358,27 @@ def fit_spots(
     fit_sigma : bool
         Whether the width is fitted.
     excess : float
-        1, or 2 for a camera with electron multiplication: variance over mean.
+        Variance of the light over its mean: 1, or 2 with electron multiplication.
     max_iterations : int
         Steps of one fit.
     results : float64 array, shape (spots, RESULTS)
         Overwritten: x, y (pixels of the frame), photons, background a pixel, sigma,
-        their bounds for x, y and photons, deviation of the residuals, log-likelihood
-        ratio. nan where the status is `BAD_DATA`.
+        bounds of x, y and photons, deviation of the residuals, log-likelihood ratio;
+        nan where the status is `BAD_DATA`.
     status : int16 array, shape (spots,)
         Overwritten: a code of this module.
     """
     size = 2 * radius + 1
     height, width = photons.shape
     counts, variance = np.empty((size, size)), np.empty((size, size))
-    shares, gradient = np.empty((6, size)), np.empty((2, PARAMETERS))
-    fisher = np.empty((2, PARAMETERS, PARAMETERS))
-    lower = np.zeros((PARAMETERS, PARAMETERS))
-    theta, step, trial = (
-        np.empty(PARAMETERS),
-        np.empty(PARAMETERS),
-        np.empty(PARAMETERS),
-    )
-    unit, deviation = np.empty(PARAMETERS), np.empty(PARAMETERS)
+    shares, systems = np.empty((6, size)), np.empty((2, PARAMETERS + 1, PARAMETERS))
+    lower, scratch = np.empty((PARAMETERS, PARAMETERS)), np.empty((2, PARAMETERS))
+    theta, deviation = np.empty(PARAMETERS), np.empty(PARAMETERS)
     is_free = np.empty(PARAMETERS, np.int32)
-    low = np.array([-0.5, -0.5, MIN_PHOTONS, MIN_BACKGROUND, min_sigma])
-    high = np.array([size - 0.5, size - 0.5, np.inf, np.inf, max_sigma])
+    limits = np.full((2, PARAMETERS), np.inf)
+    limits[0] = (-0.5, -0.5, MIN_PHOTONS, MIN_BACKGROUND, min_sigma)
+    limits[1, :2] = size - 0.5
+    limits[1, SIGMA] = max_sigma
     for n in range(rows.size):
         top = min(max(rows[n] - radius, 0), height - size)
         left = min(max(columns[n] - radius, 0), width - size)
@@ -431,40 +387,23 @@ def fit_spots(
             status[n] = BAD_DATA
             continue
         guess(counts, variance, rows[n] - top, columns[n] - left, sigma, theta)
-        status[n] = fit_box(
-            counts, variance, theta, low, high, fit_sigma, max_iterations,
-            shares, gradient, fisher, lower, step, trial, is_free,
+        status[n] = climb(
+            counts, variance, theta, limits, fit_sigma, max_iterations, shares,
+            systems, lower, scratch, is_free,
         )  # fmt: skip
         if status[n] == CONVERGED:
-            status[n] = verdict(theta, low, high, fit_sigma)
-        evaluate(counts, variance, theta, shares, gradient[0], fisher[0])
+            status[n] = verdict(theta, limits, fit_sigma)
         is_free[:] = 1
         is_free[SIGMA] = 1 if fit_sigma else 0
-        if not bounds(fisher[0], is_free, lower, unit, step, deviation):
+        if not bounds(systems[0, 1:], is_free, lower, scratch, deviation):
             status[n] = SINGULAR
         ratio, spread = goodness(counts, variance, theta, shares)
-        results[n, X] = theta[X] + left
-        results[n, Y] = theta[Y] + top
-        results[n, PHOTONS] = theta[PHOTONS] * excess
-        results[n, BACKGROUND] = theta[BACKGROUND] * excess
-        results[n, SIGMA] = theta[SIGMA]
-        results[n, SD_X] = deviation[X]
-        results[n, SD_Y] = deviation[Y]
-        results[n, SD_PHOTONS] = deviation[PHOTONS] * excess
+        results[n, :PARAMETERS] = theta
+        results[n, X] += left
+        results[n, Y] += top
+        results[n, PHOTONS] *= excess
+        results[n, BACKGROUND] *= excess
+        results[n, SD_X : SD_PHOTONS + 1] = deviation[:3]
+        results[n, SD_PHOTONS] *= excess
         results[n, RESIDUAL_SD] = spread * excess
         results[n, LOG_RATIO] = ratio
-
-
-@kernel
-def verdict(theta: F64, low: F64, high: F64, fit_sigma: bool) -> int:
-    """Return what a settled estimate is worth: which bound holds it, if one does."""
-    for a in (X, Y):
-        if theta[a] <= low[a] or theta[a] >= high[a]:
-            return LOST
-    if theta[PHOTONS] <= low[PHOTONS]:
-        return LOST
-    if fit_sigma and theta[SIGMA] <= low[SIGMA]:
-        return NARROW
-    if fit_sigma and theta[SIGMA] >= high[SIGMA]:
-        return WIDE
-    return CONVERGED
