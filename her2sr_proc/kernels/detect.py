@@ -127,9 +127,9 @@ def find_maxima(
     floor : float
         Threshold in units of the pixel's own noise, sqrt(level + variance).
     line_ratio : float
-        A maximum from which ``band`` stays above this share of its height on both
-        sides, four pixels away along any of eight axes, stands on a line and is left
-        out: tissue has fibres and edges. 1 or more keeps all.
+        A maximum of which ``band`` keeps this share on both sides, four pixels away
+        along any of eight axes, stands on a line and is left out: tissue has fibres
+        and edges. Sides brighter by as much are neighbours instead. 1 keeps all.
     border : int
         Pixels along the edge in which no maximum is reported, >= 0.
     visited : uint8 array, shape (height, width)
@@ -223,11 +223,11 @@ def _plateau(
 def _is_on_line(band: F32, row: int, column: int, ratio: float) -> bool:
     """Return whether a line leads through a maximum; outside, the edge is repeated."""
     height, width = band.shape
-    least = ratio * band[row, column]
+    least, most = ratio * band[row, column], band[row, column] / ratio
     for down, right in LINE_AXES:
         i, j = min(row + down, height - 1), min(max(column + right, 0), width - 1)
         k, m = max(row - down, 0), min(max(column - right, 0), width - 1)
-        if band[i, j] > least and band[k, m] > least:
+        if least < band[i, j] < most and least < band[k, m] < most:
             return True
     return False
 
