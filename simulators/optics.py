@@ -69,10 +69,9 @@ def sigma_um(options: OpticsOptions, emission_nm: float) -> float:
     return 0.21 * emission_nm / 1000.0 / options.numerical_aperture
 
 
-def sigmas_px(options: SimulationOptions) -> F64:
-    """Return the width in focus of every species, in pixels."""
-    widths = [sigma_um(options.optics, s.emission_nm) for s in SPECIES]
-    return np.array(widths) / options.pixel_um
+def sigmas_um(options: OpticsOptions) -> F64:
+    """Return the width in focus of every species."""
+    return np.array([sigma_um(options, s.emission_nm) for s in SPECIES])
 
 
 def chromatic_um(
