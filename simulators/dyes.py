@@ -39,7 +39,7 @@ CONVERTING_NM = 405
 MARGIN_PX = 24.0
 """Dyes this far out of the frame still throw light into it."""
 MERGE_PX = 2.2
-"""Spots this wide hide where inside a signal the single dyes sit, to 3 % of the peak."""
+"""Spots this wide hide where inside a signal its dyes sit, to 3 % of the peak."""
 WIDEST_PX = 512
 FAINTEST = 1e-9
 """Dose per second below which light is no light."""
