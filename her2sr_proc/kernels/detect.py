@@ -50,12 +50,12 @@ def standard_deviation(plane: F32) -> float:
     total = 0.0
     for i in range(height):
         for j in range(width):
-            total += plane[i, j]
+            total += np.float64(plane[i, j])
     mean = total / (height * width)
     squares = 0.0
     for i in range(height):
         for j in range(width):
-            squares += (plane[i, j] - mean) ** 2
+            squares += (np.float64(plane[i, j]) - mean) ** 2
     return math.sqrt(squares / (height * width - 1.0))
 
 
