@@ -25,10 +25,10 @@ class Kind:
     """Fraction of stroma among the cells of a tumour region."""
     tumour: bool = True
     """False: normal tissue, without any tumour region."""
-    her2_label: float = 1.0
-    """Dyes that bind to a HER2 signal, relative to a good hybridization."""
+    her2_label: float = 1.25
+    """Dyes that bind to a signal, over `SampleOptions.dyes_per_signal`."""
     cep17_label: float = 1.6
-    """A centromere's repeats bind more probe than a gene."""
+    """The repeats of a centromere bind more probe than a gene."""
     reached: float = 1.0
     """Fraction of nuclei that the probe got into."""
     haze: float = 1.0
