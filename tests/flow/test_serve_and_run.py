@@ -122,3 +122,25 @@ def test_a_second_service_of_the_same_data_is_refused(service):
     assert done.returncode == 2
     assert url in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_interrupting_a_run_stops_it_and_all_that_was_started(tmp_path):
+    config = write_configuration(DemoOptions(out=tmp_path, size_px=64, frames=40))
+    command = [HER2SR, "run", "demo", "--config", config, "--data", tmp_path]
+    process = subprocess.Popen(
+        [*command, "--set", "channels.561.frames=5000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "acquiring" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert out.startswith("aborted: ")
+    assert "Traceback" not in err
+    assert holder(tmp_path) is None
