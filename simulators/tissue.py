@@ -47,20 +47,47 @@ class Glow:
 
 
 def _of_dye(species: int, photons: float) -> Glow:
+    """Return the glow of a dye that stuck anywhere: it fades as its signals do."""
     dye = SPECIES[species]
-    light = tuple(photons * e for e in dye.excitation)
-    assert len(light) == 4
-    return Glow(light, dye.excitation, dye.bright_frames, dye.bright_shape)
+    blue, green, yellow, red = (photons * e for e in dye.excitation)
+    return Glow(
+        photons=(blue, green, yellow, red),
+        fading=dye.excitation,
+        frames=dye.bright_frames,
+        shape=dye.bright_shape,
+    )
 
 
+_GLASS = Glow(
+    photons=(60.0, 45.0, 30.0, 15.0), fading=(0.0, 0.0, 0.0, 0.0), frames=1.0, shape=1.0
+)
+_TISSUE = Glow(
+    photons=(260.0, 260.0, 130.0, 50.0),
+    fading=(1.0, 1.0, 0.5, 0.2),
+    frames=2500.0,
+    shape=0.7,
+)
+_LIPOFUSCIN = Glow(
+    photons=(1.0, 1.0, 0.8, 0.6),  # the map holds the photons
+    fading=(1.0, 0.6, 0.3, 0.1),
+    frames=20000.0,
+    shape=1.0,
+)
+_DAPI = Glow(
+    photons=(520.0, 0.6, 0.0, 0.0),  # per um of nucleus
+    fading=(1.0, 0.02, 0.0, 0.0),
+    frames=6000.0,
+    shape=1.0,
+)
 GLOWS = (
-    Glow((60.0, 45.0, 30.0, 15.0), (0.0, 0.0, 0.0, 0.0), 1.0, 1.0),
-    Glow((260.0, 260.0, 130.0, 50.0), (1.0, 1.0, 0.5, 0.2), 2500.0, 0.7),
+    _GLASS,
+    _TISSUE,
     _of_dye(GREEN, 180.0),
     _of_dye(RED, 180.0),
-    Glow((1.0, 1.0, 0.8, 0.6), (1.0, 0.6, 0.3, 0.1), 20000.0, 1.0),
-    Glow((520.0, 0.6, 0.0, 0.0), (1.0, 0.02, 0.0, 0.0), 6000.0, 1.0),
+    _LIPOFUSCIN,
+    _DAPI,
 )
+"""By number: the names below."""
 GLASS, TISSUE, GREEN_HAZE, RED_HAZE, LIPOFUSCIN, DAPI = range(len(GLOWS))
 LIPOFUSCIN_PHOTONS = (4000.0, 14000.0)
 """In a granule, per published frame of 488 light."""
