@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Self
 
 import numpy as np
@@ -40,17 +41,18 @@ class Subscriber:
     def receive(self, within_s: float) -> Message | None:
         """Return the next block, or None when none came within that time.
 
-        A message that is no block is counted and dropped, and counts as none.
+        Messages that are no blocks are counted and dropped on the way: None says that
+        the bus is quiet, and who waits for that must not be told so by garbage.
         """
-        if not self._socket.poll(round(1000 * within_s)):
-            return None
-        parts = self._socket.recv_multipart()
-        try:
-            return decode(parts)
-        except WireError as exc:
-            self.malformed += 1
-            log.warning("dropped a message of the bus: %s", exc)
-            return None
+        deadline = time.monotonic() + within_s
+        while self._socket.poll(max(0, round(1000 * (deadline - time.monotonic())))):
+            parts = self._socket.recv_multipart()
+            try:
+                return decode(parts)
+            except WireError as exc:
+                self.malformed += 1
+                log.warning("dropped a message of the bus: %s", exc)
+        return None
 
     def close(self) -> None:
         """Close the socket. Safe to call twice."""
