@@ -144,7 +144,9 @@ def _localize_frame(
         results,
         status,
     )
-    for n in np.flatnonzero(status == FitStatus.CONVERGED):
+    shift = np.hypot(results[:, gauss.X] - columns, results[:, gauss.Y] - rows)
+    usable = np.isin(status, list(FitStatus)) & (shift <= params.maximum_shift_px)
+    for n in np.flatnonzero(usable):
         if detect.touches_ceiling(
             workspace.adu,
             rows[n],
@@ -153,8 +155,6 @@ def _localize_frame(
             camera.saturation_adu,
         ):
             status[n] = FitStatus.SATURATED
-    shift = np.hypot(results[:, gauss.X] - columns, results[:, gauss.Y] - rows)
-    usable = np.isin(status, list(FitStatus)) & (shift <= params.maximum_shift_px)
     return np.column_stack([results, status])[usable]
 
 
@@ -168,11 +168,14 @@ def _find(
     v1, v2, fine, band = workspace.planes
     wavelet.decompose(workspace.photons, smoothing.taps, v1, v2, fine, band)
     measured = detect.noise_ratio(fine, v2, camera.variance_e2, smoothing.fine)
+    noise = measured * smoothing.fine
+    clip = params.clip_deviations * noise if params.clip_deviations else np.inf
+    spread = detect.clipped_deviation(fine, v2, camera.variance_e2, clip)
     count = detect.find_maxima(
         band,
         v2,
         camera.variance_e2,
-        params.threshold_factor * detect.standard_deviation(fine),
+        params.threshold_factor * spread,
         params.noise_factor * measured * smoothing.band,
         params.line_ratio,
         params.border_px,

@@ -44,19 +44,41 @@ def to_photons(adu: U16, offset_adu: F32, e_per_adu: F32, out: F32) -> None:
 
 
 @kernel
-def standard_deviation(plane: F32) -> float:
-    """Return the sample standard deviation of all pixels; nan for a single one."""
-    height, width = plane.shape
+def clipped_deviation(fine: F32, level: F32, variance_e2: F32, most: float) -> float:
+    """Return the sample standard deviation of a plane, outliers counted as less.
+
+    One pixel struck by a cosmic ray would otherwise lift the threshold of a whole
+    frame above every spot.
+
+    Parameters
+    ----------
+    fine, level : float32 array, shape (height, width)
+        The first wavelet plane and the smoothed frame, photo-electrons.
+    variance_e2 : float32 array, shape (height, width)
+        Read-noise variance.
+    most : float
+        Values beyond this multiple of the pixel's own noise, sqrt(level + variance),
+        count as that; inf gives the plain deviation.
+
+    Returns
+    -------
+    float
+        nan for a single pixel.
+    """
+    height, width = fine.shape
     total = 0.0
-    for i in range(height):
-        for j in range(width):
-            total += np.float64(plane[i, j])
-    mean = total / (height * width)
     squares = 0.0
     for i in range(height):
         for j in range(width):
-            squares += (np.float64(plane[i, j]) - mean) ** 2
-    return math.sqrt(squares / (height * width - 1.0))
+            value = np.float64(fine[i, j])
+            predicted = level[i, j] + variance_e2[i, j]
+            if predicted > 0.0:
+                limit = most * math.sqrt(predicted)
+                value = min(max(value, -limit), limit)
+            total += value
+            squares += value * value
+    count = height * width
+    return math.sqrt(max(squares - total * total / count, 0.0) / (count - 1.0))
 
 
 @kernel

@@ -40,6 +40,12 @@ class LocalizeParams(Frozen):
     threshold_factor: float = Field(
         default=1.5, gt=0, le=20, description="times std of the first wavelet plane"
     )
+    clip_deviations: float = Field(
+        default=50.0,
+        ge=0,
+        description="values beyond this multiple of the pixel's own noise count as "
+        "that in the std; 0: plain std",
+    )
     noise_factor: float = Field(
         default=5.0,
         ge=0,
@@ -97,6 +103,31 @@ class NucleiParams(Frozen):
     typical_radius_um: float = Field(default=4.5, gt=0, le=50)
 
 
+class SpotParams(Frozen):
+    """How spots are told from noise and from each other, in every arm alike."""
+
+    prominence: float = Field(
+        default=7.0, gt=0, description="of a maximum, over the noise of its image"
+    )
+    model_error: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="what a found spot may leave behind, over its height",
+    )
+    over_model: float = Field(
+        default=0.5,
+        ge=0,
+        description="a spot beside others must exceed this times their light",
+    )
+    apart: float = Field(
+        default=2.0,
+        ge=0,
+        description="what is left nearer to a found spot, in its widths, is its own",
+    )
+    passes: int = Field(default=3, ge=1, le=20)
+
+
 class CountParams(Frozen):
     """How signals are counted in one nucleus, in every arm alike."""
 
@@ -113,6 +144,9 @@ class CountParams(Frozen):
         description="widest pair taken as a sister doublet",
     )
     conventional_frames: int = Field(default=33, ge=1, le=1000)
+    minimum_frames_share: float = Field(
+        default=0.5, ge=0, le=1, description="of a burst, below which it is not scored"
+    )
 
 
 class ScoreParams(Frozen):

@@ -137,10 +137,31 @@ def test_photons_are_counts_above_offset_times_gain():
         np.testing.assert_array_equal(out, [[0, 5], [-2, 65499.5]])
 
 
-def test_deviation_is_that_of_numpy():
-    plane = np.random.default_rng(4).normal(5, 3, (30, 40)).astype(np.float32)
-    expected = plane.std(ddof=1, dtype=np.float64)
-    assert detect.standard_deviation(plane) == pytest.approx(expected, rel=1e-10)
+@pytest.mark.parametrize(
+    "run",
+    [
+        detect.clipped_deviation,
+        getattr(detect.clipped_deviation, "py_func", detect.clipped_deviation),
+    ],
+    ids=["compiled", "interpreted"],
+)
+@pytest.mark.parametrize("most", [np.inf, 2.0, 0.5])
+def test_deviation_is_that_of_numpy_after_clipping(run, most):
+    rng = np.random.default_rng(4)
+    plane = rng.normal(0.3, 3, (30, 40)).astype(np.float32)
+    level = rng.uniform(1, 9, plane.shape).astype(np.float32)
+    variance = np.full_like(plane, 0.5)
+    limit = most * np.sqrt((level + variance).astype(np.float64))
+    expected = np.clip(plane, -limit, limit).std(ddof=1)
+    assert run(plane, level, variance, most) == pytest.approx(expected, rel=1e-7)
+
+
+def test_deviation_without_predicted_noise_is_the_plain_one():
+    plane = np.array([[1.0, -1.0], [5.0, -5.0]], np.float32)
+    nothing = np.zeros_like(plane)
+    expected = plane.std(ddof=1)
+    found = detect.clipped_deviation(plane, nothing, nothing, 0.1)
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.41421])

@@ -87,6 +87,7 @@ def test_positions_widths_and_photons_agree_with_thunderstorm():
         maximum_sigma_px=5.0,
         threshold_factor=1.0,
         noise_factor=0.0,
+        clip_deviations=0.0,
         line_ratio=1.0,
         border_px=0,
     )
