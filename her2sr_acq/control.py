@@ -21,7 +21,7 @@ from her2sr_acq.engine.views import (
     RunView,
 )
 from her2sr_acq.errors import AcqError, ServiceUnavailableError
-from her2sr_acq.runtime import CONTROL, address
+from her2sr_acq.runtime import CONTROL, address, listens
 from her2sr_acq.stream.envelope import Body, Fault, ask
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -44,6 +44,7 @@ class ControlClient:
     """
 
     def __init__(self, runtime: Path, *, deadline_s: float = 10.0) -> None:
+        self._path = runtime / CONTROL
         self._address = address(runtime, CONTROL)
         self._deadline_s = deadline_s
 
@@ -95,6 +96,12 @@ class ControlClient:
             ) from exc
 
     def _ask(self, verb: str, body: Body) -> Body:
+        if not listens(self._path, within_s=self._deadline_s):
+            raise ServiceUnavailableError(
+                f"the hardware process does not run: nobody listens on {self._path}; "
+                f"start it with `her2sr serve`",
+                verb=verb,
+            )
         answer = ask(self._address, verb, body, deadline_s=self._deadline_s)
         if not answer.ok:
             fault = answer.error or Fault(code=AcqError.code, message="no reason given")

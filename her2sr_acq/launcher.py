@@ -35,6 +35,7 @@ from her2sr_acq.runtime import (
     MICROSCOPE,
     VARIABLE,
     address,
+    listens,
     runtime_folder,
 )
 from her2sr_acq.stream.envelope import ask
@@ -224,7 +225,7 @@ class Launcher:
         return specs
 
     def _microscope_listens(self) -> bool:
-        return _listens(self.runtime / MICROSCOPE)
+        return listens(self.runtime / MICROSCOPE, within_s=QUESTION_S)
 
     def _acq_answers(self) -> bool:
         client = ControlClient(self.runtime, deadline_s=QUESTION_S)
@@ -276,12 +277,6 @@ def _await_ready(child: Child) -> None:
                 process=child.spec.name,
             )
         time.sleep(POLL_S)
-
-
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(QUESTION_S)
-        return probe.connect_ex(str(path)) == 0
 
 
 def _free_port(host: str) -> int:

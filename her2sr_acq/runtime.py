@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import tempfile
 from pathlib import Path
 
@@ -41,9 +42,16 @@ def runtime_folder(data: Path) -> Path:
     return folder
 
 
-def address(runtime: Path, socket: str) -> str:
+def address(runtime: Path, name: str) -> str:
     """Return the ZeroMQ address of one of the sockets in a runtime folder."""
-    return f"ipc://{runtime / socket}"
+    return f"ipc://{runtime / name}"
+
+
+def listens(path: Path, *, within_s: float) -> bool:
+    """Return whether somebody listens on a unix socket; ZeroMQ would only wait."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(within_s)
+        return probe.connect_ex(str(path)) == 0
 
 
 def _choose(data: Path) -> Path:
