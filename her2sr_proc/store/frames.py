@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -102,12 +102,17 @@ class NpzMovie:
         self._path = path
         try:
             self._zip = zipfile.ZipFile(path)
-            self._member = _choose_member(path, self._zip)
-            self._stream, self.shape, self._dtype = self._begin()
-        except MovieError:
-            raise
         except _BROKEN as exc:
             raise _unreadable(path, exc) from exc
+        try:
+            self._member = _choose_member(path, self._zip)
+            self._stream, self.shape, self._dtype = self._begin()
+        except _BROKEN as exc:
+            self._zip.close()
+            raise _unreadable(path, exc) from exc
+        except MovieError:
+            self._zip.close()
+            raise
         self._next = 0
 
     def read(self, start: int, stop: int) -> U16:
@@ -129,8 +134,16 @@ class NpzMovie:
         self._stream.close()
         self._zip.close()
 
-    def _begin(self) -> tuple[Any, tuple[int, int, int], np.dtype[Any]]:
+    def _begin(self) -> tuple[IO[bytes], tuple[int, int, int], np.dtype[Any]]:
         stream = self._zip.open(self._member)
+        try:
+            shape, dtype = self._read_header(stream)
+            return stream, check_shape(self._path, shape), dtype
+        except BaseException:
+            stream.close()
+            raise
+
+    def _read_header(self, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
         version = np.lib.format.read_magic(stream)
         read_header = (
             np.lib.format.read_array_header_1_0
@@ -145,7 +158,7 @@ class NpzMovie:
                 f"numpy.ascontiguousarray",
                 path=str(self._path),
             )
-        return stream, check_shape(self._path, shape), dtype
+        return shape, dtype
 
     def _take(self, frames: int) -> U16:
         size = frames * self.shape[1] * self.shape[2] * self._dtype.itemsize
