@@ -32,6 +32,11 @@ def serve(
     with Launcher(
         config, data, host=host, port=port, only=tuple(only) or NAMES
     ) as launcher:
-        say(f"her2sr holds {data} and answers at {launcher.url} (Ctrl-C ends it)")
+        answers = f"answers at {launcher.url}" if not only or "api" in only else "runs"
+        say(f"{_parts(only)} for {data} {answers} (Ctrl-C ends it)")
         launcher.wait(ended)
     say("her2sr has ended")
+
+
+def _parts(only: Sequence[str]) -> str:
+    return " and ".join(only) if only else "her2sr"

@@ -62,4 +62,4 @@ def test_only_the_web_service_has_a_network():
 
 def test_all_share_data_and_runtime():
     for service in compose().values():
-        assert service["volumes"] == ["data:/data", "runtime:/run/her2sr"]
+        assert service["volumes"][:2] == ["data:/data", "runtime:/run/her2sr"]
