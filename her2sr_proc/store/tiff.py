@@ -85,8 +85,9 @@ class TiffMovie:
         if len(pages) == 1 and np.prod(frames) > 1 and series.dataoffset is not None:
             # ImageJ writes stacks over 4 GB as one page with all pixels behind it.
             return _Plane(self._path, series.shape, series.dtype, series.dataoffset)
-        if is_stack and len(pages) != np.prod(frames):
-            raise _cut_off(self._path, f"{len(pages)} of {np.prod(frames)} frames")
+        claimed = (self._file.imagej_metadata or {}).get("images", len(pages))
+        if is_stack and not len(pages) == np.prod(frames) == claimed:
+            raise _cut_off(self._path, f"{len(pages)} of {claimed} frames are there")
         shape = series.shape if is_stack else (len(pages), *first.shape)
         return _Pages(self._path, pages, shape)
 
