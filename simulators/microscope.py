@@ -22,13 +22,14 @@ import zmq
 from pydantic import ValidationError
 
 from her2sr_acq.config import describe, load
-from her2sr_acq.errors import ConfigError, DeviceError
+from her2sr_acq.errors import ConfigError, DeviceError, RunConflictError
 from her2sr_acq.runtime import MICROSCOPE, address
 from her2sr_acq.stream.envelope import MAX_QUESTION_BYTES, Answer, Body, Fault, Question
 from simulators.exposer import Exposer, Order
 from simulators.instrument import Instrument
 from simulators.lightport import PORT, LightServer
 from simulators.lights import LINES_NM
+from simulators.lock import alone
 from simulators.motion import Motion
 from simulators.options import SimulationOptions
 from simulators.protocol import Burst, FocusMove, MicroscopeState, Travel, TruthFolder
@@ -188,16 +189,19 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("simulators").setLevel(logging.INFO)
-    try:
-        options = read_options(chosen.config)
-    except ConfigError as exc:
-        log.error("%s", exc)  # noqa: TRY400  a wrong file is no programming error
-        return 2
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
-    with Microscope(options, chosen.runtime) as microscope:
-        microscope.serve(ended)
+    try:
+        options = read_options(chosen.config)
+        with (
+            alone(chosen.runtime),
+            Microscope(options, chosen.runtime) as microscope,
+        ):
+            microscope.serve(ended)
+    except (ConfigError, RunConflictError) as exc:
+        log.error("%s", exc)  # noqa: TRY400  a wrong request is no programming error
+        return 2
     return 0
 
 
