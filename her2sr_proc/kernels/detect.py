@@ -70,7 +70,7 @@ def clipped_deviation(fine: F32, level: F32, variance_e2: F32, most: float) -> f
     squares = 0.0
     for i in range(height):
         for j in range(width):
-            value = np.float64(fine[i, j])
+            value: float = np.float64(fine[i, j])
             predicted = level[i, j] + variance_e2[i, j]
             if predicted > 0.0:
                 limit = most * math.sqrt(predicted)
