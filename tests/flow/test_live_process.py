@@ -185,12 +185,3 @@ def test_without_folders_it_says_what_it_needs():
     )
     assert done.returncode == 2
     assert "give --data and --runtime, or --warm" in done.stderr
-
-
-def test_warming_compiles_and_exits():
-    done = subprocess.run(
-        [sys.executable, "-m", "her2sr_proc.live", "--warm"],
-        capture_output=True,
-        timeout=100,
-    )
-    assert done.returncode == 0

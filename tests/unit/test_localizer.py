@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from her2sr_proc.kernels import detect, gauss, raster, wavelet
+from her2sr_proc.live.warming import warm
 from her2sr_proc.localizer import FitStatus, localize_block
+from her2sr_proc.rendering import render
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
-from her2sr_proc.schema.params import LocalizeParams
+from her2sr_proc.schema.params import LocalizeParams, RenderParams
 from her2sr_proc.schema.table import COLUMNS, concatenate
 
 SIDE = 40
@@ -135,3 +138,25 @@ def test_a_higher_threshold_keeps_the_brighter_spots():
 def test_a_fixed_width_is_kept():
     table = localize(frames(SPOTS, 5), sigma_px=1.0, sigma_free=False)
     np.testing.assert_array_equal(table["sigma_nm"], np.float32(130.0))
+
+
+def compiled() -> dict[str, int]:
+    """Versions of every kernel that this process has compiled or loaded."""
+    return {
+        f"{module.__name__}.{name}": len(kernel.signatures)
+        for module in (detect, gauss, raster, wavelet)
+        for name, kernel in vars(module).items()
+        if hasattr(kernel, "signatures")
+    }
+
+
+def test_after_warming_nothing_is_left_to_compile():
+    warm()
+    before = compiled()
+    message = np.frombuffer(frames(SPOTS, 2).tobytes(), "<u2").reshape(2, SIDE, SIDE)
+    table = localize(message)
+    size = {"height_px": SIDE, "width_px": SIDE, "pixel_nm": 130.0}
+    for method in ("gaussian", "histogram"):
+        render(table, **size, params=RenderParams(method=method))
+    assert compiled() == before
+    assert before["her2sr_proc.kernels.gauss.fit_spots"] >= 1
