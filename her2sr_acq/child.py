@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from her2sr_acq.errors import ServiceUnavailableError
 STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 """Ask, insist, kill; and how long each may take."""
 LOG_TAIL_BYTES = 4096
+POLL_S = 0.1
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ \S+: ")
 """What logging puts before a sentence."""
 
@@ -83,6 +85,18 @@ class Child:
         if self.exit_code is not None:
             raise ServiceUnavailableError(self.obituary(), process=self.spec.name)
         return self.spec.is_ready()
+
+    def await_ready(self) -> None:
+        """Return once it works. Raises `ServiceUnavailableError` if it does not."""
+        deadline = time.monotonic() + self.spec.ready_within_s
+        while not self.is_ready():
+            if time.monotonic() > deadline:
+                raise ServiceUnavailableError(
+                    f"the {self.spec.name} process does not answer after "
+                    f"{self.spec.ready_within_s:g} s; its log is {self.log}",
+                    process=self.spec.name,
+                )
+            time.sleep(POLL_S)
 
     def obituary(self) -> str:
         """Return one sentence on how the process ended, with its last words."""

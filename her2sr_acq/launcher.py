@@ -12,7 +12,6 @@ import os
 import socket
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from her2sr_acq.control import ControlClient
 from her2sr_acq.errors import (
     AcqError,
     ConfigError,
+    LightError,
     RunConflictError,
     ServiceUnavailableError,
 )
@@ -50,6 +50,8 @@ QUESTION_S = 1.0
 START_S = 60.0
 COMPILE_S = 240.0
 """A localizer on a fresh machine compiles its kernels before it answers."""
+PROVEN_DARK = (0, 1, 2)
+"""Exit codes of the hardware process by which the light is known to be off."""
 
 
 class Launcher:
@@ -110,26 +112,50 @@ class Launcher:
         """Start everything and return once all of it answers.
 
         Raises `RunConflictError` when the data folder is held by another process,
-        `ServiceUnavailableError` when one of the processes does not come up.
+        `ServiceUnavailableError` when one of the processes does not come up,
+        `LightError` when, besides, nobody has seen the light go out.
         """
         self._refuse_held_data()
         try:
             self._start()
-        except BaseException:
+        except BaseException as exc:
             self._stop_children()
+            self._prove_dark(str(exc) or "the start was interrupted")
             raise
         self._supervisor.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End every process. Raises `LightError` when the light is not proven off."""
         self._stopping.set()
         self._supervisor.join()
         self._stop_children()
+        self._prove_dark(self._failure or "the acq process ended without a proof")
 
     def check(self) -> None:
-        """Raise `ServiceUnavailableError` if the service cannot go on."""
+        """Raise `ServiceUnavailableError` if the service cannot go on.
+
+        Raises `LightError` if, besides, nobody has seen the light go out.
+        """
         if self._failure:
+            self._prove_dark(self._failure)
             raise ServiceUnavailableError(self._failure)
+
+    def _prove_dark(self, story: str) -> None:
+        if self._is_light_in_doubt():
+            raise LightError(
+                f"{story}; the light is not proven off: switch it off by hand, find "
+                f"out why, then start the service again"
+            )
+
+    def _is_light_in_doubt(self) -> bool:
+        """Whether the hardware process ended without a proof of darkness."""
+        return any(
+            child.spec.name == "acq"
+            and child.exit_code is not None
+            and child.exit_code not in PROVEN_DARK
+            for child in self._children
+        )
 
     def wait(self, ended: threading.Event) -> None:
         """Block until ``ended`` is set. Raises as `check` does."""
@@ -151,11 +177,11 @@ class Launcher:
         for child in self._children:
             child.start()
             if child.spec.name == "microscope":
-                _await_ready(child)
+                child.await_ready()
             else:
                 waiting.append(child)
         for child in waiting:
-            _await_ready(child)
+            child.await_ready()
 
     def _stop_children(self) -> None:
         """Stop in an order that keeps the light reachable until it is out."""
@@ -265,18 +291,6 @@ def _python(
         ready_within_s=within_s,
         restarts=restarts,
     )
-
-
-def _await_ready(child: Child) -> None:
-    deadline = time.monotonic() + child.spec.ready_within_s
-    while not child.is_ready():
-        if time.monotonic() > deadline:
-            raise ServiceUnavailableError(
-                f"the {child.spec.name} process does not answer after "
-                f"{child.spec.ready_within_s:g} s; its log is {child.log}",
-                process=child.spec.name,
-            )
-        time.sleep(POLL_S)
 
 
 def _free_port(host: str) -> int:

@@ -11,7 +11,12 @@ from short import short_folder
 
 from her2sr_acq.config import resolve
 from her2sr_acq.control import ControlClient
-from her2sr_acq.errors import ConfigError, RunConflictError, ServiceUnavailableError
+from her2sr_acq.errors import (
+    ConfigError,
+    LightError,
+    RunConflictError,
+    ServiceUnavailableError,
+)
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import Hold, Holder, holder
 
@@ -35,7 +40,7 @@ def until(is_so) -> None:
 def is_failed(service) -> bool:
     try:
         service.check()
-    except ServiceUnavailableError:
+    except (ServiceUnavailableError, LightError):
         return True
     return False
 
@@ -54,11 +59,24 @@ def test_the_hardware_process_answers_and_its_death_ends_the_service(tmp_path, r
         assert service.pids == {"acq": pid}
         assert holder(tmp_path).url == service.url
         service.check()
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGTERM)
         until(lambda: is_failed(service))
         with pytest.raises(ServiceUnavailableError, match="acq process ended with co"):
             service.check()
     assert holder(tmp_path) is None
+
+
+def test_a_killed_hardware_process_leaves_the_light_in_doubt_until_the_end(
+    tmp_path, runtime
+):
+    service = Launcher(DEMO, tmp_path, port=0, only=["acq"])
+    service.__enter__()
+    os.kill(service.pids["acq"], signal.SIGKILL)
+    until(lambda: is_failed(service))
+    with pytest.raises(LightError, match=r"code -9.* not proven off: switch it off"):
+        service.check()
+    with pytest.raises(LightError, match="not proven off"):
+        service.__exit__()
 
 
 def test_the_web_service_comes_back_when_it_dies_and_ends_with_the_rest(
