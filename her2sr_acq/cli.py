@@ -18,6 +18,7 @@ from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
+    from her2sr_acq.engine.views import RunView
     from her2sr_proc.schema.results import RunResult
 
 EPILOG = (
@@ -124,8 +125,7 @@ def demo(
         _print_result(outcome.result, as_json=as_json)
         typer.echo(f"report: {outcome.report}", err=as_json)
     if not outcome.is_whole:
-        typer.echo(f"{outcome.run.state}: {outcome.run.reason}", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(_refuse(_complaint(outcome.run), 1))
     typer.echo(f"done in {outcome.seconds:.0f} s. {BANNER}", err=as_json)
 
 
@@ -179,8 +179,7 @@ def run(
     else:
         typer.echo(f"{view.state}: {data / 'runs' / view.folder}")
     if view.state != "completed":
-        typer.echo(f"error: {view.reason or view.state}", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(_refuse(_complaint(view), 1))
 
 
 def doctor(
@@ -208,6 +207,12 @@ def doctor(
             typer.echo(f"{mark}  {finding.subject}: {finding.detail}")
     if not all(finding.is_good for finding in findings):
         raise typer.Exit(1)
+
+
+def _complaint(view: RunView) -> str:
+    """Return why a run is not what was asked for."""
+    state = view.state.replace("_", " ")
+    return f"run {view.id} is {state}: {view.reason or 'frames are missing'}"
 
 
 def _print_result(result: RunResult, *, as_json: bool) -> None:

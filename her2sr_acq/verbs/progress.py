@@ -40,7 +40,7 @@ class Bar:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("", total=None)
+        self._task = progress.add_task("starting", total=None)
 
     def update(self, view: RunView) -> None:
         """Move the bar."""
