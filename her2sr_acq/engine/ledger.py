@@ -38,9 +38,9 @@ class RunLedger:
         self._run = folder.name
         self._clock = clock
         self._lock = threading.Lock()
+        earlier = read_lines(folder.events)  # may raise: before anything is open
         self._lines = LineWriter(folder.ledger)
         self._events = LineWriter(folder.events)
-        earlier = read_lines(folder.events)
         self._sequence = len(earlier)
         self._previous = _digest(earlier[-1]) if earlier else ""
 

@@ -24,6 +24,7 @@ from her2sr_proc.store.ledger import UnitHistory, read_ledger
 log = logging.getLogger(__name__)
 
 DIED = "the acquisition process died in this burst"
+NOTHING_AGAIN = "the acquisition process died; nothing was taken again"
 
 
 def recover(database: Database, data: DataFolder, clock: Clock) -> list[str]:
@@ -62,17 +63,26 @@ def _interrupt(
     if not folder.root.exists():
         _close(tracker, folder, clock)
         return
-    with RunLedger(folder, clock) as ledger:
+    try:
+        ledger = RunLedger(folder, clock)
+    except IntegrityError as exc:  # one damaged run must not keep the others waiting
+        _end(tracker, f"{NOTHING_AGAIN}; {exc}")
+        return
+    with ledger:
         tracker.attach(ledger)
         _close(tracker, folder, clock)
 
 
 def _close(tracker: Tracker, folder: RunFolder, clock: Clock) -> None:
-    reason = "the acquisition process died; nothing was taken again"
+    reason = NOTHING_AGAIN
     try:
         close_abandoned(tracker, folder, clock, DIED)
     except IntegrityError as exc:
         reason = f"{reason}; {exc}"
+    _end(tracker, reason)
+
+
+def _end(tracker: Tracker, reason: str) -> None:
     tracker.move(RunEvent.INTERRUPT, phase="interrupted", reason=reason)
 
 

@@ -28,12 +28,7 @@ class Recipe:
 
         Raises `DataError` when the run has no such channel.
         """
-        try:
-            return self.manifest.channel(channel).role == "signal"
-        except KeyError:
-            raise DataError(
-                f"run {self.manifest.run} has no channel {channel}"
-            ) from None
+        return self.manifest.channel(channel).role == "signal"
 
 
 class Recipes:

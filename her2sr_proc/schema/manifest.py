@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from her2sr_proc.errors import DataError
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.camera import CameraModel
@@ -64,11 +65,15 @@ class Manifest(Frozen):
     versions: dict[str, str]
 
     def channel(self, name: str) -> ChannelFacts:
-        """Return the channel of that name; KeyError when the run has none."""
+        """Return the channel of that name. Raises `DataError` when there is none."""
         for channel in self.channels:
             if channel.name == name:
                 return channel
-        raise KeyError(name)
+        known = ", ".join(channel.name for channel in self.channels)
+        raise DataError(
+            f"run {self.run} has no channel {name} in its manifest.json, which names "
+            f"{known}; restore the files of its folder from a copy"
+        )
 
     def with_role(self, role: Role) -> tuple[ChannelFacts, ...]:
         """Return the channels of a role, in order of acquisition."""

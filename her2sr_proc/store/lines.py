@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Self
 
+from her2sr_proc.errors import IntegrityError
+
 
 class LineWriter:
     """Appends lines durably. Not thread-safe: the thread that runs owns it."""
@@ -42,10 +44,24 @@ class LineWriter:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return every acknowledged line, oldest first; none if the file is absent."""
+    """Return every acknowledged line, oldest first; none if the file is absent.
+
+    Raises `IntegrityError` for a line that is no text. Lines end at a newline alone:
+    JSON may hold other characters that break lines.
+    """
     if not path.exists():
         return []
-    return _whole(path).decode().splitlines()
+    lines = []
+    for number, data in enumerate(_whole(path).split(b"\n")[:-1], start=1):
+        try:
+            lines.append(data.decode())
+        except UnicodeDecodeError as exc:
+            raise IntegrityError(
+                f"{path.name} line {number} is damaged: it is no text; restore the "
+                f"file from a copy",
+                path=str(path),
+            ) from exc
+    return lines
 
 
 def _whole(path: Path) -> bytes:

@@ -22,6 +22,11 @@ def read_manifest(run: RunFolder) -> Manifest:
         raise StateError(
             f"{run.root} is not a run folder: it has no manifest.json"
         ) from exc
+    except UnicodeDecodeError as exc:
+        raise DataError(
+            f"manifest.json of {run.name} is damaged: it is no text; restore it from "
+            f"a copy"
+        ) from exc
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -66,7 +67,7 @@ def read_field(run: RunFolder, field: str) -> FieldResult | None:
     path = run.field_result(field)
     if not path.exists():
         return None
-    return _parse(FieldResult, path.read_text(), path.name)
+    return _parse(FieldResult, path)
 
 
 def write_result(run: RunFolder, result: RunResult) -> None:
@@ -80,7 +81,7 @@ def read_result(run: RunFolder) -> RunResult:
         raise StateError(
             f"{run.name} has no result yet; compute it with `her2sr process {run.root}`"
         )
-    return _parse(RunResult, run.result.read_text(), run.result.name)
+    return _parse(RunResult, run.result)
 
 
 def _row(nucleus: NucleusCounts) -> dict[str, object]:
@@ -99,12 +100,12 @@ def _row(nucleus: NucleusCounts) -> dict[str, object]:
     return row
 
 
-def _parse(model: type[Model], text: str, name: str) -> Model:
+def _parse(model: type[Model], path: Path) -> Model:
     try:
-        return model.model_validate_json(text)
+        return model.model_validate_json(path.read_bytes())
     except ValidationError as exc:
         fault = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise DataError(
-            f"{name}: '{where}': {fault['msg']}; remove the file and process again"
+            f"{path.name}: '{where}': {fault['msg']}; remove the file and process again"
         ) from exc

@@ -110,6 +110,19 @@ def test_a_damaged_ledger_is_named_and_the_run_still_ends(tmp_path):
     assert "line 1 is not a ledger line" in again.reason
 
 
+def test_a_run_with_damaged_events_ends_and_keeps_no_other_waiting(tmp_path):
+    view, _ = taken(tmp_path)
+    folder = DataFolder(tmp_path).run(view.id)
+    folder.events.write_bytes(b"\xff\n")
+    with Database(DataFolder(tmp_path).database) as database:
+        database.update(view.model_copy(update={"state": RunState.RUNNING}))
+        assert recover(database, DataFolder(tmp_path), Clock()) == [view.id]
+        again = database.run(view.id)
+    assert again.state == "interrupted"
+    assert "events.jsonl line 1 is damaged" in again.reason
+    assert folder.events.read_bytes() == b"\xff\n"
+
+
 def test_a_newer_database_is_refused(tmp_path):
     path = tmp_path / "her2sr.db"
     Database(path).close()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import zarr
 
-from her2sr_proc.errors import IntegrityError, StateError
+from her2sr_proc.errors import DataError, IntegrityError, StateError
 from her2sr_proc.schema.block import BlockKey, UnitKey
 from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
 from her2sr_proc.store import atomic, raw
@@ -12,6 +12,7 @@ from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.lines import LineWriter, read_lines
 from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.results import read_result
 
 UNIT = UnitKey(run="r1", field="r00_c00", channel="561")
 FRAMES = np.random.default_rng(7).integers(0, 65535, (8, 6, 5)).astype(np.uint16)
@@ -121,6 +122,20 @@ def test_a_damaged_ledger_line_is_named(tmp_path):
         read_ledger(path)
 
 
+def test_a_line_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"{}\n{\xff}\n")
+    with pytest.raises(IntegrityError, match="line 2 is damaged: it is no text"):
+        read_lines(path)
+
+
+def test_only_a_newline_ends_a_line(tmp_path):
+    line = '{"reason":"a\u2028b\x85c"}'
+    with LineWriter(tmp_path / "events.jsonl") as writer:
+        writer.append(line)
+    assert read_lines(tmp_path / "events.jsonl") == [line]
+
+
 def test_units_are_found_by_their_files_with_attempts(tmp_path):
     run = RunFolder(tmp_path / "r1")
     second = UNIT.model_copy(update={"attempt": 2})
@@ -128,6 +143,20 @@ def test_units_are_found_by_their_files_with_attempts(tmp_path):
         run.raw(key).mkdir(parents=True)
     assert list(run.units()) == [second, UNIT]
     assert run.table(second).name == "561.a2.parquet"
+
+
+def test_a_manifest_that_is_no_text_is_a_plain_error(tmp_path):
+    (tmp_path / "manifest.json").write_bytes(b'{"run":"\xff"}')
+    with pytest.raises(DataError, match="damaged: it is no text"):
+        read_manifest(RunFolder(tmp_path))
+
+
+def test_a_result_that_is_no_text_is_a_plain_error(tmp_path):
+    run = RunFolder(tmp_path)
+    run.result.parent.mkdir()
+    run.result.write_bytes(b'{"run":"\xff"}')
+    with pytest.raises(DataError, match="remove the file and process again"):
+        read_result(run)
 
 
 def test_another_folder_is_no_run_folder(tmp_path):

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from her2sr_proc.errors import IntegrityError, StateError
+from her2sr_proc.errors import DataError, IntegrityError, StateError
 from her2sr_proc.offline.accounting import account, counted_attempts
 from her2sr_proc.offline.verify import broken_links, verify
 from her2sr_proc.schema.block import BlockKey, UnitKey
@@ -139,6 +139,12 @@ def test_a_unit_never_begun_is_a_gap(run):
 def test_a_record_that_miscounts_its_blocks_is_damage(run):
     write_unit(run, UNIT, written=4)
     assert "4 frames written, its blocks hold 8" in verify(run, quiet).damage[0]
+
+
+def test_a_channel_that_the_manifest_does_not_name_is_a_plain_error(run):
+    write_unit(run, UNIT.model_copy(update={"channel": "999"}))
+    with pytest.raises(DataError, match=r"no channel 999 in its manifest\.json"):
+        verify(run, quiet)
 
 
 def test_no_run_folder_is_a_plain_error(tmp_path):
