@@ -55,7 +55,9 @@ kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(BOUNDS_CACHE) $(BIN)/pytest tests/kernels
 
 bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
-	@for script in tests/bench/bench_*.py; do $(BIN)/python $$script; done
+	@status=0; for script in tests/bench/bench_*.py; do \
+		echo "== $$script"; $(BIN)/python $$script || status=1; \
+	done; exit $$status
 
 lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py
