@@ -98,12 +98,22 @@ class Fluctuations:
             return None
         variance = self._steps / (2.0 * self._weight)
         light = np.maximum(self._total / self._frames, 0.0) + self._camera.variance_e2
-        squared = self._taps.astype(np.float64) ** 2
-        noise = ndimage.convolve1d(light, squared, axis=0, mode="nearest")
-        noise = ndimage.convolve1d(noise, squared, axis=1, mode="nearest")
+        down, across = (_squared_weights(self._taps, size) for size in light.shape)
+        noise = down @ light @ across.T
         # a gain that is off by some percent shows as a factor on every quiet pixel
         factor = float(np.median(variance / np.maximum(noise, 1e-9)))
         return np.asarray(variance - factor * noise, np.float32)
+
+
+def _squared_weights(taps: F32, size: int) -> F64:
+    """Return how the variance of pixels adds up along an axis, shape (size, size).
+
+    Not a convolution: at the edge one pixel is repeated, and its noise with it.
+    """
+    weights = ndimage.convolve1d(
+        np.eye(size), taps.astype(np.float64), axis=0, mode="nearest"
+    )
+    return np.asarray(weights**2, np.float64)
 
 
 def _weight(steps: int) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from her2sr_proc.fluctuation import Fluctuations
 from her2sr_proc.localizer import localize_block
 from her2sr_proc.rendering import render
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
-from her2sr_proc.schema.params import LocalizeParams, RenderParams
+from her2sr_proc.schema.params import LocalizeParams, RenderParams, SpotParams
+from her2sr_proc.spots import Optics, TwoScales, find_spots
 
 SIDE = 24
 
@@ -17,10 +19,11 @@ def warm() -> None:
     adu = np.random.default_rng(0).poisson(300.0, (2, SIDE, SIDE)).astype(np.uint16)
     adu[:, 10:13, 10:13] += 2000
     camera = CameraModel()
+    maps = CameraMaps.uniform(camera, (SIDE, SIDE))
     table = localize_block(
         adu,
         first_frame=0,
-        camera=CameraMaps.uniform(camera, (SIDE, SIDE)),
+        camera=maps,
         pixel_nm=camera.pixel_nm,
         params=LocalizeParams(),
     )
@@ -32,3 +35,8 @@ def warm() -> None:
             pixel_nm=camera.pixel_nm,
             params=RenderParams(method=method),
         )
+    switching = Fluctuations(maps, smooth_px=1.0)
+    switching.add(adu, first_frame=0)
+    image = adu[0].astype(np.float64)
+    scales = TwoScales(image, image, 1.0, 2.0, Optics(power=2, blob_px=0.7))
+    find_spots(scales, SpotParams())

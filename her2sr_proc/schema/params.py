@@ -107,7 +107,7 @@ class SpotParams(Frozen):
     """How spots are told from noise and from each other, in every arm alike."""
 
     prominence: float = Field(
-        default=7.0, gt=0, description="of a maximum, over the noise of its image"
+        default=5.5, gt=0, description="of a maximum, over the noise of its image"
     )
     model_error: float = Field(
         default=0.1,
@@ -121,7 +121,7 @@ class SpotParams(Frozen):
         description="a spot beside others must exceed this times their light",
     )
     apart: float = Field(
-        default=2.0,
+        default=1.5,
         ge=0,
         description="what is left nearer to a found spot, in its widths, is its own",
     )
@@ -131,21 +131,74 @@ class SpotParams(Frozen):
 class CountParams(Frozen):
     """How signals are counted in one nucleus, in every arm alike."""
 
-    probe_sigma_nm: float = Field(
-        default=90.0, gt=0, le=1000, description="scale of the density map"
+    spots: SpotParams = SpotParams()
+    fine_nm: float = Field(
+        default=130.0, gt=0, le=1000, description="narrow smoothing of every image"
     )
-    conventional_sigma_nm: float = Field(
-        default=150.0, gt=0, le=1000, description="width of one signal at full aperture"
+    coarse_nm: float = Field(
+        default=260.0, gt=0, le=2000, description="wide smoothing of every image"
+    )
+    probe_sigma_nm: float = Field(
+        default=85.0, gt=0, le=1000, description="width of a probe's blob"
+    )
+    minimum_strength: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="over a typical signal: less is a stray dye or another colour",
+    )
+    doubt: float = Field(
+        default=1.4,
+        ge=1,
+        le=10,
+        description="a signal within this factor of the limit is ambiguous",
+    )
+    typical_light_e: float = Field(
+        default=18_000.0,
+        gt=0,
+        description="photo-electrons a frame of a signal at the start of a burst; the "
+        "device's value, which the field's own signals overrule",
+    )
+    typical_fluctuation_e2: float = Field(
+        default=40_000.0,
+        gt=0,
+        description="variance of that light over the burst; the device's value",
+    )
+    conventional_fwhm_nm: float = Field(
+        default=400.0,
+        gt=0,
+        le=5000,
+        description="of a conventional signal in focus; the device's value",
+    )
+    device_weight: float = Field(
+        default=4.0,
+        gt=0,
+        description="isolated signals that weigh as much as the device's values",
     )
     merge_nm: float = Field(
         default=800.0,
         ge=0,
         le=5000,
-        description="widest pair taken as a sister doublet",
+        description="widest pair taken as a sister doublet, whatever was measured",
+    )
+    minimum_localizations: int = Field(
+        default=5,
+        ge=0,
+        description="a sharp signal with fewer is a flickering pixel of the camera",
+    )
+    margin_um: float = Field(
+        default=0.5,
+        ge=0,
+        le=5,
+        description="signals this far outside an outline are of the nucleus: it thins "
+        "out towards its rim",
     )
     conventional_frames: int = Field(default=33, ge=1, le=1000)
     minimum_frames_share: float = Field(
-        default=0.5, ge=0, le=1, description="of a burst, below which it is not scored"
+        default=0.9,
+        gt=0,
+        le=1,
+        description="of a burst, below which its nuclei are not scored",
     )
 
 

@@ -117,3 +117,13 @@ def test_steady_light_has_no_fluctuation_and_a_blinking_dye_has():
     assert image[12, 5] == pytest.approx(expected, rel=0.2)
     quiet = np.delete(image, slice(0, 10), axis=1)
     assert abs(quiet.mean()) < 0.02 * expected
+
+
+def test_the_border_is_as_quiet_as_the_middle():
+    light = np.full((400, *SHAPE), 100.0)
+    fluctuations = Fluctuations(CAMERA, 2.0)
+    fluctuations.add(camera_counts(light), first_frame=0)
+    image = fluctuations.image()
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    # repeating the border without repeating its noise would leave an excess of 4
+    assert abs(border.mean()) < 1.0

@@ -1,0 +1,174 @@
+"""One field: its units' tables and images -> nuclei, and signals in each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.counting import ChannelEvidence, FieldCounts, count_field
+from her2sr_proc.errors import DataError
+from her2sr_proc.nuclei import Nucleus, describe, segment
+from her2sr_proc.offline.accounting import counted_attempts
+from her2sr_proc.offline.pictures import FLUCTUATIONS
+from her2sr_proc.offline.units import close_unit
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
+from her2sr_proc.schema.manifest import FieldFacts, Manifest
+from her2sr_proc.signals import Fluctuation
+from her2sr_proc.store.images import read_tiff, write_tiff
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import UnitHistory, read_ledger
+from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.results import write_field
+from her2sr_proc.store.tables import read_parquet
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field with all that its steps ask for."""
+
+    run: RunFolder
+    manifest: Manifest
+    facts: FieldFacts
+    histories: dict[UnitKey, UnitHistory]
+    attempts: dict[str, UnitKey]
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+
+def close_field(run: RunFolder, field: str) -> None:
+    """Find the nuclei of a field, count their signals, write labels and result.
+
+    What is missing makes a flagged result, not a failure: without DAPI there are no
+    nuclei, and nuclei without enough frames of a probe are excluded.
+    """
+    manifest = read_manifest(run)
+    histories = read_ledger(run.ledger)
+    facts = next(f for f in manifest.fields if f.name == field)
+    attempts = counted_attempts(manifest, histories, field)
+    for key in attempts.values():
+        close_unit(run, key)
+    view = _Field(run, manifest, facts, histories, attempts)
+    flags = _missing(view)
+    dapi = _nuclei_image(view)
+    if dapi is None:
+        write_field(run, _result(view, (), None, flags))
+        return
+    pixel_um = manifest.camera.pixel_nm / 1000.0
+    params = manifest.profile.nuclei
+    labels = segment(dapi, pixel_um=pixel_um, params=params)
+    nuclei = describe(labels, dapi, pixel_um=pixel_um, params=params)
+    if not nuclei:
+        flags.append("no nucleus was found")
+    write_tiff(run.labels(field), labels, pixel_nm=manifest.camera.pixel_nm)
+    counts = count_field(
+        labels,
+        _evidence(view),
+        pixel_nm=manifest.camera.pixel_nm,
+        params=manifest.profile.count,
+    )
+    rows = tuple(_nucleus(view, nucleus, counts) for nucleus in nuclei)
+    write_field(run, _result(view, rows, counts, [*flags, *counts.flags]))
+
+
+def _evidence(view: _Field) -> list[ChannelEvidence]:
+    """Return what there is of each probe; a channel that cannot be read is absent."""
+    found = []
+    for channel in view.manifest.with_role("signal"):
+        key = view.attempts.get(channel.name)
+        image = _image(view, channel.name, "conventional")
+        fine, coarse = (_image(view, channel.name, kind) for kind in FLUCTUATIONS)
+        probe = next((probe for probe in PROBES if probe == channel.probe), None)
+        if key is None or image is None or fine is None or coarse is None:
+            continue
+        if probe is None:
+            continue
+        table, _ = read_parquet(view.run.table(key))
+        evidence = ChannelEvidence(probe, table, image, Fluctuation(fine, coarse))
+        found.append(evidence)
+    return found
+
+
+def _nuclei_image(view: _Field) -> F32 | None:
+    for channel in view.manifest.with_role("nuclei"):
+        image = _image(view, channel.name, "mean")
+        if image is not None:
+            return image
+    return None
+
+
+def _image(view: _Field, channel: str, kind: str) -> F32 | None:
+    if channel not in view.attempts:
+        return None
+    path = view.run.image(view.name, channel, kind)
+    try:
+        return np.asarray(read_tiff(path), np.float32)
+    except DataError:  # its blocks cannot be read: flagged by what is missing
+        return None
+
+
+def _missing(view: _Field) -> list[str]:
+    """Return a sentence for each channel that lacks frames."""
+    flags = []
+    for channel in view.manifest.channels:
+        key = view.attempts.get(channel.name)
+        frames = view.histories[key].frames if key else 0
+        if frames < channel.frames:
+            flags.append(
+                f"{channel.name} ({channel.probe}): {frames} of {channel.frames} frames"
+            )
+    return flags
+
+
+def _too_few_frames(view: _Field) -> str:
+    """Return why no nucleus of this field may be scored; empty when they may."""
+    least = view.manifest.profile.count.minimum_frames_share
+    for channel in view.manifest.with_role("signal"):
+        key = view.attempts.get(channel.name)
+        frames = view.histories[key].frames if key else 0
+        if frames < least * channel.frames:
+            return f"{channel.name} incomplete: {frames} of {channel.frames} frames"
+    return ""
+
+
+def _nucleus(view: _Field, nucleus: Nucleus, counts: FieldCounts) -> NucleusCounts:
+    camera = view.manifest.camera.pixel_nm / 1000.0
+    half_x = (view.manifest.frame_width - 1) / 2
+    half_y = (view.manifest.frame_height - 1) / 2
+    reason = nucleus.exclusion_reason or _too_few_frames(view)
+    return NucleusCounts(
+        nucleus=nucleus.label,
+        x_um=view.facts.x_um + (nucleus.x_px - half_x) * camera,
+        y_um=view.facts.y_um + (nucleus.y_px - half_y) * camera,
+        area_um2=nucleus.area_um2,
+        quality=nucleus.quality,
+        excluded=bool(reason),
+        exclusion_reason=reason,
+        counts=counts.nuclei[nucleus.label],
+    )
+
+
+def _result(
+    view: _Field,
+    nuclei: tuple[NucleusCounts, ...],
+    counts: FieldCounts | None,
+    flags: list[str],
+) -> FieldResult:
+    return FieldResult(
+        run=view.manifest.run,
+        field=view.name,
+        profile=view.manifest.profile.name,
+        profile_digest=view.manifest.profile.digest,
+        nuclei=nuclei,
+        signals=counts.marks if counts else (),
+        attempts={name: key.attempt for name, key in view.attempts.items()},
+        scales=counts.scales if counts else {},
+        flags=tuple(flags),
+    )

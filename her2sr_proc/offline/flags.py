@@ -1,0 +1,71 @@
+"""What a reader of the answer must know before believing it, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from her2sr_proc.schema.counts import FieldResult
+from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.schema.results import Accounting, Arm
+
+SWAP_RATIO = 0.6
+"""HER2 over CEP17 below this is rare in tissue, and usual when channels are swapped."""
+
+
+def run_flags(
+    manifest: Manifest,
+    fields: Sequence[FieldResult],
+    headline: Arm,
+    accounting: Accounting,
+) -> tuple[str, ...]:
+    """Return every flag of a run, the weightiest first."""
+    return (
+        *_simulation(manifest),
+        *_frames(accounting),
+        *_fields(manifest, fields),
+        *_counts(manifest, headline),
+        "regions unmarked: every accepted nucleus was scored, also outside the tumour",
+    )
+
+
+def _simulation(manifest: Manifest) -> Iterator[str]:
+    if manifest.simulation is None:
+        return
+    yield "simulated specimen: no patient, no slide"
+    factor = manifest.simulation.get("kinetics_factor", 1.0)
+    if isinstance(factor, int | float) and factor != 1.0:
+        yield (
+            f"kinetics factor {factor:g}: the dyes decay {factor:g} times as fast "
+            f"as real ones, so that fewer frames span the whole decay"
+        )
+
+
+def _frames(accounting: Accounting) -> Iterator[str]:
+    partial = sum(unit.written < unit.requested for unit in accounting.units)
+    if partial:
+        yield f"{partial} of {len(accounting.units)} units lack frames"
+    if accounting.localized != accounting.localizable:
+        yield (
+            f"{accounting.localizable - accounting.localized} frames on disk could "
+            f"not be localized"
+        )
+
+
+def _fields(manifest: Manifest, fields: Sequence[FieldResult]) -> Iterator[str]:
+    if len(fields) < len(manifest.fields):
+        yield f"{len(manifest.fields) - len(fields)} fields have no result"
+    for field in fields:
+        for flag in field.flags:
+            yield f"{field.field}: {flag}"
+
+
+def _counts(manifest: Manifest, headline: Arm) -> Iterator[str]:
+    least = manifest.profile.score.minimum_nuclei
+    if headline.nuclei < least:
+        yield f"fewer than {least} nuclei were scored: {headline.nuclei}"
+    ratio = headline.ratio
+    if ratio is not None and ratio < SWAP_RATIO:
+        yield (
+            "CEP17 signals far outnumber HER2 signals: check that the channels are "
+            "not swapped"
+        )

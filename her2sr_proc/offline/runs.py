@@ -1,0 +1,194 @@
+"""The whole run: fields -> counts, arms, truth beside them, report."""
+
+from __future__ import annotations
+
+import platform
+from functools import partial
+from importlib import metadata
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.comparison import Comparison, CountedField, compare
+from her2sr_proc.errors import DataError
+from her2sr_proc.nuclei import outline
+from her2sr_proc.offline.accounting import account
+from her2sr_proc.offline.flags import run_flags
+from her2sr_proc.report.page import FieldView, ReportData, render
+from her2sr_proc.schema.counts import FieldResult, Probe
+from her2sr_proc.schema.manifest import FieldFacts, Manifest
+from her2sr_proc.schema.results import ARMS, Arm, ArmName, RunResult
+from her2sr_proc.scoring import score
+from her2sr_proc.store.atomic import write_text
+from her2sr_proc.store.geojson import Mosaic, OutlinedNucleus, write_nuclei
+from her2sr_proc.store.images import read_tiff
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.results import read_field, write_counts, write_result
+from her2sr_proc.store.truth import read_truth
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+HEADLINE: ArmName = "sr_merged"
+"""The headline of the recommended profile."""
+PACKAGES = ("her2sr", "numpy", "numba", "scipy", "scikit-image")
+
+
+def close_run(run: RunFolder) -> RunResult:
+    """Answer for a run from the results of its fields, however many there are.
+
+    Writes counts, outlines, report and, last of all, ``result.json``.
+    """
+    manifest = read_manifest(run)
+    fields = [
+        (facts, found)
+        for facts in manifest.fields
+        if (found := read_field(run, facts.name)) is not None
+    ]
+    results = [result for _, result in fields]
+    comparison = _compare(run, manifest, fields)
+    arms = {arm: _score(results, arm, manifest) for arm in ARMS}
+    accounting = account(run, manifest)
+    result = RunResult(
+        run=manifest.run,
+        arms=arms,
+        headline=HEADLINE,
+        channel_map={c.name: c.probe for c in manifest.channels},
+        profile=manifest.profile.name,
+        profile_digest=manifest.profile.digest,
+        accounting=accounting,
+        flags=run_flags(manifest, results, arms[HEADLINE], accounting),
+        truth=comparison.truth if comparison else None,
+    )
+    write_counts(run, results)
+    _write_outlines(run, manifest, fields)
+    _write_report(run, manifest, result, fields, comparison)
+    write_result(run, result)
+    return result
+
+
+def _score(results: list[FieldResult], arm: ArmName, manifest: Manifest) -> Arm:
+    accepted = [n for field in results for n in field.nuclei if not n.excluded]
+
+    def column(probe: Probe) -> I64:
+        return np.array([n.counts[arm][probe].count for n in accepted], np.int64)
+
+    params = manifest.profile.score
+    return score(
+        column("HER2"),
+        column("CEP17"),
+        params=params,
+        generator=np.random.default_rng(params.seed),
+    )
+
+
+def _compare(
+    run: RunFolder, manifest: Manifest, fields: list[tuple[FieldFacts, FieldResult]]
+) -> Comparison | None:
+    specimen = read_truth(run.simulated_truth)
+    if specimen is None:
+        return None
+    counted = [
+        CountedField(result, labels, facts.x_um, facts.y_um, _pixel_um(manifest))
+        for facts, result in fields
+        if (labels := _labels(run, facts.name)) is not None
+    ]
+    return compare(specimen, counted, params=manifest.profile.score)
+
+
+def _write_outlines(
+    run: RunFolder, manifest: Manifest, fields: list[tuple[FieldFacts, FieldResult]]
+) -> None:
+    pixel_um = _pixel_um(manifest)
+    half = np.array([manifest.frame_height - 1, manifest.frame_width - 1]) / 2
+    nuclei = []
+    for facts, result in fields:
+        labels = _labels(run, facts.name)
+        if labels is None:
+            continue
+        centre = np.array([facts.y_um, facts.x_um])
+        nuclei += [
+            OutlinedNucleus(
+                facts.name,
+                counts,
+                (outline(labels, counts.nucleus) - half) * pixel_um + centre,
+            )
+            for counts in result.nuclei
+        ]
+    mosaic = Mosaic(
+        x_um=min(f.x_um for f in manifest.fields) - half[1] * pixel_um,
+        y_um=min(f.y_um for f in manifest.fields) - half[0] * pixel_um,
+        pixel_um=pixel_um,
+    )
+    write_nuclei(run.nuclei_geojson, nuclei, mosaic)
+
+
+def _write_report(
+    run: RunFolder,
+    manifest: Manifest,
+    result: RunResult,
+    fields: list[tuple[FieldFacts, FieldResult]],
+    comparison: Comparison | None,
+) -> None:
+    data = ReportData(
+        manifest=manifest,
+        result=result,
+        fields=[partial(_view, run, manifest, *field) for field in fields],
+        comparison=comparison,
+        made_with=_versions(),
+    )
+    write_text(run.report, render(data))
+
+
+def _view(
+    run: RunFolder, manifest: Manifest, facts: FieldFacts, result: FieldResult
+) -> FieldView:
+    names = [c.name for c in manifest.channels]
+    by_role = sorted(names, key=lambda n: manifest.channel(n).role != "nuclei")
+    kinds = {"nuclei": "mean", "signal": "conventional"}
+
+    def layers(kind: str | None) -> list[tuple[str, F32]]:
+        found = []
+        for name in by_role:
+            channel = manifest.channel(name)
+            wanted = kind or kinds[channel.role]
+            image = _image(run, facts.name, name, wanted)
+            if image is not None and (kind is None or channel.role == "signal"):
+                found.append((channel.probe, image))
+        return found
+
+    return FieldView(
+        result=result,
+        x_um=facts.x_um,
+        y_um=facts.y_um,
+        labels=_labels(run, facts.name),
+        conventional=layers(None),
+        superresolution=partial(layers, "superresolution"),
+    )
+
+
+def _image(run: RunFolder, field: str, channel: str, kind: str) -> F32 | None:
+    try:
+        return np.asarray(read_tiff(run.image(field, channel, kind)), np.float32)
+    except DataError:  # not computed, for want of frames: flagged in the result
+        return None
+
+
+def _labels(run: RunFolder, field: str) -> I32 | None:
+    try:
+        return np.asarray(read_tiff(run.labels(field)), np.int32)
+    except DataError:  # no DAPI in this field: flagged in the result
+        return None
+
+
+def _pixel_um(manifest: Manifest) -> float:
+    return manifest.camera.pixel_nm / 1000.0
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for name in PACKAGES:
+        found[name] = metadata.version(name)
+    return found

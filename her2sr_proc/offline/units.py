@@ -1,0 +1,107 @@
+"""One unit (field x channel): frames on disk -> its table and its images."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from her2sr_proc.errors import DataError, IntegrityError
+from her2sr_proc.localizer import localize_block
+from her2sr_proc.offline.accounting import counted_attempts, table_facts
+from her2sr_proc.offline.pictures import ensure_images
+from her2sr_proc.offline.unit import Unit
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.camera import CameraMaps
+from her2sr_proc.schema.ledger import BlockRecord
+from her2sr_proc.schema.table import Localizations, concatenate
+from her2sr_proc.store import raw
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.tables import read_parquet, write_parquet
+
+
+def close_unit(run: RunFolder, key: UnitKey) -> None:
+    """Make the table and images of a unit from what is on disk.
+
+    Blocks that the bus did not carry are localized from disk; a block that cannot be
+    read stays missing in the table's count of frames. Doing it twice changes nothing.
+    """
+    manifest = read_manifest(run)
+    histories = read_ledger(run.ledger)
+    history = histories.get(key)
+    if history is None or not history.blocks:
+        return
+    shape = (manifest.frame_height, manifest.frame_width)
+    unit = Unit(run, manifest, history, CameraMaps.uniform(manifest.camera, shape))
+    is_new = unit.is_signal and _ensure_table(unit)
+    answers = counted_attempts(manifest, histories, key.field)
+    if answers.get(key.channel) == key:
+        ensure_images(unit, is_new=is_new or key.attempt > 1)
+
+
+def _ensure_table(unit: Unit) -> bool:
+    """Return whether the table had to be written."""
+    path = unit.run.table(unit.key)
+    try:
+        facts = table_facts(path)
+    except IntegrityError:  # torn by a crash: computed anew
+        facts = None
+    digest = unit.manifest.profile.digest
+    if (
+        facts is not None
+        and facts.localized_frames == unit.history.frames
+        and facts.profile_digest == digest
+    ):
+        shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
+        return False
+    parts = [part for record in unit.records() if (part := _part(unit, record))]
+    metadata = {
+        "localized_frames": str(sum(part.record.frames for part in parts)),
+        "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
+        "profile_digest": digest,
+        "blocks": ",".join(str(part.record.key.block) for part in parts),
+        "field": unit.key.field,
+        "channel": unit.key.channel,
+    }
+    write_parquet(path, concatenate([part.table for part in parts]), metadata)
+    shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    record: BlockRecord
+    table: Localizations
+    is_replayed: bool
+
+
+def _part(unit: Unit, record: BlockRecord) -> _Part | None:
+    """Return the table of a block, from the live localizer or from disk."""
+    path = unit.run.table_part(unit.key, record.key.block)
+    if path.exists():
+        try:
+            table, metadata = read_parquet(path)
+        except DataError:  # torn by a crash: computed anew
+            path.unlink()
+        else:
+            return _Part(record, table, metadata.get("source") == "replayed")
+    try:
+        adu = raw.read_block(unit.run.raw(unit.key), record)
+    except DataError:  # counted: the frames stay missing at the last tap
+        return None
+    table = localize_block(
+        adu,
+        first_frame=record.first_frame,
+        camera=unit.camera,
+        pixel_nm=unit.manifest.camera.pixel_nm,
+        params=unit.manifest.profile.localize,
+    )
+    metadata = {
+        "source": "replayed",
+        "block": str(record.key.block),
+        "first_frame": str(record.first_frame),
+        "frames": str(record.frames),
+    }
+    write_parquet(path, table, metadata)
+    return _Part(record, table, is_replayed=True)

@@ -1,0 +1,281 @@
+"""The one counter: spots of any width in an image seen at two scales.
+
+It is given an image smoothed a little and smoothed more, finds maxima that stand out of
+either, and tells a spot's width from how much the second smoothing dims it. Wide spots
+beside bright narrow ones are found in what the narrow ones leave. It runs alike on the
+conventional mean image and on the image of fluctuations; knows no probe and no nucleus.
+
+Positions and widths are in pixels; (0, 0) is the centre of the first pixel. The width
+of a spot is that of the microscope's eye at its depth, without blob and smoothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from her2sr_proc.kernels.peaks import find_peaks
+from her2sr_proc.schema.params import SpotParams
+
+F64 = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp]
+
+ZOOM = 2
+"""Maxima are looked for on a grid this much finer than the camera's."""
+REACH = 4.0
+"""Standard deviations of a model spot that are drawn."""
+WIDTHS = np.geomspace(0.1, 15.0, 200)
+"""Squared widths that are told apart, over the squared fine smoothing."""
+WIDE = 3.0
+"""From this one on, the coarse image and its own blur tell the width better."""
+ROUNDS = 3
+"""Times that spots are measured anew, each with the light of the others taken off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """How a spot of a given depth looks in an image of one kind.
+
+    ``power`` 1: light. ``power`` 2: variance of light, whose spots are the squares of
+    those of light, each molecule of the blob by itself.
+    """
+
+    power: int
+    blob_px: float
+    """Standard deviation of the molecules of one signal about its centre."""
+
+    def variance_px2(self, width_px2: F64, smooth_px: float) -> F64:
+        """Return the squared width of the spot in the smoothed image."""
+        return (width_px2 + smooth_px**2) / self.power + self.blob_px**2
+
+    def height(self, width_px2: F64, smooth_px: float) -> F64:
+        """Return the spot's height for strength 1.
+
+        Strength is light for power 1, and for power 2 the variance of that light.
+        """
+        variance = self.variance_px2(width_px2, smooth_px)
+        if self.power == 1:
+            return 1.0 / (2.0 * np.pi * variance)
+        seen = width_px2 + smooth_px**2
+        return seen / (2.0 * variance) / (2.0 * np.pi * seen) ** 2
+
+
+@dataclass(frozen=True, slots=True)
+class TwoScales:
+    """One image through a narrow and through a wide Gaussian, of the same shape.
+
+    Zero on average where there is nothing.
+    """
+
+    fine: F64
+    coarse: F64
+    fine_px: float
+    coarse_px: float
+    optics: Optics
+
+    def parts(self) -> tuple[tuple[F64, float], tuple[F64, float]]:
+        """Return each image with its smoothing."""
+        return (self.fine, self.fine_px), (self.coarse, self.coarse_px)
+
+    @property
+    def wide_px2(self) -> float:
+        """Squared width from which a spot is wide for these scales."""
+        return WIDE * self.fine_px**2
+
+
+@dataclass(frozen=True, slots=True)
+class Spots:
+    """One entry a spot; every array is float64, shape (spots,)."""
+
+    y_px: F64
+    x_px: F64
+    width_px2: F64
+    strength: F64
+    clarity: F64
+    """Prominence over the noise of the image it was found in."""
+
+    def __len__(self) -> int:
+        return len(self.y_px)
+
+    def take(self, rows: Rows) -> Spots:
+        """Return the spots that a mask or index array selects."""
+        return Spots(*(getattr(self, name)[rows] for name in Spots.__slots__))
+
+
+def find_spots(image: TwoScales, params: SpotParams) -> Spots:
+    """Return every spot that stands out of the noise, in no order that means anything.
+
+    The noise is measured in the image itself; most of it must be empty.
+    """
+    noise = [noise_of(part) for part, _ in image.parts()]
+    spots = _joined([])
+    for _ in range(params.passes):
+        models = _models(spots, image)
+        rest = _rest(models, image)
+        found: list[Spots] = []
+        for n in range(2):
+            candidates = _maxima(rest[n], models[n], noise[n], params)
+            known = _joined([spots, *found])
+            fresh = candidates.take(_is_apart(candidates, known, image, params))
+            found.append(_measured(fresh, rest, image))
+        new = _joined(found)
+        if not len(new):
+            break
+        spots = _settled(_joined([spots, new]), image)
+    return spots
+
+
+def noise_of(image: F64) -> float:
+    """Return the standard deviation of a mostly empty image, spots left aside."""
+    centre = np.median(image)
+    return float(1.4826 * np.median(np.abs(image - centre))) + 1e-12
+
+
+def draw(spots: Spots, shape: tuple[int, ...], smooth_px: float, optics: Optics) -> F64:
+    """Return the image that spots make through a smoothing."""
+    image: F64 = np.zeros(shape)
+    variance = optics.variance_px2(spots.width_px2, smooth_px)
+    height = spots.strength * optics.height(spots.width_px2, smooth_px)
+    for y, x, v, h in zip(spots.y_px, spots.x_px, variance, height, strict=True):
+        box, dy, dx = _box(y, x, REACH * v**0.5, shape)
+        image[box] += h * np.exp(-0.5 * dy**2 / v) * np.exp(-0.5 * dx**2 / v)
+    return image
+
+
+def _box(
+    y: float, x: float, reach: float, shape: tuple[int, ...]
+) -> tuple[tuple[slice, slice], F64, F64]:
+    """Return the pixels around a point, and their distances from it as a cross."""
+    top, bottom = max(int(y - reach), 0), min(int(y + reach) + 2, shape[0])
+    left, right = max(int(x - reach), 0), min(int(x + reach) + 2, shape[1])
+    dy: F64 = np.arange(top, bottom, dtype=np.float64)[:, None] - y
+    dx: F64 = np.arange(left, right, dtype=np.float64)[None, :] - x
+    return (slice(top, bottom), slice(left, right)), dy, dx
+
+
+def _models(spots: Spots, image: TwoScales) -> list[F64]:
+    return [draw(spots, p.shape, smooth, image.optics) for p, smooth in image.parts()]
+
+
+def _rest(models: list[F64], image: TwoScales) -> list[F64]:
+    return [p - model for (p, _), model in zip(image.parts(), models, strict=True)]
+
+
+def _maxima(rest: F64, model: F64, noise: float, params: SpotParams) -> Spots:
+    """Return maxima of what is left that neither noise nor a poor model explains."""
+    unsure = np.hypot(noise, params.model_error * model)
+    clear = ndimage.zoom(rest / unsure, ZOOM, order=3, grid_mode=True, mode="nearest")
+    clear = clear.astype(np.float32)
+    order = np.argsort(-clear, axis=None, kind="stable").astype(np.int64)
+    room = clear.size // 4 + 1
+    rows, columns = np.zeros(room, np.int32), np.zeros(room, np.int32)
+    saddles, basins = np.zeros(room), np.zeros(clear.shape, np.int32)
+    least = params.prominence
+    count = find_peaks(clear, order, 0.0, least, rows, columns, saddles, basins)
+    rows, columns = rows[:count], columns[:count]
+    prominence = clear[rows, columns] - saddles[:count]
+    y, x = ((n + 0.5) / ZOOM - 0.5 for n in (rows, columns))
+    near = np.rint(y).astype(int), np.rint(x).astype(int)
+    above = rest[near] > params.over_model * model[near]
+    unknown = np.zeros(count)
+    found = Spots(y, x, unknown, unknown, prominence)
+    return found.take((prominence >= least) & above)
+
+
+def _is_apart(
+    candidates: Spots, known: Spots, image: TwoScales, params: SpotParams
+) -> npt.NDArray[np.bool_]:
+    """Return which candidates are not just what is left of a known spot."""
+    if not len(known):
+        return np.ones(len(candidates), bool)
+    gap = np.hypot(
+        candidates.y_px[:, None] - known.y_px, candidates.x_px[:, None] - known.x_px
+    )
+    own = np.sqrt(image.optics.variance_px2(known.width_px2, image.fine_px))
+    return np.asarray(np.all(gap > params.apart * own, axis=1), bool)
+
+
+def _measured(spots: Spots, rest: list[F64], image: TwoScales) -> Spots:
+    """Return the spots with width and strength from what is theirs at every scale."""
+    at = np.array([spots.y_px, spots.x_px])
+    heights = [_sampled(part, at) for part in (*rest, _blurred(rest[1], image))]
+    return _photometry(spots, heights, image)
+
+
+def _settled(spots: Spots, image: TwoScales) -> Spots:
+    """Return the spots in their middles, measured with all others taken off."""
+    optics = image.optics
+    for _ in range(ROUNDS):
+        rest = _rest(_models(spots, image), image)
+        spots = _centred(spots, rest, image)
+        own = [
+            spots.strength * optics.height(spots.width_px2, smooth)
+            for _, smooth in image.parts()
+        ]
+        variance = optics.variance_px2(spots.width_px2, image.coarse_px)
+        own.append(own[1] * variance / (variance + image.coarse_px**2))
+        at = np.array([spots.y_px, spots.x_px])
+        left = [_sampled(part, at) for part in (*rest, _blurred(rest[1], image))]
+        heights = [part + mine for part, mine in zip(left, own, strict=True)]
+        spots = _photometry(spots, heights, image)
+    return spots
+
+
+def _photometry(spots: Spots, heights: list[F64], image: TwoScales) -> Spots:
+    """Return the spots with squared width and strength from their heights.
+
+    ``heights``: in the fine image, in the coarse one, and in the coarse one blurred
+    once more by its own smoothing. The pair of neighbours that is not much narrower
+    than the spot tells its width.
+    """
+    optics, widths = image.optics, WIDTHS * image.fine_px**2
+    fine, coarse, blurred = (np.maximum(height, 1e-9) for height in heights)
+    dims = optics.height(widths, image.fine_px) / optics.height(widths, image.coarse_px)
+    narrow = np.interp(fine / coarse, dims[::-1], widths[::-1])
+    dims = 1.0 + image.coarse_px**2 / optics.variance_px2(widths, image.coarse_px)
+    wide = np.interp(coarse / blurred, dims[::-1], widths[::-1])
+    wide = np.maximum(wide, image.wide_px2 / 2)
+    width = np.where(narrow > image.wide_px2, wide, narrow)
+    strength = coarse / optics.height(width, image.coarse_px)
+    return replace(spots, width_px2=width, strength=strength)
+
+
+def _centred(spots: Spots, rest: list[F64], image: TwoScales) -> Spots:
+    """Return the spots moved to the middle of what is theirs."""
+    y, x = spots.y_px.copy(), spots.x_px.copy()
+    seen = []
+    for _, smooth in image.parts():
+        height = spots.strength * image.optics.height(spots.width_px2, smooth)
+        seen.append((height, image.optics.variance_px2(spots.width_px2, smooth)))
+    for n, is_wide in enumerate(spots.width_px2 > image.wide_px2):
+        height, variance = (values[n] for values in seen[int(is_wide)])
+        part = rest[int(is_wide)]
+        box, dy, dx = _box(y[n], x[n], 2.0 * variance**0.5, part.shape)
+        window = np.exp(-0.5 * (dy**2 + dx**2) / variance)
+        light = window * (part[box] + height * window)
+        total = float(light.sum())
+        if total > 0:
+            # a spot times a window as wide has its middle half way between theirs
+            most = image.fine_px
+            y[n] += np.clip(2.0 * (light * dy).sum() / total, -most, most)
+            x[n] += np.clip(2.0 * (light * dx).sum() / total, -most, most)
+    return replace(spots, y_px=y, x_px=x)
+
+
+def _blurred(part: F64, image: TwoScales) -> F64:
+    return np.asarray(ndimage.gaussian_filter(part, image.coarse_px, mode="nearest"))
+
+
+def _sampled(part: F64, at: F64) -> F64:
+    return np.asarray(ndimage.map_coordinates(part, at, order=3, mode="nearest"))
+
+
+def _joined(parts: list[Spots]) -> Spots:
+    columns = (
+        [getattr(part, name) for part in parts] or [np.zeros(0)]
+        for name in Spots.__slots__
+    )
+    return Spots(*(np.concatenate(column) for column in columns))
