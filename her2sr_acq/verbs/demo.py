@@ -8,11 +8,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from her2sr_acq.config import load
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.plan.load import override, packaged
-from her2sr_acq.verbs.demo_config import DemoOptions, write_configuration
+from her2sr_acq.verbs.demo_config import DemoOptions, planned, written
 from her2sr_acq.verbs.foresight import check_early, free_space
 from her2sr_acq.verbs.progress import shown
 from her2sr_acq.verbs.run import service, submit_and_follow
@@ -46,11 +45,11 @@ def run_demo(options: DemoOptions) -> DemoOutcome:
     """Measure a simulated slide with the processes that a real one would use."""
     began = time.monotonic()
     request = _request(options)
-    config = write_configuration(options)
     wanted = override(packaged(PROTOCOL), request.overrides)
-    check_early(wanted, load(config), free_bytes=free_space(options.out))
+    check_early(wanted, planned(options), free_bytes=free_space(options.out))
     with (
         termination_as_interrupt(),
+        written(options) as config,
         shown() as show,
         service(config, options.out, show) as running,
     ):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from her2sr_acq.config import resolve
-from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.config import DeviceConfig, resolve
+from her2sr_acq.errors import PlanRejectedError, RunConflictError
+from her2sr_acq.ownership import holder
 from her2sr_proc.store.atomic import write_text
 
+PACKAGED = "simulated"
 BURST_FRAMES = 5000
 """Frames of a published burst; the demo's shorter ones span the same decay."""
 TIME_SCALE = 4.0
@@ -48,14 +54,46 @@ def parse_fields(text: str) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
-def write_configuration(options: DemoOptions) -> Path:
-    """Write the configuration into the data folder and return its path."""
-    packaged = resolve("simulated")
-    data: dict[str, Any] = yaml.safe_load(packaged.read_text())
-    folder = options.out / "configuration"
+def planned(options: DemoOptions) -> DeviceConfig:
+    """Return the configuration as it would be written; nothing is."""
+    return DeviceConfig.model_validate(_configuration(options))
+
+
+@contextmanager
+def written(options: DemoOptions) -> Iterator[Path]:
+    """Write the configuration into the data folder and yield its path.
+
+    It is kept from other demos until this is left. Raises `RunConflictError` when the
+    data folder is in use: neither its configuration nor its truth is touched then.
+    """
+    folder = _folder(options)
     folder.mkdir(parents=True, exist_ok=True)
-    truth = folder / "truth"
-    shutil.rmtree(truth, ignore_errors=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _in_use(options.out, "another demo") from None
+        if owner := holder(options.out):
+            raise _in_use(options.out, f"process {owner.pid}")
+        yield write_configuration(options)
+    finally:
+        os.close(descriptor)
+
+
+def _in_use(out: Path, by: str) -> RunConflictError:
+    return RunConflictError(
+        f"{out} is in use by {by}, and a demo brings its own microscope; wait for its "
+        f"end, stop it, or give another folder with --out"
+    )
+
+
+def _folder(options: DemoOptions) -> Path:
+    return options.out / "configuration"
+
+
+def _configuration(options: DemoOptions) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(resolve(PACKAGED).read_text())
     data["camera"].update(width=options.size_px, height=options.size_px)
     data["simulator"].setdefault("options", {}).update(
         width=options.size_px,
@@ -64,10 +102,18 @@ def write_configuration(options: DemoOptions) -> Path:
         specimen="demo",
         kinetics_factor=options.kinetics_factor,
         time_scale=1.0 if options.is_real_time else TIME_SCALE,
-        truth_folder=str(truth.resolve()),
+        truth_folder=str((_folder(options) / "truth").resolve()),
     )
-    shutil.copyfile(packaged.with_suffix(".cfg"), folder / "simulated.cfg")
-    data["mmcore"]["cfg"] = "simulated.cfg"
-    path = folder / "simulated.yaml"
-    write_text(path, yaml.safe_dump(data, sort_keys=False))
+    data["mmcore"]["cfg"] = f"{PACKAGED}.cfg"
+    return data
+
+
+def write_configuration(options: DemoOptions) -> Path:
+    """Write the configuration into the data folder and return its path."""
+    folder = _folder(options)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "truth", ignore_errors=True)
+    shutil.copyfile(resolve(PACKAGED).with_suffix(".cfg"), folder / f"{PACKAGED}.cfg")
+    path = folder / f"{PACKAGED}.yaml"
+    write_text(path, yaml.safe_dump(_configuration(options), sort_keys=False))
     return path

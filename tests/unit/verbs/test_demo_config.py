@@ -3,11 +3,14 @@
 import pytest
 
 from her2sr_acq.config import load
-from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.errors import PlanRejectedError, RunConflictError
+from her2sr_acq.ownership import Hold, Holder
 from her2sr_acq.verbs.demo_config import (
     DemoOptions,
     parse_fields,
+    planned,
     write_configuration,
+    written,
 )
 
 
@@ -42,6 +45,31 @@ def test_the_truth_of_a_former_demo_is_gone(tmp_path):
     stale.touch()
     write_configuration(DemoOptions(out=tmp_path))
     assert not stale.exists()
+
+
+def test_what_is_planned_is_what_is_written(tmp_path):
+    options = DemoOptions(out=tmp_path, size_px=128, seed=3)
+    before = planned(options)
+    assert not (tmp_path / "configuration").exists()
+    assert load(write_configuration(options)) == before
+
+
+def test_a_second_demo_leaves_the_configuration_of_the_first_alone(tmp_path):
+    with written(DemoOptions(out=tmp_path, seed=1)) as path:
+        truth = path.parent / "truth"
+        truth.mkdir()
+        before = path.read_bytes()
+        with pytest.raises(RunConflictError, match=r"by another demo.*--out"):
+            written(DemoOptions(out=tmp_path, seed=2)).__enter__()
+        assert path.read_bytes() == before
+        assert truth.exists()
+
+
+def test_a_demo_leaves_a_held_data_folder_alone(tmp_path):
+    owner = Holder(pid=4242, started_utc="", configuration="x", runtime="r")
+    with Hold(tmp_path, owner), pytest.raises(RunConflictError, match="process 4242"):
+        written(DemoOptions(out=tmp_path)).__enter__()
+    assert not (tmp_path / "configuration" / "simulated.yaml").exists()
 
 
 def test_a_grid_is_rows_by_columns():
