@@ -27,7 +27,12 @@ def smoothed(movie):
     return ndimage.gaussian_filter(photons, (0, 1, 1), truncate=3, mode="nearest")
 
 
-@pytest.mark.parametrize("smooth", [fluctuate.smooth, fluctuate.smooth.py_func])
+def both(function):
+    """Return a kernel compiled and interpreted, also where the compiler is off."""
+    return [function, getattr(function, "py_func", function)]
+
+
+@pytest.mark.parametrize("smooth", both(fluctuate.smooth))
 def test_smoothing_equals_scipy(smooth):
     image = GENERATOR.normal(size=SHAPE).astype(np.float32)
     taps = _taps(1.3)
@@ -38,7 +43,7 @@ def test_smoothing_equals_scipy(smooth):
     np.testing.assert_allclose(out, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("add", [fluctuate.add_steps, fluctuate.add_steps.py_func])
+@pytest.mark.parametrize("add", both(fluctuate.add_steps))
 def test_steps_are_the_squared_differences_of_smoothed_frames(add):
     summed, total = steps(add, MOVIE)
     expected = (np.diff(smoothed(MOVIE), axis=0) ** 2).sum(0)
@@ -47,7 +52,7 @@ def test_steps_are_the_squared_differences_of_smoothed_frames(add):
     np.testing.assert_allclose(total, photons.sum(0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("add", [fluctuate.add_steps, fluctuate.add_steps.py_func])
+@pytest.mark.parametrize("add", both(fluctuate.add_steps))
 def test_the_trend_of_each_window_is_taken_off(add):
     summed, _ = steps(add, MOVIE, window=2)
     frames = smoothed(MOVIE)
