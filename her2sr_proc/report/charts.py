@@ -70,7 +70,7 @@ def ratios(rows: Sequence[NamedArm], limit: float = 2.0) -> str:
     ]
     tops += [row.arm.ratio or 0.0 for row in shown]
     top = max([limit * 1.5, *(min(t, 12.0) for t in tops)]) * 1.05
-    left, height = 150, 34 + 30 * max(1, len(shown))
+    left, height = 255, 34 + 30 * max(1, len(shown))
     plot = _W - left - _RIGHT
 
     def at(value: float) -> float:
