@@ -187,7 +187,7 @@ class CountParams(Frozen):
         description="a sharp signal with fewer is a flickering pixel of the camera",
     )
     margin_um: float = Field(
-        default=0.5,
+        default=0.8,
         ge=0,
         le=5,
         description="signals this far outside an outline are of the nucleus: it thins "
