@@ -111,14 +111,25 @@ def outline(labels: I32, label: int) -> npt.NDArray[np.float64]:
 def _foreground(
     smooth: npt.NDArray[np.float64], pixel_um: float, params: NucleiParams
 ) -> Mask:
-    """Return what is brighter than Otsu's level, where there is a level to speak of."""
+    """Return what is nucleus, where there is any to speak of.
+
+    Otsu's level finds the bright ones and cuts faint, thin ones short. Those are
+    found by half of the brightest point near by: that is the outline of a blurred
+    disc, and the halo of a bright neighbour lies below it.
+    """
     low, high = np.percentile(smooth, (1.0, 99.0))
     noise = float(np.median(np.abs(np.diff(smooth, axis=0)))) + 1e-12
     if high - low < params.minimum_contrast * noise:
         return np.zeros(smooth.shape, bool)
-    # hot specks would lift Otsu's level over faint, thin cut nuclei
+    # hot specks would lift Otsu's level
     level = filters.threshold_otsu(np.clip(smooth, low, high))
-    mask = ndimage.binary_fill_holes(smooth > level)
+    dark = float(np.median(smooth[smooth <= level]))
+    near = disk(max(1, round(params.outline_reach_um / pixel_um)))
+    top = ndimage.maximum_filter(smooth, footprint=near)
+    faint = smooth > dark + np.maximum(
+        0.5 * (top - dark), params.faintest * (level - dark)
+    )
+    mask = ndimage.binary_fill_holes((smooth > level) | faint)
     disc = disk(max(1, round(params.smooth_um / pixel_um)))
     return np.asarray(ndimage.binary_opening(mask, disc), bool)
 

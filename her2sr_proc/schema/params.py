@@ -87,6 +87,18 @@ class NucleiParams(Frozen):
         gt=0,
         description="range of the image over its noise, below which it holds no nuclei",
     )
+    outline_reach_um: float = Field(
+        default=3.0,
+        gt=0,
+        le=50,
+        description="how far the brightest point of a faint nucleus is looked for",
+    )
+    faintest: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="of Otsu's level over the dark, below which nothing is a nucleus",
+    )
     split_smooth: float = Field(
         default=0.12, ge=0, le=1, description="of the typical radius"
     )

@@ -43,6 +43,15 @@ def test_touching_nuclei_are_parted():
     assert labels[128, 80] != labels[128, 156]
 
 
+def test_a_faint_thin_nucleus_beside_bright_ones_keeps_its_size():
+    bright = dapi((70, 70, 38), (70, 190, 38))
+    faint = dapi((190, 130, 34), level=9.0, seed=4) - 8.0
+    _, found = nuclei(bright + faint)
+    assert len(found) == 3
+    area = min(found, key=lambda n: abs(n.y_px - 190)).area_um2
+    assert area == pytest.approx(np.pi * (34 * PIXEL_UM) ** 2, rel=0.1)
+
+
 def test_one_long_nucleus_is_not_parted():
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     inside = ((y - 128) / 30) ** 2 + ((x - 128) / 46) ** 2 < 1
