@@ -125,6 +125,9 @@ def find_spots(image: TwoScales, params: SpotParams) -> Spots:
         if not len(new):
             break
         spots = _settled(_joined([spots, new]), image)
+        own = _is_no_echo(spots, image, params)
+        if not own.all():
+            spots = _settled(spots.take(own), image)
     return spots
 
 
@@ -196,6 +199,18 @@ def _is_apart(
     )
     own = np.sqrt(image.optics.variance_px2(known.width_px2, image.fine_px))
     return np.asarray(np.all(gap > params.apart * own, axis=1), bool)
+
+
+def _is_no_echo(
+    spots: Spots, image: TwoScales, params: SpotParams
+) -> npt.NDArray[np.bool_]:
+    """Return which spots did not move onto one that was found before them."""
+    kept = np.ones(len(spots), bool)
+    for n in range(1, len(spots)):
+        before = spots.take(np.flatnonzero(kept[:n]))
+        alone = spots.take(np.array([n]))
+        kept[n] = bool(_is_apart(alone, before, image, params)[0])
+    return kept
 
 
 def _measured(spots: Spots, rest: list[F64], image: TwoScales) -> Spots:
