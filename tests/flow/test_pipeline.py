@@ -1,0 +1,254 @@
+"""What is missing or damaged in a run folder makes a flagged answer, never a crash."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import typer
+from run_folders import add_unit, make_run
+from typer.testing import CliRunner
+
+from her2sr_proc import cli_runs
+from her2sr_proc.offline.pipeline import close_field, close_run, close_unit, process_run
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store import raw
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.results import count_columns, read_field, read_result
+from her2sr_proc.store.tables import read_parquet, write_parquet
+
+SIDE = 96
+FRAMES = {"561": 40, "488": 40, "405": 20}
+
+
+def movie(channel, frames=40, seed=1):
+    """One round nucleus in the middle; probes blink in it at a few places."""
+    generator = np.random.default_rng([seed, int(channel)])
+    y, x = np.mgrid[:SIDE, :SIDE]
+    inside = np.hypot(y - 48, x - 48) < 30
+    light = np.full((frames, SIDE, SIDE), 20.0)
+    if channel == "405":
+        light[:, inside] += 60.0
+    else:
+        places = {"561": [(40, 40), (58, 50), (45, 62)], "488": [(50, 38)]}[channel]
+        for py, px in places:
+            spot = np.exp(-((y - py) ** 2 + (x - px) ** 2) / 2.0)
+            light += generator.poisson(6, frames)[:, None, None] * 300.0 * spot
+    counts = generator.poisson(light) / 0.46 + 100
+    return counts.astype(np.uint16)
+
+
+def quiet(*_):
+    pass
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    run = make_run(tmp_path_factory.mktemp("whole") / "r1", frames=FRAMES, size=SIDE)
+    for channel, frames in FRAMES.items():
+        add_unit(run, channel, movie(channel, frames))
+    process_run(run, quiet)
+    return run
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    """A copy of the frames and ledger, without anything computed."""
+    copy = RunFolder(tmp_path / "r1")
+    shutil.copytree(whole.root / "raw", copy.root / "raw")
+    for name in ("manifest.json", "ledger.jsonl"):
+        shutil.copy(whole.root / name, copy.root / name)
+    return copy
+
+
+def unit(channel, attempt=1):
+    return UnitKey(run="r1", field="r00_c00", channel=channel, attempt=attempt)
+
+
+def without_unit(run, channel):
+    """Forget a unit, as if it had never been taken."""
+    shutil.rmtree(run.raw(unit(channel)))
+    lines = run.ledger.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if f'"channel":"{channel}"' not in line]
+    run.ledger.write_text("".join(kept))
+
+
+def test_a_whole_run_counts_what_is_there(whole):
+    result = read_result(whole)
+    assert result.arms["sr"].her2_signals == 3
+    assert result.arms["sr"].cep17_signals == 1
+    assert result.accounting.is_whole
+    assert result.truth is None
+    for channel in ("561", "488"):
+        for kind in ("conventional", "superresolution"):
+            assert whole.image("r00_c00", channel, kind).exists()
+            assert whole.preview("r00_c00", channel, kind).exists()
+    assert whole.labels("r00_c00").exists()
+    assert whole.report.read_text().startswith("<!doctype html>")
+
+
+def test_counts_have_the_columns_of_the_contract(whole):
+    (row,) = csv.DictReader(whole.counts.read_text().splitlines())
+    assert list(row) == count_columns()
+    assert row["her2_sr"] == "3"
+    assert row["cep17_sr_merged"] == "1"
+    assert row["region"] == "unmarked"
+    assert row["excluded"] == "false"
+    for suffix in ("ambiguous", "estimated", "low", "high"):
+        assert row[f"her2_conventional_{suffix}"] != ""
+
+
+def test_positions_of_nuclei_are_on_the_slide(whole):
+    (nucleus,) = read_field(whole, "r00_c00").nuclei
+    assert (nucleus.x_um, nucleus.y_um) == pytest.approx((0.0, 0.0), abs=0.2)
+
+
+def test_flags_name_the_simulation_the_few_nuclei_and_the_unmarked_regions(whole):
+    flags = " ".join(read_result(whole).flags)
+    for words in ("simulated", "kinetics factor 12.5", "fewer than 20", "unmarked"):
+        assert words in flags
+
+
+def test_nothing_is_left_of_parts_and_temporary_files(whole):
+    names = [path.name for path in whole.root.rglob("*")]
+    assert not [name for name in names if name.startswith(".") or ".parts" in name]
+
+
+def test_tables_of_the_live_localizer_are_taken_as_they_are(run):
+    close_unit(run, unit("561"))
+    table, _ = read_parquet(run.table(unit("561")))
+    run.table(unit("561")).unlink()
+    for block in range(4):
+        frames = table["frame"] // 10 == block
+        facts = {"source": "live" if block else "replayed"}
+        path = run.table_part(unit("561"), block)
+        write_parquet(path, table.take(np.flatnonzero(frames)[:1]), facts)
+    close_unit(run, unit("561"))
+    merged, facts = read_parquet(run.table(unit("561")))
+    assert len(merged) == 4
+    assert (facts["localized_frames"], facts["replayed_frames"]) == ("40", "10")
+    assert not run.table_parts(unit("561")).exists()
+
+
+def test_missing_and_torn_parts_are_localized_from_disk(run):
+    close_unit(run, unit("561"))
+    table, _ = read_parquet(run.table(unit("561")))
+    run.table(unit("561")).unlink()
+    part = run.table_part(unit("561"), 2)
+    part.parent.mkdir()
+    part.write_bytes(b"PAR1 torn")
+    close_unit(run, unit("561"))
+    again, facts = read_parquet(run.table(unit("561")))
+    assert facts["replayed_frames"] == "40"
+    np.testing.assert_array_equal(again["x_nm"], table["x_nm"])
+
+
+def test_a_torn_table_is_computed_anew(run):
+    path = run.table(unit("561"))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1 torn")
+    close_unit(run, unit("561"))
+    assert read_parquet(path)[1]["localized_frames"] == "40"
+
+
+def test_closing_again_writes_no_table_again(run):
+    close_unit(run, unit("561"))
+    before = run.table(unit("561")).stat().st_mtime_ns
+    close_unit(run, unit("561"))
+    assert run.table(unit("561")).stat().st_mtime_ns == before
+
+
+def test_a_damaged_block_is_missing_at_the_last_tap_and_flagged(run):
+    chunk = raw.chunk_path(run.raw(unit("561")), 1)
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    result = process_run(run, quiet)
+    taps = result.accounting
+    assert (taps.localizable, taps.localized) == (80, 70)
+    assert not taps.is_whole
+    assert any("10 frames on disk could not be localized" in f for f in result.flags)
+
+
+def test_no_dapi_means_no_nuclei_and_no_group(run):
+    without_unit(run, "405")
+    result = process_run(run, quiet)
+    assert result.arms["sr_merged"].status == "indeterminate"
+    assert result.arms["sr_merged"].nuclei == 0
+    assert any("405 (DAPI): 0 of 20 frames" in flag for flag in result.flags)
+    assert run.report.exists()
+
+
+def test_without_a_probe_its_nuclei_are_excluded_by_name(run):
+    without_unit(run, "488")
+    result = process_run(run, quiet)
+    (nucleus,) = read_field(run, "r00_c00").nuclei
+    assert nucleus.excluded
+    assert nucleus.exclusion_reason == "488 incomplete: 0 of 40 frames"
+    assert result.arms["sr_merged"].status == "indeterminate"
+    assert any("1 of 3 units lack frames" in flag for flag in result.flags)
+
+
+def test_half_a_burst_is_not_scored(tmp_path):
+    run = make_run(tmp_path / "r1", frames=FRAMES, size=SIDE)
+    add_unit(run, "561", movie("561", 20), requested=40)
+    add_unit(run, "488", movie("488"))
+    add_unit(run, "405", movie("405", 20))
+    result = process_run(run, quiet)
+    (nucleus,) = read_field(run, "r00_c00").nuclei
+    assert nucleus.exclusion_reason == "561 incomplete: 20 of 40 frames"
+    (partial,) = [u for u in result.accounting.units if u.channel == "561"]
+    assert (partial.state, partial.reason) == ("partial", "stopped on request")
+
+
+def test_an_empty_run_has_an_answer_too(tmp_path):
+    run = make_run(tmp_path / "r1", frames=FRAMES, size=SIDE)
+    result = process_run(run, quiet)
+    assert result.arms["sr_merged"].group is None
+    assert result.accounting.requested == 100
+    assert result.accounting.written == 0
+
+
+def test_a_run_closes_with_the_fields_that_are_there(run):
+    close_field(run, "r00_c00")
+    field = run.field_result("r00_c00")
+    kept = field.read_text()
+    field.unlink()
+    assert any("1 fields have no result" in flag for flag in close_run(run).flags)
+    field.write_text(kept)
+    assert close_run(run).arms["sr"].her2_signals == 3
+
+
+@pytest.fixture
+def command():
+    app = typer.Typer()
+    cli_runs.register(app)
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_process_prints_the_answer_and_the_report(run, command):
+    done = command("process", run.root)
+    assert done.exit_code == 0
+    assert "For research use only" in done.stdout
+    assert "report: " in done.stdout
+
+
+def test_process_speaks_json(run, command):
+    done = command("process", run.root, "--json")
+    assert json.loads(done.stdout)["run"] == "r1"
+
+
+def test_verify_passes_a_whole_run_and_names_what_is_wrong(whole, run, command):
+    assert command("verify", whole.root).exit_code == 0
+    chunk = raw.chunk_path(run.raw(unit("561")), 0)
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    done = command("verify", run.root)
+    assert done.exit_code == 1
+    assert "block 0 of r00_c00/561 does not match its checksum" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["process", "verify"])
+def test_what_is_no_run_folder_is_one_sentence(tmp_path, command, verb):
+    done = command(verb, tmp_path)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "is not a run folder" in done.stderr
