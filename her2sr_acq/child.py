@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_proc.lifeline import VARIABLE
 
 STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 """Ask, insist, kill; and how long each may take."""
@@ -49,7 +50,7 @@ class Child:
         self.spec = spec
         self.restarts = 0
         self.log = logs / f"{spec.name}.log"
-        self._environment = dict(environment)
+        self._environment = {**environment, VARIABLE: "1"}
         self._steps = steps
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -57,13 +58,15 @@ class Child:
         """Start the process; its output is appended to its log.
 
         It leads a session of its own, so that Ctrl-C reaches the launcher alone and
-        everything is stopped in order.
+        everything is stopped in order. Its standard input stays open as long as the
+        launcher lives, and tells it when that is gone.
         """
+        self._let_go()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self.spec.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
@@ -109,6 +112,16 @@ class Child:
 
     def stop(self) -> None:
         """Ask the process to end, insist, kill. Safe to call twice."""
+        try:
+            self._end()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _end(self) -> None:
         process = self._process
         if process is None:
             return

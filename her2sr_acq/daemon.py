@@ -42,6 +42,7 @@ from her2sr_acq.ownership import Hold, Holder
 from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER, address
 from her2sr_acq.stream.publisher import Publisher
 from her2sr_proc.errors import ProcError
+from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def main(
     options = _options(arguments)
     ended = threading.Event()
     with _ending_on_signals(ended):
+        end_with_starter()
         try:
             return _run(options, open_hardware or _real_hardware, ended)
         except (AcqError, ProcError) as exc:

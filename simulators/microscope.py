@@ -25,6 +25,7 @@ from her2sr_acq.config import describe, load
 from her2sr_acq.errors import ConfigError, DeviceError, RunConflictError
 from her2sr_acq.runtime import MICROSCOPE, address
 from her2sr_acq.stream.envelope import MAX_QUESTION_BYTES, Answer, Body, Fault, Question
+from her2sr_proc.lifeline import end_with_starter
 from simulators.exposer import Exposer, Order
 from simulators.instrument import Instrument
 from simulators.lightport import PORT, LightServer
@@ -44,6 +45,8 @@ FOCUS_UM_S = 100.0
 FOCUS_SETTLE_S = 0.02
 WAIT_S = 3.0
 """Longest wait inside an answer; a client's deadline is longer."""
+OUTLIVE_S = 12.0
+"""Whoever commands the light must be able to put it out before this is gone."""
 POLL_MS = 200
 
 
@@ -187,11 +190,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="device yaml")
     parser.add_argument("--runtime", type=Path, required=True, help="folder of sockets")
     chosen = parser.parse_args(arguments)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("simulators").setLevel(logging.INFO)
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
+    end_with_starter(after_s=OUTLIVE_S)
     try:
         options = read_options(chosen.config)
         with (

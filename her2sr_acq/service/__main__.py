@@ -15,6 +15,7 @@ from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.loopback import require_loopback
+from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
 
 
@@ -39,6 +40,7 @@ def main() -> int:
     except ConfigError as exc:
         sys.stderr.write(f"error: {exc}\n")
         return 2
+    end_with_starter()
     context = Context(
         control=ControlClient(arguments.runtime),
         archive=Archive(DataFolder(arguments.data.resolve())),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.live.jobs import Jobs
 from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
@@ -94,6 +95,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
+    end_with_starter()
     warm()
     if not options.warm:
         serve(options.data, options.runtime, stop)

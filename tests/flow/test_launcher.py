@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 import yaml
 from fake_microscope import make_config
@@ -53,6 +56,14 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+def is_running(pid: int) -> bool:
+    """Tell a process from what is left of it until its new parent looks."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_the_hardware_process_answers_and_its_death_ends_the_service(tmp_path, runtime):
     with Launcher(DEMO, tmp_path, port=0, only=["acq"]) as service:
         pid = ControlClient(service.runtime).health().pid
@@ -77,6 +88,34 @@ def test_a_killed_hardware_process_leaves_the_light_in_doubt_until_the_end(
         service.check()
     with pytest.raises(LightError, match="not proven off"):
         service.__exit__()
+
+
+LOST = """
+import os, signal, sys
+from pathlib import Path
+from her2sr_acq.config import resolve
+from her2sr_acq.launcher import Launcher
+
+with Launcher(resolve("demo"), Path(sys.argv[1]), port=0, only=["acq", "api"]) as it:
+    print(*it.pids.values(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_launcher_leaves_no_process_behind(tmp_path, runtime):
+    lost = subprocess.run(
+        [sys.executable, "-c", LOST, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert lost.returncode == -signal.SIGKILL, lost.stderr
+    pids = [int(pid) for pid in lost.stdout.split()]
+    assert len(pids) == 2
+    until(lambda: not any(is_running(pid) for pid in pids))
+    assert holder(tmp_path) is None
+    assert "ending" in (tmp_path / "logs" / "acq.log").read_text()
 
 
 def test_the_web_service_comes_back_when_it_dies_and_ends_with_the_rest(

@@ -46,6 +46,16 @@ def test_a_process_is_ready_when_it_says_so_and_ends_when_asked(tmp_path):
     assert child.exit_code == -signal.SIGTERM
 
 
+def test_its_input_is_open_until_it_is_let_go(tmp_path):
+    child = make(tmp_path, f"{READY} import sys; sys.stdin.read(); sys.exit(7)")
+    child.start()
+    until(child.is_ready)
+    assert child.exit_code is None
+    child._let_go()
+    until(lambda: child.exit_code == 7)
+    child.stop()
+
+
 def test_one_that_does_not_listen_is_killed(tmp_path):
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     child = make(tmp_path, f"{deaf} {READY} time.sleep(60)", steps=STUBBORN)
@@ -62,6 +72,7 @@ def test_one_that_dies_at_the_start_is_told_by_its_last_words(tmp_path):
     until(lambda: child.exit_code is not None)
     with pytest.raises(ServiceUnavailableError) as caught:
         child.is_ready()
+    child.stop()
     assert "the api process ended with code 2: no such laser" in str(caught.value)
     assert str(tmp_path / "logs" / "api.log") in str(caught.value)
 

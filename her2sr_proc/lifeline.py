@@ -1,0 +1,38 @@
+"""End a process when the one that started it is gone, however that went.
+
+The starter holds the writing end of our standard input and never writes: its kernel
+closes it when it ends, killed or not. Without that, a closed terminal would leave a
+microscope running that nobody owns.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+VARIABLE = "HER2SR_LIFELINE"
+"""Set by a starter that holds our standard input; without it, nothing is watched."""
+STDIN = 0
+
+
+def end_with_starter(*, after_s: float = 0.0) -> None:
+    """Ask this process to end, as SIGTERM does, once its starter is gone.
+
+    Parameters
+    ----------
+    after_s : float
+        How long to go on, so that those who need this process end before it.
+    """
+    if os.environ.get(VARIABLE):
+        threading.Thread(
+            target=_watch, args=(after_s,), name="lifeline", daemon=True
+        ).start()
+
+
+def _watch(after_s: float) -> None:
+    while os.read(STDIN, 64):
+        continue
+    time.sleep(after_s)
+    os.kill(os.getpid(), signal.SIGTERM)
