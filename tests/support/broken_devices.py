@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 import numpy as np
 from pymmcore_plus.experimental.unicore import CameraDevice, GenericDevice
@@ -38,16 +38,22 @@ class MuteCamera(TiredCamera):
 
 
 class OddCamera(TiredCamera):
-    """Works, with frames that no power of two divides."""
+    """Works, with frames that no power of two divides.
+
+    It waits for ``room``, so that a slow reader never makes its ring run over.
+    """
+
+    room = threading.Semaphore(30)
 
     def shape(self) -> tuple[int, int]:
         return 100, 100
 
     def start_sequence(self, n, get_buffer):
         for i in range(n):
+            if not self.room.acquire(timeout=5.0):
+                return
             get_buffer((100, 100), np.uint16)[:] = i
             yield {}
-            time.sleep(0.0002)
 
 
 class DeafLasers(GenericDevice):
