@@ -172,7 +172,8 @@ def _maxima(rest: F64, model: F64, noise: float, params: SpotParams) -> Spots:
     unsure = np.hypot(noise, params.model_error * model)
     clear = ndimage.zoom(rest / unsure, ZOOM, order=3, grid_mode=True, mode="nearest")
     clear = clear.astype(np.float32)
-    order = np.argsort(-clear, axis=None, kind="stable").astype(np.int64)
+    lit = np.flatnonzero(clear > 0)
+    order = lit[np.argsort(-clear.ravel()[lit])]
     room = clear.size // 4 + 1
     rows, columns = np.zeros(room, np.int32), np.zeros(room, np.int32)
     saddles, basins = np.zeros(room), np.zeros(clear.shape, np.int32)

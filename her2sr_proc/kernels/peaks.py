@@ -48,8 +48,9 @@ def find_peaks(
     Parameters
     ----------
     image : float32 array, shape (height, width)
-    order : int64 array, shape (height * width,)
-        Flat indices from the brightest pixel to the darkest; equal ones in any order.
+    order : int64 array, shape (pixels,)
+        Flat indices from the brightest pixel to the darkest, down to ``floor`` at least;
+        equal ones in any order.
     floor : float
         Pixels at or below it, and nan, belong to no peak.
     least : float
