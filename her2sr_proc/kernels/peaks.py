@@ -49,8 +49,8 @@ def find_peaks(
     ----------
     image : float32 array, shape (height, width)
     order : int64 array, shape (pixels,)
-        Flat indices from the brightest pixel to the darkest, down to ``floor`` at least;
-        equal ones in any order.
+        Flat indices from the brightest pixel down to ``floor`` at least; equal ones in
+        any order.
     floor : float
         Pixels at or below it, and nan, belong to no peak.
     least : float
