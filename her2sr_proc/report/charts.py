@@ -69,7 +69,7 @@ def ratios(rows: Sequence[NamedArm], limit: float = 2.0) -> str:
         for row in shown
     ]
     tops += [row.arm.ratio or 0.0 for row in shown]
-    top = max([limit * 1.5, *(min(t, 12.0) for t in tops)]) * 1.05
+    top = max([limit * 1.5, *(min(t, 25.0) for t in tops)]) * 1.05
     left, height = 255, 34 + 30 * max(1, len(shown))
     plot = _W - left - _RIGHT
 
@@ -80,7 +80,7 @@ def ratios(rows: Sequence[NamedArm], limit: float = 2.0) -> str:
         f'<line class="limit" x1="{at(limit):.1f}" x2="{at(limit):.1f}" y1="6" '
         f'y2="{height - 26}"/>',
     ]
-    for value in range(int(top) + 1):
+    for value in range(0, int(top) + 1, max(1, int(top) // 8)):
         parts.append(_text(at(value), height - 10, str(value)))
     for i, row in enumerate(shown):
         parts += _ratio_row(row, 22 + 30 * i, left, at)

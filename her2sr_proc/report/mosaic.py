@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.report.overlay import BAR_UM
-from her2sr_proc.report.pictures import F32, U8, Stretch, composite, data_uri
+from her2sr_proc.report.pictures import (
+    F32,
+    U8,
+    Stretch,
+    composite,
+    data_uri,
+    stretch,
+)
 
 Layers = list[tuple[str, F32]]
 WIDEST_PX = 1600
@@ -77,11 +84,7 @@ def _levels(tiles: Sequence[Tile]) -> dict[str, Stretch]:
     for tile in tiles:
         for probe, image in tile.layers:
             pooled.setdefault(probe, []).append(image[::4, ::4].ravel())
-    levels = {}
-    for probe, samples in pooled.items():
-        low, high = np.percentile(np.concatenate(samples), (30.0, 99.8))
-        levels[probe] = Stretch(float(low), float(high))
-    return levels
+    return {p: stretch(p, np.concatenate(samples)) for p, samples in pooled.items()}
 
 
 def _picture(tile: Tile, levels: dict[str, Stretch], size: int) -> U8:
@@ -90,7 +93,7 @@ def _picture(tile: Tile, levels: dict[str, Stretch], size: int) -> U8:
 
 def _frame(tile: Tile, x: int, y: int, picture: U8) -> str:
     height, width = picture.shape[:2]
-    size = max(9.0, height * 0.035)
+    size = max(9.0, min(22.0, height * 0.03))
     return (
         f'<a href="#{escape(tile.name)}"><rect class="tile" x="{x}" y="{y}" '
         f'width="{width}" height="{height}"/></a>'

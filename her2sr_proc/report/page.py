@@ -20,7 +20,7 @@ from her2sr_proc.report.pictures import (
     stretch,
     stretch_sparse,
 )
-from her2sr_proc.schema.counts import FieldResult
+from her2sr_proc.schema.counts import FieldResult, NucleusCounts
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.results import Arm, ArmName, RunResult
 
@@ -111,7 +111,8 @@ def render(data: ReportData) -> str:
         overview=overview(tiles, pixel_um),
         panels=panels,
         field_count=len(data.fields),
-        nuclei=[(field.field, n) for field in results for n in field.nuclei],
+        nuclei=_rows(results, excluded=False),
+        rejected=_rows(results, excluded=True),
         exclusions=_exclusions(results),
         truths={(r.field, r.nucleus): r for r in data.comparison.nuclei}
         if data.comparison
@@ -148,7 +149,7 @@ def _fields(
 
 
 def _panel(view: FieldView, scored: int, pixel_um: float) -> _Panel:
-    conventional = [(p, image, stretch(image)) for p, image in view.conventional]
+    conventional = [(p, image, stretch(p, image)) for p, image in view.conventional]
     nuclei = [layer for layer in conventional if layer[0] == "DAPI"]
     sparse = [(p, image, stretch_sparse(image)) for p, image in view.superresolution()]
 
@@ -206,6 +207,17 @@ def _counts(results: Sequence[FieldResult], arm: ArmName) -> Iterator[int]:
         for nucleus in result.nuclei:
             if not nucleus.excluded:
                 yield nucleus.counts[arm]["HER2"].count
+
+
+def _rows(
+    results: Sequence[FieldResult], *, excluded: bool
+) -> list[tuple[str, NucleusCounts]]:
+    return [
+        (field.field, nucleus)
+        for field in results
+        for nucleus in field.nuclei
+        if nucleus.excluded is excluded
+    ]
 
 
 def _exclusions(results: Sequence[FieldResult]) -> list[tuple[str, int]]:

@@ -37,13 +37,18 @@ class Stretch:
         return np.asarray(scaled**GAMMA, np.float32)
 
 
-def stretch(image: F32, black: float = 40.0, white: float = 99.9) -> Stretch:
-    """Return levels from percentiles of the image."""
-    low, high = np.percentile(image, (black, white))
+LEVELS: dict[str, tuple[float, float]] = {"DAPI": (30.0, 99.9)}
+SIGNAL_LEVELS = (85.0, 99.9)
+"""Percentiles of black and white: of signals, not of the glow that they stand on."""
+
+
+def stretch(probe: str, image: npt.NDArray[np.float32]) -> Stretch:
+    """Return levels from percentiles of an image, or of a sample of its pixels."""
+    low, high = np.percentile(image, LEVELS.get(probe, SIGNAL_LEVELS))
     return Stretch(float(low), float(high))
 
 
-def stretch_sparse(image: F32, white: float = 97.0) -> Stretch:
+def stretch_sparse(image: F32, white: float = 80.0) -> Stretch:
     """Return levels for an image that is empty nearly everywhere."""
     lit = image[image > 0]
     return Stretch(0.0, float(np.percentile(lit, white)) if lit.size else 1.0)
