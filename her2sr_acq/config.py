@@ -152,7 +152,7 @@ def load(path: Path) -> DeviceConfig:
     """Read and check a configuration. Raises `ConfigError` naming key and cure."""
     try:
         data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as exc:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ConfigError(f"{path.name} cannot be read as YAML: {exc}") from exc
     if not isinstance(data, dict):
         raise ConfigError(f"{path.name} must hold keys and values, such as 'name: ...'")

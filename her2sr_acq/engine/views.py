@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Self
 
@@ -31,12 +32,22 @@ class RunRequest(Frozen):
     @field_validator("sample", "operator")
     @classmethod
     def _is_a_pseudonym(cls, value: str) -> str:
-        if not re.match(NAME, value):
+        if not re.fullmatch(NAME, value):  # `match` lets a final newline pass
             raise ValueError(
                 f"'{value}' is no pseudonym: use 1 to 64 letters, digits, '-' and '_', "
                 f"and never a patient's name or number"
             )
         return value
+
+    @field_validator("overrides")
+    @classmethod
+    def _is_json(cls, values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for key, value in values.items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except ValueError:
+                raise ValueError(f"'{key}' holds a number that is not finite") from None
+        return values
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -90,8 +90,13 @@ def _check_disk(protocol: Protocol, config: DeviceConfig, free_bytes: int) -> No
     needed = round(DISK_RESERVE * estimate(protocol, config).bytes)
     if needed > free_bytes:
         raise PlanRejectedError(
-            f"the run needs {needed / 1e9:.1f} GB and {free_bytes / 1e9:.1f} GB are "
-            f"free; delete or offload runs, or choose another data folder",
+            f"the run needs {_size(needed)} and {_size(free_bytes)} are free; delete "
+            f"or offload runs, or choose another data folder",
             needed_bytes=needed,
             free_bytes=free_bytes,
         )
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes in a unit that shows a difference."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -109,6 +109,13 @@ async def _expected(_: Request, error: Exception) -> JSONResponse:
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
+    if faults[0]["type"] == "json_invalid":
+        return answer(
+            "bad-request",
+            f"the body is no JSON: {faults[0]['ctx']['error']}",
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            title="The request cannot be understood.",
+        )
     where = ".".join(str(part) for part in faults[0]["loc"][1:]) or "body"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return answer(

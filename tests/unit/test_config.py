@@ -63,6 +63,13 @@ def test_an_unknown_name_lists_what_there_is():
         resolve("nosuch")
 
 
+def test_a_program_is_no_configuration(tmp_path):
+    path = tmp_path / "bench.yaml"
+    path.write_bytes(b"\x7fELF\xd0\x00")
+    with pytest.raises(ConfigError, match="cannot be read as YAML"):
+        load(path)
+
+
 def test_a_list_is_no_configuration(tmp_path):
     with pytest.raises(ConfigError, match="keys and values"):
         load(write(tmp_path, [1, 2]))

@@ -202,6 +202,8 @@ def test_the_disk_must_hold_every_frame_and_a_tenth_more():
     limits.check(plan, (), config, free_bytes=round(needed))
     with pytest.raises(PlanRejectedError, match="delete or offload"):
         limits.check(plan, (), config, free_bytes=round(needed) - 1)
+    with pytest.raises(PlanRejectedError, match=r"needs 2\.0 MB and 1\.5 MB are free"):
+        limits.check(plan, (), config, free_bytes=1_500_000)
 
 
 def test_power_at_the_limit_is_allowed():

@@ -47,6 +47,29 @@ def test_a_wrong_request_is_a_problem_document(client, request_body, change, cod
     assert answer.json()["type"] == f"urn:her2sr:{code}"
 
 
+HARMED = [
+    pytest.param("{garbage", "the body is no JSON", id="no JSON"),
+    pytest.param(
+        '{"protocol":"demo","sample":"s","operator":"o","overrides":{"grid.rows":NaN}}',
+        "'grid.rows' holds a number that is not finite",
+        id="not a number",
+    ),
+    pytest.param(
+        '{"protocol":"demo","sample":"s\\n","operator":"o"}',
+        "no pseudonym",
+        id="newline",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), HARMED)
+def test_a_harmed_body_is_refused_in_a_sentence(client, body, words):
+    headers = {"content-type": "application/json"}
+    answer = client.post("/api/v1/runs", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad-request")
+    assert words in answer.json()["detail"]
+
+
 def test_a_key_that_is_no_key_is_refused(client, request_body):
     headers = {"Idempotency-Key": "x" * 129}
     answer = client.post("/api/v1/runs", json=request_body, headers=headers)
