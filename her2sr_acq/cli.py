@@ -93,7 +93,9 @@ def demo(
     nuclei_frames: Annotated[
         int, typer.Option(min=10, max=5000, help="frames of the DAPI burst")
     ] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="of the simulated slide")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="of the simulated slide")
+    ] = 1,
     real_time: Annotated[
         bool, typer.Option("--real-time", help="as slow as a real microscope")
     ] = False,

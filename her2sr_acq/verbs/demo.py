@@ -12,7 +12,7 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.plan.load import override, packaged
 from her2sr_acq.verbs.demo_config import DemoOptions, planned, written
-from her2sr_acq.verbs.foresight import check_early, free_space
+from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
 from her2sr_acq.verbs.progress import shown
 from her2sr_acq.verbs.run import service, submit_and_follow
 from her2sr_acq.verbs.watch import termination_as_interrupt
@@ -46,6 +46,7 @@ def run_demo(options: DemoOptions) -> DemoOutcome:
     began = time.monotonic()
     request = _request(options)
     wanted = override(packaged(PROTOCOL), request.overrides)
+    require_writable(options.out)
     check_early(wanted, planned(options), free_bytes=free_space(options.out))
     with (
         termination_as_interrupt(),

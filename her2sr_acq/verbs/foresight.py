@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.errors import ConfigError
 from her2sr_acq.plan.limits import check
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.plan.tiling import frame_um, tiles
@@ -33,7 +35,24 @@ def check_early(protocol: Protocol, config: DeviceConfig, *, free_bytes: int) ->
 
 def free_space(folder: Path) -> int:
     """Return the free space where ``folder`` is, or would be made."""
+    return shutil.disk_usage(_nearest(folder)).free
+
+
+def require_writable(folder: Path) -> None:
+    """Raise `ConfigError` when no data could be written to ``folder``."""
+    place = _nearest(folder)
+    if not place.is_dir():
+        raise ConfigError(f"{place} is a file; choose another data folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{place} may not be written; change its permissions, or choose another "
+            f"data folder"
+        )
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or what stands on the way to it."""
     place = folder.resolve()
     while not place.exists():
         place = place.parent
-    return shutil.disk_usage(place).free
+    return place

@@ -18,7 +18,7 @@ from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import holder
 from her2sr_acq.plan.load import find, known, override, parse_override
 from her2sr_acq.plan.models import Protocol
-from her2sr_acq.verbs.foresight import check_early, free_space
+from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
 from her2sr_acq.verbs.progress import Show, shown
 from her2sr_acq.verbs.rest import RestClient
 from her2sr_acq.verbs.watch import follow, termination_as_interrupt
@@ -104,6 +104,7 @@ def _request(order: RunOrder) -> RunRequest:
     protocol = find(order.protocol)
     overrides: dict[str, JsonValue] = dict(map(parse_override, order.overrides))
     wanted = override(protocol, overrides)
+    require_writable(order.data)
     check_early(wanted, load(order.config), free_bytes=free_space(order.data))
     plan: Protocol | None = None if order.protocol in known() else protocol
     try:

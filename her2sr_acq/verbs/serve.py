@@ -9,6 +9,7 @@ from pathlib import Path
 
 from her2sr_acq.launcher import NAMES, Launcher
 from her2sr_acq.service.loopback import require_loopback
+from her2sr_acq.verbs.foresight import require_writable
 
 
 def serve(
@@ -22,10 +23,11 @@ def serve(
 ) -> None:
     """Start the processes and return after SIGTERM or Ctrl-C, with all of them ended.
 
-    Raises `ConfigError` for an address that others could reach,
-    `ServiceUnavailableError` when one of the processes has failed for good.
+    Raises `ConfigError` for an address that others could reach or a folder that cannot
+    be written, `ServiceUnavailableError` when one of the processes has failed for good.
     """
     require_loopback(host)
+    require_writable(data)
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())

@@ -132,6 +132,14 @@ def test_a_sample_with_a_persons_name_is_refused(capsys, tmp_path):
     assert "pseudonym" in refused(capsys, "run", "demo", *where, "--sample", "Jane Doe")
 
 
+@pytest.mark.parametrize("verb", [["serve"], ["run", "demo"]])
+def test_a_file_is_no_data_folder(capsys, tmp_path, verb):
+    file = tmp_path / "file"
+    file.touch()
+    line = refused(capsys, *verb, "--config", "simulated", "--data", str(file / "d"))
+    assert "choose another data folder" in line
+
+
 def test_an_address_that_others_reach_is_refused(capsys, tmp_path):
     where = ["--config", "simulated", "--data", str(tmp_path / "data")]
     line = refused(capsys, "serve", *where, "--host", "0.0.0.0")
@@ -142,6 +150,7 @@ def test_an_address_that_others_reach_is_refused(capsys, tmp_path):
 WRONG = [
     pytest.param(["demo", "--fields", "two"], "such as 2x2", id="no grid"),
     pytest.param(["demo", "--frames", "1"], "40", id="too few frames"),
+    pytest.param(["demo", "--seed", "9" * 20], "--seed", id="too large a seed"),
     pytest.param(["demo", "--colour"], "--colour", id="unknown option"),
     pytest.param(["nosuch"], "nosuch", id="unknown verb"),
     pytest.param(["run", "demo"], "--config", id="missing option"),
