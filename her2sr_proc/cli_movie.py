@@ -24,6 +24,7 @@ from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import LocalizeParams, RenderParams
 from her2sr_proc.schema.table import Localizations
+from her2sr_proc.store.atomic import require_writable
 from her2sr_proc.store.camera_maps import read_camera_maps
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.frames import FrameSource, open_movie
@@ -77,6 +78,7 @@ def localize(request: LocalizeRequest, *, as_json: bool) -> None:
     """Write the table of a movie, and say what was found and how fast."""
     _begin()
     form = _form(request)
+    require_writable(request.out)
     params = _params(request)
     camera = CameraModel.model_validate(request.camera)
     with closing(open_movie(request.movie)) as movie:
@@ -105,6 +107,7 @@ def render(request: RenderRequest, *, as_json: bool) -> None:
         raise RequestError(
             f"an image is written as .tif or .png, not '{request.out.suffix}'"
         )
+    require_writable(request.out)
     params = RenderParams(
         pixel_nm=request.pixel_nm,
         method=request.method,

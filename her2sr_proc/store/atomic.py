@@ -7,6 +7,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from her2sr_proc.errors import RequestError
+
+
+def require_writable(path: Path) -> None:
+    """Raise `RequestError` for a path that `replacing` could not fill.
+
+    To be asked before work that would be lost. The folder need not exist yet.
+    """
+    place = path.parent
+    while not place.exists():
+        place = place.parent
+    if path.is_dir() or not place.is_dir():
+        culprit = path if path.is_dir() else place
+        kind = "folder" if path.is_dir() else "file"
+        raise RequestError(
+            f"{path} cannot be written: {culprit} is a {kind}; rename it"
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise RequestError(
+            f"{path} cannot be written: {place} takes no files; choose another folder"
+        )
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

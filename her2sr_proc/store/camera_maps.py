@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 
 ARRAYS = ("offset_adu", "e_per_adu", "variance_e2")
@@ -30,6 +30,8 @@ def read_camera_maps(
     shape : tuple of int
         Height and width of the movie.
     """
+    if not path.is_file():
+        raise RequestError(f"there are no camera maps {path}; check the path")
     maps = {name: _one(path, name, shape) for name in ARRAYS}
     if not (maps["e_per_adu"] > 0).all() or not (maps["variance_e2"] >= 0).all():
         raise DataError(

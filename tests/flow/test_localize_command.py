@@ -223,6 +223,7 @@ WRONG = {
     "pixel": (("localize", "{movie}", "--pixel-nm", "0"), "greater than or equal to 1"),
     "option": (("localize", "{movie}", "--speed", "9"), "No such option"),
     "maps": (("localize", "{movie}", "--camera-maps", "{movie}"), "must be an .npz"),
+    "no maps": (("localize", "{movie}", "--camera-maps", "none.npz"), "no camera maps"),
     "no table": (("render", "{dir}/none.csv"), "there is no table"),
     "movie as table": (("render", "{movie}"), "cannot be read as Parquet"),
 }
@@ -251,6 +252,19 @@ def test_an_output_of_unknown_kind_is_refused(movie, tmp_path, capsys, out, mess
     verb, source = ("localize", movie) if out == "t.xls" else ("render", movie)
     assert run(verb, source, "--out", tmp_path / out) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["localize", "render"])
+@pytest.mark.parametrize("out", ["file/o{}", "folder{}"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path, capsys, verb, out
+):
+    suffix = ".csv" if verb == "localize" else ".png"
+    (tmp_path / "file").touch()
+    (tmp_path / f"folder{suffix}").mkdir()
+    # the input is looked at later: it need not even exist
+    assert run(verb, "none", "--out", tmp_path / out.format(suffix)) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_too_fine_an_image_is_refused_before_memory_is_taken(movie, tmp_path, capsys):
