@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.errors import ConfigError, ServiceUnavailableError
 from her2sr_proc.lifeline import VARIABLE
 
 STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 """Ask, insist, kill; and how long each may take."""
 LOG_TAIL_BYTES = 4096
 POLL_S = 0.1
+WRONG_REQUEST = 2
+"""The exit code by which every process says that it was asked for the impossible."""
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ \S+: ")
 """What logging puts before a sentence."""
 
@@ -84,13 +86,19 @@ class Child:
         return None if self._process is None else self._process.pid
 
     def is_ready(self) -> bool:
-        """Return whether it works. Raises `ServiceUnavailableError` if it has ended."""
+        """Return whether it works.
+
+        Raises `ConfigError` if it has ended because the request was wrong,
+        `ServiceUnavailableError` if it has ended for another reason.
+        """
+        if self.exit_code == WRONG_REQUEST:
+            raise ConfigError(self.obituary(), process=self.spec.name)
         if self.exit_code is not None:
             raise ServiceUnavailableError(self.obituary(), process=self.spec.name)
         return self.spec.is_ready()
 
     def await_ready(self) -> None:
-        """Return once it works. Raises `ServiceUnavailableError` if it does not."""
+        """Return once it works. Raises as `is_ready`, and if it takes too long."""
         deadline = time.monotonic() + self.spec.ready_within_s
         while not self.is_ready():
             if time.monotonic() > deadline:

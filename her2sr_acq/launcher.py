@@ -111,9 +111,9 @@ class Launcher:
     def __enter__(self) -> Self:
         """Start everything and return once all of it answers.
 
-        Raises `RunConflictError` when the data folder is held by another process,
-        `ServiceUnavailableError` when one of the processes does not come up,
-        `LightError` when, besides, nobody has seen the light go out.
+        Raises `RunConflictError` for a data folder that is held, `ConfigError` when a
+        process refuses its configuration, `ServiceUnavailableError` when one does not
+        come up, `LightError` when, besides, the light may be on.
         """
         self._refuse_held_data()
         try:

@@ -134,9 +134,7 @@ def test_a_process_that_cannot_start_is_told_by_its_own_sentence(tmp_path, runti
     config = tmp_path / "fake.yaml"
     config.write_text(yaml.safe_dump(make_config().model_dump(mode="json")))
     launcher = Launcher(config, tmp_path / "data", port=0, only=["acq"])
-    with pytest.raises(
-        ServiceUnavailableError, match=r"ended with code 2: .*fake\.cfg"
-    ):
+    with pytest.raises(ConfigError, match=r"ended with code 2: .*fake\.cfg"):
         launcher.__enter__()
     assert holder(tmp_path / "data") is None
 

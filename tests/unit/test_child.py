@@ -8,7 +8,7 @@ import time
 import pytest
 
 from her2sr_acq.child import Child, ChildSpec
-from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.errors import ConfigError, ServiceUnavailableError
 
 QUICK = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 STUBBORN = ((signal.SIGTERM, 0.1), (signal.SIGKILL, 5.0))
@@ -67,14 +67,23 @@ def test_one_that_does_not_listen_is_killed(tmp_path):
 
 def test_one_that_dies_at_the_start_is_told_by_its_last_words(tmp_path):
     words = "2026-11-23 22:18:59,123 ERROR her2sr_acq.daemon: no such laser"
-    child = make(tmp_path, f"print('{words}'); raise SystemExit(2)")
+    child = make(tmp_path, f"print('{words}'); raise SystemExit(1)")
     child.start()
     until(lambda: child.exit_code is not None)
     with pytest.raises(ServiceUnavailableError) as caught:
         child.is_ready()
     child.stop()
-    assert "the api process ended with code 2: no such laser" in str(caught.value)
+    assert "the api process ended with code 1: no such laser" in str(caught.value)
     assert str(tmp_path / "logs" / "api.log") in str(caught.value)
+
+
+def test_one_that_was_asked_for_the_impossible_says_so(tmp_path):
+    child = make(tmp_path, "print('no such laser'); raise SystemExit(2)")
+    child.start()
+    until(lambda: child.exit_code is not None)
+    with pytest.raises(ConfigError, match="code 2: no such laser"):
+        child.is_ready()
+    child.stop()
 
 
 def test_stopping_what_never_started_is_nothing(tmp_path):
