@@ -1,7 +1,8 @@
 """Signals per nucleus in every arm: conventional, super-resolved, sister pairs merged.
 
 One counter (`her2sr_proc.spots`) sees all arms; they differ in the image it is given.
-Low and high enclose what the limit of strength decides, not what sampling does.
+Low and high enclose what the limit of strength decides and what a spot of several
+signals' strength may hide, not what sampling does.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Counts = dict[ArmName, dict[Probe, ProbeCount]]
 
+CROWD = 2.5
+"""Times a typical signal: from here on, a spot may hide more than a sister pair."""
 FEW = 5
 """Isolated signals below which a field says that the device's values weighed in."""
 
@@ -195,11 +198,13 @@ def _count(label: int, arm: _Arm, params: CountParams) -> ProbeCount:
     resolved = mine & (strength >= limit)
     count = len(_merged(arm, resolved))
     saved = int(resolved.sum()) - count
+    crowds = strength[resolved & (strength >= CROWD)]
+    hidden = int((np.rint(crowds) - 1).sum())
     return ProbeCount(
         count=count,
         ambiguous=sure != faint,
         low=max(0, min(count, sure - saved)),
-        high=max(count, faint - saved),
+        high=max(count, faint - saved) + hidden,
     )
 
 

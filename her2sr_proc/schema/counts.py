@@ -26,7 +26,9 @@ class ProbeCount(Frozen):
         default=False, description="not counted one by one, but inferred from a cluster"
     )
     low: int = Field(ge=0, description="signals clear of every limit")
-    high: int = Field(ge=0, description="with the faint and the merged ones")
+    high: int = Field(
+        ge=0, description="with the faint ones and those that a strong spot may hide"
+    )
 
 
 class NucleusCounts(Frozen):

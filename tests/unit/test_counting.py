@@ -98,6 +98,13 @@ def test_a_signal_near_the_limit_is_counted_and_called_ambiguous():
     assert (count.count, count.low, count.high, count.ambiguous) == (2, 2, 3, True)
 
 
+def test_a_spot_of_four_signals_strength_may_hide_three():
+    crowd = [1, 1, 4.8, 1, 1]  # of five, it lifts what is typical by a fifth
+    count = counted(evidence("HER2", HER2, relative=crowd)).nuclei[1]["sr"]["HER2"]
+    assert (count.count, count.high) == (3, 6)
+    assert not count.estimated
+
+
 def test_clear_signals_leave_no_doubt():
     count = counted(evidence("HER2", HER2)).nuclei[1]["sr"]["HER2"]
     assert (count.low, count.high, count.ambiguous) == (3, 3, False)
