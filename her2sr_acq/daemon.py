@@ -157,8 +157,18 @@ def _opened(
     finally:
         try:
             _prove_dark(hardware)
-        finally:
-            hardware.close()
+        except LightError:
+            _close_all_the_same(hardware)
+            raise
+        hardware.close()
+
+
+def _close_all_the_same(hardware: Hardware) -> None:
+    """Disconnect; a fault of that must not hide that the light is in doubt."""
+    try:
+        hardware.close()
+    except AcqError:
+        log.exception("the devices could not be disconnected either")
 
 
 def _prove_dark(hardware: Hardware) -> None:

@@ -21,7 +21,7 @@ from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.rebuild import rebuild
 from her2sr_acq.engine.recovery import recover
-from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.errors import DeviceError, ServiceUnavailableError
 from her2sr_acq.ownership import holder
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store import raw
@@ -180,6 +180,16 @@ def start(lab, open_hardware) -> int:
 
 def test_light_that_cannot_be_proven_off_prevents_the_start(lab, caplog):
     assert start(lab, stuck) == 3
+    assert "the light is not proven off" in caplog.messages[-1]
+
+
+def test_devices_that_do_not_disconnect_hide_no_light(lab, caplog):
+    class Torn(FakeMicroscope):
+        def close(self) -> None:
+            raise DeviceError("the core does not unload")
+
+    faults = Faults(off_fails_nm=488, on_from_the_start_nm=488)
+    assert start(lab, lambda *_: Torn(faults)) == 3
     assert "the light is not proven off" in caplog.messages[-1]
 
 
