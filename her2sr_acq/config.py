@@ -43,6 +43,13 @@ class CameraConfig(Frozen):
     stamp_tag: str | None = Field(
         default=None, description="frame tag with the camera's own clock, if it has one"
     )
+    counter_tag: str | None = Field(
+        default=None, description="frame tag with the camera's own count, if it has one"
+    )
+    readout_modes: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="name -> property -> value; a protocol chooses one by name",
+    )
     model: CameraModel = CameraModel()
 
 
@@ -55,6 +62,11 @@ class StageConfig(Frozen):
     tolerance_um: float = Field(default=0.5, gt=0)
     timeout_s: float = Field(default=10.0, gt=0, le=120)
     settle_ms: float = Field(default=0.0, ge=0, le=10_000)
+    long_travel_um: float = Field(
+        default=2_000.0,
+        gt=0,
+        description="a longer move goes at focus.travel_z_um, if that is given",
+    )
 
 
 class FocusConfig(Frozen):
@@ -64,6 +76,44 @@ class FocusConfig(Frozen):
     z_um: Range = (-100.0, 100.0)
     tolerance_um: float = Field(default=0.1, gt=0)
     timeout_s: float = Field(default=10.0, gt=0, le=120)
+    settle_ms: float = Field(default=0.0, ge=0, le=10_000)
+    travel_z_um: float | None = Field(
+        default=None,
+        description="z at which the objective is clear of the slide and its holder",
+    )
+
+
+class PropertyCheck(Frozen):
+    """A property of a device that must have a value, or lie in a range."""
+
+    label: str | None = Field(default=None, description="default: the same device")
+    property: str
+    ok: str | None = Field(default=None, description="the one good value")
+    range: Range | None = Field(default=None, description="the good values")
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        if (self.ok is None) == (self.range is None):
+            raise ValueError("give either 'ok' or 'range', and not both")
+        return self
+
+
+WatchKind = Literal["interlock", "fault", "temperature", "ready"]
+
+
+class WatchConfig(PropertyCheck):
+    """Something that is looked at before light and while there is light.
+
+    An interlock or a fault puts the light out at once and latches. A temperature or a
+    device that is not ready keeps light from being switched on, and pauses the run.
+    """
+
+    name: str
+    kind: WatchKind
+    label: str
+    wait_s: float = Field(
+        default=0.0, ge=0, le=7200, description="how long a run waits for it, warm-up"
+    )
 
 
 class LaserConfig(Frozen):
@@ -81,6 +131,9 @@ class LaserConfig(Frozen):
         default=None, description="default: the same device"
     )
     power_property: str
+    power_unit: Literal["percent", "mW", "W", "V"] = Field(
+        default="percent", description="of power_property and power_full_scale"
+    )
     power_full_scale: float = Field(gt=0, description="property value at 100 percent")
     rated_mw: float = Field(gt=0, description="light at 100 percent")
     limit_mw: float = Field(
@@ -90,6 +143,14 @@ class LaserConfig(Frozen):
         default=None, description="measured output, in the unit of power_property"
     )
     tolerance: float = Field(default=0.02, gt=0, le=0.5)
+    settle_ms: float = Field(
+        default=0.0, ge=0, le=10_000, description="after the power was set, still dark"
+    )
+    emission_delay_ms: float = Field(
+        default=0.0, ge=0, le=10_000, description="from the command to light (CDRH)"
+    )
+    interlock: PropertyCheck | None = None
+    fault: PropertyCheck | None = None
 
     @property
     def limit_percent(self) -> float:
@@ -97,11 +158,80 @@ class LaserConfig(Frozen):
         return min(100.0, 100.0 * self.limit_mw / self.rated_mw)
 
 
+class Exchange(Frozen):
+    """One line sent over a port, and what must come back."""
+
+    send: str = Field(description="ASCII; escapes such as \\r are written in yaml")
+    expect: str = Field(description="regular expression that the whole answer matches")
+
+
+class SafeOff(Frozen):
+    """How lines of light are put out without MMCore."""
+
+    nm: tuple[int, ...] = Field(min_length=1, description="the lines that this shuts")
+    port: str | None = Field(
+        default=None,
+        description="unix:NAME (in the runtime folder) or serial:DEVICE:BAUD",
+    )
+    exchanges: tuple[Exchange, ...] = ()
+    is_shared: bool = Field(
+        default=True,
+        description="acq holds the same port and must be ended first; false: a gate "
+        "line that the guard alone owns",
+    )
+    dies_with_acq: bool = Field(
+        default=False, description="there is no light without the acq process (demo)"
+    )
+    timeout_s: float = Field(default=0.3, gt=0, le=5)
+
+    @model_validator(mode="after")
+    def _has_a_way(self) -> Self:
+        has_port = self.port is not None and len(self.exchanges) > 0
+        if has_port == self.dies_with_acq:
+            raise ValueError("give either 'port' and 'exchanges', or 'dies_with_acq'")
+        if self.port is not None and not self.port.startswith(("unix:", "serial:")):
+            raise ValueError("'port' begins with unix: or serial:")
+        return self
+
+
+class GuardConfig(Frozen):
+    """What the guard may do, and how long silence lasts before it does."""
+
+    silence_s: float = Field(
+        default=0.7, gt=0.2, le=5, description="without a heartbeat, while lit"
+    )
+    progress_s: float = Field(
+        default=0.7, gt=0.2, le=30, description="without engine progress, while lit"
+    )
+    dark_silence_s: float = Field(
+        default=15.0, gt=1, le=600, description="without either, while dark"
+    )
+    safe_off: tuple[SafeOff, ...] = Field(
+        default=(), description="in this order; every line of light must be covered"
+    )
+
+
+class StorageConfig(Frozen):
+    """What is kept free on the disk of the data folder."""
+
+    low_water_mb: int = Field(
+        default=1024, ge=0, description="less free than this pauses a run"
+    )
+    reserve_mb: int = Field(
+        default=64, ge=0, le=4096, description="given up so that a full disk is noted"
+    )
+
+
 class SimulatorConfig(Frozen):
     """Which simulated microscope stands behind the devices. Absent in a real one."""
 
     module: str = Field(description="dotted path, started with `python -m`")
     options: dict[str, JsonValue] = Field(default_factory=dict)
+    disk: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="faults of the disk: `maker` is a dotted path, the rest its "
+        "arguments (tests)",
+    )
 
 
 class DeviceConfig(Frozen):
@@ -114,6 +244,13 @@ class DeviceConfig(Frozen):
     stage: StageConfig
     focus: FocusConfig
     lasers: tuple[LaserConfig, ...] = Field(min_length=1)
+    watches: tuple[WatchConfig, ...] = ()
+    guard: GuardConfig = GuardConfig()
+    storage: StorageConfig = StorageConfig()
+    unverified: tuple[str, ...] = Field(
+        default=(), description="what nobody has checked on this microscope yet"
+    )
+    platform: Literal["any", "linux", "windows"] = "any"
     simulator: SimulatorConfig | None = None
 
     @model_validator(mode="after")
@@ -121,6 +258,39 @@ class DeviceConfig(Frozen):
         if len({laser.nm for laser in self.lasers}) != len(self.lasers):
             raise ValueError("lasers: every nm may stand only once")
         return self
+
+    @model_validator(mode="after")
+    def _every_line_can_be_shut(self) -> Self:
+        covered = {nm for way in self.guard.safe_off for nm in way.nm}
+        missing = sorted({laser.nm for laser in self.lasers} - covered)
+        if self.guard.safe_off and missing:
+            raise ValueError(
+                f"guard.safe_off: nothing shuts the line of {missing[0]} nm; add it "
+                f"to one of the entries"
+            )
+        return self
+
+    def all_watches(self) -> tuple[WatchConfig, ...]:
+        """Return the watches, those that stand with a laser included."""
+        found = list(self.watches)
+        for laser in self.lasers:
+            kinds: tuple[tuple[WatchKind, PropertyCheck | None], ...] = (
+                ("interlock", laser.interlock),
+                ("fault", laser.fault),
+            )
+            found += [
+                WatchConfig(
+                    name=f"{kind} of the {laser.nm} nm laser",
+                    kind=kind,
+                    label=check.label or laser.label,
+                    property=check.property,
+                    ok=check.ok,
+                    range=check.range,
+                )
+                for kind, check in kinds
+                if check is not None
+            ]
+        return tuple(found)
 
     def laser(self, nm: int) -> LaserConfig:
         """Return the line of that wavelength; KeyError when there is none."""

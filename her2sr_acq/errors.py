@@ -12,7 +12,10 @@ AcqError
 │  ├─ ReadBackError        a device reports another value than the one set
 │  ├─ CameraStalledError   no frame came in time
 │  ├─ BufferOverflowError  the camera's buffer ran over; frames are lost
+│  ├─ InterlockError       an interlock is open or a laser reports a fault
+│  ├─ ConditionError       a watched value is outside its range
 │  └─ LightError           a laser is not proven off
+├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
 """
 
@@ -94,10 +97,28 @@ class BufferOverflowError(DeviceError):
     code = "buffer-overflow"
 
 
+class InterlockError(DeviceError):
+    """An interlock is open or a laser reports a fault. Latches until rearmed."""
+
+    code = "interlock"
+
+
+class ConditionError(DeviceError):
+    """A watched value, such as a temperature, is outside its range."""
+
+    code = "condition"
+
+
 class LightError(DeviceError):
     """A laser is not proven off. Latches: nothing starts until a person looked."""
 
     code = "light-not-off"
+
+
+class GuardError(AcqError):
+    """The guard refused light, or does not answer. Nothing is lit without it."""
+
+    code = "guard"
 
 
 class StorageError(AcqError):

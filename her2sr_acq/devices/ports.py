@@ -6,14 +6,18 @@ does I/O. Every method blocks until done or raises a `DeviceError`; none hangs f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_acq.config import WatchKind
+
 U16 = npt.NDArray[np.uint16]
+Roi = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the configured frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Frame:
     """Start of the exposure in seconds since the burst began, on the camera's clock."""
     adu: U16
     """Shape (height, width); owned by the receiver."""
+    count: int | None = None
+    """The camera's own count of exposures in the burst, from 0, if it gives one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,19 @@ class Camera(Protocol):
         """Height and width of a frame, read from the device."""
         ...
 
-    def arm(self, *, frames: int, exposure_ms: float) -> None:
-        """Set exposure, read it back, clear the ring. No exposure begins.
+    def arm(
+        self,
+        *,
+        frames: int,
+        exposure_ms: float,
+        roi: Roi | None = None,
+        readout: str | None = None,
+    ) -> None:
+        """Set region, read-out mode and exposure, read them back, clear the ring.
 
-        Raises `ReadBackError` when the camera reports another exposure.
+        No exposure begins. `roi` None: the whole configured frame; `readout` None: the
+        settings of the configuration. Raises `ReadBackError` when the camera reports
+        another value.
         """
         ...
 
@@ -119,6 +134,32 @@ class Laser(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Something that must be so while there is light. Read from the safety thread."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        ...
+
+    @property
+    def kind(self) -> WatchKind:
+        """Interlock, fault, temperature or ready."""
+        ...
+
+    @property
+    def wait_s(self) -> float:
+        """How long the start of a run may wait for it."""
+        ...
+
+    def trouble(self) -> str:
+        """Return what is wrong as one sentence with the cure; empty: nothing.
+
+        A device that does not answer is in trouble, too. Takes no lock of the engine.
+        """
+        ...
+
+
 class Hardware(Protocol):
     """Everything wired to one microscope, opened and closed together."""
 
@@ -127,6 +168,7 @@ class Hardware(Protocol):
     focus: Focus
     lasers: Mapping[int, Laser]
     """Wavelength in nm -> line."""
+    watches: Sequence[Watch]
 
     def dark(self) -> None:
         """Shut every line, going on after a failure; then raise what failed."""

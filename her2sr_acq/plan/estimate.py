@@ -37,7 +37,7 @@ def wall_exposure_ms(exposure_ms: float, config: DeviceConfig) -> float:
 
 def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:
     """Return what the protocol costs on this microscope."""
-    fields = protocol.grid.rows * protocol.grid.columns
+    fields = protocol.grid.size
     frames = sum(channel.frames for channel in protocol.channels)
     exposed_s = sum(
         channel.frames * wall_exposure_ms(channel.exposure_ms, config) / 1000.0

@@ -23,8 +23,8 @@ LATER = {
 class Grid(Frozen):
     """Which tiles are taken, and where on the slide."""
 
-    rows: int = Field(ge=1, le=100)
-    columns: int = Field(ge=1, le=100)
+    rows: int = Field(default=1, ge=1, le=100)
+    columns: int = Field(default=1, ge=1, le=100)
     overlap_percent: float = Field(
         default=0.0, ge=0, le=50, description="of a tile's side, shared by neighbours"
     )
@@ -33,6 +33,23 @@ class Grid(Frozen):
         default="current",
         description="stage x and y in um under the middle of the grid, or 'current'",
     )
+    positions: tuple[tuple[float, float], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="stage x and y in um of every field, instead of rows and columns",
+    )
+
+    @model_validator(mode="after")
+    def _either_grid_or_positions(self) -> Self:
+        if self.positions and (self.rows, self.columns) != (1, 1):
+            raise ValueError("grid: give rows and columns, or positions, not both")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Number of fields."""
+        return len(self.positions) if self.positions else self.rows * self.columns
 
 
 class Channel(ChannelFacts):
@@ -60,6 +77,45 @@ class FocusPlan(Frozen):
         return data
 
 
+class CameraPlan(Frozen):
+    """How the camera is read out."""
+
+    roi: tuple[int, int, int, int] | None = Field(
+        default=None,
+        description="x, y, width, height in pixels of the configured frame; default "
+        "the whole of it",
+    )
+    readout: str | None = Field(
+        default=None, description="one of camera.readout_modes of the configuration"
+    )
+
+    @field_validator("roi")
+    @classmethod
+    def _is_an_area(
+        cls, roi: tuple[int, int, int, int] | None
+    ) -> tuple[int, int, int, int] | None:
+        if roi is not None and (min(roi) < 0 or min(roi[2:]) < 16):
+            raise ValueError("a region starts at 0 or later and has 16 pixels a side")
+        return roi
+
+
+class EveryNth(Frozen):
+    """Every n-th raw frame is kept, from the first."""
+
+    every_nth: int = Field(ge=2, le=10_000)
+
+
+class RawPlan(Frozen):
+    """In which form raw frames stand on disk."""
+
+    format: Literal["ome-zarr", "ome-tiff"] = Field(
+        default="ome-zarr", description="what is written while the camera runs"
+    )
+    tiff_copy: bool = Field(
+        default=False, description="an OME-TIFF beside it, from the verified array"
+    )
+
+
 class ProcessingPlan(Frozen):
     """Which locked profile turns frames into an answer."""
 
@@ -83,8 +139,14 @@ class Protocol(Frozen):
     channels: tuple[Channel, ...] = Field(
         min_length=1, max_length=8, description="in order of acquisition"
     )
+    camera: CameraPlan = CameraPlan()
     focus: FocusPlan = FocusPlan()
-    keep_raw: Literal["all"] = "all"
+    raw: RawPlan = RawPlan()
+    keep_raw: Literal["all", "localizations"] | EveryNth = Field(
+        default="all",
+        description="what stays once every result is verified; less than 'all' "
+        "cannot be processed again",
+    )
     processing: ProcessingPlan = ProcessingPlan()
 
     @model_validator(mode="before")
@@ -95,13 +157,6 @@ class Protocol(Frozen):
                 if data.get(key) is not None:
                     raise ValueError(f"this version does not know '{key}': {cure}")
         return data
-
-    @field_validator("keep_raw", mode="before")
-    @classmethod
-    def _only_all(cls, value: object) -> object:
-        if value != "all":
-            raise ValueError("this version keeps every raw frame; write 'all'")
-        return value
 
     @model_validator(mode="after")
     def _one_channel_a_name(self) -> Self:

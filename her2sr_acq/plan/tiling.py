@@ -30,6 +30,11 @@ def tiles(
     tuple of FieldFacts
         The tile of the smallest x and y, top left in the mosaic, is ``r00_c00``.
     """
+    if grid.positions:
+        return tuple(
+            FieldFacts(name=f"r00_c{n:02d}", row=0, column=n, x_um=x, y_um=y)
+            for n, (x, y) in enumerate(grid.positions)
+        )
     step = 1.0 - grid.overlap_percent / 100.0
     return tuple(
         FieldFacts(

@@ -35,6 +35,13 @@ class BlockRecord(Frozen):
     published: bool = Field(description="whether the bus took it")
 
 
+class Gap(Frozen):
+    """Frames that the camera exposed and nobody received. Indices do not close it."""
+
+    after_frame: int = Field(ge=0, description="index of the last frame before it")
+    missing: int = Field(gt=0, description="frames")
+
+
 class UnitRecord(Frozen):
     """The last word on one attempt of a unit; a later line overrules an earlier."""
 
@@ -48,6 +55,9 @@ class UnitRecord(Frozen):
     started_utc: str
     ended_utc: str
     reason: str = ""
+    gaps: tuple[Gap, ...] = Field(
+        default=(), description="found by the camera's stamps or count, in order"
+    )
 
 
 LedgerLine = Annotated[BlockRecord | UnitRecord, Field(discriminator="kind")]
