@@ -12,7 +12,20 @@ from pathlib import Path
 from her2sr_acq.errors import DeviceError, DeviceTimeoutError, ServiceUnavailableError
 from her2sr_acq.runtime import MICROSCOPE, VARIABLE, address
 from her2sr_acq.stream.envelope import Body, ask
-from simulators.protocol import Burst, FocusMove, MicroscopeState, Travel, TruthFolder
+from simulators.faults.options import FaultOptions, FaultyDevice, Strike
+from simulators.history import LightHistory
+from simulators.protocol import (
+    Burst,
+    BurstBegun,
+    Call,
+    FocusMove,
+    Healing,
+    MicroscopeState,
+    Since,
+    Struck,
+    Travel,
+    TruthFolder,
+)
 
 DEADLINE_S = 5.0
 
@@ -50,13 +63,32 @@ class MicroscopeClient:
         """Set the focus drive in motion."""
         self._ask("move_focus", FocusMove(z_um=z_um).model_dump())
 
-    def start(self, burst: Burst) -> None:
+    def start(self, burst: Burst) -> BurstBegun:
         """Begin to expose. Raises `DeviceError` when the camera is busy."""
-        self._ask("start", burst.model_dump())
+        return BurstBegun.model_validate(self._ask("start", burst.model_dump()))
 
     def stop(self) -> None:
         """End the burst after the frame in progress. No burst: nothing happens."""
         self._ask("stop", {})
+
+    def inject(self, fault: FaultOptions) -> int:
+        """Plan a fault; return its number."""
+        number = self._ask("inject", fault.model_dump(mode="json"))["fault"]
+        return int(str(number))
+
+    def heal(self, device: FaultyDevice | None = None) -> None:
+        """Forget the faults of one device, or all."""
+        self._ask("heal", Healing(device=device).model_dump())
+
+    def strike(self, device: FaultyDevice, operation: str) -> Strike | None:
+        """Return what befalls a call that a device is about to carry out."""
+        call = Call(device=device, operation=operation)
+        return Struck.model_validate(self._ask("strike", call.model_dump())).strike
+
+    def light_history(self, since_s: float = 0.0) -> LightHistory:
+        """Return what changed since a moment of CLOCK_MONOTONIC."""
+        body = Since(since_s=since_s).model_dump()
+        return LightHistory.model_validate(self._ask("light_history", body))
 
     def write_truth(self, folder: Path) -> None:
         """Have the truth written into a folder."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulators.faults.options import Strike
+from simulators.faults.plan import FaultPlan
 from simulators.instrument import Instrument
 from simulators.ring import FrameSender, RingOverflowError
 
 log = logging.getLogger(__name__)
 
 JOIN_S = 1.5
+WAIT_S = 0.001
+"""Frames that follow each other faster are sent in company: no wait is so short."""
+SLICE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,10 @@ class Exposer:
         time_scale: float,
         truth: Path | None,
         clock: Callable[[], float],
+        faults: FaultPlan | None = None,
     ) -> None:
         """``truth`` is rewritten after every burst."""
+        self._faults = faults or FaultPlan(clock=clock)
         self._instrument = instrument
         self._open_sender = open_sender
         self._time_scale = time_scale
@@ -49,6 +57,7 @@ class Exposer:
         self._halt = threading.Event()
         self._is_stopping = False
         self._is_over = True
+        self._delivered = 0
         self.frames = 0
         """Frames exposed in the present or last burst."""
         self.overflows = 0
@@ -60,7 +69,9 @@ class Exposer:
     def is_exposing(self) -> bool:
         """Whether frames are to come. False once the last is handed over."""
         order = self._order
-        return order is not None and not self._is_over and self.frames < order.frames
+        if order is None or self._is_over:
+            return False
+        return self._delivered < order.frames
 
     def start(self) -> None:
         """Begin to wait for orders."""
@@ -78,8 +89,9 @@ class Exposer:
                 return False
             # Here and not in the thread: it may be long before the thread is run.
             self._instrument.seize()
+            self._instrument.lights.history.burst(on=True)
             self._halt.clear()
-            self.frames = 0
+            self.frames = self._delivered = 0
             self._order = order
             self._is_over = False
             self._changed.notify_all()
@@ -118,6 +130,7 @@ class Exposer:
 
     def _settle(self, *, is_done: bool) -> None:
         """Say that no frames come, and whether the next order may."""
+        self._instrument.lights.history.burst(on=False)
         with self._changed:
             self._is_over = True
             if is_done:
@@ -132,7 +145,10 @@ class Exposer:
     def _carry_out(self, order: Order, sender: FrameSender) -> None:
         lost = 0
         try:
-            sender.begin(order.burst, order.reader)
+            period_s = order.exposure_s / self._time_scale
+            sender.begin(
+                order.burst, order.reader, batch=max(1, round(WAIT_S / period_s))
+            )
             self._instrument.begin_burst(order.exposure_s)
             try:
                 self._burst(order, sender)
@@ -149,19 +165,47 @@ class Exposer:
             log.debug("the camera has its frames and left burst %d", order.burst)
 
     def _burst(self, order: Order, sender: FrameSender) -> None:
+        """Expose until as many frames are delivered as were ordered.
+
+        A frame that is dropped counts as exposed, and another makes up for it: that is
+        what a camera does that runs until its driver has what it wants.
+        """
         period_s = order.exposure_s / self._time_scale
         due = self._clock()
         begun_s: float | None = None
-        for frame in range(order.frames):
+        while self._delivered < order.frames:
             claimed = sender.claim(self._halt.is_set)
             if claimed is None or self._halt.is_set():
                 return
             slot, pixels = claimed
-            t_s = self._instrument.expose(order.exposure_s, pixels)
+            frame = self.frames
+            t_s = self._instrument.expose(order.exposure_s, pixels, slot=slot)
             begun_s = t_s if begun_s is None else begun_s
             # A head that is behind by more than a frame does not rush to catch up.
-            due = max(due + period_s, self._clock() - period_s)
-            self._halt.wait(max(0.0, due - self._clock()))
+            due = max(due + period_s, self._clock() - max(period_s, WAIT_S))
+            self._pass_time(due, sender)
+            strike = self._faults.frame(order.burst, frame)
+            if strike is not None and strike.kind == "stall":
+                sender.flush()
+                self._stall(strike)
             # Counted first: who has the last frame may order the next burst.
             self.frames = frame + 1
-            sender.publish(frame, slot, t_s - begun_s)
+            if strike is not None and strike.kind == "drop":
+                continue
+            self._delivered += 1
+            heard = strike if strike is not None and strike.kind != "stall" else None
+            sender.publish(frame, slot, t_s - begun_s, heard)
+
+    def _pass_time(self, due: float, sender: FrameSender) -> None:
+        """Wait for the end of an exposure, unless it is too short to be waited for."""
+        left = due - self._clock()
+        if left >= WAIT_S:
+            sender.flush()
+            self._halt.wait(left)
+
+    def _stall(self, strike: Strike) -> None:
+        """Expose nothing until the time is over, the fault healed, the burst halted."""
+        until = self._clock() + (strike.duration_s or math.inf)
+        while self._clock() < until and self._faults.is_armed(strike.number):
+            if self._halt.wait(SLICE_S):
+                return

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from simulators.lights import Lights
+from simulators.lights import LightFaults, Lights
 from simulators.motion import Motion
 from simulators.world import Light, View
 
@@ -34,7 +34,9 @@ class Specimen(Protocol):
     """The part of `simulators.world.World` that the instrument asks for."""
 
     def begin_burst(self, view: View) -> None: ...  # noqa: D102
-    def expose(self, view: View, out: U16) -> float: ...  # noqa: D102
+    def expose(  # noqa: D102
+        self, view: View, out: U16, *, slot: int | None = None
+    ) -> float: ...
     def end_burst(self) -> None: ...  # noqa: D102
     def illuminate(self, view: View, seconds: float) -> None: ...  # noqa: D102
     def rest(self, seconds: float) -> None: ...  # noqa: D102
@@ -51,10 +53,17 @@ class Instrument:
         stage: Motion,
         focus: Motion,
         clock: Callable[[], float],
+        faults: LightFaults | None = None,
+        interlock_cuts: bool = False,
     ) -> None:
         self.stage = stage
         self.focus = focus
-        self.lights = Lights(clock, before_change=self._count_stray)
+        self.lights = Lights(
+            clock,
+            before_change=self._count_stray,
+            faults=faults,
+            interlock_cuts=interlock_cuts,
+        )
         self._clock = clock
         self._world = world
         self._world_lock = threading.Lock()
@@ -82,10 +91,13 @@ class Instrument:
             self._absorb_stray()
             self._world.begin_burst(self.view(exposure_s))
 
-    def expose(self, exposure_s: float, out: U16) -> float:
-        """Expose one frame into ``out``; return its start in simulated seconds."""
+    def expose(self, exposure_s: float, out: U16, *, slot: int | None = None) -> float:
+        """Expose one frame into ``out``; return its start in simulated seconds.
+
+        ``slot`` names ``out`` when nobody else writes to it until the burst is over.
+        """
         with self._world_lock:
-            t_s = self._world.expose(self.view(exposure_s), out)
+            t_s = self._world.expose(self.view(exposure_s), out, slot=slot)
         self._simulated_s += exposure_s
         return t_s
 

@@ -8,7 +8,9 @@ is as it was: nothing here turns anything off by itself.
 ``561:POW 40.0``      set the power of a line, in percent
 ``561:ON``            let its light out; ``561:OFF`` shuts it
 ``561:?``             ``561:ON POW 40.0 OUT 40.0``
+``561:FAULT?``        ``561:FAULT 0``, or 1: the laser reports a fault
 ``ALL:OFF``           shut every line
+``INT:?``             ``INT:CLOSED`` or ``INT:OPEN``, the interlock
 ``?``                 who is there: ``LIGHT 405 488 561``
 ====================  =======================================
 
@@ -64,12 +66,26 @@ class Switchboard(Protocol):
         """Return ``ON|OFF POW percent OUT percent`` of one line."""
         ...
 
+    def has_fault(self, nm: int) -> bool:
+        """Return whether a laser reports a fault; KeyError: no such line."""
+        ...
+
+    def interlock_is_open(self) -> bool:
+        """Return whether the interlock is open."""
+        ...
+
+    def is_mute(self) -> bool:
+        """Return whether the port neither obeys nor answers."""
+        ...
+
 
 def answer(lights: Switchboard, line: str) -> str:
     """Carry out one command and return its answer."""
     name, _, command = line.strip().upper().partition(":")
     if name == "?":
         return " ".join(["LIGHT", *map(str, lights.lines_nm)])
+    if (name, command) == ("INT", "?"):
+        return f"INT:{'OPEN' if lights.interlock_is_open() else 'CLOSED'}"
     try:
         if (name, command) == ("ALL", "OFF"):
             lights.all_off()
@@ -77,6 +93,8 @@ def answer(lights: Switchboard, line: str) -> str:
         nm = int(name)
         if command == "?":
             return f"{nm}:{lights.describe(nm)}"
+        if command == "FAULT?":
+            return f"{nm}:FAULT {lights.has_fault(nm):d}"
         _command(lights, nm, command)
     except KeyError:
         return f"ERR no line {name}"
@@ -165,6 +183,8 @@ class LightServer:
 
     def _reply(self, holder: socket.socket) -> None:
         *lines, self._received = self._received.split(b"\n")
+        if self._lights.is_mute():
+            return
         for line in lines:
             said = answer(self._lights, line.decode("ascii", "replace"))
             holder.sendall(said.encode() + b"\n")

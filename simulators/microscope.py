@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import zmq
 from pydantic import ValidationError
 
@@ -26,28 +25,38 @@ from her2sr_acq.errors import ConfigError, DeviceError, RunConflictError
 from her2sr_acq.runtime import MICROSCOPE, address
 from her2sr_acq.stream.envelope import MAX_QUESTION_BYTES, Answer, Body, Fault, Question
 from her2sr_proc.lifeline import end_with_starter
+from simulators.assembly import assemble, warm_up
 from simulators.exposer import Exposer, Order
-from simulators.instrument import Instrument
+from simulators.faults.board import BOARD, FaultBoard
+from simulators.faults.options import FaultOptions
+from simulators.faults.plan import FaultPlan
 from simulators.lightport import PORT, LightServer
-from simulators.lights import LINES_NM
 from simulators.lock import alone
-from simulators.motion import Motion
 from simulators.options import SimulationOptions
-from simulators.protocol import Burst, FocusMove, MicroscopeState, Travel, TruthFolder
-from simulators.ring import FRAMES, RING, FrameRing, FrameSender
-from simulators.world import Light, View, World
+from simulators.protocol import (
+    Burst,
+    BurstBegun,
+    Call,
+    FocusMove,
+    Healing,
+    MicroscopeState,
+    Since,
+    Struck,
+    Travel,
+    TruthFolder,
+)
+from simulators.ring import FRAMES, FrameSender
+from simulators.slots import RING, FrameRing
 
 log = logging.getLogger(__name__)
 
-STAGE_UM_S = 5000.0
-STAGE_SETTLE_S = 0.05
-FOCUS_UM_S = 100.0
-FOCUS_SETTLE_S = 0.02
 WAIT_S = 3.0
 """Longest wait inside an answer; a client's deadline is longer."""
 OUTLIVE_S = 12.0
 """Whoever commands the light must be able to put it out before this is gone."""
 POLL_MS = 200
+WATCH_MS = 5
+"""Between looks at an interlock that is to open."""
 
 
 class Microscope:
@@ -64,7 +73,8 @@ class Microscope:
         self._shape = (options.height, options.width)
         self._runtime = runtime
         self._truth = _truth_folder(options, runtime)
-        self._instrument = _assemble(options, clock)
+        self._faults = FaultPlan(clock=clock)
+        self._instrument = assemble(options, clock, self._faults)
         self._bursts = 0
         self._exposer = Exposer(
             self._instrument,
@@ -72,6 +82,7 @@ class Microscope:
             time_scale=options.time_scale,
             truth=self._truth,
             clock=clock,
+            faults=self._faults,
         )
         self._lights = LightServer(runtime / PORT, self._instrument.lights)
         self._context = zmq.Context()
@@ -82,12 +93,20 @@ class Microscope:
             "start": self._start,
             "stop": self._stop,
             "truth": self._write_truth,
+            "inject": self._inject,
+            "heal": self._heal,
+            "strike": self._strike,
+            "light_history": self._light_history,
         }
 
     def __enter__(self) -> Self:
         """Make the ring, write the truth, open the light port and the camera head."""
-        _warm_up(self._options)
+        warm_up(self._options)
         self._ring = FrameRing.make(self._runtime / RING, self._shape)
+        board = FaultBoard.make(self._runtime / BOARD)
+        self._faults.connect(on_interlock=self._interlock, on_change=board.write)
+        for fault in self._options.faults:
+            self._faults.inject(fault)
         if self._truth is not None:
             self._instrument.write_truth(self._truth)
         self._exposer.start()
@@ -98,7 +117,8 @@ class Microscope:
         self._exposer.stop()
         self._lights.stop()
         self._context.destroy(linger=0)
-        (self._runtime / RING).unlink(missing_ok=True)
+        for name in (RING, BOARD):
+            (self._runtime / name).unlink(missing_ok=True)
 
     def serve(self, ended: threading.Event) -> None:
         """Answer questions until ``ended`` is set."""
@@ -107,7 +127,8 @@ class Microscope:
             socket.setsockopt(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
             socket.bind(address(self._runtime, MICROSCOPE))
             while not ended.is_set():
-                if socket.poll(POLL_MS):
+                self._faults.look()
+                if socket.poll(WATCH_MS if self._faults.is_pending else POLL_MS):
                     reply = self.answer(socket.recv())
                     socket.send(reply.model_dump_json().encode())
 
@@ -143,6 +164,8 @@ class Microscope:
             is_exposing=exposer.is_exposing,
             bursts=self._bursts,
             frames=exposer.frames,
+            temperature_c=self._options.camera.temperature_c,
+            interlock_is_open=self._faults.is_open(),
             overflows=exposer.overflows,
             simulated_s=instrument.simulated_s,
             fault=exposer.fault,
@@ -171,12 +194,37 @@ class Microscope:
         if not self._exposer.expose(order, within_s=WAIT_S):
             raise DeviceError(self._exposer.fault or "the camera is already exposing")
         self._bursts = order.burst
-        return {"burst": order.burst}
+        begun = BurstBegun(
+            burst=order.burst, max_waiting=self._options.camera.max_waiting
+        )
+        return begun.model_dump()
 
     def _stop(self, _: Body) -> Body:
         if not self._exposer.halt(within_s=WAIT_S):
             raise DeviceError(f"the camera did not stop within {WAIT_S:g} s")
         return {"frames": self._exposer.frames}
+
+    def _inject(self, body: Body) -> Body:
+        return {"fault": self._faults.inject(FaultOptions.model_validate(body))}
+
+    def _heal(self, body: Body) -> Body:
+        return {"healed": self._faults.heal(Healing.model_validate(body).device)}
+
+    def _strike(self, body: Body) -> Body:
+        call = Call.model_validate(body)
+        strike = self._faults.call(call.device, call.operation)
+        return Struck(strike=strike).model_dump()
+
+    def _light_history(self, body: Body) -> Body:
+        since = Since.model_validate(body)
+        report = self._instrument.lights.history.report(since.since_s)
+        return report.model_dump(mode="json")
+
+    def _interlock(self, is_open: bool, at_s: float) -> None:
+        lights = self._instrument.lights
+        lights.history.interlock(is_open, at_s)
+        if is_open:
+            lights.heed_interlock()
 
     def _write_truth(self, body: Body) -> Body:
         folder = Path(TruthFolder.model_validate(body).folder)
@@ -221,42 +269,6 @@ def read_options(config: Path) -> SimulationOptions:
         return SimulationOptions.model_validate(simulator.options)
     except ValidationError as exc:
         raise ConfigError(f"{config.name}: simulator.options: {describe(exc)}") from exc
-
-
-def _warm_up(options: SimulationOptions) -> None:
-    """Compile what a burst needs in a small world that nobody will look at.
-
-    Otherwise the first burst would wait for the compiler with its light on.
-    """
-    world = World(options.model_copy(update={"height": 16, "width": 16}))
-    light = tuple(Light(nm=nm, power=0.1) for nm in LINES_NM)
-    view = View(x_um=0.0, y_um=0.0, z_um=0.0, exposure_s=0.01, lights=light)
-    world.illuminate(view, 0.01)
-    world.begin_burst(view)
-    world.expose(view, np.zeros((16, 16), np.uint16))
-    world.end_burst()
-
-
-def _assemble(options: SimulationOptions, clock: Callable[[], float]) -> Instrument:
-    middle_um = options.sample.section_um / 2.0
-    return Instrument(
-        World(options),
-        stage=Motion(
-            (0.0, 0.0),
-            speed_um_s=STAGE_UM_S,
-            settle_s=STAGE_SETTLE_S,
-            time_scale=options.time_scale,
-            clock=clock,
-        ),
-        focus=Motion(
-            (middle_um,),
-            speed_um_s=FOCUS_UM_S,
-            settle_s=FOCUS_SETTLE_S,
-            time_scale=options.time_scale,
-            clock=clock,
-        ),
-        clock=clock,
-    )
 
 
 def _truth_folder(options: SimulationOptions, runtime: Path) -> Path | None:

@@ -19,6 +19,7 @@ from pymmcore_plus.experimental.unicore import (
 
 from her2sr_acq.errors import DeviceError
 from simulators.client import MicroscopeClient, runtime_of_environment
+from simulators.faults.device import DeviceFaults
 from simulators.lightport import PORT, LightPort
 from simulators.lights import LINES_NM
 
@@ -32,18 +33,24 @@ class SimulatedXYStage(XYStageDevice):
     def _client(self) -> MicroscopeClient:
         return MicroscopeClient(runtime_of_environment())
 
+    @cached_property
+    def _faults(self) -> DeviceFaults:
+        return DeviceFaults("stage", self._client)
+
     def set_position_um(self, x: float, y: float) -> None:
         """Set out for a place on the slide."""
-        self._client.move_stage(x, y)
+        if self._faults.lets("set position"):
+            self._client.move_stage(x, y)
 
     def get_position_um(self) -> tuple[float, float]:
         """Return where the stage is now."""
+        offset_um = self._faults.offset("position")
         state = self._client.state()
-        return state.x_um, state.y_um
+        return state.x_um + offset_um, state.y_um
 
     def busy(self) -> bool:
         """Return whether it moves or settles."""
-        return self._client.state().stage_is_moving
+        return self._faults.is_stuck() or self._client.state().stage_is_moving
 
     def stop(self) -> None:
         """Stay where it is now."""
@@ -69,17 +76,22 @@ class SimulatedFocus(StageDevice):
     def _client(self) -> MicroscopeClient:
         return MicroscopeClient(runtime_of_environment())
 
+    @cached_property
+    def _faults(self) -> DeviceFaults:
+        return DeviceFaults("focus", self._client)
+
     def set_position_um(self, val: float) -> None:
         """Set out for a plane of the section."""
-        self._client.move_focus(val)
+        if self._faults.lets("set position"):
+            self._client.move_focus(val)
 
     def get_position_um(self) -> float:
         """Return where the focus is now."""
-        return self._client.state().z_um
+        return self._client.state().z_um + self._faults.offset("position")
 
     def busy(self) -> bool:
         """Return whether it moves or settles."""
-        return self._client.state().focus_is_moving
+        return self._faults.is_stuck() or self._client.state().focus_is_moving
 
     def get_focus_direction(self) -> FocusDirection:
         """Return that larger z is towards the objective's far side of the section."""
@@ -107,11 +119,15 @@ class SimulatedLasers(GenericDevice):
     """The laser combiner: three lines behind one exclusive port.
 
     One device, as the port is one. For each line, such as 561: ``561 Emission`` (Off,
-    On), ``561 PowerPercent`` (set point) and ``561 PowerReadback`` (what comes out).
+    On), ``561 PowerPercent`` (set point), ``561 PowerReadback`` (what comes out) and
+    ``561 Fault`` (0, 1). For all of them: ``Interlock`` (Closed, Open).
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.register_property(
+            "Interlock", getter=_interlock, is_read_only=True, property_type=str
+        )
         for nm in LINES_NM:
             self.register_property(
                 f"{nm} Emission",
@@ -133,6 +149,22 @@ class SimulatedLasers(GenericDevice):
                 is_read_only=True,
                 property_type=float,
             )
+            self.register_property(
+                f"{nm} Fault",
+                getter=partial(_fault, nm=nm),
+                is_read_only=True,
+                property_type=int,
+            )
+
+    @cached_property
+    def faults(self) -> DeviceFaults:
+        """What befalls commands to the lines."""
+        return DeviceFaults("laser", MicroscopeClient(runtime_of_environment()))
+
+    @cached_property
+    def interlock_faults(self) -> DeviceFaults:
+        """What befalls readings of the interlock."""
+        return DeviceFaults("interlock", MicroscopeClient(runtime_of_environment()))
 
     @cached_property
     def port(self) -> LightPort:
@@ -158,20 +190,34 @@ def _words(lasers: SimulatedLasers, nm: int) -> list[str]:
 
 
 def _emission(lasers: SimulatedLasers, *, nm: int) -> str:
-    return "On" if _words(lasers, nm)[0] == "ON" else "Off"
+    word = "On" if _words(lasers, nm)[0] == "ON" else "Off"
+    return lasers.faults.reported(f"{nm} Emission", word)
 
 
 def _emit(lasers: SimulatedLasers, value: str, *, nm: int) -> None:
-    lasers.port.exchange(f"{nm}:{value.upper()}")
+    if lasers.faults.lets(f"set {nm} Emission"):
+        lasers.port.exchange(f"{nm}:{value.upper()}")
 
 
 def _power(lasers: SimulatedLasers, *, nm: int) -> float:
-    return float(_words(lasers, nm)[2])
+    percent = float(_words(lasers, nm)[2])
+    return lasers.faults.reported(f"{nm} PowerPercent", percent)
 
 
 def _set_power(lasers: SimulatedLasers, value: float, *, nm: int) -> None:
-    lasers.port.exchange(f"{nm}:POW {value:.3f}")
+    if lasers.faults.lets(f"set {nm} PowerPercent"):
+        lasers.port.exchange(f"{nm}:POW {value:.3f}")
 
 
 def _output(lasers: SimulatedLasers, *, nm: int) -> float:
-    return float(_words(lasers, nm)[4])
+    percent = float(_words(lasers, nm)[4])
+    return lasers.faults.reported(f"{nm} PowerReadback", percent)
+
+
+def _fault(lasers: SimulatedLasers, *, nm: int) -> int:
+    return int(lasers.port.exchange(f"{nm}:FAULT?").rpartition(" ")[2])
+
+
+def _interlock(lasers: SimulatedLasers) -> str:
+    word = lasers.port.exchange("INT:?").rpartition(":")[2].capitalize()
+    return lasers.interlock_faults.reported("Interlock", word)

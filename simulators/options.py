@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from her2sr_proc.schema.model import Frozen
+from simulators.faults.options import FaultOptions
 
 SpecimenKind = Literal[
     "demo",
@@ -87,6 +88,13 @@ class CameraOptions(Frozen):
     gain_sd: float = Field(default=0.005, ge=0, le=0.2, description="relative")
     dark_e_per_s: float = Field(default=0.1, ge=0, le=1000)
     hot_fraction: float = Field(default=5e-5, ge=0, le=0.1)
+    max_waiting: int = Field(
+        default=0,
+        ge=0,
+        description="frames in the core's ring at which the camera waits for the "
+        "reader, for simulated time that runs fast; 0: never, as a real one",
+    )
+    temperature_c: float = Field(default=-10.0, ge=-100, le=100)
 
 
 class SimulationOptions(Frozen):
@@ -113,6 +121,14 @@ class SimulationOptions(Frozen):
     stage: StageOptions = StageOptions()
     optics: OpticsOptions = OpticsOptions()
     camera: CameraOptions = CameraOptions()
+    faults: tuple[FaultOptions, ...] = Field(
+        default=(), description="what goes wrong, and when (tests)"
+    )
+    interlock_cuts_light: bool = Field(
+        default=False,
+        description="false: only software puts light out when the interlock opens, so "
+        "that its way can be measured",
+    )
 
     @property
     def pixel_um(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from her2sr_proc.schema.model import Frozen
+from simulators.faults.options import FaultyDevice, Strike
 
 
 class Travel(Frozen):
@@ -28,6 +29,38 @@ class Burst(Frozen):
     frames: int = Field(gt=0)
     exposure_ms: float = Field(gt=0)
     reader: str = Field(min_length=1, max_length=64)
+
+
+class BurstBegun(Frozen):
+    """Answer of ``start``."""
+
+    burst: int
+    max_waiting: int = Field(description="see `CameraOptions`")
+
+
+class Call(Frozen):
+    """Body of ``strike``: a device is about to do something that may be faulty."""
+
+    device: FaultyDevice
+    operation: str
+
+
+class Struck(Frozen):
+    """Answer of ``strike``; None: the call goes well."""
+
+    strike: Strike | None
+
+
+class Healing(Frozen):
+    """Body of ``heal``; None: every device."""
+
+    device: FaultyDevice | None = None
+
+
+class Since(Frozen):
+    """Body of ``light_history``."""
+
+    since_s: float = 0.0
 
 
 class TruthFolder(Frozen):
@@ -59,6 +92,8 @@ class MicroscopeState(Frozen):
     is_exposing: bool
     bursts: int = Field(description="bursts begun since the start")
     frames: int = Field(description="exposed in the present or last burst")
+    temperature_c: float = Field(description="of the sensor")
+    interlock_is_open: bool
     overflows: int = Field(description="bursts ended by a slow or dead camera")
     simulated_s: float
     fault: str = Field(description="why the camera head failed; empty: it did not")

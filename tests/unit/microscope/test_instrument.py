@@ -17,7 +17,7 @@ class NotedWorld:
     def begin_burst(self, view: View) -> None:
         self.said.append(("begin", view.lights))
 
-    def expose(self, view: View, out) -> float:
+    def expose(self, view: View, out, *, slot=None) -> float:
         out[:] = 1
         self.said.append(("expose", view.lights))
         return 5.0

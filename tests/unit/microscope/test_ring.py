@@ -10,10 +10,10 @@ from simulators.ring import (
     Arrival,
     Ending,
     FrameReceiver,
-    FrameRing,
     FrameSender,
     RingOverflowError,
 )
+from simulators.slots import FrameRing
 
 SHAPE = (3, 5)
 

@@ -1,0 +1,60 @@
+"""Puts a simulated microscope together from its options, and warms it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from simulators.faults.plan import FaultPlan
+from simulators.instrument import Instrument
+from simulators.lights import LINES_NM
+from simulators.motion import Motion
+from simulators.options import SimulationOptions
+from simulators.world import Light, View, World
+
+STAGE_UM_S = 5000.0
+STAGE_SETTLE_S = 0.05
+FOCUS_UM_S = 100.0
+FOCUS_SETTLE_S = 0.02
+
+
+def warm_up(options: SimulationOptions) -> None:
+    """Compile what a burst needs in a small world that nobody will look at.
+
+    Otherwise the first burst would wait for the compiler with its light on.
+    """
+    world = World(options.model_copy(update={"height": 16, "width": 16}))
+    light = tuple(Light(nm=nm, power=0.1) for nm in LINES_NM)
+    view = View(x_um=0.0, y_um=0.0, z_um=0.0, exposure_s=0.01, lights=light)
+    world.illuminate(view, 0.01)
+    world.begin_burst(view)
+    world.expose(view, np.zeros((16, 16), np.uint16))
+    world.end_burst()
+
+
+def assemble(
+    options: SimulationOptions, clock: Callable[[], float], faults: FaultPlan
+) -> Instrument:
+    """Return the specimen's world with stage, focus and light, all at rest."""
+    middle_um = options.sample.section_um / 2.0
+    return Instrument(
+        World(options),
+        stage=Motion(
+            (0.0, 0.0),
+            speed_um_s=STAGE_UM_S,
+            settle_s=STAGE_SETTLE_S,
+            time_scale=options.time_scale,
+            clock=clock,
+        ),
+        focus=Motion(
+            (middle_um,),
+            speed_um_s=FOCUS_UM_S,
+            settle_s=FOCUS_SETTLE_S,
+            time_scale=options.time_scale,
+            clock=clock,
+        ),
+        clock=clock,
+        faults=faults,
+        interlock_cuts=options.interlock_cuts_light,
+    )
