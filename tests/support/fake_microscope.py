@@ -66,12 +66,15 @@ class Faults:
     crash_at: int | None = None
     wrong_size_at: int | None = None
     stage_raises_at_move: int | None = None
+    stage_raises_times: int = 1
     stage_off_um: float = 0.0
     power_reads_wrong_nm: int | None = None
     exposure_reads_wrong: bool = False
     off_fails_nm: int | None = None
     on_from_the_start_nm: int | None = None
     disarm_fails: bool = False
+    lost_at: int | None = None
+    """The camera's own count skips one there."""
 
 
 @dataclass
@@ -82,12 +85,26 @@ class FakeCamera:
     """Called with the index before each frame is handed over."""
     due: int = 0
     exposure_s: float = 0.0
+    roi: tuple[int, int, int, int] | None = None
+    readout: str | None = None
+    whole: tuple[int, int] = (SIDE, SIDE)
+    """Height and width of the configured frame."""
+    counts: bool = False
+    """Whether frames carry the camera's own count."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        return (SIDE, SIDE)
+        return (self.roi[3], self.roi[2]) if self.roi else self.whole
 
-    def arm(self, *, frames: int, exposure_ms: float) -> None:
+    def arm(
+        self,
+        *,
+        frames: int,
+        exposure_ms: float,
+        roi: tuple[int, int, int, int] | None = None,
+        readout: str | None = None,
+    ) -> None:
+        self.roi, self.readout = roi, readout
         if self.microscope.faults.exposure_reads_wrong:
             raise ReadBackError("the camera reports 31 ms instead of 30")
         self.microscope.log.append(f"arm {frames}")
@@ -112,12 +129,15 @@ class FakeCamera:
             time.sleep(self.pace_s)
         self.due += 1
         late = faults.gap_at is not None and index >= faults.gap_at
-        side = SIDE + 1 if index == faults.wrong_size_at else SIDE
+        more = 1 if index == faults.wrong_size_at else 0
+        height, width = self.shape
+        skipped = faults.lost_at is not None and index >= faults.lost_at
         self.microscope.lit_at_frame.append(self.microscope.is_lit)
         return Frame(
             index,
             (index + (1 if late else 0)) * self.exposure_s,
-            np.full((side, side), index, np.uint16),
+            np.full((height + more, width + more), index, np.uint16),
+            index + (1 if skipped else 0) if self.counts else None,
         )
 
     def disarm(self) -> None:
@@ -135,7 +155,9 @@ class FakeStage:
     def move_to(self, *, x_um: float, y_um: float) -> None:
         self.moves += 1
         self.microscope.log.append(f"move {x_um:.2f} {y_um:.2f}")
-        if self.moves == self.microscope.faults.stage_raises_at_move:
+        first = self.microscope.faults.stage_raises_at_move
+        times = self.microscope.faults.stage_raises_times
+        if first is not None and first <= self.moves < first + times:
             raise ReadBackError("the stage did not arrive")
         self.at = (x_um, y_um)
 
@@ -180,6 +202,21 @@ class FakeLaser:
 
 
 @dataclass
+class FakeWatch:
+    """A watch that says what a test lets it say."""
+
+    name: str = "interlock"
+    kind: str = "interlock"
+    wait_s: float = 0.0
+    says: str = ""
+    looks: int = 0
+
+    def trouble(self) -> str:
+        self.looks += 1
+        return self.says
+
+
+@dataclass
 class FakeMicroscope:
     """Satisfies `Hardware`."""
 
@@ -187,6 +224,7 @@ class FakeMicroscope:
     log: list[str] = field(default_factory=list)
     lit_at_frame: list[bool] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
+    watches: list[FakeWatch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.camera = FakeCamera(self)

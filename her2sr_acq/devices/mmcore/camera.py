@@ -9,7 +9,8 @@ import numpy as np
 
 from her2sr_acq.config import CameraConfig
 from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
-from her2sr_acq.devices.ports import Frame
+from her2sr_acq.devices.mmcore.readout import ReadOut, Region
+from her2sr_acq.devices.ports import Frame, Roi
 from her2sr_acq.errors import (
     BufferOverflowError,
     CameraStalledError,
@@ -52,23 +53,32 @@ class MMCamera:
         self._frames = 0
         self._delivered = 0
         self._first_stamp = 0.0
+        self._first_count: int | None = None
         self._is_started = False
+        self._buffer_mb = buffer_mb
         with speaking_to(config.label):
             core = handle.core
             core.setCameraDevice(config.label)
             core.setAutoShutter(False)  # it fails in silence across C++ and Python
-        self._check_frames()
+        self._region = Region(handle, config)
+        self._read_out = ReadOut(handle, config)
+        self._expected = self.shape
         self._size_ring(buffer_mb)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of a frame, read from the device."""
-        with speaking_to(self._config.label):
-            core = self._handle.core
-            return core.getImageHeight(), core.getImageWidth()
+        return self._region.shape
 
-    def arm(self, *, frames: int, exposure_ms: float) -> None:
-        """Set exposure, read it back, clear the ring. No exposure begins."""
+    def arm(
+        self,
+        *,
+        frames: int,
+        exposure_ms: float,
+        roi: Roi | None = None,
+        readout: str | None = None,
+    ) -> None:
+        """Set read-out, region and exposure, read them back, clear the ring."""
         label = self._config.label
         low, high = self._config.exposure_ms
         if not low <= exposure_ms <= high:
@@ -78,11 +88,19 @@ class MMCamera:
                 device=label,
             )
         self.disarm()
+        self._frames = 0
+        # In this order: a mode may change what regions and exposures there are.
+        self._read_out.choose(readout)
+        if self._region.choose(roi):
+            self._size_ring(self._buffer_mb)
+        self._expected = self.shape
         with speaking_to(label):
             self._handle.core.setExposure(label, exposure_ms)
             self._handle.core.clearCircularBuffer()
         found_ms = self._exposure_ms()
-        if abs(found_ms - exposure_ms) > self._config.exposure_tolerance * exposure_ms:
+        if not abs(found_ms - exposure_ms) <= (
+            self._config.exposure_tolerance * exposure_ms
+        ):
             raise ReadBackError(
                 f"{label}: exposure was set to {exposure_ms:g} ms and reads "
                 f"{found_ms:g} ms; choose an exposure that the camera can do",
@@ -165,7 +183,8 @@ class MMCamera:
         with speaking_to(label):
             adu, tags = self._handle.core.popNextImageAndMD(fix=False)
             stamp_s = self._stamp_s(tags)
-        wanted = (self._config.height, self._config.width)
+            count = self._count(tags)
+        wanted = self._expected
         if adu.dtype != np.uint16 or adu.shape != wanted:
             raise DeviceError(
                 f"{label}: a frame of {adu.shape} {adu.dtype} came, and {wanted} "
@@ -175,8 +194,16 @@ class MMCamera:
         index = self._delivered
         if index == 0:
             self._first_stamp = stamp_s
+            self._first_count = count
         self._delivered += 1
-        return Frame(index=index, t_s=stamp_s - self._first_stamp, adu=adu)
+        if count is not None and self._first_count is not None:
+            count -= self._first_count
+        return Frame(index, stamp_s - self._first_stamp, adu, count)
+
+    def _count(self, tags: object) -> int | None:
+        """Return the camera's own count of exposures, if it gives one."""
+        tag = self._config.counter_tag
+        return None if tag is None else int(tags[tag])  # type: ignore[index]
 
     def _stamp_s(self, tags: object) -> float:
         """Return the camera's own clock, or else the core's at the frame's arrival."""
@@ -192,15 +219,6 @@ class MMCamera:
             if core.hasProperty(label, EXPOSURE):
                 return float(core.getProperty(label, EXPOSURE))
             return float(core.getExposure(label))
-
-    def _check_frames(self) -> None:
-        wanted = (self._config.height, self._config.width)
-        if self.shape != wanted:
-            raise ConfigError(
-                f"{self._config.label} has frames of {self.shape} pixels, and the "
-                f"configuration says {wanted}; correct camera.height and camera.width",
-                device=self._config.label,
-            )
 
     def _size_ring(self, buffer_mb: int) -> None:
         """Give the ring a whole number of frames.
