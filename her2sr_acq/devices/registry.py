@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from her2sr_acq.config import DeviceConfig
@@ -9,13 +11,20 @@ from her2sr_acq.devices.mmcore.hardware import MMHardware
 from her2sr_acq.devices.ports import Hardware
 
 
-def open_hardware(config: DeviceConfig, config_path: Path) -> Hardware:
+def open_hardware(
+    config: DeviceConfig,
+    config_path: Path,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Hardware:
     """Open every device, with all light off. The caller owns the call of `close`.
+
+    Waits while there is light are cut into calls of ``sleep`` of 0.1 s at most.
 
     Raises `DeviceError`, or `ConfigError` when only names and sizes are wrong, naming
     every device that failed.
     """
-    return MMHardware(config, config_path)
+    return MMHardware(config, config_path, sleep=sleep)
 
 
 def lint_presets(config: DeviceConfig, config_path: Path) -> list[str]:

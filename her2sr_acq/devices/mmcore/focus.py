@@ -7,7 +7,12 @@ from collections.abc import Callable
 
 from her2sr_acq.config import FocusConfig
 from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
-from her2sr_acq.devices.mmcore.motion import Drive, check_arrival, check_limits
+from her2sr_acq.devices.mmcore.motion import (
+    Drive,
+    check_arrival,
+    check_limits,
+    check_start,
+)
 
 
 class MMFocus:
@@ -21,18 +26,21 @@ class MMFocus:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Read the position once. Raises `DeviceError` when it does not answer."""
+        """Read the position once.
+
+        Raises `DeviceError` when it does not answer or is outside its limits.
+        """
         self._handle = handle
         self._config = config
         self._drive = Drive(
             handle,
             config.label,
             timeout_s=config.timeout_s,
-            settle_s=0.0,
+            settle_s=config.settle_ms / 1000.0,
             clock=clock,
             sleep=sleep,
         )
-        self.position_um()
+        check_start(config.label, {"z": self.position_um()}, {"z": config.z_um})
 
     def move_to(self, *, z_um: float) -> None:
         """Move, wait, read back. Raises `ReadBackError` outside the tolerance."""

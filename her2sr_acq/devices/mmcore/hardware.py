@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,9 @@ from her2sr_acq.devices.mmcore.focus import MMFocus
 from her2sr_acq.devices.mmcore.laser import MMLaser
 from her2sr_acq.devices.mmcore.lint import lint
 from her2sr_acq.devices.mmcore.stage import MMStage
-from her2sr_acq.devices.ports import Camera, Focus, Laser, Reading, Stage
+from her2sr_acq.devices.mmcore.watch import MMWatch
+from her2sr_acq.devices.ports import Camera, Focus, Laser, Reading, Stage, Watch
+from her2sr_acq.devices.travel import ClearedStage
 from her2sr_acq.errors import (
     AcqError,
     ConfigError,
@@ -34,10 +37,17 @@ PIXEL_TOLERANCE = 0.001
 class MMHardware:
     """The hardware port over MMCore. Open it once, close it once."""
 
-    def __init__(self, config: DeviceConfig, config_path: Path) -> None:
+    def __init__(
+        self,
+        config: DeviceConfig,
+        config_path: Path,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Open every device and leave every light off.
 
-        Raises `DeviceError` naming every device that failed.
+        Waits while there is light are cut into short calls of ``sleep``. Raises
+        `DeviceError` naming every device that failed.
         """
         self._config = config
         self._handle = CoreHandle(config, config_path)
@@ -46,7 +56,7 @@ class MMHardware:
         self._attempt(self._apply_settings)
         # Light first: what comes after may take long.
         lines = {
-            line.nm: self._attempt(partial(MMLaser, handle, line))
+            line.nm: self._attempt(partial(MMLaser, handle, line, sleep=sleep))
             for line in config.lasers
         }
         camera = self._attempt(
@@ -54,21 +64,27 @@ class MMHardware:
         )
         stage = self._attempt(partial(MMStage, handle, config.stage))
         focus = self._attempt(partial(MMFocus, handle, config.focus))
+        watches = [
+            self._attempt(partial(MMWatch, handle, watch))
+            for watch in config.all_watches()
+        ]
         self._attempt(self._check_pixel_size)
         if camera is None or stage is None or focus is None or self._faults:
             self._give_up()
         self.camera: Camera = camera
-        self.stage: Stage = stage
+        self.stage: Stage = _cleared(stage, focus, config)
         self.focus: Focus = focus
+        self.watches: Sequence[Watch] = [w for w in watches if w is not None]
         self._lines = {nm: line for nm, line in lines.items() if line is not None}
         self.lasers: Mapping[int, Laser] = self._lines
 
     def dark(self) -> None:
         """Shut every line, going on after a failure; then raise what failed."""
         faults = []
-        for laser in self._lines.values():
+        # Begun together, so that none waits for one that hangs.
+        for finish in [line.begin_off() for line in self._lines.values()]:
             try:
-                laser.off()
+                finish()
             except AcqError as exc:
                 faults.append(str(exc))
         if faults:
@@ -178,6 +194,18 @@ class MMHardware:
                 f"the present objective, and camera.model.pixel_nm says "
                 f"{wanted_nm:g}; correct the wrong one"
             )
+
+
+def _cleared(stage: Stage, focus: Focus, config: DeviceConfig) -> Stage:
+    """Return the stage, with the focus lowered for long moves where that is asked."""
+    if config.focus.travel_z_um is None:
+        return stage
+    return ClearedStage(
+        stage,
+        focus,
+        long_um=config.stage.long_travel_um,
+        clear_z_um=config.focus.travel_z_um,
+    )
 
 
 def _gravest(faults: Sequence[AcqError]) -> type[AcqError]:

@@ -64,6 +64,23 @@ def check_limits(
             )
 
 
+def check_start(
+    label: str,
+    found_um: Mapping[str, float],
+    limits_um: Mapping[str, tuple[float, float]],
+) -> None:
+    """Raise `DeviceError` if a drive wakes up outside its axis' limits."""
+    for axis, value in found_um.items():
+        low, high = limits_um[axis]
+        if not low <= value <= high:
+            raise DeviceError(
+                f"{label}: {axis} = {value:.2f} um is outside its limits of {low:g} "
+                f"to {high:g} um; lower the objective, drive it back by hand or "
+                f"joystick, or set its origin anew, and start again",
+                device=label,
+            )
+
+
 def check_arrival(
     label: str,
     target_um: Mapping[str, float],

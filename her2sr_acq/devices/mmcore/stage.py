@@ -7,7 +7,12 @@ from collections.abc import Callable
 
 from her2sr_acq.config import StageConfig
 from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
-from her2sr_acq.devices.mmcore.motion import Drive, check_arrival, check_limits
+from her2sr_acq.devices.mmcore.motion import (
+    Drive,
+    check_arrival,
+    check_limits,
+    check_start,
+)
 
 
 class MMStage:
@@ -21,7 +26,10 @@ class MMStage:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Read the position once. Raises `DeviceError` when it does not answer."""
+        """Read the position once.
+
+        Raises `DeviceError` when it does not answer or is outside its limits.
+        """
         self._handle = handle
         self._config = config
         self._drive = Drive(
@@ -32,7 +40,8 @@ class MMStage:
             clock=clock,
             sleep=sleep,
         )
-        self.position_um()
+        found = dict(zip(("x", "y"), self.position_um(), strict=True))
+        check_start(config.label, found, {"x": config.x_um, "y": config.y_um})
 
     def move_to(self, *, x_um: float, y_um: float) -> None:
         """Move, wait, read back. Raises `ReadBackError` outside the tolerance."""

@@ -216,7 +216,7 @@ def test_an_exposure_that_the_camera_does_not_take_is_an_error(bench):
 def test_a_laser_that_ignores_its_power_is_an_error(bench):
     bench.replace_device("Power405", "broken_devices,DeafLasers")
     bench.data["lasers"][0]["power_property"] = "Power"
-    with pytest.raises(ReadBackError, match="set to 2 and 'Power' of Power405 reads 0"):
+    with pytest.raises(ReadBackError, match="set to 2 V and 'Power' of Power405 reads 0"):
         bench.open().lasers[405].set_power(20.0)
 
 

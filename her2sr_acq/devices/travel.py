@@ -1,0 +1,59 @@
+"""A stage that never drags the objective across the slide's holder.
+
+A long move goes with the focus lowered to a height at which nothing is in the way, and
+the focus returns after it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from her2sr_acq.devices.ports import Focus, Stage
+from her2sr_acq.errors import AcqError, DeviceError
+
+
+class ClearedStage:
+    """The stage port, with the objective out of the way of long moves."""
+
+    def __init__(
+        self, stage: Stage, focus: Focus, *, long_um: float, clear_z_um: float
+    ) -> None:
+        """Take the stage and the focus that stands under it.
+
+        Parameters
+        ----------
+        long_um : float
+            A longer move than this may meet the holder.
+        clear_z_um : float
+            At this z or below the objective is clear.
+        """
+        self._stage = stage
+        self._focus = focus
+        self._long_um = long_um
+        self._clear_z_um = clear_z_um
+
+    def move_to(self, *, x_um: float, y_um: float) -> None:
+        """Move, wait, read back; lower the focus before a long move, and return it.
+
+        After a failed move the focus stays down, where it is safe.
+        """
+        x_now, y_now = self._stage.position_um()
+        distance_um = math.hypot(x_um - x_now, y_um - y_now)
+        z_um = self._focus.position_um()
+        # Written so that a position of nan counts as far away and as high.
+        if distance_um <= self._long_um or z_um <= self._clear_z_um:
+            self._stage.move_to(x_um=x_um, y_um=y_um)
+            return
+        self._focus.move_to(z_um=self._clear_z_um)
+        try:
+            self._stage.move_to(x_um=x_um, y_um=y_um)
+        except AcqError as exc:
+            raise DeviceError(
+                f"{exc}; the focus stays lowered at z = {self._clear_z_um:g} um, and "
+                f"was at {z_um:.2f} um"
+            ) from exc
+        self._focus.move_to(z_um=z_um)
+
+    def position_um(self) -> tuple[float, float]:
+        """Return x and y as read from the device."""
+        return self._stage.position_um()
