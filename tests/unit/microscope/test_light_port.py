@@ -145,3 +145,82 @@ def test_a_line_remembers_how_long_it_was_lit():
         488: 0.0,
         561: 3.5,
     }
+
+
+class IllLights:
+    """A light with everything wrong that can be."""
+
+    def __init__(self, *, stuck=(), ill=(), is_open=False, is_mute=False):
+        self.stuck, self.ill = stuck, ill
+        self.open, self.mute = is_open, is_mute
+
+    def is_stuck(self, nm):
+        return nm in self.stuck
+
+    def has_laser_fault(self, nm):
+        return nm in self.ill
+
+    def is_open(self):
+        return self.open
+
+    def is_mute(self):
+        return self.mute
+
+
+@pytest.fixture
+def ill_path(request):
+    lights = Lights(lambda: 0.0, **request.param)
+    with short_folder() as folder:
+        server = LightServer(folder / PORT, lights)
+        server.start()
+        yield folder / PORT
+        server.stop()
+
+
+def ill(**faults):
+    return pytest.mark.parametrize(
+        "ill_path", [{"faults": IllLights(**faults)}], indirect=True
+    )
+
+
+def test_a_sound_light_has_a_closed_interlock_and_no_fault(path):
+    with take(path) as port:
+        assert port.exchange("INT:?") == "INT:CLOSED"
+        assert port.exchange("561:FAULT?") == "561:FAULT 0"
+        with pytest.raises(DeviceError, match="no line 640"):
+            port.exchange("640:FAULT?")
+
+
+@ill(ill=(561,), is_open=True)
+def test_faults_and_an_open_interlock_are_reported_and_light_goes_on(ill_path):
+    with take(ill_path) as port:
+        assert port.exchange("INT:?") == "INT:OPEN"
+        assert port.exchange("561:FAULT?") == "561:FAULT 1"
+        assert port.exchange("488:FAULT?") == "488:FAULT 0"
+        assert port.exchange("561:ON") == "OK 561:ON"
+
+
+@ill(stuck=(561,))
+def test_a_stuck_line_accepts_to_be_shut_and_stays_on(ill_path):
+    with take(ill_path) as port:
+        port.exchange("561:ON")
+        port.exchange("488:ON")
+        assert port.exchange("ALL:OFF") == "OK ALL:OFF"
+        assert port.exchange("561:?").startswith("561:ON")
+        assert port.exchange("488:?").startswith("488:OFF")
+
+
+@ill(is_mute=True)
+def test_a_mute_port_gives_no_answer_at_all(ill_path):
+    with pytest.raises(DeviceError, match="nobody answers"):
+        take(ill_path)
+
+
+@pytest.mark.parametrize(
+    "ill_path",
+    [{"faults": IllLights(is_open=True), "interlock_cuts": True}],
+    indirect=True,
+)
+def test_an_interlock_that_cuts_lets_no_line_be_opened(ill_path):
+    with take(ill_path) as port, pytest.raises(DeviceError, match="interlock is open"):
+        port.exchange("561:ON")

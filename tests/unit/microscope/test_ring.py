@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from short import short_folder
 
+from simulators.faults.options import Strike
 from simulators.ring import (
     Arrival,
     Ending,
@@ -13,7 +14,7 @@ from simulators.ring import (
     FrameSender,
     RingOverflowError,
 )
-from simulators.slots import FrameRing
+from simulators.slots import FrameRing, slots_for
 
 SHAPE = (3, 5)
 
@@ -157,3 +158,52 @@ def test_the_file_is_private_and_holds_every_page(tmp_path):
     status = (tmp_path / "ring").stat()
     assert status.st_mode & 0o777 == 0o600
     assert status.st_blocks * 512 >= 4 * 64 * 64 * 2
+
+
+def test_notes_that_travel_in_company_arrive_in_order_and_free_all_slots():
+    with short_folder() as folder:
+        pair = Pair(folder, slots=16)
+        receiver = pair.connect()
+        pair.sender.begin(1, b"reader", batch=4)
+        for frame in range(60):
+            pair.send(frame, frame)
+            if frame % 4 != 3:
+                continue
+            for number in range(frame - 3, frame + 1):
+                arrival = next_note(receiver)
+                assert arrival.frame == number
+                assert np.all(receiver.pixels(arrival) == number)
+                receiver.give_back(arrival)
+        pair.send(60, 0)
+        pair.sender.finish(exposed=61, lost=0)
+        assert next_note(receiver).frame == 60
+        assert next_note(receiver) == Ending(exposed=61, lost=0)
+        receiver.close()
+        pair.sender.close()
+
+
+def test_a_full_ring_is_sent_before_its_writer_waits(pair):
+    receiver = pair.connect()
+    pair.sender.begin(1, b"reader", batch=100)
+    for frame in range(pair.slots):
+        pair.send(frame, frame)
+    with pytest.raises(RingOverflowError):
+        pair.send(pair.slots, 0)
+    assert next_note(receiver).frame == 0
+    receiver.close()
+
+
+def test_what_befalls_a_frame_travels_with_it(pair):
+    receiver = pair.connect()
+    pair.sender.begin(1, b"reader")
+    told = Strike(number=7, kind="hangs", duration_s=2.0, holds_gil=True)
+    slot, _ = pair.sender.claim(never)
+    pair.sender.publish(0, slot, 0.0, told)
+    heard = next_note(receiver).strike
+    assert heard == told.model_copy(update={"number": 0})
+    receiver.close()
+
+
+def test_small_frames_have_more_slots():
+    assert slots_for((64, 64)) == 256
+    assert slots_for((2048, 2048)) == 16

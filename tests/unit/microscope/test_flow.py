@@ -1,0 +1,40 @@
+"""Frames on their way into the core: held back only where it was asked for."""
+
+import threading
+
+import numpy as np
+
+from simulators.flow import Backlog
+
+
+def frames(count):
+    return [np.zeros((2, 2), np.uint16) for _ in range(count)]
+
+
+def test_a_camera_waits_for_its_reader_when_so_many_lie_there():
+    backlog, stop = Backlog(2), threading.Event()
+    lying = frames(2)
+    for frame in lying:
+        backlog.add(frame)
+    del frame
+    reader = threading.Timer(0.02, lying.pop)
+    reader.start()
+    backlog.wait_for_room(stop)
+    assert len(lying) == 1
+    reader.join()
+
+
+def test_a_stopped_burst_does_not_wait():
+    backlog, stop = Backlog(1), threading.Event()
+    (lying,) = frames(1)
+    backlog.add(lying)
+    stop.set()
+    backlog.wait_for_room(stop)
+
+
+def test_a_real_camera_never_waits():
+    backlog, stop = Backlog(0), threading.Event()
+    lying = frames(3)
+    for frame in lying:
+        backlog.add(frame)
+        backlog.wait_for_room(stop)
