@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
+from her2sr_acq.plan.frame import effective
 from her2sr_acq.plan.models import Channel, Protocol
 from her2sr_proc.schema.manifest import FieldFacts
 
@@ -27,13 +28,38 @@ def check(
     *,
     free_bytes: int,
 ) -> None:
-    """Raise `PlanRejectedError` with cause and cure if the plan breaks a limit."""
+    """Raise `PlanRejectedError` with cause and cure if the plan breaks a limit.
+
+    ``config`` is that of the microscope, with its whole frame.
+    """
+    _check_camera(protocol, config)
     for channel in protocol.channels:
         _check_light(channel, config)
         _check_exposure(channel, config)
     for tile in tiles:
         _check_tile(tile, config)
     _check_disk(protocol, config, free_bytes)
+
+
+def _check_camera(protocol: Protocol, config: DeviceConfig) -> None:
+    camera, plan = config.camera, protocol.camera
+    if plan.readout is not None and plan.readout not in camera.readout_modes:
+        known = ", ".join(sorted(camera.readout_modes)) or "none"
+        raise PlanRejectedError(
+            f"the protocol asks for the read-out mode '{plan.readout}', and "
+            f"{config.name} has: {known}; change camera.readout",
+            readout=plan.readout,
+        )
+    if plan.roi is None:
+        return
+    x, y, width, height = plan.roi
+    if x + width > camera.width or y + height > camera.height:
+        raise PlanRejectedError(
+            f"the protocol asks for a region of {width} x {height} pixels at {x}, "
+            f"{y}, and the frame has {camera.width} x {camera.height}; change "
+            f"camera.roi",
+            roi=plan.roi,
+        )
 
 
 def _check_light(channel: Channel, config: DeviceConfig) -> None:
@@ -49,8 +75,9 @@ def _check_light(channel: Channel, config: DeviceConfig) -> None:
     if channel.power_percent > laser.limit_percent:
         raise PlanRejectedError(
             f"channel {channel.name} asks for {channel.power_percent:g} % of the "
-            f"{laser.nm} nm laser, whose limit is {laser.limit_percent:g} %; lower "
-            f"power_percent",
+            f"{laser.nm} nm laser ({channel.power_percent / 100 * laser.rated_mw:g} "
+            f"mW), whose limit is {laser.limit_percent:g} % ({laser.limit_mw:g} mW); "
+            f"lower power_percent",
             channel=channel.name,
             limit_percent=laser.limit_percent,
         )
@@ -87,7 +114,7 @@ def _check_tile(tile: FieldFacts, config: DeviceConfig) -> None:
 
 
 def _check_disk(protocol: Protocol, config: DeviceConfig, free_bytes: int) -> None:
-    needed = round(DISK_RESERVE * estimate(protocol, config).bytes)
+    needed = round(DISK_RESERVE * estimate(protocol, effective(config, protocol)).bytes)
     if needed > free_bytes:
         raise PlanRejectedError(
             f"the run needs {_size(needed)} and {_size(free_bytes)} are free; delete "

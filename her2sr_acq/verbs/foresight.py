@@ -8,6 +8,7 @@ from pathlib import Path
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.errors import ConfigError
+from her2sr_acq.plan.frame import frame_shape
 from her2sr_acq.plan.limits import check
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.plan.tiling import frame_um, tiles
@@ -24,10 +25,9 @@ def check_early(protocol: Protocol, config: DeviceConfig, *, free_bytes: int) ->
     if centre == "current":
         x_um, y_um = config.stage.x_um, config.stage.y_um
         centre = (sum(x_um) / 2, sum(y_um) / 2)
+    height, width = frame_shape(protocol, config)
     size_um = frame_um(
-        height=config.camera.height,
-        width=config.camera.width,
-        pixel_nm=config.camera.model.pixel_nm,
+        height=height, width=width, pixel_nm=config.camera.model.pixel_nm
     )
     grid = tiles(protocol.grid, centre_um=centre, size_um=size_um)
     check(protocol, grid, config, free_bytes=free_bytes)

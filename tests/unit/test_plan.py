@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan import limits, load
 from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
+from her2sr_acq.plan.frame import frame_shape
 from her2sr_acq.plan.models import Grid, Protocol
 from her2sr_acq.plan.tiling import frame_um, tiles
 
@@ -82,7 +83,7 @@ LATER = [
     ),
     pytest.param({"select": {"overview": True}}, "remove 'select'", id="select"),
     pytest.param({"stop_when": {"nuclei": 40}}, "remove 'stop_when'", id="stop_when"),
-    pytest.param({"keep_raw": "localizations"}, "write 'all'", id="keep_raw"),
+    pytest.param({"keep_raw": "some"}, "Input should be", id="keep_raw"),
     pytest.param(
         {"processing": {"profile": "paper"}}, "no profile 'paper'", id="profile"
     ),
@@ -181,6 +182,9 @@ def test_a_snake_never_jumps():
 REFUSED = [
     pytest.param("channels.561.laser_nm", 640, "choose one of 405, 488, 561", id="nm"),
     pytest.param("channels.561.power_percent", 61, "limit is 60 %", id="power"),
+    pytest.param("channels.561.power_percent", 61, r"\(61 mW\).*60 mW", id="mW"),
+    pytest.param("camera.roi", [1, 0, 16, 16], "frame has 16 x 16", id="region"),
+    pytest.param("camera.readout", "fast", "'fast', and fake has: none", id="read-out"),
     pytest.param("channels.488.exposure_ms", 20000, "takes 0.01 to 10000", id="long"),
     pytest.param("channels.405.frames", 200000, "limit is 3600 s", id="burst"),
     pytest.param("grid.centre", [499.5, 0], "r00_c01 would be at x", id="stage x"),
@@ -204,6 +208,17 @@ def test_the_disk_must_hold_every_frame_and_a_tenth_more():
         limits.check(plan, (), config, free_bytes=round(needed) - 1)
     with pytest.raises(PlanRejectedError, match=r"needs 2\.0 MB and 1\.5 MB are free"):
         limits.check(plan, (), config, free_bytes=1_500_000)
+
+
+def test_a_region_takes_the_room_of_its_pixels_alone():
+    region = {"camera.roi": [32, 16, 16, 32]}
+    plan = load.override(load.packaged("demo"), region)
+    config = make_config(width=64, height=64)
+    assert frame_shape(plan, config) == (32, 16)
+    needed = round(4 * 900 * 16 * 32 * 2 * 1.1)
+    limits.check(plan, (), config, free_bytes=needed)
+    with pytest.raises(PlanRejectedError, match="delete or offload"):
+        limits.check(plan, (), config, free_bytes=needed - 1)
 
 
 def test_power_at_the_limit_is_allowed():
