@@ -29,6 +29,8 @@ Config = Annotated[
     str, typer.Option("--config", help="device configuration: a packaged name or path")
 ]
 Data = Annotated[Path, typer.Option("--data", help="folder that holds the runs")]
+By = Annotated[str, typer.Option(help="who does it: a pseudonym")]
+Reason = Annotated[str, typer.Option(help="why; it stands in the audit")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="print the result as JSON on standard output")
 ]
@@ -47,7 +49,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for verb in (demo, serve, run, doctor):
+    for verb in (demo, serve, run, doctor, recover, estop, rearm):
         app.command(epilog=EPILOG)(verb)
     movie_cli.register(app)
     cli_runs.register(app)
@@ -209,6 +211,55 @@ def doctor(
             typer.echo(f"{mark}  {finding.subject}: {finding.detail}")
     if not all(finding.is_good for finding in findings):
         raise typer.Exit(1)
+
+
+def recover(
+    data: Data,
+    is_applied: Annotated[
+        bool, typer.Option("--apply", help="do it, instead of saying it")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what an interrupted run left, and what would be done about it.
+
+    Example: her2sr recover --data data
+    """
+    from her2sr_acq.verbs.recover import apply, look
+
+    findings = apply(data) if is_applied else look(data)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
+        return
+    for finding in findings:
+        typer.echo(f"{finding.subject}: {finding.found}; {finding.act}")
+    if not findings:
+        typer.echo("nothing was left unfinished")
+
+
+def estop(data: Data, by: By = "operator", reason: Reason = "e-stop") -> None:
+    """Put every light out, with the service dead too, and latch.
+
+    Example: her2sr estop --data data
+    """
+    from her2sr_acq.verbs.safety import estop as put_out
+
+    outcome = put_out(data, by=by, reason=reason)
+    typer.echo(outcome.sentence)
+    if not outcome.dark:
+        raise typer.Exit(3)
+
+
+def rearm(data: Data, by: By, reason: Reason) -> None:
+    """Take the latch back, once its cause is found and mended.
+
+    Example: her2sr rearm --data data --by op-2 --reason "door closed"
+    """
+    from her2sr_acq.verbs.safety import rearm as arm
+
+    arm(data, by=by, reason=reason)
+    typer.echo("armed: runs may be resumed or started")
 
 
 def _complaint(view: RunView) -> str:

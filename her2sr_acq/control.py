@@ -16,9 +16,12 @@ from her2sr_acq.engine.views import (
     DevicesView,
     FieldView,
     Health,
+    Preflight,
     ProtocolView,
+    RetakeRequest,
     RunRequest,
     RunView,
+    StopRequest,
 )
 from her2sr_acq.errors import AcqError, ServiceUnavailableError
 from her2sr_acq.runtime import CONTROL, address, listens
@@ -69,9 +72,28 @@ class ControlClient:
         """Return the fields of a run with their units, in order of acquisition."""
         return _FIELDS.validate_python(self._ask("fields", {"id": run_id})["fields"])
 
-    def stop(self, run_id: str) -> RunView:
-        """Finish the block in progress, make dark, keep what there is."""
-        return self._one(RunView, "stop", {"id": run_id})
+    def pause(self, run_id: str) -> RunView:
+        """Hold a run before its next burst."""
+        return self._one(RunView, "pause", {"id": run_id})
+
+    def resume(self, run_id: str) -> RunView:
+        """Let a paused or interrupted run go on. Raises `LatchedError`."""
+        return self._one(RunView, "resume", {"id": run_id})
+
+    def stop(self, run_id: str, stop: StopRequest | None = None) -> RunView:
+        """Drop or finish the burst in progress, make dark, keep what there is."""
+        said = (stop or StopRequest()).model_dump()
+        return self._one(RunView, "stop", {"id": run_id, **said})
+
+    def retake(self, run_id: str, field: str, retake: RetakeRequest) -> RunView:
+        """Take channels of a field again. Raises `RunConflictError` in a run."""
+        body: Body = {"id": run_id, "field": field, **retake.model_dump(mode="json")}
+        return self._one(RunView, "retake", body)
+
+    def preflight(self, request: RunRequest) -> Preflight:
+        """Return what would keep a request from running now, and what it costs."""
+        body: Body = {"request": request.model_dump(mode="json")}
+        return self._one(Preflight, "preflight", body)
 
     def devices(self) -> DevicesView:
         """Return what every device says of itself."""

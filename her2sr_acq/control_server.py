@@ -16,7 +16,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from her2sr_acq.config import describe
 from her2sr_acq.engine.desk import Desk
-from her2sr_acq.engine.views import FieldView, ProtocolView, RunRequest, RunView
+from her2sr_acq.engine.views import (
+    FieldView,
+    ProtocolView,
+    RetakeRequest,
+    RunRequest,
+    RunView,
+    StopRequest,
+)
 from her2sr_acq.errors import AcqError, PlanRejectedError
 from her2sr_acq.stream.envelope import (
     MAX_QUESTION_BYTES,
@@ -51,6 +58,22 @@ class Named(Frozen):
     id: str = Field(max_length=64)
 
 
+class Stop(Named, StopRequest):
+    """Body of ``stop``."""
+
+
+class Retake(Named, RetakeRequest):
+    """Body of ``retake``."""
+
+    field: str = Field(max_length=64)
+
+
+class Asked(Frozen):
+    """Body of ``preflight``."""
+
+    request: RunRequest
+
+
 class Nothing(Frozen):
     """Body of a verb that takes no arguments."""
 
@@ -65,7 +88,11 @@ class ControlServer:
             "runs": self._runs,
             "run": self._run_view,
             "fields": self._fields,
+            "pause": self._pause,
+            "resume": self._resume,
             "stop": self._stop,
+            "retake": self._retake,
+            "preflight": self._preflight,
             "devices": self._devices,
             "health": self._health,
             "protocols": self._protocols,
@@ -136,8 +163,24 @@ class ControlServer:
         fields = self._desk.fields(Named.model_validate(body).id)
         return {"fields": _FIELDS.dump_python(fields, mode="json")}
 
+    def _pause(self, body: Body) -> Body:
+        return self._desk.pause(Named.model_validate(body).id).model_dump(mode="json")
+
+    def _resume(self, body: Body) -> Body:
+        return self._desk.resume(Named.model_validate(body).id).model_dump(mode="json")
+
     def _stop(self, body: Body) -> Body:
-        return self._desk.stop(Named.model_validate(body).id).model_dump(mode="json")
+        asked = Stop.model_validate(body)
+        return self._desk.stop(asked.id, burst=asked.burst).model_dump(mode="json")
+
+    def _retake(self, body: Body) -> Body:
+        asked = Retake.model_validate(body)
+        view = self._desk.retake(asked.id, asked.field, asked.channels)
+        return view.model_dump(mode="json")
+
+    def _preflight(self, body: Body) -> Body:
+        asked = Asked.model_validate(body)
+        return self._desk.preflight(asked.request).model_dump(mode="json")
 
     def _devices(self, body: Body) -> Body:
         Nothing.model_validate(body)

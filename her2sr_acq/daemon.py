@@ -7,6 +7,7 @@ off before it listens and after it has stopped, and ends within seconds when ask
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import secrets
@@ -15,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -22,14 +24,19 @@ from her2sr_acq import config as configuration
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.control_server import ControlServer
 from her2sr_acq.devices.ports import Hardware
+from her2sr_acq.engine.boot import boot_name
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.desk import Desk
+from her2sr_acq.engine.diskroom import DiskRoom
 from her2sr_acq.engine.processing import Processing
 from her2sr_acq.engine.rebuild import rebuild
 from her2sr_acq.engine.recovery import recover
+from her2sr_acq.engine.safety import Safety
+from her2sr_acq.engine.scheduler import Scheduler
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.truth import truth_source
+from her2sr_acq.engine.views import RunView
 from her2sr_acq.engine.worker import Worker
 from her2sr_acq.errors import (
     AcqError,
@@ -38,11 +45,15 @@ from her2sr_acq.errors import (
     LightError,
     RunConflictError,
 )
+from her2sr_acq.guard.link import GuardLink
+from her2sr_acq.guard.ports import LightGuard, Unguarded
 from her2sr_acq.ownership import Hold, Holder
 from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER, address
 from her2sr_acq.stream.publisher import Publisher
+from her2sr_acq.stream.sink import WriteBlock
 from her2sr_proc.errors import ProcError
 from her2sr_proc.lifeline import end_with_starter
+from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
@@ -66,18 +77,18 @@ def main(
     )
     options = _options(arguments)
     ended = threading.Event()
+    orphaned = threading.Event()
     with _ending_on_signals(ended):
-        end_with_starter()
+        end_with_starter(before=orphaned.set)
         try:
-            return _run(options, open_hardware or _real_hardware, ended)
+            ends = Ends(ended, orphaned)
+            return _run(options, open_hardware or _real_hardware, ends)
         except (AcqError, ProcError) as exc:
             log.error("%s", exc)  # noqa: TRY400 - a sentence, not a traceback
             return _exit_code(exc)
 
 
-def _run(
-    options: argparse.Namespace, open_hardware: OpenHardware, ended: threading.Event
-) -> int:
+def _run(options: argparse.Namespace, open_hardware: OpenHardware, ends: Ends) -> int:
     path = configuration.resolve(options.config)
     config = configuration.load(path)
     clock = Clock()
@@ -92,9 +103,13 @@ def _run(
     )
     with ExitStack() as stack:
         stack.enter_context(Hold(data.root, holder))
+        guard = stack.enter_context(_guard(options))
         hardware = stack.enter_context(_opened(open_hardware, config, path))
+        safety = stack.enter_context(Safety(hardware, guard, clock=clock.monotonic))
+        guard.on_dark(safety.order_dark)
+        room = stack.enter_context(DiskRoom(data, config.storage))
         database = stack.enter_context(Database(data.database))
-        _restore(database, data, clock)
+        left = _restore(database, data, clock)
         publisher = stack.enter_context(Publisher(address(options.runtime, FRAMES)))
         localizer = address(options.runtime, LOCALIZER)
         station = Station(
@@ -106,22 +121,35 @@ def _run(
             publish=publisher.publish,
             processing=lambda: Processing(localizer, clock),
             clock=clock,
+            guard=guard,
+            safety=safety,
+            room=room,
+            boot=boot_name(),
             truth=truth_source(config, options.runtime),
+            write_block=_block_writer(config),
         )
-        _serve(station, address(options.runtime, CONTROL), ended)
+        resumable = left if options.after_crash else []
+        _serve(station, address(options.runtime, CONTROL), ends, resumable)
     return DONE
 
 
-def _serve(station: Station, where: str, ended: threading.Event) -> None:
+def _serve(
+    station: Station, where: str, ends: Ends, resumable: Sequence[RunView]
+) -> None:
     worker = Worker(join_s=ENGINE_END_S)
     with worker:
         desk = Desk(station, worker, token=secrets.token_hex)
         desk.devices()
-        with ControlServer(desk, where):
+        with ControlServer(desk, where), Scheduler(desk.start_due):
+            for said in desk.go_on(resumable):
+                log.warning("%s", said)
             log.info("ready: %s", station.config.name)
-            ended.wait()
+            ends.ended.wait()
             log.info("ending")
-            desk.close()
+            if ends.orphaned.is_set():
+                desk.abandon()
+            else:
+                desk.close()
     if worker.is_stuck:
         _insist(station.hardware)
 
@@ -138,12 +166,33 @@ def _insist(hardware: Hardware) -> None:
     os._exit(UNSAFE)
 
 
-def _restore(database: Database, data: DataFolder, clock: Clock) -> None:
+def _restore(database: Database, data: DataFolder, clock: Clock) -> list[RunView]:
     if database.is_new:
         for name in rebuild(database, data):
             log.info("run %s was found in its folder", name)
-    for name in recover(database, data, clock):
-        log.info("run %s is now interrupted", name)
+    return recover(database, data, clock)
+
+
+@contextmanager
+def _guard(options: argparse.Namespace) -> Iterator[LightGuard]:
+    """Yield the link to the guard that started this process, or none."""
+    if not options.guarded:
+        log.warning("no guard watches over the light; start it with `her2sr serve`")
+        yield Unguarded()
+        return
+    with GuardLink(options.runtime) as link:
+        yield link
+
+
+def _block_writer(config: DeviceConfig) -> WriteBlock:
+    """Return what writes blocks; a simulated microscope may bring a faulty disk."""
+    if config.simulator is None or config.simulator.disk is None:
+        return raw.write_block
+    arguments = dict(config.simulator.disk)
+    module, _, name = str(arguments.pop("maker")).rpartition(".")
+    maker = getattr(importlib.import_module(module), name)
+    writer: WriteBlock = maker(raw.write_block, **arguments)
+    return writer
 
 
 @contextmanager
@@ -179,6 +228,15 @@ def _prove_dark(hardware: Hardware) -> None:
             f"the light is not proven off ({exc}); switch it off by hand and find out "
             f"why, then start the service again"
         ) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Why this process is to end."""
+
+    ended: threading.Event
+    orphaned: threading.Event
+    """Whoever started it is gone: the run is left to the next process."""
 
 
 @contextmanager
@@ -225,6 +283,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, type=Path, help="data folder")
     parser.add_argument("--runtime", required=True, type=Path, help="folder of sockets")
     parser.add_argument("--url", help="address of the web service, told to others")
+    parser.add_argument(
+        "--guarded", action="store_true", help="started by the guard of --runtime"
+    )
+    parser.add_argument(
+        "--after-crash",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the process before this one died: let its run go on",
+    )
     return parser.parse_args(arguments)
 
 

@@ -7,15 +7,14 @@ goes out whatever happens in between. What came out is counted, never assumed.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Frame, Hardware, Laser
 from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.reins import Reins
+from her2sr_acq.engine.safety import Safety
 from her2sr_acq.errors import (
     AcqError,
     CameraStalledError,
@@ -23,16 +22,20 @@ from her2sr_acq.errors import (
     LightError,
     ReadBackError,
 )
+from her2sr_acq.guard.ports import LightGuard
 from her2sr_acq.plan.estimate import wall_exposure_ms
-from her2sr_acq.plan.models import Channel
+from her2sr_acq.plan.models import CameraPlan, Channel
 from her2sr_proc.schema.manifest import FieldFacts
 
 log = logging.getLogger(__name__)
 
-SLICE_S = 0.25
-"""A wait for a frame is cut into slices, so that a stop is heard in between."""
-LATE = 1.5
-"""Frames further apart than this many periods have lost one between them."""
+SLICE_S = 0.1
+"""A wait for a frame is cut into slices, so that a stop or a trip is heard in between,
+and the guard hears that this thread lives."""
+STALL_PERIODS = 10.0
+"""Without a frame for so many periods the camera has stalled."""
+MARGIN_S = 1.0
+"""By so much the engine ends a burst before the guard would."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class Outcome:
 
     t_s: list[float] = field(default_factory=list)
     """Camera clock of every frame delivered."""
+    counts: list[int] = field(default_factory=list)
+    """The camera's own count of every frame delivered, if it gives one."""
     lit_s: float = 0.0
     stopped: bool = False
     fault: AcqError | None = None
@@ -52,24 +57,45 @@ class Outcome:
         return len(self.t_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Who decides on light besides the engine."""
+
+    guard: LightGuard
+    safety: Safety
+    reins: Reins
+
+    def require(self) -> None:
+        """Raise what forbids light now."""
+        if self.reins.tripped is not None:
+            raise self.reins.tripped
+        self.safety.require()
+
+    def require_still(self) -> None:
+        """Raise what ends light that is on. Cheap: called for every frame."""
+        self.guard.pulse()
+        if self.reins.tripped is not None:
+            raise self.reins.tripped
+        self.safety.require_watching()
+
+
 class Burst:
     """Takes bursts on one microscope. Owned by the engine's thread."""
 
     def __init__(
-        self,
-        hardware: Hardware,
-        config: DeviceConfig,
-        *,
-        clock: Clock,
-        stop: threading.Event,
+        self, hardware: Hardware, config: DeviceConfig, *, clock: Clock, light: Light
     ) -> None:
         self._hardware = hardware
         self._config = config
         self._clock = clock
-        self._stop = stop
+        self.light = light
 
     def take(
-        self, tile: FieldFacts, channel: Channel, add: Callable[[Frame], bool]
+        self,
+        tile: FieldFacts,
+        channel: Channel,
+        camera: CameraPlan,
+        add: Callable[[Frame], bool],
     ) -> Outcome:
         """Take one burst and pass every frame to ``add``.
 
@@ -81,11 +107,16 @@ class Burst:
         """
         outcome = Outcome()
         try:
+            self.light.require()
             self._compare(tile)
             self._hardware.lasers[channel.laser_nm].set_power(channel.power_percent)
             self._hardware.camera.arm(
-                frames=channel.frames, exposure_ms=channel.exposure_ms
+                frames=channel.frames,
+                exposure_ms=channel.exposure_ms,
+                roi=camera.roi,
+                readout=camera.readout,
             )
+            self._compare_frame()
             self._expose(channel, add, outcome)
         except AcqError as exc:
             outcome.fault = exc
@@ -95,16 +126,10 @@ class Burst:
         """Compare what the devices report now with what the burst takes for granted."""
         x_um, y_um = self._hardware.stage.position_um()
         off_um = max(abs(x_um - tile.x_um), abs(y_um - tile.y_um))
-        if off_um > self._config.stage.tolerance_um:
+        if not off_um <= self._config.stage.tolerance_um:
             raise ReadBackError(
                 f"the stage reports x = {x_um:.2f}, y = {y_um:.2f} um, and {tile.name} "
                 f"is at {tile.x_um:.2f}, {tile.y_um:.2f}; check the stage"
-            )
-        shape = (self._config.camera.height, self._config.camera.width)
-        if self._hardware.camera.shape != shape:
-            raise ReadBackError(
-                f"the camera reports frames of {self._hardware.camera.shape} pixels "
-                f"and the configuration says {shape}; check its region of interest"
             )
         for laser in self._hardware.lasers.values():
             if laser.is_on():
@@ -114,18 +139,33 @@ class Burst:
                     f"by hand, find out why, then restart the service"
                 )
 
+    def _compare_frame(self) -> None:
+        shape = (self._config.camera.height, self._config.camera.width)
+        if self._hardware.camera.shape != shape:
+            raise ReadBackError(
+                f"the camera reports frames of {self._hardware.camera.shape} pixels "
+                f"and the plan says {shape}; check its region of interest"
+            )
+
     def _expose(
         self, channel: Channel, add: Callable[[Frame], bool], outcome: Outcome
     ) -> None:
         laser = self._hardware.lasers[channel.laser_nm]
+        seconds = longest_light_s(channel, self._config)
+        self.light.guard.permit(channel.laser_nm, seconds=seconds)
         lit_from = self._clock.monotonic()
         try:
             laser.on()
+            self.light.require_still()  # the safety thread may have been first
             self._hardware.camera.start()
-            self._pop(channel, add, outcome)
+            self._pop(channel, add, outcome, until=lit_from + seconds - MARGIN_S)
         finally:
             still_lit = self._darken(laser)
             outcome.lit_s = self._clock.monotonic() - lit_from
+            if still_lit is None:
+                self.light.guard.release()
+            else:
+                self.light.guard.latch("light", str(still_lit))
             try:
                 self._hardware.camera.disarm()
             finally:
@@ -133,12 +173,19 @@ class Burst:
                     raise still_lit
 
     def _pop(
-        self, channel: Channel, add: Callable[[Frame], bool], outcome: Outcome
+        self,
+        channel: Channel,
+        add: Callable[[Frame], bool],
+        outcome: Outcome,
+        *,
+        until: float,
     ) -> None:
-        wait_s = self._config.camera.first_frame_timeout_s
         exposure_s = wall_exposure_ms(channel.exposure_ms, self._config) / 1000.0
+        wait_s = self._config.camera.first_frame_timeout_s + exposure_s
+        later_s = max(self._config.camera.stall_timeout_s, STALL_PERIODS * exposure_s)
         while outcome.delivered < channel.frames:
-            frame = self._next(wait_s + exposure_s, outcome, channel.frames)
+            self.light.require_still()
+            frame = self._next(wait_s, outcome, channel.frames)
             if frame is None:
                 outcome.stopped = True
                 return
@@ -148,10 +195,21 @@ class Burst:
                     f"{outcome.delivered} was due; restart the service"
                 )
             outcome.t_s.append(frame.t_s)
-            if add(frame) and self._stop.is_set():
-                outcome.stopped = outcome.delivered < channel.frames
-                return
-            wait_s = self._config.camera.stall_timeout_s
+            if frame.count is not None:
+                outcome.counts.append(frame.count)
+            if add(frame):
+                if self.light.reins.drops_burst:
+                    outcome.stopped = outcome.delivered < channel.frames
+                    return
+                self._require_time(until, outcome, channel)
+            wait_s = later_s
+
+    def _require_time(self, until: float, outcome: Outcome, channel: Channel) -> None:
+        if self._clock.monotonic() > until:
+            raise DeviceError(
+                f"the burst took longer than its light may last: {outcome.delivered} "
+                f"of {channel.frames} frames came; check the camera's frame rate"
+            )
 
     def _next(self, wait_s: float, outcome: Outcome, frames: int) -> Frame | None:
         """Return the next frame, or None if a stop is asked while none comes."""
@@ -162,7 +220,8 @@ class Burst:
                 return self._hardware.camera.next_frame(timeout_s=slice_s)
             except CameraStalledError as exc:
                 now = self._clock.monotonic()
-                if self._stop.is_set():
+                self.light.require_still()
+                if self.light.reins.drops_burst:
                     return None
                 ended_itself = now - asked < slice_s / 2
                 if ended_itself or now - began >= wait_s:
@@ -193,16 +252,11 @@ class Burst:
         )
 
 
-def lost_between(t_s: list[float]) -> int:
-    """Return how many frames are missing between those delivered, by their clock.
+def longest_light_s(channel: Channel, config: DeviceConfig) -> float:
+    """Return how long the light of a burst may last, whatever happens.
 
-    The period is the median distance, since a camera may be slower than its exposure.
+    Twice the burst: a camera may be slower than its exposure. A burst of moments gets
+    half a minute, since a driver's start may take longer than the burst.
     """
-    if len(t_s) < 3:
-        return 0
-    steps = np.diff(np.asarray(t_s))
-    period = float(np.median(steps))
-    if period <= 0.0:
-        return 0
-    late = steps[steps > LATE * period]
-    return int(np.sum(np.round(late / period) - 1))
+    burst_s = channel.frames * wall_exposure_ms(channel.exposure_ms, config) / 1000.0
+    return max(2.0 * burst_s, burst_s + 30.0)

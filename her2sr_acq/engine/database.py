@@ -13,16 +13,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
-from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import FieldView, RunView
 from her2sr_acq.errors import RunNotFoundError, StorageError
 
-VERSION = 1
+VERSION = 2
 LISTED = 500
 
 _SCHEMA = """
 CREATE TABLE runs (
-    id TEXT PRIMARY KEY, state TEXT NOT NULL, view TEXT NOT NULL
+    id TEXT PRIMARY KEY, state TEXT NOT NULL, view TEXT NOT NULL, plan TEXT
 ) STRICT;
 CREATE TABLE fields (
     run TEXT NOT NULL REFERENCES runs(id), place INTEGER NOT NULL,
@@ -33,6 +34,10 @@ CREATE TABLE keys (
     run TEXT NOT NULL REFERENCES runs(id)
 ) STRICT;
 """
+
+
+_FROM_1 = "ALTER TABLE runs ADD COLUMN plan TEXT;"
+"""Runs of the first version have no plan here; their folders have it."""
 
 
 class Database:
@@ -61,14 +66,15 @@ class Database:
         view: RunView,
         fields: Iterable[FieldView],
         *,
-        key: str | None = None,
+        order: RunOrder,
         request_sha256: str = "",
     ) -> None:
-        """Store a run with its fields, and the key it was asked under, at once."""
+        """Store a run with its fields, its plan and the key it was asked under."""
+        key = order.idempotency_key
         with self._transaction():
             self._link.execute(
-                "INSERT INTO runs VALUES (?, ?, ?)",
-                (view.id, view.state, view.model_dump_json()),
+                "INSERT INTO runs VALUES (?, ?, ?, ?)",
+                (view.id, view.state, view.model_dump_json(), order.model_dump_json()),
             )
             self._link.executemany(
                 "INSERT INTO fields VALUES (?, ?, ?, ?)",
@@ -105,6 +111,20 @@ class Database:
     def runs(self) -> list[RunView]:
         """Return the last runs, newest first."""
         rows = self._rows("SELECT view FROM runs ORDER BY id DESC LIMIT ?", LISTED)
+        return [RunView.model_validate_json(view) for (view,) in rows]
+
+    def order(self, run_id: str) -> RunOrder | None:
+        """Return the plan of a run; None when only its folder has it."""
+        rows = self._rows("SELECT plan FROM runs WHERE id = ?", run_id)
+        if not rows or rows[0][0] is None:
+            return None
+        return RunOrder.model_validate_json(rows[0][0])
+
+    def queued(self) -> list[RunView]:
+        """Return the runs that wait, in the order they were asked for."""
+        rows = self._rows(
+            "SELECT view FROM runs WHERE state = ? ORDER BY id", RunState.QUEUED
+        )
         return [RunView.model_validate_json(view) for (view,) in rows]
 
     def unfinished(self) -> list[RunView]:
@@ -168,6 +188,11 @@ class Database:
                 f"install the newer her2sr"
             )
         if version == VERSION:
+            return False
+        if version == 1:
+            self._link.executescript(
+                f"BEGIN; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;"
+            )
             return False
         self._link.executescript(
             f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"

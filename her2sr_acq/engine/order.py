@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import FieldView, RunRequest, RunView, UnitView
 from her2sr_acq.plan.models import Channel, Protocol
-from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.manifest import FieldFacts
+from her2sr_proc.schema.model import Frozen
 
 
 def run_id(now: datetime, token: Callable[[int], str]) -> str:
@@ -27,8 +26,7 @@ def request_digest(request: RunRequest) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class RunOrder:
+class RunOrder(Frozen):
     """One accepted run. Its tiles stand in order of acquisition."""
 
     id: str
@@ -38,15 +36,12 @@ class RunOrder:
     created_utc: str
     idempotency_key: str | None = None
 
-    def unit(self, tile: FieldFacts, channel: Channel) -> UnitKey:
-        """Return the name of the first attempt of one burst."""
-        return UnitKey(run=self.id, field=tile.name, channel=channel.name)
-
-    def units(self) -> Iterator[tuple[UnitKey, Channel]]:
-        """Yield every burst in order of acquisition."""
-        for tile in self.tiles:
-            for channel in self.protocol.channels:
-                yield self.unit(tile, channel), channel
+    def channel(self, name: str) -> Channel:
+        """Return a channel by its name. Raises KeyError when there is none."""
+        for channel in self.protocol.channels:
+            if channel.name == name:
+                return channel
+        raise KeyError(name)
 
     def view(self) -> RunView:
         """Return the run as it stands at the moment of acceptance."""
@@ -59,6 +54,7 @@ class RunOrder:
             sample=self.request.sample,
             operator=self.request.operator,
             created_utc=self.created_utc,
+            not_before_utc=self.request.not_before_utc,
             frames_requested=frames * len(self.tiles),
             units_total=len(self.protocol.channels) * len(self.tiles),
             folder=self.id,

@@ -33,32 +33,43 @@ def rebuild(database: Database, data: DataFolder) -> list[str]:
         folder = RunFolder(root)
         try:
             _restore(database, folder)
-        except (ProcError, ValueError, KeyError) as exc:
+        except (ProcError, ValueError, LookupError) as exc:
             log.warning("%s is left out of the database: %s", root.name, exc)
         else:
             found.append(root.name)
     return found
 
 
-def _restore(database: Database, folder: RunFolder) -> None:
+def order_of(folder: RunFolder) -> RunOrder:
+    """Return the plan of a run from its folder.
+
+    Raises `ProcError`, ValueError or LookupError when the folder does not tell it.
+    """
     manifest = read_manifest(folder)
     events = read_events(folder)
-    accepted = next(event for event in events if event.kind == "accepted").data
-    request = RunRequest.model_validate(accepted["request"])
-    key = accepted.get("idempotency_key")
-    order = RunOrder(
+    accepted = next((event for event in events if event.kind == "accepted"), None)
+    if accepted is None:
+        raise LookupError(f"events.jsonl of {folder.name} does not begin with a plan")
+    key = accepted.data.get("idempotency_key")
+    return RunOrder(
         id=manifest.run,
-        request=request,
+        request=RunRequest.model_validate(accepted.data["request"]),
         protocol=Protocol.model_validate(manifest.plan),
         tiles=manifest.fields,
         created_utc=manifest.created_utc,
+        idempotency_key=key if isinstance(key, str) else None,
     )
+
+
+def _restore(database: Database, folder: RunFolder) -> None:
+    order = order_of(folder)
+    events = read_events(folder)
     fields = _fields(order, read_ledger(folder.ledger), events)
     database.add(
         _view(order, fields, events),
         fields,
-        key=key if isinstance(key, str) else None,
-        request_sha256=request_digest(request),
+        order=order,
+        request_sha256=request_digest(order.request),
     )
 
 
@@ -76,8 +87,28 @@ def _fields(
         for unit in field.units:
             key = UnitKey(run=order.id, field=unit.field, channel=unit.channel)
             units.append(_unit(unit, histories.get(key), started.get(key)))
+        units += _further(field, order.id, histories, started)
         fields.append(field.model_copy(update={"units": tuple(units)}))
     return fields
+
+
+def _further(
+    field: FieldView,
+    run: str,
+    histories: dict[UnitKey, UnitHistory],
+    started: dict[UnitKey, str],
+) -> list[UnitView]:
+    """Return the attempts after the first, as far as they were begun."""
+    first = {unit.channel: unit for unit in field.units}
+    return [
+        _unit(
+            first[key.channel].model_copy(update={"attempt": key.attempt}),
+            histories.get(key),
+            utc,
+        )
+        for key, utc in started.items()
+        if key.field == field.name and key.attempt > 1 and key.run == run
+    ]
 
 
 def _unit(
@@ -103,16 +134,18 @@ def _view(order: RunOrder, fields: list[FieldView], events: list[Event]) -> RunV
     for event in events:
         if event.kind == "state":
             changes |= _state_changes(event)
+            if changes["state"] == RunState.RUNNING:
+                changes.setdefault("started_utc", event.utc)
+        if event.kind == "taken up":
+            changes |= event.data
     return RunView.model_validate(order.view().model_dump() | changes)
 
 
 def _state_changes(event: Event) -> dict[str, JsonValue]:
     state = RunState(str(event.data["state"]))
     changes = {"state": state.value, "phase": event.data["phase"]}
-    if event.data["reason"]:
+    if event.data["reason"] or state in (RunState.PREPARING, RunState.RUNNING):
         changes["reason"] = event.data["reason"]
-    if state is RunState.RUNNING:
-        changes["started_utc"] = event.utc
     if state in FINAL:
         changes["ended_utc"] = event.utc
     return changes

@@ -1,62 +1,54 @@
 """One run from its order to its end: fields in turn, channels in turn, then the answer.
 
 Runs on the engine's thread, the only one that moves hardware. A fault of a device costs
-its unit; a disk that does not take frames, or a light that is not proven off, ends the
-run. A field whose dyes were exposed is never taken again by itself.
+its unit. What would spoil the next unit too holds the run until somebody resumes it; a
+light that is not proven off ends it. A field whose dyes were exposed is never taken
+again by itself.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 
-from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.burst import Burst, Light
 from her2sr_acq.engine.facts import manifest_of
+from her2sr_acq.engine.fields import FieldTaker
+from her2sr_acq.engine.hold import HoldError
 from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.recovery import close_abandoned
-from her2sr_acq.engine.states import FINAL, RunEvent
+from her2sr_acq.engine.reins import Reins
+from her2sr_acq.engine.states import FINAL, RunEvent, RunState
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.unit import UnitTaker, make_pool
-from her2sr_acq.errors import (
-    AcqError,
-    DeviceError,
-    LightError,
-    RunConflictError,
-    StorageError,
-)
-from her2sr_acq.plan.models import Channel
+from her2sr_acq.errors import AcqError, DeviceError, LightError, RunConflictError
 from her2sr_acq.stream.sink import Sink
 from her2sr_proc.schema.ledger import UnitState
-from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import write_manifest
 
 log = logging.getLogger(__name__)
 
+TICK_S = 0.25
+
 
 class Runner:
-    """Takes one run. Its `run` is called once, on the engine's thread."""
+    """Takes one run, or what is left of it. Its `run` is called once."""
 
     def __init__(
-        self,
-        station: Station,
-        order: RunOrder,
-        tracker: Tracker,
-        stop: threading.Event,
+        self, station: Station, order: RunOrder, tracker: Tracker, reins: Reins
     ) -> None:
         self._station = station
         self._order = order
         self._tracker = tracker
-        self._stop = stop
+        self._reins = reins
         self._folder: RunFolder = station.data.run(order.id)
         self._processing = station.processing()
-        self.latch = ""
-        """Why no further run may start, once the light was not proven off."""
+        self._fields = FieldTaker(station, order, tracker, reins, self._processing)
 
     def run(self) -> None:
-        """Take the run to a final state. Raises nothing."""
+        """Take the run to its end. Raises nothing."""
         try:
             with RunLedger(self._folder, self._station.clock) as ledger:
                 self._tracker.attach(ledger)
@@ -67,6 +59,8 @@ class Runner:
         except Exception as exc:
             log.exception("run %s could not be written to its end", self._order.id)
             self._fall(exc)
+        finally:
+            self._station.safety.attach(None)
 
     def _go(self) -> None:
         try:
@@ -81,70 +75,103 @@ class Runner:
 
     def _begin(self) -> None:
         tracker, order = self._tracker, self._order
-        tracker.note(
-            "accepted",
-            request=order.request.model_dump(mode="json"),
-            idempotency_key=order.idempotency_key,
-        )
-        write_manifest(self._folder, manifest_of(order, self._station))
-        tracker.move(RunEvent.PREPARE, phase="proving that it is dark")
-        self._prove_dark()
-        tracker.move(RunEvent.START, phase="acquiring")
+        view = tracker.view
+        if not self._folder.manifest.exists():
+            tracker.note(
+                "accepted",
+                request=order.request.model_dump(mode="json"),
+                idempotency_key=order.idempotency_key,
+            )
+            write_manifest(self._folder, manifest_of(order, self._station))
+        tracker.mark(boot=self._station.boot, resumes=view.resumes)
+        phase = "proving that it is dark"
+        if view.state is RunState.INTERRUPTED:
+            tracker.move(RunEvent.RESUME, phase=phase)
+            self._ask_again()
+        else:
+            tracker.move(RunEvent.PREPARE, phase=phase)
+
+    def _ask_again(self) -> None:
+        """Ask for the results of what was taken before: who was asked may be gone."""
+        for field in self._tracker.fields:
+            for unit in field.units:
+                if unit.written:
+                    self._processing.close_unit(self._tracker.key_of(unit))
+            if not self._tracker.planned(field.name):
+                self._processing.close_field(self._order.id, field.name)
 
     def _acquire(self) -> None:
+        """Take what is planned; return at its end or at a stop."""
+        while not self._reins.stopped.is_set():
+            try:
+                self._make_ready()
+                self._take_planned()
+            except HoldError as hold:
+                self._hold(str(hold))
+            else:
+                return
+
+    def _make_ready(self) -> None:
+        """Prove that it is dark, wait for what warms up, and start."""
+        self._station.safety.attach(self._reins)
+        self._prove_dark()
+        self._await_conditions()
+        self._station.room.restore_reserve()
+        if self._tracker.view.state is RunState.PREPARING:
+            self._tracker.move(RunEvent.START, phase="acquiring")
+
+    def _await_conditions(self) -> None:
+        safety, clock = self._station.safety, self._station.clock
+        began = clock.monotonic()
+        while (troubles := safety.troubles) and not self._reins.stopped.is_set():
+            if clock.monotonic() - began >= safety.longest_wait_s():
+                raise HoldError(troubles[0])
+            self._tracker.enter(f"waiting: {troubles[0]}")
+            self._station.guard.pulse()
+            self._reins.rest(TICK_S)
+
+    def _take_planned(self) -> None:
         pool = make_pool(self._order.protocol.channels, self._station)
+        light = Light(self._station.guard, self._station.safety, self._reins)
         burst = Burst(
             self._station.hardware,
             self._station.config,
             clock=self._station.clock,
-            stop=self._stop,
+            light=light,
         )
         with Sink(pool, write=self._station.write_block) as sink:
             taker = UnitTaker(
                 self._station, self._folder, self._tracker, burst, sink, pool
             )
-            for tile in self._order.tiles:
-                if self._stop.is_set():
-                    return
-                self._take_field(tile, taker)
+            self._fields.take_all(taker)
 
-    def _take_field(self, tile: FieldFacts, taker: UnitTaker) -> None:
-        self._tracker.enter("moving the stage", current=tile.name)
-        lost: DeviceError | None = None
-        try:
-            self._station.hardware.stage.move_to(x_um=tile.x_um, y_um=tile.y_um)
-        except DeviceError as exc:
-            lost = exc
-        for channel in self._order.protocol.channels:
-            if self._stop.is_set():
-                return
-            if lost is not None:
-                taker.fail(self._order.unit(tile, channel), channel, lost)
-            else:
-                self._take_unit(tile, channel, taker)
-        if lost is None:
-            self._processing.close_field(self._order.id, tile.name)
-
-    def _take_unit(self, tile: FieldFacts, channel: Channel, taker: UnitTaker) -> None:
-        key = self._order.unit(tile, channel)
-        self._tracker.enter("acquiring", current=f"{key.field}/{key.channel}")
-        record, fault = taker.take(key, tile, channel)
-        if record.written and not self._stop.is_set():
-            self._processing.close_unit(key)
-        if isinstance(fault, LightError | StorageError):
-            raise fault
+    def _hold(self, reason: str) -> None:
+        """Stand still, dark, until the run is resumed or stopped."""
+        self._reins.pause(reason)
+        self._station.safety.attach(None)
+        self._make_dark(HoldError(reason))
+        close_abandoned(self._tracker, self._folder, self._station.clock, reason)
+        if self._tracker.view.state is not RunState.PAUSED:
+            self._tracker.move(RunEvent.PAUSE, phase="paused", reason=reason)
+        log.warning("run %s is paused: %s", self._order.id, reason)
+        while self._reins.wait_while_paused(TICK_S):
+            self._station.guard.pulse()
+        self._fields.forgive()
+        if not self._reins.stopped.is_set():
+            self._tracker.move(RunEvent.RESUME, phase="going on")
 
     def _finish(self) -> None:
         if self._station.truth is not None:
             copied = self._station.truth.copy(self._folder)
             self._tracker.note("simulated truth copied", files=copied)
-        if self._stop.is_set():
+        if self._reins.stopped.is_set():
             self._abort()
             return
+        self._station.safety.attach(None)
         self._tracker.enter("processing")
         self._processing.close_run(self._order.id)
         unprocessed = self._processing.finish(
-            self._folder.root, self._stop, self._tracker.enter
+            self._folder.root, self._reins.stopped, self._tracker.enter
         )
         causes = [cause for cause in (self._incomplete(), unprocessed) if cause]
         if causes:
@@ -166,6 +193,9 @@ class Runner:
         )
 
     def _abort(self) -> None:
+        if self._reins.abandons:
+            self._tracker.note("left", why="this process ends; another may go on")
+            return
         self._tracker.skip_planned_units("the run was stopped before it")
         self._tracker.move(
             RunEvent.ABORT,
@@ -205,7 +235,7 @@ class Runner:
         except DeviceError as exc:
             raise LightError(
                 f"the light is not proven off ({exc}); switch it off by hand, find "
-                f"out why, then restart the service"
+                f"out why, then rearm"
             ) from exc
 
     def _make_dark(self, exc: Exception) -> None:
@@ -213,9 +243,9 @@ class Runner:
             self._prove_dark()
         except Exception as still_lit:  # the latch is the answer
             log.exception("the light is not proven off")
-            self.latch = _sentence(still_lit)
+            self._station.guard.latch("light", _sentence(still_lit))
         if isinstance(exc, LightError):
-            self.latch = self.latch or _sentence(exc)
+            self._station.guard.latch("light", _sentence(exc))
 
 
 def _sentence(exc: BaseException) -> str:

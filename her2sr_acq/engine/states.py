@@ -8,7 +8,7 @@ from her2sr_acq.errors import RunConflictError
 
 
 class RunState(StrEnum):
-    """Where a run is. The last five are final."""
+    """Where a run is. In the last five it is over: it does not hold the microscope."""
 
     QUEUED = "queued"
     PREPARING = "preparing"
@@ -35,6 +35,7 @@ class RunEvent(StrEnum):
     ABORT = "abort"
     FAULT = "fault"
     INTERRUPT = "interrupt"
+    RETAKE = "take again"
 
 
 FINAL = frozenset(
@@ -57,10 +58,12 @@ _NEXT: dict[RunState, dict[RunEvent, RunState]] = {
     RunState.QUEUED: {
         RunEvent.PREPARE: RunState.PREPARING,
         RunEvent.STOP: RunState.STOPPING,
+        RunEvent.ABORT: RunState.ABORTED,
         **_LOST,
     },
     RunState.PREPARING: {
         RunEvent.START: RunState.RUNNING,
+        RunEvent.PAUSE: RunState.PAUSED,
         RunEvent.STOP: RunState.STOPPING,
         **_LOST,
     },
@@ -77,6 +80,17 @@ _NEXT: dict[RunState, dict[RunEvent, RunState]] = {
         **_LOST,
     },
     RunState.STOPPING: {RunEvent.ABORT: RunState.ABORTED, **_LOST},
+    # Over, and yet a person may take it up again; nothing does so of itself but a
+    # restart after a crash.
+    RunState.INTERRUPTED: {
+        RunEvent.RESUME: RunState.PREPARING,
+        RunEvent.ABORT: RunState.ABORTED,
+        RunEvent.RETAKE: RunState.QUEUED,
+    },
+    RunState.COMPLETED: {RunEvent.RETAKE: RunState.QUEUED},
+    RunState.COMPLETED_WITH_FAULTS: {RunEvent.RETAKE: RunState.QUEUED},
+    RunState.ABORTED: {RunEvent.RETAKE: RunState.QUEUED},
+    RunState.FAULTED: {RunEvent.RETAKE: RunState.QUEUED},
 }
 
 

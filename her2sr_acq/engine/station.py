@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Hardware
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.processing import Processing
+from her2sr_acq.engine.room import Room
+from her2sr_acq.engine.safety import Safety
 from her2sr_acq.engine.truth import TruthSource
+from her2sr_acq.guard.ports import LightGuard
+from her2sr_acq.plan.frame import effective
+from her2sr_acq.plan.models import Protocol
 from her2sr_acq.stream.sink import Publish, WriteBlock
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder
@@ -29,6 +34,15 @@ class Station:
     processing: Callable[[], Processing]
     """Makes the client that asks the localizer for one run."""
     clock: Clock
+    guard: LightGuard
+    safety: Safety
+    room: Room
+    boot: str
+    """Names this boot of the host: a run does not go on by itself in another."""
     truth: TruthSource | None = None
     """Of a simulated microscope that tells its truth; None for every other."""
     write_block: WriteBlock = raw.write_block
+
+    def for_protocol(self, protocol: Protocol) -> Station:
+        """Return the station as one protocol sees it: frames of its region."""
+        return replace(self, config=effective(self.config, protocol))

@@ -7,6 +7,7 @@ to the run's events and to the database before it takes effect.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from pydantic import JsonValue
 
@@ -17,6 +18,9 @@ from her2sr_acq.engine.states import FINAL, RunEvent, RunState, advance
 from her2sr_acq.engine.views import FieldView, RunView, UnitView
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
+
+_FORGET = (RunEvent.RESUME, RunEvent.RETAKE, RunEvent.START)
+"""After these a former reason no longer holds."""
 
 
 class Tracker:
@@ -75,15 +79,42 @@ class Tracker:
             state = advance(self._view.state, event)
             stamp = self._clock.stamp()
             changes: dict[str, object] = {"state": state, "phase": phase}
-            if reason:
+            if reason or event in _FORGET:
                 changes["reason"] = reason
             if state is RunState.RUNNING and self._view.started_utc is None:
                 changes["started_utc"] = stamp
             if state in FINAL:
                 changes |= {"ended_utc": stamp, "current": ""}
+            elif self._view.state in FINAL:
+                changes["ended_utc"] = None
             view = self._view.model_copy(update=changes)
             self.note("state", state=state.value, phase=phase, reason=reason)
             self._store(view)
+            self._view = view
+
+    def mark(self, *, boot: str, resumes: int) -> None:
+        """Note under which boot of the host the run goes on, and how often it did."""
+        with self._lock:
+            self.note("taken up", boot=boot, resumes=resumes)
+            view = self._view.model_copy(update={"boot": boot, "resumes": resumes})
+            self._store(view)
+            self._view = view
+
+    def plan_attempts(self, field: str, channels: Sequence[str]) -> None:
+        """Plan a further attempt of channels of one field, and queue the run."""
+        with self._lock:
+            old = self._fields[field]
+            further = [_further(old, channel) for channel in channels]
+            new = old.model_copy(update={"units": (*old.units, *further)})
+            self._fields[field] = new
+            frames = sum(unit.requested for unit in further)
+            view = self._view.model_copy(
+                update={
+                    "frames_requested": self._view.frames_requested + frames,
+                    "units_total": self._view.units_total + len(further),
+                }
+            )
+            self._store(view, new)
             self._view = view
 
     def enter(self, phase: str, *, current: str = "") -> None:
@@ -148,13 +179,23 @@ class Tracker:
                 return unit
         raise KeyError(key)
 
-    def _skip(self, unit: UnitView, stamp: str, reason: str) -> None:
-        key = UnitKey(
+    def key_of(self, unit: UnitView) -> UnitKey:
+        """Return the name of a unit of this run."""
+        return UnitKey(
             run=self.view.id,
             field=unit.field,
             channel=unit.channel,
             attempt=unit.attempt,
         )
+
+    def planned(self, field: str) -> list[UnitView]:
+        """Return the units of a field that are still to be taken, in order."""
+        with self._lock:
+            units = self._fields[field].units
+        return [unit for unit in units if unit.state is UnitState.PLANNED]
+
+    def _skip(self, unit: UnitView, stamp: str, reason: str) -> None:
+        key = self.key_of(unit)
         record = UnitRecord(
             key=key,
             state=UnitState.SKIPPED,
@@ -186,3 +227,14 @@ class Tracker:
 
     def _set(self, **changes: object) -> None:
         self._view = self._view.model_copy(update=changes)
+
+
+def _further(field: FieldView, channel: str) -> UnitView:
+    former = [unit for unit in field.units if unit.channel == channel]
+    return UnitView(
+        field=field.name,
+        channel=channel,
+        attempt=max(unit.attempt for unit in former) + 1,
+        state=UnitState.PLANNED,
+        requested=former[0].requested,
+    )

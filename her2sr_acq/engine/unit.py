@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from her2sr_acq.engine.burst import Burst, Outcome, lost_between
+from her2sr_acq.engine import gaps
+from her2sr_acq.engine.burst import Burst, Outcome
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.verification import Taps, reread, verdict
-from her2sr_acq.errors import AcqError, StorageError
+from her2sr_acq.errors import AcqError, CameraStalledError, StorageError
 from her2sr_acq.plan.estimate import wall_exposure_ms
-from her2sr_acq.plan.models import Channel
+from her2sr_acq.plan.models import Channel, Protocol
 from her2sr_acq.stream.blocks import Assembler, BlockPool
 from her2sr_acq.stream.sink import Destination, Sink
 from her2sr_proc.schema.block import UnitKey, block_length
-from her2sr_proc.schema.ledger import BlockRecord, UnitRecord
+from her2sr_proc.schema.ledger import BlockRecord, Gap, UnitRecord
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import RunFolder
@@ -21,6 +22,8 @@ BUFFERS = 6
 """Blocks in memory: one being filled, one being written, the rest for a slow moment."""
 BUFFER_WAIT_S = 5.0
 DRAIN_S = 60.0
+REARM_SHARE = 0.02
+"""A field of which more was exposed is never begun again by itself."""
 
 
 def raw_shape(channel: Channel, station: Station) -> raw.RawShape:
@@ -62,7 +65,7 @@ class UnitTaker:
         self._pool = pool
 
     def take(
-        self, key: UnitKey, tile: FieldFacts, channel: Channel
+        self, key: UnitKey, tile: FieldFacts, channel: Channel, protocol: Protocol
     ) -> tuple[UnitRecord, AcqError | None]:
         """Acquire one unit; return its record and what went wrong, if anything.
 
@@ -71,14 +74,17 @@ class UnitTaker:
         self._tracker.begin_unit(key)
         records: list[BlockRecord] = []
         try:
-            assembler = self._assembler(key, channel, records)
+            assembler = self._assembler(key, channel, protocol, records)
         except AcqError as exc:
             outcome = Outcome(fault=exc)
         else:
-            outcome = self._burst.take(tile, channel, assembler.add)
-            assembler.discard()
-            self._drain(outcome)
-        self._note_light(channel, outcome)
+            outcome = self._expose(tile, channel, protocol, assembler)
+            if is_untouched(outcome, channel.frames) and not records:
+                self._tracker.note("armed again", after_frames=outcome.delivered)
+                assembler.rewind()
+                outcome = self._expose(tile, channel, protocol, assembler)
+        if isinstance(outcome.fault, StorageError):
+            self._station.room.give_up_reserve()  # the verdict must find room
         return self._conclude(key, channel, outcome, records), outcome.fault
 
     def fail(self, key: UnitKey, channel: Channel, fault: AcqError) -> UnitRecord:
@@ -86,8 +92,25 @@ class UnitTaker:
         self._tracker.begin_unit(key)
         return self._conclude(key, channel, Outcome(fault=fault), [])
 
+    def _expose(
+        self,
+        tile: FieldFacts,
+        channel: Channel,
+        protocol: Protocol,
+        assembler: Assembler,
+    ) -> Outcome:
+        outcome = self._burst.take(tile, channel, protocol.camera, assembler.add)
+        assembler.discard()
+        self._drain(outcome)
+        self._note_light(channel, outcome)
+        return outcome
+
     def _assembler(
-        self, key: UnitKey, channel: Channel, records: list[BlockRecord]
+        self,
+        key: UnitKey,
+        channel: Channel,
+        protocol: Protocol,
+        records: list[BlockRecord],
     ) -> Assembler:
         shape = raw_shape(channel, self._station)
         path = self._folder.raw(key)
@@ -117,6 +140,7 @@ class UnitTaker:
             (shape.block_frames, shape.height, shape.width),
             lambda block: self._sink.put(destination, block),
             timeout_s=BUFFER_WAIT_S,
+            still=self._burst.light.require_still,
         )
 
     def _drain(self, outcome: Outcome) -> None:
@@ -142,14 +166,14 @@ class UnitTaker:
         outcome: Outcome,
         records: list[BlockRecord],
     ) -> UnitRecord:
-        self._tracker.enter("reading back", current=f"{key.field}/{key.channel}")
         readable = reread(self._folder.raw(key), records)
-        stamped = self._station.config.camera.stamp_tag is not None
+        found, suspected = self._audit(outcome)
         taps = Taps(
             requested=channel.frames,
             delivered=outcome.delivered,
             written=readable.frames,
-            lost_between=lost_between(outcome.t_s) if stamped else 0,
+            lost_between=sum(gap.missing for gap in found),
+            suspected=suspected,
         )
         state, reason = verdict(
             taps,
@@ -168,6 +192,23 @@ class UnitTaker:
             or self._station.clock.stamp(),
             ended_utc=self._station.clock.stamp(),
             reason=reason,
+            gaps=found,
         )
         self._tracker.end_unit(record)
         return record
+
+    def _audit(self, outcome: Outcome) -> tuple[tuple[Gap, ...], int]:
+        """Return the gaps of a burst, and frames that are only suspected to miss."""
+        if len(outcome.counts) == outcome.delivered:
+            return gaps.by_count(outcome.counts), 0
+        if self._station.config.camera.stamp_tag is not None:
+            return gaps.by_clock(outcome.t_s), 0
+        return (), gaps.suspected(outcome.t_s)
+
+
+def is_untouched(outcome: Outcome, frames: int) -> bool:
+    """Whether a stalled burst exposed so little that it may be begun again."""
+    return (
+        isinstance(outcome.fault, CameraStalledError)
+        and outcome.delivered <= REARM_SHARE * frames
+    )

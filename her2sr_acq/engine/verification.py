@@ -47,7 +47,14 @@ class Taps:
     delivered: int
     written: int
     lost_between: int = 0
-    """Frames missing between delivered ones, by the camera's clock."""
+    """Frames missing between delivered ones, by the camera's count or clock."""
+    suspected: int = 0
+    """Frames that seem to be missing by the times of arrival alone."""
+
+    @property
+    def lost(self) -> int:
+        """Frames missing in time, known or suspected."""
+        return max(self.lost_between, self.suspected)
 
 
 def verdict(
@@ -61,8 +68,13 @@ def verdict(
         causes.append(unreadable)
     if taps.lost_between:
         causes.append(f"{taps.lost_between} frames are missing between those delivered")
+    if taps.suspected:
+        causes.append(
+            f"the burst took as long as {taps.suspected} more frames would; the camera "
+            f"gives no stamps, so which are missing is not known"
+        )
     whole = taps.requested == taps.delivered == taps.written
-    if whole and taps.lost_between <= TOLERATED_LOSS * taps.requested:
+    if whole and taps.lost <= TOLERATED_LOSS * taps.requested:
         return UnitState.COMPLETE, "; ".join(causes)
     causes.append(f"{taps.written} of {taps.requested} frames are kept")
     state = UnitState.PARTIAL if taps.written else UnitState.FAILED

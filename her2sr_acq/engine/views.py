@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Self
+from datetime import UTC
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.schema.block import NAME
-from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.ledger import Gap, UnitState
 from her2sr_proc.schema.model import Frozen
 
 
@@ -28,6 +29,20 @@ class RunRequest(Frozen):
         max_length=100,
         description="dotted key -> value, e.g. 'grid.rows' or 'channels.561.frames'",
     )
+    queue: bool = Field(
+        default=False, description="wait for the microscope instead of a 409"
+    )
+    not_before: AwareDatetime | None = Field(
+        default=None, description="start at this time or later, with its offset"
+    )
+
+    @property
+    def not_before_utc(self) -> str | None:
+        """When it may start, as every stamp is written."""
+        if self.not_before is None:
+            return None
+        moment = self.not_before.astimezone(UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @field_validator("sample", "operator")
     @classmethod
@@ -70,6 +85,7 @@ class UnitView(Frozen):
     reason: str = ""
     started_utc: str | None = None
     ended_utc: str | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 class FieldView(Frozen):
@@ -102,6 +118,11 @@ class RunView(Frozen):
     current: str = Field(default="", description="unit in progress, e.g. r00_c01/561")
     reason: str = Field(default="", description="why it did not end as asked")
     folder: str = Field(description="name of its folder under DATA/runs")
+    not_before_utc: str | None = Field(default=None, description="it waits for this")
+    resumes: int = Field(
+        default=0, description="how often it went on by itself after a crash"
+    )
+    boot: str = Field(default="", description="the boot of the host it last ran under")
 
 
 class DeviceView(Frozen):
@@ -128,6 +149,41 @@ class ProtocolView(Frozen):
     estimate: Estimate
 
 
+class Check(Frozen):
+    """One line of a pre-flight list."""
+
+    subject: str
+    ok: bool
+    detail: str = Field(description="what was found, or the cure")
+
+
+class Preflight(Frozen):
+    """Whether a request could be run now, what it costs, when it would end."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+    estimate: Estimate | None = None
+    finish_utc: str | None = Field(
+        default=None, description="if it started now, or at its time"
+    )
+
+
+class StopRequest(Frozen):
+    """How a run is ended early."""
+
+    burst: Literal["drop", "finish"] = Field(
+        default="drop", description="of the burst in progress"
+    )
+
+
+class RetakeRequest(Frozen):
+    """Channels of a field that are to be taken again, deliberately."""
+
+    channels: tuple[str, ...] | None = Field(
+        default=None, description="default: every channel of the field"
+    )
+
+
 class Health(Frozen):
     """Whether the process that owns the hardware can take a run."""
 
@@ -139,3 +195,7 @@ class Health(Frozen):
     active_run: str | None
     latched: str = Field(default="", description="why no run may start; empty: may")
     free_bytes: int = Field(description="on the file system of the data folder")
+    queued: int = Field(default=0, description="runs that wait")
+    troubles: tuple[str, ...] = Field(
+        default=(), description="interlocks and conditions that keep light off"
+    )

@@ -35,6 +35,12 @@ def wall_exposure_ms(exposure_ms: float, config: DeviceConfig) -> float:
     return exposure_ms / time_scale(config)
 
 
+def field_bytes(protocol: Protocol, config: DeviceConfig) -> int:
+    """Return the raw bytes of one field, without compression."""
+    frames = sum(channel.frames for channel in protocol.channels)
+    return 2 * frames * config.camera.height * config.camera.width
+
+
 def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:
     """Return what the protocol costs on this microscope."""
     fields = protocol.grid.size
@@ -49,5 +55,5 @@ def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:
         units=units,
         frames=fields * frames,
         duration_s=fields * exposed_s + units * UNIT_OVERHEAD_S,
-        bytes=fields * frames * 2 * config.camera.height * config.camera.width,
+        bytes=fields * field_bytes(protocol, config),
     )

@@ -11,6 +11,7 @@ import uvicorn
 
 from her2sr_acq.control import ControlClient
 from her2sr_acq.errors import ConfigError
+from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
@@ -43,6 +44,7 @@ def main() -> int:
     end_with_starter()
     context = Context(
         control=ControlClient(arguments.runtime),
+        guard=GuardClient(arguments.runtime),
         archive=Archive(DataFolder(arguments.data.resolve())),
         now=_now,
     )

@@ -10,7 +10,15 @@ from starlette.middleware import Middleware
 
 from her2sr_acq.service import problems
 from her2sr_acq.service.context import Context
-from her2sr_acq.service.routes import devices, health, images, pages, results, runs
+from her2sr_acq.service.routes import (
+    devices,
+    health,
+    images,
+    pages,
+    results,
+    runs,
+    safety,
+)
 from her2sr_acq.service.security import BodyLimit, BrowserHeaders, KnownHosts
 from her2sr_proc.schema.banner import BANNER
 
@@ -35,7 +43,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     problems.install(app)
     api = APIRouter(prefix=API)
-    for module in (runs, results, images, devices):
+    for module in (runs, results, images, devices, safety):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from her2sr_acq.service.archive import Archive
-from her2sr_acq.service.ports import Control
+from her2sr_acq.service.ports import Control, Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Context:
     """Everything the service works with, made once at start."""
 
     control: Control
+    guard: Guard
     archive: Archive
     now: Callable[[], datetime]
     """Aware UTC."""

@@ -11,10 +11,14 @@ from her2sr_acq.engine.views import (
     DevicesView,
     FieldView,
     Health,
+    Preflight,
     ProtocolView,
+    RetakeRequest,
     RunRequest,
     RunView,
+    StopRequest,
 )
+from her2sr_acq.guard.client import EstopView
 
 
 class Control(Protocol):
@@ -38,8 +42,24 @@ class Control(Protocol):
         """Return the fields of a run with their units."""
         ...
 
-    def stop(self, run_id: str) -> RunView:
+    def pause(self, run_id: str) -> RunView:
+        """Hold a run before its next burst."""
+        ...
+
+    def resume(self, run_id: str) -> RunView:
+        """Let a paused or interrupted run go on."""
+        ...
+
+    def stop(self, run_id: str, stop: StopRequest | None = None) -> RunView:
         """End a run early, keeping what there is."""
+        ...
+
+    def retake(self, run_id: str, field: str, retake: RetakeRequest) -> RunView:
+        """Take channels of a field again."""
+        ...
+
+    def preflight(self, request: RunRequest) -> Preflight:
+        """Return what would keep a request from running now."""
         ...
 
     def devices(self) -> DevicesView:
@@ -52,4 +72,16 @@ class Control(Protocol):
 
     def protocols(self) -> list[ProtocolView]:
         """Return the packaged protocols and what each would cost."""
+        ...
+
+
+class Guard(Protocol):
+    """The guard, asked directly: it answers while the hardware process does not."""
+
+    def estop(self, *, by: str, reason: str) -> EstopView:
+        """Put the light out and latch."""
+        ...
+
+    def rearm(self, *, by: str, reason: str) -> None:
+        """Take the latch back. Raises `LatchedError` while its cause is there."""
         ...

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from her2sr_acq.errors import (
     AcqError,
     DeviceError,
+    GuardError,
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
@@ -35,6 +36,7 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     RunNotFoundError: HTTPStatus.NOT_FOUND,
     ServiceUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     DeviceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    GuardError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StateError: HTTPStatus.CONFLICT,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,8 @@ from her2sr_acq.errors import DeviceError, StorageError
 from her2sr_proc.schema.block import BlockHeader, BlockKey, UnitKey
 
 U16 = npt.NDArray[np.uint16]
+SLICE_S = 0.1
+"""A wait for the disk is cut into slices, so that others hear that it is a wait."""
 
 
 @dataclass(slots=True)
@@ -60,19 +63,23 @@ class BlockPool:
             buffer.fill(0)  # touches every page now, not in the middle of a burst
             self._free.put_nowait(buffer)
 
-    def take(self, *, timeout_s: float) -> U16:
+    def take(
+        self, *, timeout_s: float, still: Callable[[], None] = lambda: None
+    ) -> U16:
         """Lend a buffer. Raises `StorageError` when the disk gives none back in time.
 
         The camera's own ring holds the frames that arrive while this waits.
         """
-        try:
-            return self._free.get(timeout=timeout_s)
-        except queue.Empty:
-            raise StorageError(
-                f"the disk is too slow: {self.buffers} blocks wait to be written and "
-                f"none was finished in {timeout_s:g} s; use a faster disk, a smaller "
-                f"frame or a longer exposure"
-            ) from None
+        slices = max(1, round(timeout_s / SLICE_S))
+        for _ in range(slices):
+            still()
+            with suppress(queue.Empty):
+                return self._free.get(timeout=timeout_s / slices)
+        raise StorageError(
+            f"the disk is too slow: {self.buffers} blocks wait to be written and "
+            f"none was finished in {timeout_s:g} s; use a faster disk, a smaller "
+            f"frame or a longer exposure"
+        )
 
     def give_back(self, buffer: U16) -> None:
         """Return a lent buffer."""
@@ -89,12 +96,17 @@ class Assembler:
         hand_on: Callable[[Block], None],
         *,
         timeout_s: float,
+        still: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare for blocks of ``shape`` (frames, height, width)."""
+        """Prepare for blocks of ``shape`` (frames, height, width).
+
+        ``still`` is called while a buffer is waited for, and may raise to end that.
+        """
         self._pool = pool
         self._shape = shape
         self._hand_on = hand_on
         self._timeout_s = timeout_s
+        self._still = still
         self._next = 0
         self._block: Block | None = None
 
@@ -125,8 +137,13 @@ class Assembler:
             self._pool.give_back(self._block.buffer)
             self._block = None
 
+    def rewind(self) -> None:
+        """Begin at frame 0 again, after a burst of which no block was handed on."""
+        self.discard()
+        self._next = 0
+
     def _open(self) -> Block:
-        buffer = self._pool.take(timeout_s=self._timeout_s)
+        buffer = self._pool.take(timeout_s=self._timeout_s, still=self._still)
         frames = self._shape[0]
         view = buffer[: int(np.prod(self._shape))].reshape(self._shape)
         self._block = Block(self._next // frames, self._next, view, buffer)

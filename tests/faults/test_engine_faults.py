@@ -5,7 +5,7 @@ import errno
 import pytest
 from fake_localizer import FakeLocalizer
 from fake_microscope import FakeMicroscope, Faults
-from stations import protocol, request, rig
+from stations import FakeRoom, protocol, request, rig
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.errors import RunConflictError
@@ -37,7 +37,12 @@ UNIT_FAULTS = [
         Faults(power_reads_wrong_nm=561), 0, 0, "failed", "another power", id="power"
     ),
     pytest.param(
-        Faults(stage_raises_at_move=1), 0, 0, "failed", "not arrive", id="stage raises"
+        Faults(stage_raises_at_move=1, stage_raises_times=3),
+        0,
+        0,
+        "failed",
+        "not arrive",
+        id="stage raises",
     ),
     pytest.param(
         Faults(stage_off_um=0.8), 0, 0, "failed", "stage reports x", id="stage lies"
@@ -68,12 +73,65 @@ def test_no_light_is_made_when_a_device_reads_back_another_value(tmp_path):
         assert not [call for call in bench.microscope.log if call.startswith("on")]
 
 
-def test_a_stage_that_fails_once_costs_one_field(tmp_path):
+def test_a_stage_that_fails_once_is_asked_again(tmp_path):
     faults = Faults(stage_raises_at_move=1)
+    with rig(tmp_path, microscope=FakeMicroscope(faults)) as bench:
+        view = bench.take(request(plan=protocol(columns=3, frames=10)))
+    assert view.state is RunState.COMPLETED
+
+
+def test_a_field_that_three_attempts_do_not_reach_is_left(tmp_path):
+    faults = Faults(stage_raises_at_move=1, stage_raises_times=3)
     with rig(tmp_path, microscope=FakeMicroscope(faults)) as bench:
         view = bench.take(request(plan=protocol(columns=3, frames=10)))
         states = [unit.state for unit in bench.units(view.id).values()]
     assert states == ["failed"] * 2 + ["complete"] * 4
+
+
+def test_three_fields_in_a_row_that_are_not_reached_hold_the_run(tmp_path):
+    faults = Faults(stage_raises_at_move=1, stage_raises_times=9)
+    with rig(tmp_path, microscope=FakeMicroscope(faults)) as bench:
+        bench.desk.submit(request(plan=protocol(columns=4, frames=10)))
+        view = bench.until("paused")
+        assert "3 fields in a row" in view.reason
+        bench.desk.resume(view.id)
+        view = bench.finish()
+        states = [unit.state for unit in bench.units(view.id).values()]
+    assert states == ["failed"] * 6 + ["complete"] * 2
+
+
+def test_three_stalled_bursts_in_a_row_hold_the_run(tmp_path):
+    with rig(tmp_path, microscope=FakeMicroscope(Faults(stall_at=23))) as bench:
+        bench.desk.submit(request(plan=protocol(columns=4)))
+        view = bench.until("paused")
+        units = bench.units(view.id)
+        bench.desk.stop(view.id)
+        bench.finish()
+    assert "3 bursts in a row stalled" in view.reason
+    assert [unit.state for unit in units.values()][:4] == ["partial"] * 3 + ["planned"]
+
+
+def test_a_camera_that_stalls_before_its_first_block_is_armed_once_more(tmp_path):
+    microscope = FakeMicroscope(Faults(stall_at=0))
+
+    def heal(index):
+        if microscope.log.count("start") == 2:
+            microscope.faults.stall_at = None
+
+    microscope.camera.on_frame = heal
+    with rig(tmp_path, microscope=microscope) as bench:
+        view = bench.take(ONE_FIELD)
+    assert view.state is RunState.COMPLETED
+
+
+def test_frames_that_the_camera_counted_and_nobody_got_keep_their_place(tmp_path):
+    microscope = FakeMicroscope(Faults(lost_at=15))
+    microscope.camera.counts = True
+    with rig(tmp_path, microscope=microscope) as bench:
+        view = bench.take(ONE_FIELD)
+        unit = bench.units(view.id)["r00_c00/561"]
+    assert [(gap.after_frame, gap.missing) for gap in unit.gaps] == [(14, 1)]
+    assert unit.state == "partial"
 
 
 def test_a_camera_that_does_not_stop_keeps_the_frames_it_gave(tmp_path):
@@ -97,23 +155,41 @@ def full_disk(after: int):
     return write
 
 
-def test_a_full_disk_ends_the_run_with_what_is_safely_there(tmp_path):
-    with rig(tmp_path, write_block=full_disk(after=6)) as bench:
-        view = bench.take(request(plan=protocol(columns=2)))
+def test_a_full_disk_holds_the_run_with_what_is_safely_there(tmp_path):
+    room = FakeRoom()
+    with rig(tmp_path, write_block=full_disk(after=6), room=room) as bench:
+        bench.desk.submit(request(plan=protocol(columns=2)))
+        view = bench.until("paused")
         units = bench.units(view.id)
         assert not bench.microscope.is_lit
-    assert view.state is RunState.FAULTED
+        assert not room.has_reserve
+        bench.desk.stop(view.id)
+        bench.finish()
     assert "No space left" in view.reason
     assert [unit.state for unit in units.values()] == [
-        "complete", "partial", "skipped", "skipped"
+        "complete", "partial", "planned", "planned"
     ]  # fmt: skip
     assert units["r00_c00/405"].written == 20
     assert view.frames_done == 60
 
 
+def test_a_run_goes_on_once_there_is_room_again(tmp_path):
+    room = FakeRoom("only 3 MB are free")
+    with rig(tmp_path, room=room) as bench:
+        bench.desk.submit(ONE_FIELD)
+        assert "only 3 MB" in bench.until("paused").reason
+        room.said = ""
+        bench.desk.resume(bench.desk.runs()[0].id)
+        view = bench.finish()
+    assert (view.state, view.reason) == (RunState.COMPLETED, "")
+
+
 def test_the_ledger_holds_the_blocks_that_a_full_disk_took_and_no_other(tmp_path):
     with rig(tmp_path, write_block=full_disk(after=2)) as bench:
-        view = bench.take(ONE_FIELD)
+        bench.desk.submit(ONE_FIELD)
+        view = bench.until("paused")
+        bench.desk.stop(view.id)
+        bench.finish()
         folder = bench.station.data.run(view.id)
     histories = read_ledger(folder.ledger)
     history = histories[UnitKey(run=view.id, field="r00_c00", channel="561")]

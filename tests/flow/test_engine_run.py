@@ -130,7 +130,7 @@ def test_events_are_chained_and_tell_the_states_and_the_light(tmp_path):
     assert broken_links(lines) == []
     assert states == ["preparing", "running", "completed"]
     assert [(e["nm"], e["frames"]) for e in light] == [(561, 40), (405, 40)]
-    lines[1] = lines[1].replace("preparing", "prepared!")
+    lines[2] = lines[2].replace("preparing", "prepared!")
     assert len(broken_links(lines)) == 1
 
 

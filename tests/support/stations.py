@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,11 +16,13 @@ from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.desk import Desk
 from her2sr_acq.engine.processing import Patience, Processing
+from her2sr_acq.engine.safety import Safety
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.truth import TruthSource
 from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.engine.worker import Worker
+from her2sr_acq.guard.ports import Unguarded
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder
@@ -50,6 +53,23 @@ def request(**changes: object) -> RunRequest:
 
 
 @dataclass
+class FakeRoom:
+    """A disk that has room, or says why not."""
+
+    said: str = ""
+    has_reserve: bool = True
+
+    def trouble(self, needed_bytes: int) -> str:
+        return self.said
+
+    def give_up_reserve(self) -> None:
+        self.has_reserve = False
+
+    def restore_reserve(self) -> None:
+        self.has_reserve = True
+
+
+@dataclass
 class Rig:
     """A desk and what stands behind it."""
 
@@ -65,6 +85,14 @@ class Rig:
         self.worker.ask(lambda: None, timeout_s=10.0)
         view = self.desk.runs()[0]
         assert view.state in FINAL, view
+        return view
+
+    def until(self, state: str, within_s: float = 10.0) -> RunView:
+        """Return the last run once it is in a state that lasts."""
+        deadline = time.monotonic() + within_s
+        while (view := self.desk.runs()[0]).state != state:
+            assert time.monotonic() < deadline, view
+            time.sleep(0.005)
         return view
 
     def take(self, asked: RunRequest | None = None) -> RunView:
@@ -86,6 +114,9 @@ def rig(
     write_block=raw.write_block,
     takes_blocks: bool = True,
     clock: Clock | None = None,
+    guard: Unguarded | None = None,
+    room=None,
+    boot: str = "boot-1",
     token=lambda n: "ab12",
     truth: TruthSource | None = None,
 ) -> Iterator[Rig]:
@@ -100,7 +131,12 @@ def rig(
         return takes_blocks
 
     DataFolder(data).runs.mkdir(parents=True, exist_ok=True)
-    with Database(data / "her2sr.db") as database, Worker(join_s=5.0) as worker:
+    guard = guard or Unguarded()
+    with (
+        Database(data / "her2sr.db") as database,
+        Safety(microscope, guard, clock=clock.monotonic, period_s=0.01) as safety,
+        Worker(join_s=5.0) as worker,
+    ):
         station = Station(
             hardware=microscope,
             config=config or make_config(),
@@ -112,6 +148,10 @@ def rig(
                 "ipc://nowhere", clock, ask=localizer, patience=HURRIED
             ),
             clock=clock,
+            guard=guard,
+            safety=safety,
+            room=room or FakeRoom(),
+            boot=boot,
             write_block=write_block,
             truth=truth,
         )

@@ -19,6 +19,15 @@ PATHS = [
     pytest.param("prepare start pause stop abort", "aborted", id="stopped in pause"),
     pytest.param("prepare start stop fault", "faulted", id="fault while stopping"),
     pytest.param("prepare start interrupt", "interrupted", id="its process died"),
+    pytest.param(
+        "prepare start interrupt resume start finish", "completed", id="taken up again"
+    ),
+    pytest.param("interrupt abort", "aborted", id="given up after a crash"),
+    pytest.param("abort", "aborted", id="taken out of the queue"),
+    pytest.param("prepare pause resume finish", "completed", id="held at the start"),
+    pytest.param(
+        "prepare start finish_with_faults retake prepare", "preparing", id="again"
+    ),
 ]
 
 
@@ -30,8 +39,16 @@ def test_path(events, end):
     assert state == end
 
 
-@pytest.mark.parametrize(("state", "event"), list(itertools.product(FINAL, RunEvent)))
-def test_nothing_leaves_a_final_state(state, event):
+TAKEN_UP = {
+    (RunState.INTERRUPTED, RunEvent.RESUME),
+    (RunState.INTERRUPTED, RunEvent.ABORT),
+    *((state, RunEvent.RETAKE) for state in FINAL),
+}
+REFUSED = sorted(set(itertools.product(FINAL, RunEvent)) - TAKEN_UP)
+
+
+@pytest.mark.parametrize(("state", "event"), REFUSED)
+def test_a_run_that_is_over_is_left_by_a_persons_act_alone(state, event):
     with pytest.raises(RunConflictError, match=f"cannot {event} a run that is {state}"):
         advance(state, event)
 
@@ -52,8 +69,8 @@ def test_every_other_state_can_fault_and_be_interrupted(state):
 def test_every_state_is_reached_and_legal_moves_are_exactly_these():
     legal = {state: sorted(set(reachable(state))) for state in RunState}
     assert {k.value: [v.value for v in vs] for k, vs in legal.items() if vs} == {
-        "queued": ["faulted", "interrupted", "preparing", "stopping"],
-        "preparing": ["faulted", "interrupted", "running", "stopping"],
+        "queued": ["aborted", "faulted", "interrupted", "preparing", "stopping"],
+        "preparing": ["faulted", "interrupted", "paused", "running", "stopping"],
         "running": [
             "completed",
             "completed_with_faults",
@@ -64,4 +81,9 @@ def test_every_state_is_reached_and_legal_moves_are_exactly_these():
         ],
         "paused": ["faulted", "interrupted", "running", "stopping"],
         "stopping": ["aborted", "faulted", "interrupted"],
+        "interrupted": ["aborted", "preparing", "queued"],
+        "completed": ["queued"],
+        "completed_with_faults": ["queued"],
+        "aborted": ["queued"],
+        "faulted": ["queued"],
     }

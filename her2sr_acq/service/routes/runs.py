@@ -6,7 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response, status
 
-from her2sr_acq.engine.views import FieldView, RunRequest, RunView
+from her2sr_acq.engine.views import (
+    FieldView,
+    RetakeRequest,
+    RunRequest,
+    RunView,
+    StopRequest,
+)
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 
@@ -60,7 +66,29 @@ def read_fields(run_id: str, context: ContextDep) -> list[FieldView]:
     return context.control.fields(run_id)
 
 
+@router.post("/{run_id}/pause")
+def pause_run(run_id: str, context: ContextDep) -> RunView:
+    """Hold the run before its next burst. Pausing it twice changes nothing."""
+    return context.control.pause(run_id)
+
+
+@router.post("/{run_id}/resume")
+def resume_run(run_id: str, context: ContextDep) -> RunView:
+    """Let a paused or interrupted run go on; 409 until somebody has rearmed."""
+    return context.control.resume(run_id)
+
+
 @router.post("/{run_id}/stop")
-def stop_run(run_id: str, context: ContextDep) -> RunView:
-    """Finish the block in progress, make dark, keep what there is."""
-    return context.control.stop(run_id)
+def stop_run(
+    run_id: str, context: ContextDep, stop: StopRequest | None = None
+) -> RunView:
+    """End the run: drop or finish the burst in progress, keep what there is."""
+    return context.control.stop(run_id, stop or StopRequest())
+
+
+@router.post("/{run_id}/fields/{field}/attempts", status_code=status.HTTP_202_ACCEPTED)
+def retake_field(
+    run_id: str, field: str, context: ContextDep, retake: RetakeRequest | None = None
+) -> RunView:
+    """Take a field of a run that is over again, deliberately, as a further attempt."""
+    return context.control.retake(run_id, field, retake or RetakeRequest())

@@ -26,7 +26,7 @@ async function refresh(part) {
     part.classList.add("stale");
     return;
   }
-  const isRead = Date.now() < (part.keptUntil ?? 0);
+  const isRead = Date.now() < (part.keptUntil ?? 0) || part.contains(document.activeElement);
   if (text !== part.last && !isRead) {
     part.innerHTML = text;
     part.last = text;
@@ -48,6 +48,19 @@ function request(form) {
   return body;
 }
 
+function saying(said) {
+  if ("armed" in said) return "armed";
+  return said.dark ? "the light is off; latched until rearmed" : "NOT PROVEN DARK: switch the lasers off by hand";
+}
+
+function show(form, text) {
+  const message = form.querySelector(".message");
+  message.textContent = text;
+  message.hidden = false;
+  const part = form.closest("[data-part]");
+  if (part) part.keptUntil = Date.now() + READING_MS;
+}
+
 async function send(form) {
   const body = request(form);
   const headers = { "content-type": "application/json" };
@@ -59,7 +72,8 @@ async function send(form) {
   });
   const said = await answer.json();
   if (answer.ok) {
-    location.assign(`/runs/${said.id}`);
+    if ("stays" in form.dataset) show(form, saying(said));
+    else location.assign(`/runs/${said.id}`);
     return;
   }
   form.key = undefined;
@@ -72,15 +86,11 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (form.dataset.confirm && !confirm(form.dataset.confirm)) return;
   const button = form.querySelector("button");
-  const message = form.querySelector(".message");
   button.disabled = true;
   try {
     await send(form);
   } catch (error) {
-    message.textContent = error.message;
-    message.hidden = false;
-    const part = form.closest("[data-part]");
-    if (part) part.keptUntil = Date.now() + READING_MS;
+    show(form, error.message);
   } finally {
     button.disabled = false;
   }

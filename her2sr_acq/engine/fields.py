@@ -1,0 +1,147 @@
+"""The fields of one run in turn, and of each the units that are still planned."""
+
+from __future__ import annotations
+
+import logging
+
+from her2sr_acq.engine.hold import HoldError, hold_for
+from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.processing import Processing
+from her2sr_acq.engine.reins import Reins
+from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.tracker import Tracker
+from her2sr_acq.engine.unit import UnitTaker
+from her2sr_acq.engine.views import UnitView
+from her2sr_acq.errors import (
+    AcqError,
+    CameraStalledError,
+    DeviceError,
+    LightError,
+    StorageError,
+)
+from her2sr_acq.plan.estimate import field_bytes
+from her2sr_proc.schema.manifest import FieldFacts
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = (0.5, 1.0)
+"""Waits before the second and the third attempt to move the stage."""
+IN_A_ROW = 3
+"""So many fields or bursts that fail alike, one after the other, hold the run."""
+
+
+class FieldTaker:
+    """Takes fields of one run. Owned by the engine's thread.
+
+    Raises `HoldError` when the run cannot go on before somebody acted, `LightError`
+    when the light is not proven off.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        order: RunOrder,
+        tracker: Tracker,
+        reins: Reins,
+        processing: Processing,
+    ) -> None:
+        self._station = station
+        self._order = order
+        self._tracker = tracker
+        self._reins = reins
+        self._processing = processing
+        self._lost_fields = 0
+        self._stalls = 0
+
+    def take_all(self, taker: UnitTaker) -> None:
+        """Take every unit that is planned, until a stop is asked for."""
+        for tile in self._order.tiles:
+            if self._tracker.planned(tile.name):
+                self._require_free_way()
+                if self._reins.stopped.is_set():
+                    return
+                self._require_room()
+                self._take_field(tile, taker)
+
+    def forgive(self) -> None:
+        """Begin to count failures anew: somebody looked."""
+        self._lost_fields = self._stalls = 0
+
+    def _take_field(self, tile: FieldFacts, taker: UnitTaker) -> None:
+        self._tracker.enter("moving the stage", current=tile.name)
+        lost = self._move(tile)
+        self._lost_fields = self._lost_fields + 1 if lost else 0
+        for unit in self._tracker.planned(tile.name):
+            if lost is not None:
+                channel = self._order.channel(unit.channel)
+                taker.fail(self._tracker.key_of(unit), channel, lost)
+                continue
+            self._require_free_way()
+            if self._reins.stopped.is_set():
+                return
+            self._take_unit(tile, unit, taker)
+        if lost is None:
+            self._processing.close_field(self._order.id, tile.name)
+        if self._lost_fields >= IN_A_ROW:
+            raise HoldError(
+                f"{self._lost_fields} fields in a row could not be reached ({lost}); "
+                f"check the stage, then resume"
+            )
+
+    def _move(self, tile: FieldFacts) -> DeviceError | None:
+        """Go to a field, trying again twice; return why it was not reached."""
+        fault = None
+        for wait_s in (0.0, *BACKOFF_S):
+            self._reins.rest(wait_s)
+            try:
+                self._station.hardware.stage.move_to(x_um=tile.x_um, y_um=tile.y_um)
+            except DeviceError as exc:
+                fault = exc
+                log.warning("%s was not reached: %s", tile.name, exc)
+                self._tracker.note("field not reached", field=tile.name, why=str(exc))
+            else:
+                return None
+            if self._reins.stopped.is_set() or self._reins.tripped is not None:
+                break
+        return fault
+
+    def _take_unit(self, tile: FieldFacts, unit: UnitView, taker: UnitTaker) -> None:
+        key = self._tracker.key_of(unit)
+        channel = self._order.channel(unit.channel)
+        self._tracker.enter("acquiring", current=f"{key.field}/{key.channel}")
+        try:
+            record, fault = taker.take(key, tile, channel, self._order.protocol)
+        except StorageError as exc:
+            self._station.room.give_up_reserve()
+            raise HoldError(str(exc)) from exc
+        if record.written:
+            self._processing.close_unit(key)
+        self._judge(fault)
+
+    def _judge(self, fault: AcqError | None) -> None:
+        if isinstance(fault, LightError):
+            raise fault
+        if fault is not None and (hold := hold_for(fault)):
+            raise hold
+        self._stalls = self._stalls + 1 if isinstance(fault, CameraStalledError) else 0
+        if self._stalls >= IN_A_ROW:
+            raise HoldError(
+                f"{self._stalls} bursts in a row stalled ({fault}); check the camera, "
+                f"then resume"
+            )
+
+    def _require_free_way(self) -> None:
+        """Raise what holds the run, before anything is begun that it would spoil."""
+        if self._reins.stopped.is_set():
+            return
+        if self._reins.pause_reason:
+            raise HoldError(self._reins.pause_reason)
+        if latched := self._station.guard.latched:
+            raise HoldError(latched)
+        if troubles := self._station.safety.troubles:
+            raise HoldError(troubles[0])
+
+    def _require_room(self) -> None:
+        needed = field_bytes(self._order.protocol, self._station.config)
+        if trouble := self._station.room.trouble(needed):
+            raise HoldError(trouble)

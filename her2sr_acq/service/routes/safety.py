@@ -1,0 +1,48 @@
+"""The light over HTTP: out at once, and armed again. Asks the guard, not acq."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from her2sr_acq.engine.views import Preflight, RunRequest
+from her2sr_acq.guard.client import EstopView
+from her2sr_acq.service.context import ContextDep
+from her2sr_acq.service.problems import RESPONSES
+from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.model import Frozen
+
+router = APIRouter(tags=["safety"], responses=RESPONSES)
+
+
+class Act(Frozen):
+    """Who does it, and why; both stand in the audit."""
+
+    by: str = Field(default="unnamed", pattern=NAME, description="a pseudonym")
+    reason: str = Field(default="", max_length=500)
+
+
+class Armed(Frozen):
+    """The latch is gone."""
+
+    armed: bool = True
+
+
+@router.post("/estop")
+def estop(context: ContextDep, act: Act | None = None) -> EstopView:
+    """Put every light out and latch. From anybody, at any time, as often as wanted."""
+    act = act or Act()
+    return context.guard.estop(by=act.by, reason=act.reason or "e-stop")
+
+
+@router.post("/rearm")
+def rearm(act: Act, context: ContextDep) -> Armed:
+    """Take the latch back; refused while its cause is still there."""
+    context.guard.rearm(by=act.by, reason=act.reason)
+    return Armed()
+
+
+@router.post("/preflight")
+def preflight(request: RunRequest, context: ContextDep) -> Preflight:
+    """Return what would keep a run from starting now, its cost and its end."""
+    return context.control.preflight(request)

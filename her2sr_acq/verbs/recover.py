@@ -1,0 +1,193 @@
+"""``her2sr recover``: what an interrupted run left, and what would be done about it.
+
+Reads the data folder alone, so it tells the truth also while no service can start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from her2sr_acq.engine.boot import boot_name
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.rebuild import rebuild
+from her2sr_acq.engine.recovery import may_go_on, recover
+from her2sr_acq.engine.states import FINAL, RunState
+from her2sr_acq.engine.verification import reread
+from her2sr_acq.engine.views import RunView
+from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
+from her2sr_acq.ownership import Hold, Holder, holder
+from her2sr_proc.errors import ProcError
+from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.store.layout import DataFolder, RunFolder
+from her2sr_proc.store.ledger import UnitHistory, read_ledger
+
+PARTIAL_NAMES = ".*.partial-*"
+"""Files that were being written when their process died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was left, and what is to be done about it."""
+
+    subject: str
+    found: str
+    act: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+def look(data_path: Path) -> list[Finding]:
+    """Return what was left in a data folder. Changes nothing.
+
+    Raises `ConfigError` when it is no data folder.
+    """
+    data = _folder(data_path)
+    found = list(_database(data))
+    with _reading(data) as database:
+        for view in database.runs() if database is not None else ():
+            found += _run(view, data)
+    found += [
+        Finding(str(path.relative_to(data.root)), "half-written", "would be removed")
+        for path in _half_written(data)
+    ]
+    return found
+
+
+def apply(data_path: Path, clock: Clock | None = None) -> list[Finding]:
+    """Do what `look` says, and return what was done.
+
+    Raises `RunConflictError` while a service holds the folder: it does the same at its
+    start, and it alone may write.
+    """
+    data = _folder(data_path)
+    clock = clock or Clock()
+    _refuse_held(data)
+    done = []
+    me = Holder(
+        pid=os.getpid(), started_utc=clock.stamp(), configuration="recover", runtime=""
+    )
+    with Hold(data.root, me):
+        done += _set_damaged_aside(data, clock)
+        with Database(data.database) as database:
+            if database.is_new:
+                done += [
+                    Finding(name, "missing in the database", "put back")
+                    for name in rebuild(database, data)
+                ]
+            for left in recover(database, data, clock):
+                now = database.run(left.id)
+                done.append(
+                    Finding(left.id, f"it was {left.state}", f"now {now.state}")
+                )
+        for path in _half_written(data):
+            path.unlink()
+            name = str(path.relative_to(data.root))
+            done.append(Finding(name, "half-written", "removed"))
+    return done
+
+
+def _folder(path: Path) -> DataFolder:
+    data = DataFolder(path.resolve())
+    if not data.runs.is_dir():
+        raise ConfigError(f"{path} is no data folder: it has no 'runs' in it")
+    return data
+
+
+def _refuse_held(data: DataFolder) -> None:
+    owner = holder(data.root)
+    if owner is not None:
+        raise RunConflictError(
+            f"{data.root} is held by process {owner.pid}, which recovered it at its "
+            f"start; stop that service first"
+        )
+
+
+@contextmanager
+def _reading(data: DataFolder) -> Iterator[Database | None]:
+    """Yield the database, if there is a sound one; it is not made by looking."""
+    try:
+        database = Database(data.database) if data.database.exists() else None
+    except StorageError:
+        database = None
+    try:
+        yield database
+    finally:
+        if database is not None:
+            database.close()
+
+
+def _database(data: DataFolder) -> Iterator[Finding]:
+    if not data.database.exists():
+        yield Finding(data.database.name, "missing", "would be made from the runs")
+        return
+    try:
+        Database(data.database).close()
+    except StorageError as exc:
+        yield Finding(
+            data.database.name, str(exc), "would be set aside and made from the runs"
+        )
+
+
+def _set_damaged_aside(data: DataFolder, clock: Clock) -> list[Finding]:
+    try:
+        Database(data.database).close()
+    except StorageError as exc:
+        stamp = clock.stamp().replace(":", "")
+        aside = data.database.with_name(f"{data.database.name}.damaged-{stamp}")
+        data.database.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            data.database.with_name(data.database.name + suffix).unlink(missing_ok=True)
+        return [Finding(data.database.name, str(exc), f"set aside as {aside.name}")]
+    return []
+
+
+def _run(view: RunView, data: DataFolder) -> Iterator[Finding]:
+    if view.state is RunState.QUEUED:
+        yield Finding(view.id, "queued, never begun", "it starts when it is its turn")
+        return
+    if view.state in FINAL - {RunState.INTERRUPTED}:
+        return
+    folder = data.run(view.id)
+    yield Finding(view.id, f"{view.state}: {view.phase}", _outlook(view))
+    try:
+        histories = read_ledger(folder.ledger)
+    except ProcError as exc:
+        yield Finding(view.id, str(exc), "no unit of it is touched")
+        return
+    for history in histories.values():
+        yield from _unit(history, folder)
+
+
+def _outlook(view: RunView) -> str:
+    if view.state is RunState.INTERRUPTED:
+        return "waits for an operator: resume it, or stop it"
+    why_not = may_go_on(view, boot=boot_name())
+    if why_not:
+        return f"would wait for an operator ({why_not})"
+    return "would go on at its next burst, if the guard starts acq again"
+
+
+def _unit(history: UnitHistory, folder: RunFolder) -> Iterator[Finding]:
+    name = f"{folder.name} {history.key.field}/{history.key.channel}"
+    if history.verdict is None:
+        readable = reread(folder.raw(history.key), history.blocks.values())
+        yield Finding(
+            name,
+            f"torn: {readable.frames} of {history.frames} frames in the ledger verify",
+            "would be kept as partial; it is not taken again",
+        )
+    elif history.verdict.state is UnitState.PARTIAL:
+        yield Finding(name, f"partial: {history.verdict.reason}", "is kept")
+
+
+def _half_written(data: DataFolder) -> list[Path]:
+    if holder(data.root) is not None:
+        return []
+    return sorted(path for path in data.runs.rglob(PARTIAL_NAMES) if path.is_file())
