@@ -111,12 +111,20 @@ class Child:
 
     def obituary(self) -> str:
         """Return one sentence on how the process ended, with its last words."""
-        last = self._last_line()
+        last = self.last_words()
         words = f": {last}" if last else ""
         return (
             f"the {self.spec.name} process ended with code {self.exit_code}{words} "
             f"(its log is {self.log})"
         )
+
+    def last_words(self) -> str:
+        """Return the last line of the log, without what logging puts before it."""
+        with self.log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_TAIL_BYTES))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        return _PREFIX.sub("", lines[-1].strip()) if lines else ""
 
     def stop(self) -> None:
         """Ask the process to end, insist, kill. Safe to call twice."""
@@ -141,10 +149,3 @@ class Child:
                 process.wait(wait_s)
             except subprocess.TimeoutExpired:
                 continue
-
-    def _last_line(self) -> str:
-        with self.log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - LOG_TAIL_BYTES))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        return _PREFIX.sub("", lines[-1].strip()) if lines else ""

@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from her2sr_acq.errors import ConfigError
+from her2sr_acq.guard.settings import GuardConfig
 from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
 
@@ -156,59 +157,6 @@ class LaserConfig(Frozen):
     def limit_percent(self) -> float:
         """The highest power that may be asked for."""
         return min(100.0, 100.0 * self.limit_mw / self.rated_mw)
-
-
-class Exchange(Frozen):
-    """One line sent over a port, and what must come back."""
-
-    send: str = Field(description="ASCII; escapes such as \\r are written in yaml")
-    expect: str = Field(description="regular expression that the whole answer matches")
-
-
-class SafeOff(Frozen):
-    """How lines of light are put out without MMCore."""
-
-    nm: tuple[int, ...] = Field(min_length=1, description="the lines that this shuts")
-    port: str | None = Field(
-        default=None,
-        description="unix:NAME (in the runtime folder) or serial:DEVICE:BAUD",
-    )
-    exchanges: tuple[Exchange, ...] = ()
-    is_shared: bool = Field(
-        default=True,
-        description="acq holds the same port and must be ended first; false: a gate "
-        "line that the guard alone owns",
-    )
-    dies_with_acq: bool = Field(
-        default=False, description="there is no light without the acq process (demo)"
-    )
-    timeout_s: float = Field(default=0.3, gt=0, le=5)
-
-    @model_validator(mode="after")
-    def _has_a_way(self) -> Self:
-        has_port = self.port is not None and len(self.exchanges) > 0
-        if has_port == self.dies_with_acq:
-            raise ValueError("give either 'port' and 'exchanges', or 'dies_with_acq'")
-        if self.port is not None and not self.port.startswith(("unix:", "serial:")):
-            raise ValueError("'port' begins with unix: or serial:")
-        return self
-
-
-class GuardConfig(Frozen):
-    """What the guard may do, and how long silence lasts before it does."""
-
-    silence_s: float = Field(
-        default=0.7, gt=0.2, le=5, description="without a heartbeat, while lit"
-    )
-    progress_s: float = Field(
-        default=0.7, gt=0.2, le=30, description="without engine progress, while lit"
-    )
-    dark_silence_s: float = Field(
-        default=15.0, gt=1, le=600, description="without either, while dark"
-    )
-    safe_off: tuple[SafeOff, ...] = Field(
-        default=(), description="in this order; every line of light must be covered"
-    )
 
 
 class StorageConfig(Frozen):

@@ -132,3 +132,18 @@ class DataFolder:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def guard(self) -> Path:
+        """The lock file of the one guard of this folder."""
+        return self.root / "guard.lock"
+
+    @property
+    def latch(self) -> Path:
+        """Why no light is permitted, while that is so."""
+        return self.root / "latch.json"
+
+    @property
+    def safety(self) -> Path:
+        """Every e-stop, latch, rearm and trip, one line each."""
+        return self.root / "safety.jsonl"

@@ -1,0 +1,121 @@
+"""One guard for a data folder, and what to do with the acq of one that died.
+
+The lock dies with its guard; the text in it tells the next guard which acq was left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from her2sr_acq.errors import RunConflictError
+from her2sr_acq.ownership import holder
+from her2sr_proc.store.layout import DataFolder
+
+GUARDED = "--guarded"
+ORDERLY_S = 3.0
+"""An acq whose guard died is dark at once and ends by itself; then it is ended."""
+KILLED_S = 1.0
+PAUSE_S = 0.05
+
+
+class GuardHold:
+    """Keeps a data folder for one guard, from enter to exit."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._path = DataFolder(data).guard
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Take the folder. Raises `RunConflictError` when another guard has it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            os.close(self._descriptor)
+            raise RunConflictError(
+                f"{self._data} is held by another guard; use its service, stop it, or "
+                f"choose another data folder"
+            ) from exc
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+    def note_acq(self, pid: int) -> None:
+        """Leave word of which acq is ours."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(pid).encode(), 0)
+
+    def end_leftover(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Return once no acq of a dead guard is left.
+
+        Raises `RunConflictError` when somebody without a guard holds the folder.
+        """
+        left = leftover(self._data)
+        deadline = clock() + ORDERLY_S
+        while left is not None and _is_ours(left, self._data) and clock() < deadline:
+            sleep(PAUSE_S)
+        if left is not None and _is_ours(left, self._data):
+            end(left, clock=clock, sleep=sleep)
+        if (owner := holder(self._data)) is not None:
+            raise RunConflictError(
+                f"{self._data} is held by process {owner.pid}, which has no guard; "
+                f"stop it, or choose another data folder",
+                pid=owner.pid,
+            )
+
+
+def leftover(data: Path) -> int | None:
+    """Return the acq that a guard of this folder has last started, if it lives."""
+    try:
+        pid = int(DataFolder(data).guard.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if _is_ours(pid, data) else None
+
+
+def end(
+    pid: int,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Kill a process and wait a moment until the kernel has closed its ports."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    deadline = clock() + KILLED_S
+    while _is_running(pid) and clock() < deadline:
+        sleep(PAUSE_S / 10)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _is_ours(pid: int, data: Path) -> bool:
+    """Whether it is an acq of this folder, and not a later process of that number."""
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+    return GUARDED in words and str(data) in words
