@@ -247,7 +247,7 @@ def estop(data: Data, by: By = "operator", reason: Reason = "e-stop") -> None:
 
     outcome = put_out(data, by=by, reason=reason)
     typer.echo(outcome.sentence)
-    if not outcome.dark:
+    if not outcome.is_dark:
         raise typer.Exit(3)
 
 

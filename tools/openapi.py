@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from her2sr_acq.control import ControlClient
+from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
@@ -20,6 +21,7 @@ def main() -> None:
     nowhere = Path("nowhere")
     context = Context(
         control=ControlClient(nowhere),
+        guard=GuardClient(nowhere),
         archive=Archive(DataFolder(nowhere)),
         now=lambda: datetime.now(UTC),
     )

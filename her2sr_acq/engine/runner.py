@@ -61,6 +61,7 @@ class Runner:
             self._fall(exc)
         finally:
             self._station.safety.attach(None)
+            self._station.guard.describe(run="", phase="idle")
 
     def _go(self) -> None:
         try:
@@ -85,6 +86,7 @@ class Runner:
             write_manifest(self._folder, manifest_of(order, self._station))
         tracker.mark(boot=self._station.boot, resumes=view.resumes)
         phase = "proving that it is dark"
+        self._station.guard.describe(run=order.id, phase="in a run")
         if view.state is RunState.INTERRUPTED:
             tracker.move(RunEvent.RESUME, phase=phase)
             self._ask_again()
@@ -113,9 +115,9 @@ class Runner:
 
     def _make_ready(self) -> None:
         """Prove that it is dark, wait for what warms up, and start."""
-        self._station.safety.attach(self._reins)
         self._prove_dark()
         self._await_conditions()
+        self._station.safety.attach(self._reins)
         self._station.room.restore_reserve()
         if self._tracker.view.state is RunState.PREPARING:
             self._tracker.move(RunEvent.START, phase="acquiring")
@@ -123,6 +125,7 @@ class Runner:
     def _await_conditions(self) -> None:
         safety, clock = self._station.safety, self._station.clock
         began = clock.monotonic()
+        safety.look()  # what was mended a moment ago is no trouble
         while (troubles := safety.troubles) and not self._reins.stopped.is_set():
             if clock.monotonic() - began >= safety.longest_wait_s():
                 raise HoldError(troubles[0])

@@ -105,6 +105,13 @@ class Safety:
             if said := self._note(watch):
                 self._trip(watch, said)
         self._read_at = self._clock()
+        self._guard.describe(
+            trouble="; ".join(
+                self._troubles[watch.name]
+                for watch in self._fast
+                if watch.name in self._troubles
+            )
+        )
         if self._read_at - self._slow_read_at >= SLOW_S:
             self._slow_read_at = self._read_at
             for watch in self._slow:

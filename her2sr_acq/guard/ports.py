@@ -44,6 +44,16 @@ class LightGuard(Protocol):
         """Say what to call when the guard orders dark (e-stop)."""
         ...
 
+    def describe(
+        self,
+        *,
+        phase: str | None = None,
+        run: str | None = None,
+        trouble: str | None = None,
+    ) -> None:
+        """Say what the guard's status shows; ``trouble`` forbids a rearm."""
+        ...
+
 
 class Unguarded:
     """No guard process: latches in memory alone. For tests and single devices."""
@@ -77,3 +87,12 @@ class Unguarded:
 
     def on_dark(self, act: OnDark) -> None:
         """Keep nothing: nobody orders."""
+
+    def describe(
+        self,
+        *,
+        phase: str | None = None,
+        run: str | None = None,
+        trouble: str | None = None,
+    ) -> None:
+        """Do nothing: nobody asks."""

@@ -18,7 +18,7 @@ from her2sr_acq.engine.views import (
     RunView,
     StopRequest,
 )
-from her2sr_acq.guard.client import EstopView
+from her2sr_acq.guard.messages import Stopped
 
 
 class Control(Protocol):
@@ -78,7 +78,7 @@ class Control(Protocol):
 class Guard(Protocol):
     """The guard, asked directly: it answers while the hardware process does not."""
 
-    def estop(self, *, by: str, reason: str) -> EstopView:
+    def estop(self, *, by: str, reason: str) -> Stopped:
         """Put the light out and latch."""
         ...
 

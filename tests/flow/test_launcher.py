@@ -24,6 +24,7 @@ from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import Hold, Holder, holder
 
 DEMO = resolve("demo")
+GUARD = {"safe_off": [{"nm": [405, 488, 561], "dies_with_acq": True}]}
 
 
 @pytest.fixture
@@ -64,30 +65,42 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_the_hardware_process_answers_and_its_death_ends_the_service(tmp_path, runtime):
-    with Launcher(DEMO, tmp_path, port=0, only=["acq"]) as service:
-        pid = ControlClient(service.runtime).health().pid
-        assert service.pids == {"acq": pid}
+def health_pid(service) -> int | None:
+    try:
+        return ControlClient(service.runtime, deadline_s=1.0).health().pid
+    except ServiceUnavailableError:
+        return None
+
+
+def test_the_guards_end_is_the_end_of_the_hardware_process_and_the_service(
+    tmp_path, runtime
+):
+    with Launcher(DEMO, tmp_path, port=0, only=["guard"]) as service:
+        assert service.pids["acq"] == health_pid(service)
         assert holder(tmp_path).url == service.url
         service.check()
-        os.kill(pid, signal.SIGTERM)
+        os.kill(service.pids["guard"], signal.SIGTERM)
         until(lambda: is_failed(service))
-        with pytest.raises(ServiceUnavailableError, match="acq process ended with co"):
+        with pytest.raises(ServiceUnavailableError, match="guard process ended with c"):
             service.check()
     assert holder(tmp_path) is None
 
 
-def test_a_killed_hardware_process_leaves_the_light_in_doubt_until_the_end(
-    tmp_path, runtime
-):
-    service = Launcher(DEMO, tmp_path, port=0, only=["acq"])
-    service.__enter__()
-    os.kill(service.pids["acq"], signal.SIGKILL)
-    until(lambda: is_failed(service))
-    with pytest.raises(LightError, match=r"code -9.* not proven off: switch it off"):
+@pytest.mark.parametrize("victim", ["acq", "guard"])
+def test_a_killed_hardware_process_or_guard_is_started_again(tmp_path, runtime, victim):
+    with Launcher(DEMO, tmp_path, port=0, only=["acq"]) as service:
+        first = service.pids
+        os.kill(first[victim], signal.SIGKILL)
+        until(lambda: health_pid(service) not in (None, first["acq"]))
         service.check()
-    with pytest.raises(LightError, match="not proven off"):
-        service.__exit__()
+        assert not is_running(first["acq"])
+        assert (service.pids["guard"] == first["guard"]) == (victim == "acq")
+
+
+def test_a_guard_that_cannot_prove_the_light_off_leaves_it_in_doubt(tmp_path, runtime):
+    simulated = resolve("simulated")  # without a microscope nobody answers for the light
+    with pytest.raises(LightError, match="not proven off: switch it off by hand"):
+        Launcher(simulated, tmp_path, port=0, only=["guard"]).__enter__()
 
 
 LOST = """
@@ -112,7 +125,7 @@ def test_a_killed_launcher_leaves_no_process_behind(tmp_path, runtime):
     )
     assert lost.returncode == -signal.SIGKILL, lost.stderr
     pids = [int(pid) for pid in lost.stdout.split()]
-    assert len(pids) == 2
+    assert len(pids) == 3
     until(lambda: not any(is_running(pid) for pid in pids))
     assert holder(tmp_path) is None
     assert "ending" in (tmp_path / "logs" / "acq.log").read_text()
@@ -132,7 +145,8 @@ def test_the_web_service_comes_back_when_it_dies_and_ends_with_the_rest(
 
 def test_a_process_that_cannot_start_is_told_by_its_own_sentence(tmp_path, runtime):
     config = tmp_path / "fake.yaml"
-    config.write_text(yaml.safe_dump(make_config().model_dump(mode="json")))
+    model = make_config().model_dump(mode="json")
+    config.write_text(yaml.safe_dump(model | {"guard": GUARD}))
     launcher = Launcher(config, tmp_path / "data", port=0, only=["acq"])
     with pytest.raises(ConfigError, match=r"ended with code 2: .*fake\.cfg"):
         launcher.__enter__()
@@ -152,6 +166,14 @@ def test_a_held_data_folder_is_refused_with_the_address_of_its_service(
         Launcher(DEMO, tmp_path, port=0, only=["acq"]).__enter__()
 
 
+def test_a_line_that_nothing_shuts_is_refused_before_anything_starts(tmp_path, runtime):
+    config = tmp_path / "fake.yaml"
+    config.write_text(yaml.safe_dump(make_config().model_dump(mode="json")))
+    launcher = Launcher(config, tmp_path / "data", port=0, only=["guard"])
+    with pytest.raises(ConfigError, match="nothing shuts the line of 405 nm"):
+        launcher.__enter__()
+
+
 def test_an_unknown_process_is_refused(tmp_path, runtime):
-    with pytest.raises(ConfigError, match="no process 'guard'; choose of: microscope"):
-        Launcher(DEMO, tmp_path, only=["guard"])
+    with pytest.raises(ConfigError, match="no process 'laser'; choose of: microscope"):
+        Launcher(DEMO, tmp_path, only=["laser"])

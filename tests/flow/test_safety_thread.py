@@ -66,7 +66,8 @@ def test_an_interlock_opened_in_a_burst_puts_the_light_out_and_latches(tmp_path)
         bench.desk.resume(run.id)
         end = bench.finish()
     assert "the door is open" in view.reason
-    assert (first.state, second.state) == ("partial", "planned")
+    assert first.state in ("partial", "failed")  # as its first block was there or not
+    assert second.state == "planned"
     assert end.state == "completed_with_faults"
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from her2sr_acq.engine.views import Preflight, RunRequest
-from her2sr_acq.guard.client import EstopView
+from her2sr_acq.guard.messages import Stopped
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_proc.schema.block import NAME
@@ -29,7 +29,7 @@ class Armed(Frozen):
 
 
 @router.post("/estop")
-def estop(context: ContextDep, act: Act | None = None) -> EstopView:
+def estop(context: ContextDep, act: Act | None = None) -> Stopped:
     """Put every light out and latch. From anybody, at any time, as often as wanted."""
     act = act or Act()
     return context.guard.estop(by=act.by, reason=act.reason or "e-stop")

@@ -10,11 +10,13 @@ from fastapi.testclient import TestClient
 from her2sr_acq.engine import views
 from her2sr_acq.engine.states import RunEvent, RunState, advance
 from her2sr_acq.errors import (
+    LatchedError,
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
     ServiceUnavailableError,
 )
+from her2sr_acq.guard.messages import Stopped
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.service.app import create_app
@@ -117,6 +119,8 @@ class FakeControl:
     keys: dict[str, str] = field(default_factory=dict)
     is_dead: bool = False
     latched: str = ""
+    stops: list[str] = field(default_factory=list)
+    retaken: list[tuple[str, tuple[str, ...] | None]] = field(default_factory=list)
 
     def _alive(self) -> None:
         if self.is_dead:
@@ -160,9 +164,31 @@ class FakeControl:
         place = {"row": 0, "column": 0, "x_um": 0.0, "y_um": 0.0}
         return [views.FieldView(name="r00_c00", units=(unit,), **place)]
 
-    def stop(self, run_id):
+    def stop(self, run_id, stop=None):
+        self.stops.append(stop.burst)
+        return self._move(run_id, RunEvent.STOP)
+
+    def pause(self, run_id):
+        return self._move(run_id, RunEvent.PAUSE)
+
+    def resume(self, run_id):
+        return self._move(run_id, RunEvent.RESUME)
+
+    def retake(self, run_id, field, retake):
+        if field != "r00_c00":
+            raise RunNotFoundError(f"the run has no field '{field}'")
+        self.retaken.append((field, retake.channels))
+        return self.run(run_id)
+
+    def preflight(self, request):
+        check = views.Check(subject="plan", ok=True, detail="within limits")
+        return views.Preflight(
+            ok=True, checks=(check,), estimate=ESTIMATE, finish_utc=NOW.isoformat()
+        )
+
+    def _move(self, run_id, event):
         view = self.run(run_id)
-        state = advance(view.state, RunEvent.STOP)
+        state = advance(view.state, event)
         self.held[run_id] = view.model_copy(update={"state": state})
         return self.held[run_id]
 
@@ -191,9 +217,31 @@ class FakeControl:
         return [views.ProtocolView(name="small", protocol=PROTOCOL, estimate=ESTIMATE)]
 
 
+@dataclass
+class FakeGuard:
+    """Puts out what it never lit, and remembers who asked."""
+
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    refuses: str = ""
+
+    def estop(self, *, by, reason):
+        self.asked.append(("estop", by, reason))
+        return Stopped(dark=True, seconds=0.05)
+
+    def rearm(self, *, by, reason):
+        if self.refuses:
+            raise LatchedError(f"the light stays latched: {self.refuses}")
+        self.asked.append(("rearm", by, reason))
+
+
 @pytest.fixture
 def control() -> FakeControl:
     return FakeControl()
+
+
+@pytest.fixture
+def guard() -> FakeGuard:
+    return FakeGuard()
 
 
 @pytest.fixture
@@ -212,12 +260,12 @@ def data(tmp_path: Path) -> DataFolder:
 def app(tmp_path_factory):
     """The application, made once; every test gives it a context of its own."""
     nowhere = Archive(DataFolder(tmp_path_factory.mktemp("nowhere")))
-    return create_app(Context(FakeControl(), nowhere, now=lambda: NOW))
+    return create_app(Context(FakeControl(), FakeGuard(), nowhere, now=lambda: NOW))
 
 
 @pytest.fixture
-def client(app, control: FakeControl, data: DataFolder) -> TestClient:
-    app.state.context = Context(control, Archive(data), now=lambda: NOW)
+def client(app, control: FakeControl, guard: FakeGuard, data: DataFolder) -> TestClient:
+    app.state.context = Context(control, guard, Archive(data), now=lambda: NOW)
     return TestClient(
         app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
     )
