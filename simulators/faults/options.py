@@ -30,6 +30,8 @@ CALLS = frozenset({"raises", "late", "hangs", "lost", "lies"})
 """Strike when a device is called."""
 FRAMES = frozenset({"stall", "drop", "overflow", "garbage", "crash"})
 """Strike when the camera exposes a frame."""
+STATES = frozenset({"open", "fault", "mute"})
+"""Are so while they are live; chance, if any, decides at each frame of the camera."""
 DELAYS = frozenset({"late", "hangs", "stall"})
 """Here `duration_s` is how long the call or the frame waits."""
 SUITED = MappingProxyType(
@@ -102,6 +104,14 @@ class FaultOptions(Frozen):
         at_frame = self.at_frame is not None or self.at_burst is not None
         in_driver = self.kind in ("raises", "late", "hangs") and at_frame
         return self.device == "camera" and (self.kind in FRAMES or in_driver)
+
+    @property
+    def waits_for_frame(self) -> bool:
+        """Whether an exposed frame has to come before it is live."""
+        if self.is_of_frames:
+            return False
+        by_chance = self.kind in STATES and self.probability < 1.0
+        return by_chance or self.at_frame is not None or self.at_burst is not None
 
     @model_validator(mode="after")
     def _suits(self) -> Self:

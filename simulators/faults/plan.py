@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from simulators.faults.options import (
     DELAYS,
+    STATES,
     FaultOptions,
     FaultyDevice,
     Strike,
@@ -49,10 +50,15 @@ class _Armed:
         )
         return not is_over and not (fault.count and self.strikes >= fault.count)
 
+    def wake(self, now: float) -> None:
+        """Become live at the frame that was waited for, or take a chance to."""
+        if self.fault.kind not in STATES or self._is_lucky():
+            self.live_at = now
+
     def strike(self) -> Strike | None:
         """Take one chance."""
         fault = self.fault
-        if fault.probability < 1.0 and self.chance.random() >= fault.probability:
+        if not self._is_lucky():
             return None
         self.strikes += 1
         return Strike(
@@ -62,6 +68,10 @@ class _Armed:
             value=fault.value,
             holds_gil=fault.holds_gil,
         )
+
+    def _is_lucky(self) -> bool:
+        chance = self.fault.probability
+        return chance >= 1.0 or self.chance.random() < chance
 
 
 class FaultPlan:
@@ -89,13 +99,13 @@ class FaultPlan:
 
     def inject(self, fault: FaultOptions) -> int:
         """Plan one more fault; return its number."""
-        waits = not fault.is_of_frames and (
-            fault.at_frame is not None or fault.at_burst is not None
-        )
         with self._lock:
-            live_at = None if waits else self._clock() + (fault.after_s or 0.0)
+            live_at = self._clock() + (fault.after_s or 0.0)
             self._numbers += 1
-            self._armed = [*self._armed, _Armed(self._numbers, fault, live_at)]
+            armed = _Armed(
+                self._numbers, fault, None if fault.waits_for_frame else live_at
+            )
+            self._armed = [*self._armed, armed]
             self._tell()
             self.look()
             return self._numbers
@@ -141,7 +151,7 @@ class FaultPlan:
                 if not _is_reached(armed.fault, burst, frame):
                     continue
                 if armed.live_at is None:
-                    armed.live_at = now
+                    armed.wake(now)
                 elif found is None and armed.fault.is_of_frames and armed.is_live(now):
                     found = armed.strike()
             self.look()

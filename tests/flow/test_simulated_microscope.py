@@ -111,6 +111,29 @@ def test_a_region_of_interest_is_cut_from_the_frame(bench, hardware):
         core.setROI("Camera", 60, 0, 30, 30)
 
 
+def test_a_read_out_mode_is_set_and_read_back(bench, hardware):
+    core = hardware.camera._handle.core
+    assert core.getAllowedPropertyValues("Camera", "Readout") == ("standard", "fast")
+    core.setProperty("Camera", "Readout", "fast")
+    assert core.getProperty("Camera", "Readout") == "fast"
+    core.setProperty("Camera", "Readout", "standard")
+
+
+def test_light_is_on_record_with_the_burst_it_was_in(bench, hardware):
+    before = bench.client.light_history()
+    burst(hardware)
+    after = bench.client.light_history(since_s=before.now_s)
+    said = [(c.what, c.on) for c in after.changes]
+    assert said == [
+        ("light", True),
+        ("burst", True),
+        ("burst", False),
+        ("light", False),
+    ]
+    assert before.now_s < after.dark_s() <= time.monotonic()
+    assert after.lit_outside_s > before.lit_outside_s
+
+
 def test_a_camera_that_exposes_refuses_another_burst(bench, hardware):
     hardware.camera.arm(frames=100_000, exposure_ms=1000.0)
     hardware.camera.start()

@@ -1,5 +1,9 @@
 """Faults carried out in the process of the devices: look, ask, then suffer."""
 
+import threading
+import time
+
+import numpy as np
 import pytest
 
 from her2sr_acq.errors import DeviceError
@@ -97,6 +101,24 @@ def test_a_hung_call_comes_back_when_it_is_healed(bench):
     )
     faults.lets("set position")
     assert len(slept) == 1
+
+
+def test_a_hung_driver_with_the_lock_lets_no_other_thread_run(bench):
+    bench.plan("hangs", duration_s=1.0, holds_gil=True)
+    beats = []
+
+    def beat():
+        while not over.wait(0.01):
+            beats.append(time.monotonic())
+
+    over, heart = threading.Event(), threading.Thread(target=beat)
+    heart.start()
+    while not beats:
+        time.sleep(0.005)
+    bench.faults.lets("set position")
+    over.set()
+    heart.join()
+    assert np.diff([*beats, time.monotonic()]).max() > 0.8
 
 
 def test_a_lie_has_the_type_of_the_truth(bench):

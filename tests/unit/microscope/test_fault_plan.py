@@ -154,6 +154,20 @@ def test_an_interlock_opens_at_a_frame_and_closes_when_healed():
     assert bench.told == [(True, 110.0), (False, 110.0)]
 
 
+def test_an_interlock_opens_at_a_frame_by_chance():
+    fault = {"device": "interlock", "kind": "open", "probability": 0.05, "seed": 3}
+    opened = []
+    for _ in range(2):
+        bench = Bench(fault)
+        assert not bench.plan.is_open()
+        frame = 0
+        while not bench.plan.is_open():
+            bench.plan.frame(1, frame)
+            frame += 1
+        opened.append(frame)
+    assert opened[0] == opened[1] > 1
+
+
 def test_lasers_report_faults_and_refuse_to_go_out_line_by_line():
     bench = Bench(
         {"device": "laser", "kind": "fault", "nm": 561},
