@@ -23,20 +23,24 @@ def lint(core: CMMCorePlus, cfg: CfgFile) -> list[str]:
     The devices of ``cfg`` must be loaded in ``core``.
     """
     settings = cfg.settings()
-    there = {(setting.group, setting.preset) for setting in settings}
-    missing = [
-        f"{cfg.path.name} has no preset {group}/{preset}; add 'ConfigGroup,{group},"
-        f"{preset},device,property,value' lines that leave every light off"
-        for group, preset in NEEDED
-        if (group, preset) not in there
-    ]
     loaded = {str(label) for label in core.getLoadedDevices()}
     found = (_fault(core, setting, loaded) for setting in settings)
-    return missing + [
+    return missing_presets(cfg) + [
         f"{cfg.path.name} line {setting.number}: preset {setting.group}/"
         f"{setting.preset} {fault}"
         for setting, fault in zip(settings, found, strict=True)
         if fault
+    ]
+
+
+def missing_presets(cfg: CfgFile) -> list[str]:
+    """Return one sentence for every preset that every configuration needs."""
+    there = {(setting.group, setting.preset) for setting in cfg.settings()}
+    return [
+        f"{cfg.path.name} has no preset {group}/{preset}; add 'ConfigGroup,{group},"
+        f"{preset},device,property,value' lines that leave every light off"
+        for group, preset in NEEDED
+        if (group, preset) not in there
     ]
 
 
