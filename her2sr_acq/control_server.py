@@ -164,18 +164,22 @@ class ControlServer:
         return {"fields": _FIELDS.dump_python(fields, mode="json")}
 
     def _pause(self, body: Body) -> Body:
-        return self._desk.pause(Named.model_validate(body).id).model_dump(mode="json")
+        return self._desk.helm.pause(Named.model_validate(body).id).model_dump(
+            mode="json"
+        )
 
     def _resume(self, body: Body) -> Body:
-        return self._desk.resume(Named.model_validate(body).id).model_dump(mode="json")
+        return self._desk.helm.resume(Named.model_validate(body).id).model_dump(
+            mode="json"
+        )
 
     def _stop(self, body: Body) -> Body:
         asked = Stop.model_validate(body)
-        return self._desk.stop(asked.id, burst=asked.burst).model_dump(mode="json")
+        return self._desk.helm.stop(asked.id, burst=asked.burst).model_dump(mode="json")
 
     def _retake(self, body: Body) -> Body:
         asked = Retake.model_validate(body)
-        view = self._desk.retake(asked.id, asked.field, asked.channels)
+        view = self._desk.helm.retake(asked.id, asked.field, asked.channels)
         return view.model_dump(mode="json")
 
     def _preflight(self, body: Body) -> Body:

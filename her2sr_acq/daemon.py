@@ -141,15 +141,15 @@ def _serve(
         desk = Desk(station, worker, token=secrets.token_hex)
         desk.devices()
         with ControlServer(desk, where), Scheduler(desk.start_due):
-            for said in desk.go_on(resumable):
+            for said in desk.helm.go_on(resumable):
                 log.warning("%s", said)
             log.info("ready: %s", station.config.name)
             ends.ended.wait()
             log.info("ending")
             if ends.orphaned.is_set():
-                desk.abandon()
+                desk.helm.abandon()
             else:
-                desk.close()
+                desk.helm.close()
     if worker.is_stuck:
         _insist(station.hardware)
 

@@ -94,7 +94,7 @@ def test_three_fields_in_a_row_that_are_not_reached_hold_the_run(tmp_path):
         bench.desk.submit(request(plan=protocol(columns=4, frames=10)))
         view = bench.until("paused")
         assert "3 fields in a row" in view.reason
-        bench.desk.resume(view.id)
+        bench.desk.helm.resume(view.id)
         view = bench.finish()
         states = [unit.state for unit in bench.units(view.id).values()]
     assert states == ["failed"] * 6 + ["complete"] * 2
@@ -105,7 +105,7 @@ def test_three_stalled_bursts_in_a_row_hold_the_run(tmp_path):
         bench.desk.submit(request(plan=protocol(columns=4)))
         view = bench.until("paused")
         units = bench.units(view.id)
-        bench.desk.stop(view.id)
+        bench.desk.helm.stop(view.id)
         bench.finish()
     assert "3 bursts in a row stalled" in view.reason
     assert [unit.state for unit in units.values()][:4] == ["partial"] * 3 + ["planned"]
@@ -163,7 +163,7 @@ def test_a_full_disk_holds_the_run_with_what_is_safely_there(tmp_path):
         units = bench.units(view.id)
         assert not bench.microscope.is_lit
         assert not room.has_reserve
-        bench.desk.stop(view.id)
+        bench.desk.helm.stop(view.id)
         bench.finish()
     assert "No space left" in view.reason
     assert [unit.state for unit in units.values()] == [
@@ -179,7 +179,7 @@ def test_a_run_goes_on_once_there_is_room_again(tmp_path):
         bench.desk.submit(ONE_FIELD)
         assert "only 3 MB" in bench.until("paused").reason
         room.said = ""
-        bench.desk.resume(bench.desk.runs()[0].id)
+        bench.desk.helm.resume(bench.desk.runs()[0].id)
         view = bench.finish()
     assert (view.state, view.reason) == (RunState.COMPLETED, "")
 
@@ -188,7 +188,7 @@ def test_the_ledger_holds_the_blocks_that_a_full_disk_took_and_no_other(tmp_path
     with rig(tmp_path, write_block=full_disk(after=2)) as bench:
         bench.desk.submit(ONE_FIELD)
         view = bench.until("paused")
-        bench.desk.stop(view.id)
+        bench.desk.helm.stop(view.id)
         bench.finish()
         folder = bench.station.data.run(view.id)
     histories = read_ledger(folder.ledger)
@@ -201,7 +201,7 @@ def test_the_ledger_holds_the_blocks_that_a_full_disk_took_and_no_other(tmp_path
 def test_a_disk_that_takes_no_line_either_ends_the_run_in_memory(tmp_path, caplog):
     def lose_the_files(index):
         if index == 15:
-            bench.desk._last.tracker._ledger.close()
+            bench.desk._slot.last.tracker._ledger.close()
 
     with rig(tmp_path) as bench:
         bench.microscope.camera.on_frame = lose_the_files

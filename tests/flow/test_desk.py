@@ -54,8 +54,8 @@ def test_a_stop_finishes_the_block_and_makes_dark(tmp_path, microscope):
     with rig(tmp_path, microscope=microscope) as bench:
         run = bench.desk.submit(request())
         assert gate.reached.wait(5.0)
-        assert bench.desk.stop(run.id).state is RunState.STOPPING
-        assert bench.desk.stop(run.id).state is RunState.STOPPING
+        assert bench.desk.helm.stop(run.id).state is RunState.STOPPING
+        assert bench.desk.helm.stop(run.id).state is RunState.STOPPING
         gate.open.set()
         view = bench.finish()
         units = bench.units(run.id)
@@ -73,7 +73,7 @@ def test_a_stop_after_the_last_frame_keeps_a_whole_unit_whole(tmp_path, microsco
     with rig(tmp_path, microscope=microscope) as bench:
         run = bench.desk.submit(request())
         assert gate.reached.wait(5.0)
-        bench.desk.stop(run.id)
+        bench.desk.helm.stop(run.id)
         gate.open.set()
         bench.finish()
         assert bench.units(run.id)["r00_c00/561"].state == "complete"
@@ -85,7 +85,7 @@ def test_a_stop_is_heard_while_no_frame_comes(tmp_path, microscope):
     with rig(tmp_path, microscope=microscope) as bench:
         run = bench.desk.submit(request())
         assert gate.reached.wait(5.0)
-        bench.desk.stop(run.id)
+        bench.desk.helm.stop(run.id)
         gate.open.set()
         bench.finish()
         unit = bench.units(run.id)["r00_c00/561"]
@@ -99,7 +99,7 @@ def test_a_stop_ends_the_wait_for_the_answer(tmp_path):
         run = bench.desk.submit(SMALL)
         while "close_run" not in stalled.verbs:
             time.sleep(0.01)
-        bench.desk.stop(run.id)
+        bench.desk.helm.stop(run.id)
         view = bench.finish()
     assert view.state is RunState.ABORTED
     assert view.frames_done == view.frames_requested
@@ -109,12 +109,12 @@ def test_a_run_that_is_over_cannot_be_stopped(tmp_path):
     with rig(tmp_path) as bench:
         view = bench.take(SMALL)
         with pytest.raises(RunConflictError, match="cannot stop a run that is compl"):
-            bench.desk.stop(view.id)
+            bench.desk.helm.stop(view.id)
 
 
 def test_an_unknown_run_is_not_found(tmp_path):
     with rig(tmp_path) as bench:
-        for ask in (bench.desk.run, bench.desk.fields, bench.desk.stop):
+        for ask in (bench.desk.run, bench.desk.fields, bench.desk.helm.stop):
             with pytest.raises(RunNotFoundError, match="no run 'r9'"):
                 ask("r9")
 

@@ -41,14 +41,14 @@ def test_a_pause_waits_for_the_burst_and_is_dark(tmp_path, microscope):
     with rig(tmp_path, microscope=microscope) as bench:
         run = bench.desk.submit(TWO)
         assert gate.reached.wait(5.0)
-        bench.desk.pause(run.id)
-        bench.desk.pause(run.id)
+        bench.desk.helm.pause(run.id)
+        bench.desk.helm.pause(run.id)
         gate.open.set()
         view = bench.until("paused")
         states = [unit.state for unit in bench.units(run.id).values()]
         assert not microscope.is_lit
-        bench.desk.resume(run.id)
-        bench.desk.resume(run.id)
+        bench.desk.helm.resume(run.id)
+        bench.desk.helm.resume(run.id)
         assert bench.finish().state is RunState.COMPLETED
     assert view.reason == "paused on request"
     assert states == ["complete", "planned", "planned", "planned"]
@@ -61,11 +61,11 @@ def test_a_stop_drops_or_finishes_the_burst(tmp_path, microscope, burst, frames)
         run = bench.desk.submit(TWO)
         assert gate.reached.wait(5.0)
         for _ in range(2):
-            assert bench.desk.stop(run.id, burst=burst).state is RunState.STOPPING
+            assert bench.desk.helm.stop(run.id, burst=burst).state is RunState.STOPPING
         gate.open.set()
         assert bench.finish().state is RunState.ABORTED
         first, *others = bench.units(run.id).values()
-        assert bench.desk.stop(run.id).state is RunState.ABORTED
+        assert bench.desk.helm.stop(run.id).state is RunState.ABORTED
     assert first.written == frames
     assert {unit.state for unit in others} == {"skipped"}
 
@@ -75,10 +75,10 @@ def test_a_paused_run_can_be_stopped(tmp_path, microscope):
     with rig(tmp_path, microscope=microscope) as bench:
         run = bench.desk.submit(TWO)
         assert gate.reached.wait(5.0)
-        bench.desk.pause(run.id)
+        bench.desk.helm.pause(run.id)
         gate.open.set()
         bench.until("paused")
-        bench.desk.stop(run.id)
+        bench.desk.helm.stop(run.id)
         assert bench.finish().state is RunState.ABORTED
 
 
@@ -92,7 +92,7 @@ def test_a_queued_run_starts_when_the_one_before_is_over(tmp_path, microscope):
         third = bench.desk.submit(TWO.model_copy(update={"queue": True}))
         assert second.state == third.state == "queued"
         assert bench.desk.health().queued == 2
-        bench.desk.stop(third.id)
+        bench.desk.helm.stop(third.id)
         gate.open.set()
         bench.worker.ask(lambda: None, timeout_s=10.0)
         bench.desk.start_due()
@@ -128,7 +128,8 @@ def test_a_field_is_taken_again_as_a_further_attempt(tmp_path):
         view = bench.take(TWO)
         assert view.state is RunState.COMPLETED_WITH_FAULTS
         microscope.faults.overflow_at = None
-        bench.desk.retake(view.id, "r00_c01", ("561",))
+        bench.desk.helm.retake(view.id, "r00_c01", ("561",))
+        bench.desk.start_due()
         again = bench.finish()
         units = [u for f in bench.desk.fields(view.id) for u in f.units]
     taken = [(u.field, u.channel, u.attempt, u.state) for u in units if u.attempt > 1]
@@ -141,9 +142,9 @@ def test_what_does_not_exist_is_not_taken_again(tmp_path):
     with rig(tmp_path) as bench:
         view = bench.take(TWO)
         with pytest.raises(RunNotFoundError, match="no field 'r09_c09'"):
-            bench.desk.retake(view.id, "r09_c09", None)
+            bench.desk.helm.retake(view.id, "r09_c09", None)
         with pytest.raises(RunNotFoundError, match="no channel '999'"):
-            bench.desk.retake(view.id, "r00_c00", ("999",))
+            bench.desk.helm.retake(view.id, "r00_c00", ("999",))
         assert bench.desk.run(view.id).state is RunState.COMPLETED
 
 
@@ -156,9 +157,9 @@ def test_a_latched_microscope_takes_and_resumes_nothing(tmp_path, microscope):
         gate.open.set()
         assert "the red button" in bench.until("paused").reason
         with pytest.raises(LatchedError, match="red button"):
-            bench.desk.resume(run.id)
+            bench.desk.helm.resume(run.id)
         guard.rearm()
-        bench.desk.resume(run.id)
+        bench.desk.helm.resume(run.id)
         assert bench.finish().state is RunState.COMPLETED
         guard.latch("estop", "the red button")
         with pytest.raises(LatchedError, match="then rearm"):
@@ -181,7 +182,7 @@ def crashed(data) -> str:
             if microscope.log.count("start") == 2 and index == 25:
                 while bench.desk.runs()[0].frames_done < 60:
                     time.sleep(0.001)
-                bench.desk._last.tracker.let_go()
+                bench.desk._slot.last.tracker.let_go()
                 bench.station.database.close()
                 raise Dies
 
@@ -194,7 +195,7 @@ def crashed(data) -> str:
 def taken_up(data, *, boot="boot-1"):
     with rig(data, boot=boot) as bench:
         left = recover(bench.station.database, bench.station.data, Clock())
-        said = bench.desk.go_on(left)
+        said = bench.desk.helm.go_on(left)
         bench.worker.ask(lambda: None, timeout_s=10.0)
         view = bench.desk.runs()[0]
         return view, said, list(bench.units(view.id).values())
@@ -219,7 +220,7 @@ def test_after_a_power_cut_the_run_waits_for_an_operator(tmp_path):
     assert "the computer was restarted" in said[0]
     assert [u.state for u in units] == ["complete", "partial", "planned", "planned"]
     with rig(tmp_path) as bench:
-        bench.desk.resume(view.id)
+        bench.desk.helm.resume(view.id)
         assert bench.finish().state == "completed_with_faults"
 
 
@@ -227,6 +228,6 @@ def test_an_interrupted_run_can_be_given_up(tmp_path):
     crashed(tmp_path)
     view, *_ = taken_up(tmp_path, boot="boot-2")
     with rig(tmp_path) as bench:
-        assert bench.desk.stop(view.id).state == "aborted"
+        assert bench.desk.helm.stop(view.id).state == "aborted"
         with pytest.raises(RunConflictError, match="cannot resume a run that is abort"):
-            bench.desk.resume(view.id)
+            bench.desk.helm.resume(view.id)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -65,6 +66,13 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=1.0).is_success
+    except httpx.TransportError:
+        return False
+
+
 def health_pid(service) -> int | None:
     try:
         return ControlClient(service.runtime, deadline_s=1.0).health().pid
@@ -98,7 +106,9 @@ def test_a_killed_hardware_process_or_guard_is_started_again(tmp_path, runtime, 
 
 
 def test_a_guard_that_cannot_prove_the_light_off_leaves_it_in_doubt(tmp_path, runtime):
-    simulated = resolve("simulated")  # without a microscope nobody answers for the light
+    simulated = resolve(
+        "simulated"
+    )  # without a microscope nobody answers for the light
     with pytest.raises(LightError, match="not proven off: switch it off by hand"):
         Launcher(simulated, tmp_path, port=0, only=["guard"]).__enter__()
 
@@ -137,7 +147,7 @@ def test_the_web_service_comes_back_when_it_dies_and_ends_with_the_rest(
     with Launcher(DEMO, tmp_path, port=0, only=["api"]) as service:
         first = service.pids["api"]
         os.kill(first, signal.SIGKILL)
-        until(lambda: service.pids["api"] != first and service._api_answers())
+        until(lambda: service.pids["api"] != first and answers(service.url))
         service.check()
         second = service.pids["api"]
     assert not is_alive(second)

@@ -60,10 +60,10 @@ def test_an_interlock_opened_in_a_burst_puts_the_light_out_and_latches(tmp_path)
         first, second = bench.units(run.id).values()
         assert "the door is open" in guard.latched
         with pytest.raises(LatchedError):
-            bench.desk.resume(run.id)
+            bench.desk.helm.resume(run.id)
         door.said = ""
         guard.rearm()
-        bench.desk.resume(run.id)
+        bench.desk.helm.resume(run.id)
         end = bench.finish()
     assert "the door is open" in view.reason
     assert first.state in ("partial", "failed")  # as its first block was there or not
@@ -78,7 +78,7 @@ def test_an_interlock_that_is_open_keeps_a_run_from_any_light(tmp_path):
         assert "the door is open" in bench.until("paused").reason
         assert not [call for call in microscope.log if call.startswith("on")]
         assert bench.desk.health().latched == ""
-        bench.desk.stop(run.id)
+        bench.desk.helm.stop(run.id)
         bench.finish()
 
 
@@ -108,7 +108,7 @@ def test_a_sensor_that_stays_warm_holds_the_run(tmp_path):
     with rig(tmp_path, microscope=lab(sensor)) as bench:
         run = bench.desk.submit(ONE)
         assert "-3 C" in bench.until("paused").reason
-        bench.desk.stop(run.id)
+        bench.desk.helm.stop(run.id)
         bench.finish()
 
 
@@ -122,7 +122,7 @@ def test_an_order_of_dark_ends_the_burst_at_once(tmp_path):
         assert not microscope.is_lit
         view = bench.until("paused")
         first = bench.units(run.id)["r00_c00/561"]
-        bench.desk.stop(run.id)
+        bench.desk.helm.stop(run.id)
         bench.finish()
     assert "e-stop by op-2" in view.reason
     assert first.state in ("partial", "failed")
