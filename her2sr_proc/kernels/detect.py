@@ -1,4 +1,4 @@
-"""From camera counts to the pixels where a spot may stand.
+"""The pixels of a frame where a spot may stand.
 
 Knows planes and thresholds; neither the wavelet that made the plane nor the fit.
 """
@@ -20,27 +20,48 @@ I32 = npt.NDArray[np.int32]
 MAD_TO_SD = 1.4826022185056018
 """Standard deviation of normal noise over the median of its absolute values."""
 
+CHUNK = 32
+"""Pixels of a row that are passed over together where none is above the threshold."""
+
 LINE_AXES = ((0, 4), (2, 4), (3, 3), (4, 2), (4, 0), (4, -2), (3, -3), (2, -4))
 """Steps down and right that lead about four pixels along eight axes."""
 
 
 @kernel
-def to_photons(adu: U16, offset_adu: F32, e_per_adu: F32, out: F32) -> None:
-    """Write the photo-electrons of one frame into ``out``.
+def photons_near(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    out: F32,
+) -> None:
+    """Write the photo-electrons of the boxes around some pixels of a frame.
 
     Parameters
     ----------
     adu : uint16 array, shape (height, width)
-        Camera counts.
+        Camera counts; both sides >= 2 radius + 1.
     offset_adu, e_per_adu : float32 array, shape (height, width)
         Dark level and gain of every pixel.
+    rows, columns : int32 array, shape (spots,)
+        Centres of the boxes. A box that would leave the frame is shifted inwards.
+    radius : int
+        A box has 2 radius + 1 pixels a side.
     out : float32 array, shape (height, width)
-        Overwritten; below zero where read noise took a dark pixel under its offset.
+        Overwritten in the boxes alone, since most of a frame is never fitted; below
+        zero where read noise took a dark pixel under its offset.
     """
     height, width = adu.shape
-    for i in range(height):
-        for j in range(width):
-            out[i, j] = (np.float64(adu[i, j]) - offset_adu[i, j]) * e_per_adu[i, j]
+    size = 2 * radius + 1
+    for n in range(rows.size):
+        top = min(max(rows[n] - radius, 0), height - size)
+        left = min(max(columns[n] - radius, 0), width - size)
+        for i in range(top, top + size):
+            for j in range(left, left + size):
+                count = np.float32(adu[i, j])
+                out[i, j] = (count - offset_adu[i, j]) * e_per_adu[i, j]
 
 
 @kernel
@@ -165,27 +186,42 @@ def find_maxima(
     visited[:, :] = 0
     count = 0
     for i in range(border, height - border):
-        for j in range(border, width - border):
-            value = band[i, j]
-            if not value > minimum or visited[i, j]:
+        line = band[i]
+        for start in range(border, width - border, CHUNK):
+            end = min(start + CHUNK, width - border)
+            if not _holds_more(line[start:end], minimum):
                 continue
-            noise = math.sqrt(max(level[i, j] + variance_e2[i, j], 0.0))
-            if not value > floor * noise:
-                continue
-            rank = _rank(band, i, j)
-            if rank == 0:
-                continue
-            row, column = i, j
-            if rank == 2:
-                is_peak, row, column = _plateau(band, i, j, visited, stack)
-                if not is_peak:
+            for j in range(start, end):
+                value = line[j]
+                if not value > minimum or visited[i, j]:
                     continue
-            if _is_on_line(band, row, column, line_ratio):
-                continue
-            rows[count] = row
-            columns[count] = column
-            count += 1
+                rank = _rank(band, i, j)
+                if rank == 0:
+                    continue
+                noise = math.sqrt(max(level[i, j] + variance_e2[i, j], 0.0))
+                if not value > floor * noise:
+                    continue
+                row, column = i, j
+                if rank == 2:
+                    is_peak, row, column = _plateau(band, i, j, visited, stack)
+                    if not is_peak:
+                        continue
+                if _is_on_line(band, row, column, line_ratio):
+                    continue
+                rows[count] = row
+                columns[count] = column
+                count += 1
     return count
+
+
+@kernel
+def _holds_more(line: F32, minimum: float) -> bool:
+    """Return whether any value is above ``minimum``; without a branch a value."""
+    least = np.float32(minimum)
+    count = 0
+    for j in range(line.size):
+        count += line[j] >= least
+    return count > 0
 
 
 @kernel
@@ -255,13 +291,15 @@ def _is_on_line(band: F32, row: int, column: int, ratio: float) -> bool:
 
 
 @kernel
-def touches_ceiling(
-    adu: U16, row: int, column: int, radius: int, ceiling_adu: int
-) -> bool:
-    """Return whether a pixel within ``radius`` of (row, column) is saturated."""
+def find_saturated(
+    adu: U16, rows: I32, columns: I32, radius: int, ceiling_adu: int, found: U8
+) -> None:
+    """Write to ``found`` whether a pixel within ``radius`` of each is saturated."""
     height, width = adu.shape
-    for i in range(max(row - radius, 0), min(row + radius + 1, height)):
-        for j in range(max(column - radius, 0), min(column + radius + 1, width)):
-            if adu[i, j] >= ceiling_adu:
-                return True
-    return False
+    for n in range(rows.size):
+        row, column = rows[n], columns[n]
+        count = 0
+        for i in range(max(row - radius, 0), min(row + radius + 1, height)):
+            for j in range(max(column - radius, 0), min(column + radius + 1, width)):
+                count += adu[i, j] >= ceiling_adu
+        found[n] = count > 0

@@ -35,8 +35,8 @@ RESULTS = 10
 SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 5, 6, 7, 8, 9
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
-SETTLED = 1e-7
-"""Squared length of the next step in units of the bound, below which a fit ends."""
+SETTLED = 1e-4
+"""Squared length of a step in units of the bound, below which it is the last."""
 MIN_BACKGROUND = 0.01
 MIN_PHOTONS = 1.0
 MAX_DAMPING = 1e8
@@ -93,28 +93,87 @@ def evaluate(counts: F64, variance: F64, theta: F64, shares: F64, system: F64) -
     system[:, :] = 0.0
     likelihood = 0.0
     for i in range(height):
-        share_y, by_y, sigma_y = down[0, i], down[1, i], down[2, i]
+        # Every slope is a share along x times one along y: sum along the row first.
+        ss = sb = st = bb = bt = tt = s = b = t = one = 0.0
+        rs = rb = rt = rest = 0.0
+        peak = photons * down[0, i]
         for j in range(width):
-            share_x, by_x, sigma_x = across[0, j], across[1, j], across[2, j]
-            slopes = (
-                photons * by_x * share_y,
-                photons * share_x * by_y,
-                share_x * share_y,
-                1.0,
-                photons * (sigma_x * share_y + share_x * sigma_y),
-            )
-            mean = theta[BACKGROUND] + photons * slopes[PHOTONS] + variance[i, j]
+            share, by, wide = across[0, j], across[1, j], across[2, j]
+            mean = theta[BACKGROUND] + peak * share + variance[i, j]
             weight = 1.0 / mean
             residual = counts[i, j] * weight - 1.0
             likelihood += counts[i, j] * math.log(mean) - mean
-            for a in range(PARAMETERS):
-                system[0, a] += slopes[a] * residual
-                for b in range(a + 1):
-                    system[1 + a, b] += slopes[a] * slopes[b] * weight
+            weighted, weighted_by, weighted_wide = (
+                weight * share,
+                weight * by,
+                weight * wide,
+            )
+            ss += weighted * share
+            sb += weighted * by
+            st += weighted * wide
+            bb += weighted_by * by
+            bt += weighted_by * wide
+            tt += weighted_wide * wide
+            s += weighted
+            b += weighted_by
+            t += weighted_wide
+            one += weight
+            rs += residual * share
+            rb += residual * by
+            rt += residual * wide
+            rest += residual
+        y, by_y, wide_y = peak, photons * down[1, i], photons * down[2, i]
+        p = down[0, i]
+        system[0, X] += y * rb
+        system[0, Y] += by_y * rs
+        system[0, PHOTONS] += p * rs
+        system[0, BACKGROUND] += rest
+        system[0, SIGMA] += y * rt + wide_y * rs
+        system[1 + X, X] += y * y * bb
+        system[1 + Y, X] += y * by_y * sb
+        system[1 + Y, Y] += by_y * by_y * ss
+        system[1 + PHOTONS, X] += p * y * sb
+        system[1 + PHOTONS, Y] += p * by_y * ss
+        system[1 + PHOTONS, PHOTONS] += p * p * ss
+        system[1 + BACKGROUND, X] += y * b
+        system[1 + BACKGROUND, Y] += by_y * s
+        system[1 + BACKGROUND, PHOTONS] += p * s
+        system[1 + BACKGROUND, BACKGROUND] += one
+        system[1 + SIGMA, X] += y * (y * bt + wide_y * sb)
+        system[1 + SIGMA, Y] += by_y * (y * st + wide_y * ss)
+        system[1 + SIGMA, PHOTONS] += p * (y * st + wide_y * ss)
+        system[1 + SIGMA, BACKGROUND] += y * t + wide_y * s
+        system[1 + SIGMA, SIGMA] += y * y * tt + wide_y * (2.0 * y * st + wide_y * ss)
     for a in range(PARAMETERS):
-        for b in range(a):
-            system[1 + b, a] = system[1 + a, b]
+        for c in range(a):
+            system[1 + c, a] = system[1 + a, c]
     return likelihood
+
+
+@kernel
+def factorize(matrix: F64, is_free: I32, damping: float, lower: F64) -> bool:
+    """Write L and 1/D of matrix = L D L'; False if it is not positive definite.
+
+    Parameters that are not free are parted from the others. ``damping`` is added to
+    the diagonal, relative to it. ``lower``, of matrix' shape, gets L below its
+    diagonal, of which all values are 1, and the inverse of D on it.
+    """
+    for a in range(PARAMETERS):
+        pivot = matrix[a, a] * (1.0 + damping)
+        for b in range(a):
+            value = matrix[a, b] if is_free[a] and is_free[b] else 0.0
+            for k in range(b):
+                value -= lower[b, k] * lower[k, a]
+            # above the diagonal: L times D, so that nothing is divided twice
+            lower[b, a] = value
+            lower[a, b] = value * lower[b, b]
+            pivot -= value * lower[a, b]
+        if not is_free[a]:
+            pivot = 1.0
+        if not pivot > 0.0:
+            return False
+        lower[a, a] = 1.0 / pivot
+    return True
 
 
 @kernel
@@ -123,46 +182,43 @@ def solve(
 ) -> bool:
     """Write the solution of matrix out = right; False if not positive definite.
 
-    Parameters that are not free stay out of it, with 0 as their solution. ``damping``
-    is added to the diagonal, relative to it. ``lower`` is scratch of matrix' shape.
+    As in `factorize`; parameters that are not free have 0 as their solution.
     """
-    size = right.size
-    for a in range(size):
-        for b in range(a + 1):
-            value = matrix[a, b] if is_free[a] and is_free[b] else 0.0
-            if a == b:
-                value = value * (1.0 + damping) if is_free[a] else 1.0
-            for k in range(b):
-                value -= lower[a, k] * lower[b, k]
-            if a == b and not value > 0.0:
-                return False
-            lower[a, b] = math.sqrt(value) if a == b else value / lower[b, b]
+    if not factorize(matrix, is_free, damping, lower):
+        return False
+    for a in range(PARAMETERS):
         value = right[a] if is_free[a] else 0.0
         for k in range(a):
             value -= lower[a, k] * out[k]
-        out[a] = value / lower[a, a]
-    for a in range(size - 1, -1, -1):
-        value = out[a]
-        for k in range(a + 1, size):
+        out[a] = value
+    for a in range(PARAMETERS - 1, -1, -1):
+        value = out[a] * lower[a, a]
+        for k in range(a + 1, PARAMETERS):
             value -= lower[k, a] * out[k]
-        out[a] = value / lower[a, a]
+        out[a] = value
     return True
 
 
 @kernel
-def bounds(fisher: F64, is_free: I32, lower: F64, scratch: F64, out: F64) -> bool:
+def bounds(fisher: F64, is_free: I32, lower: F64, column: F64, out: F64) -> bool:
     """Write the standard deviations of the Cramer-Rao bound; nan where not free.
 
-    ``scratch`` has shape (2, 5). False if the matrix is not positive definite.
+    ``column`` is scratch of ``out``'s shape. False if the matrix is not positive
+    definite.
     """
-    unit, column = scratch
-    for a in range(out.size):
-        unit[:] = 0.0
-        unit[a] = 1.0
-        if not solve(fisher, unit, is_free, 0.0, lower, column):
-            out[:] = np.nan
-            return False
-        out[a] = math.sqrt(column[a]) if is_free[a] else np.nan
+    if not factorize(fisher, is_free, 0.0, lower):
+        out[:] = np.nan
+        return False
+    for a in range(PARAMETERS):
+        # column a of the inverse of L: what it adds to the inverse's diagonal
+        total = lower[a, a]
+        for b in range(a + 1, PARAMETERS):
+            value = -lower[b, a]
+            for k in range(a + 1, b):
+                value -= lower[b, k] * column[k]
+            column[b] = value
+            total += value * value * lower[b, b]
+        out[a] = math.sqrt(total) if is_free[a] else np.nan
     return True
 
 
@@ -191,28 +247,62 @@ def load_box(
 def guess(
     counts: F64, variance: F64, row: int, column: int, sigma: float, theta: F64
 ) -> None:
-    """Write start values: the given pixel and width, and what follows from them.
+    """Write start values: what the pixels around the given one tell, roughly.
 
     The background is the lowest mean of the box's four sides, so that a neighbour at
-    one side does not lift it.
+    one side does not lift it. ``sigma`` is the width to be expected.
     """
-    height, width = counts.shape
-    sides = (
-        (counts[0].sum() - variance[0].sum()) / width,
-        (counts[height - 1].sum() - variance[height - 1].sum()) / width,
-        (counts[:, 0].sum() - variance[:, 0].sum()) / height,
-        (counts[:, width - 1].sum() - variance[:, width - 1].sum()) / height,
-    )
-    background = max(min(sides), 10.0 * MIN_BACKGROUND)
-    total = counts.sum() - variance.sum()
+    size = counts.shape[0]
+    top = bottom = left = right = total = 0.0
+    for k in range(size):
+        top += counts[0, k] - variance[0, k]
+        bottom += counts[size - 1, k] - variance[size - 1, k]
+        left += counts[k, 0] - variance[k, 0]
+        right += counts[k, size - 1] - variance[k, size - 1]
+        for m in range(size):
+            total += counts[k, m] - variance[k, m]
+    background = max(min(top, bottom, left, right) / size, 10.0 * MIN_BACKGROUND)
     peak = counts[row, column] - variance[row, column] - background
-    by_sum = total - background * height * width
+    by_sum = total - background * size * size
     by_peak = peak * 2.0 * math.pi * sigma * sigma
     theta[X] = column
     theta[Y] = row
     theta[PHOTONS] = max(by_sum, 0.5 * by_peak, 10.0 * MIN_PHOTONS)
     theta[BACKGROUND] = background
     theta[SIGMA] = sigma
+    if 0 < row < size - 1 and 0 < column < size - 1:
+        refine(counts, variance, row, column, sigma, theta)
+
+
+@kernel
+def refine(
+    counts: F64, variance: F64, row: int, column: int, sigma: float, theta: F64
+) -> None:
+    """Improve the place and width of a guess, which saves two steps of a climb.
+
+    The logarithms of three neighbouring sums of a Gaussian lie on a parabola.
+    """
+    bends = 0.0
+    tilts = (0.0, 0.0)
+    for axis in range(2):
+        before = middle = after = -3.0 * theta[BACKGROUND]
+        for k in range(-1, 2):
+            i, j = (row + k, column) if axis == 0 else (row, column + k)
+            di, dj = (0, 1) if axis == 0 else (1, 0)
+            before += counts[i - di, j - dj] - variance[i - di, j - dj]
+            middle += counts[i, j] - variance[i, j]
+            after += counts[i + di, j + dj] - variance[i + di, j + dj]
+        middle = max(middle, MIN_PHOTONS)
+        low = math.log(min(max(before / middle, 0.03), 0.95))
+        high = math.log(min(max(after / middle, 0.03), 0.95))
+        bends -= low + high
+        tilts = (tilts[1], high - low)
+    width = 2.0 / bends
+    # a pixel's own extent is a twelfth of it
+    guessed = math.sqrt(max(width - 1.0 / 12.0, 0.1))
+    theta[SIGMA] = min(max(guessed, 0.6 * sigma), 1.6 * sigma)
+    theta[X] += min(max(0.5 * width * tilts[0], -0.7), 0.7)
+    theta[Y] += min(max(0.5 * width * tilts[1], -0.7), 0.7)
 
 
 @kernel
@@ -273,6 +363,8 @@ def climb(
         for a in range(PARAMETERS):
             decrement += step[a] * here[0, a]
         if decrement < SETTLED:
+            move(theta, step, limits, trial)
+            theta[:] = trial
             return CONVERGED
         if damping > 0.0:
             solve(here[1:], here[0], is_free, damping, lower, step)
@@ -387,6 +479,9 @@ def fit_spots(
             status[n] = BAD_DATA
             continue
         guess(counts, variance, rows[n] - top, columns[n] - left, sigma, theta)
+        theta[SIGMA] = min(max(theta[SIGMA], min_sigma), max_sigma)
+        if not fit_sigma:
+            theta[SIGMA] = sigma
         status[n] = climb(
             counts, variance, theta, limits, fit_sigma, max_iterations, shares,
             systems, lower, scratch, is_free,
@@ -395,7 +490,7 @@ def fit_spots(
             status[n] = verdict(theta, limits, fit_sigma)
         is_free[:] = 1
         is_free[SIGMA] = 1 if fit_sigma else 0
-        if not bounds(systems[0, 1:], is_free, lower, scratch, deviation):
+        if not bounds(systems[0, 1:], is_free, lower, scratch[0], deviation):
             status[n] = SINGULAR
         ratio, spread = goodness(counts, variance, theta, shares)
         results[n, :PARAMETERS] = theta

@@ -6,22 +6,26 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from her2sr_proc.errors import DataError
+from her2sr_proc.localizer import Localizer
 from her2sr_proc.schema.block import BlockHeader
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.manifest import read_manifest
 
-KEPT = 4
-"""Runs whose recipes are remembered; one is active at a time."""
+KEPT = 2
+"""Runs whose recipes are remembered: one is active at a time, the last may be closing.
+
+Each holds some planes of a frame, so few are kept.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A run's manifest with the camera it describes."""
+    """A run's manifest with what localizes its frames."""
 
     manifest: Manifest
-    camera: CameraMaps
+    localizer: Localizer
 
     def is_signal(self, channel: str) -> bool:
         """Return whether frames of that channel are localized.
@@ -45,7 +49,7 @@ class Recipes:
         frames are not of the manifest's size.
         """
         recipe = self._known.get(header.key.run) or self._read(header.key.run)
-        expected = recipe.camera.offset_adu.shape
+        expected = (recipe.manifest.frame_height, recipe.manifest.frame_width)
         if (header.height, header.width) != expected:
             raise DataError(
                 f"a block of {header.height} x {header.width} pixels in run "
@@ -56,7 +60,12 @@ class Recipes:
     def _read(self, run: str) -> Recipe:
         manifest = read_manifest(self._data.run(run))
         shape = (manifest.frame_height, manifest.frame_width)
-        recipe = Recipe(manifest, CameraMaps.uniform(manifest.camera, shape))
+        localizer = Localizer(
+            CameraMaps.uniform(manifest.camera, shape),
+            pixel_nm=manifest.camera.pixel_nm,
+            params=manifest.profile.localize,
+        )
+        recipe = Recipe(manifest, localizer)
         self._known[run] = recipe
         while len(self._known) > KEPT:
             self._known.popitem(last=False)

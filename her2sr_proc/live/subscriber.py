@@ -46,9 +46,10 @@ class Subscriber:
         """
         deadline = time.monotonic() + within_s
         while self._socket.poll(max(0, round(1000 * (deadline - time.monotonic())))):
-            parts = self._socket.recv_multipart()
+            # Not copied: a block may have 64 MiB, and lives as long as its array.
+            parts = self._socket.recv_multipart(copy=False)
             try:
-                return decode(parts)
+                return decode([part.buffer for part in parts])
             except WireError as exc:
                 self.malformed += 1
                 log.warning("dropped a message of the bus: %s", exc)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from her2sr_proc.errors import ProcError
-from her2sr_proc.live.recipe import Recipe, Recipes
+from her2sr_proc.live.recipe import Recipes
 from her2sr_proc.live.subscriber import U16, Message
-from her2sr_proc.localizer import localize_block
+from her2sr_proc.localizer import Each, Localizer
 from her2sr_proc.schema.block import BlockHeader, UnitKey
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.layout import DataFolder
@@ -24,6 +25,10 @@ from her2sr_proc.store.tables import write_parquet
 POLL_S = 0.05
 DRAIN_S = 10.0
 """How long closing a unit waits for its last blocks; the rest is read from disk."""
+
+THREADS = 2
+"""Frames of a block that are localized side by side: the second one takes what the
+acquisition leaves of its core."""
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +53,14 @@ class Tally:
 
 
 class Worker:
-    """Localizes in the thread that calls `run`; other threads may `retire` units."""
+    """Takes blocks in the thread that calls `run`; other threads may `retire` units."""
 
-    def __init__(self, data: DataFolder, source: BlockSource) -> None:
+    def __init__(
+        self, data: DataFolder, source: BlockSource, *, threads: int = THREADS
+    ) -> None:
         self._data = data
         self._source = source
+        self._threads = threads
         self._recipes = Recipes(data)
         self._changed = threading.Condition()
         self._idle_polls = 0
@@ -61,14 +69,15 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Take blocks until ``stop`` is set; the block in hand is finished."""
-        while not stop.is_set():
-            message = self._source.receive(POLL_S)
-            if message is None:
-                with self._changed:
-                    self._idle_polls += 1
-                    self._changed.notify_all()
-            else:
-                self._take(*message)
+        with ThreadPoolExecutor(self._threads, "frames") as crew:
+            while not stop.is_set():
+                message = self._source.receive(POLL_S)
+                if message is None:
+                    with self._changed:
+                        self._idle_polls += 1
+                        self._changed.notify_all()
+                else:
+                    self._take(*message, crew.map)
 
     def retire(self, unit: UnitKey, *, within_s: float = DRAIN_S) -> None:
         """Return once no part of ``unit`` will be written any more.
@@ -87,11 +96,11 @@ class Worker:
         with self._changed:
             self._retired = {unit for unit in self._retired if unit.run != run}
 
-    def _take(self, header: BlockHeader, adu: U16) -> None:
+    def _take(self, header: BlockHeader, adu: U16, each: Each) -> None:
         try:
             recipe = self._recipes.of(header)
             if recipe.is_signal(header.key.channel):
-                self._localize(header, adu, recipe)
+                self._localize(header, adu, recipe.localizer, each)
         except (ProcError, OSError) as exc:
             self.tally.failed_blocks += 1
             log.warning(
@@ -102,14 +111,10 @@ class Worker:
                 exc,
             )
 
-    def _localize(self, header: BlockHeader, adu: U16, recipe: Recipe) -> None:
-        table = localize_block(
-            adu,
-            first_frame=header.first_frame,
-            camera=recipe.camera,
-            pixel_nm=recipe.manifest.camera.pixel_nm,
-            params=recipe.manifest.profile.localize,
-        )
+    def _localize(
+        self, header: BlockHeader, adu: U16, localizer: Localizer, each: Each
+    ) -> None:
+        table = localizer.block(adu, first_frame=header.first_frame, each=each)
         with self._changed:
             if self._is_closed(header):
                 self.tally.late_blocks += 1

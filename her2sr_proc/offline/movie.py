@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.localizer import localize_block
+from her2sr_proc.localizer import Localizer
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import Localizations, concatenate, empty
@@ -79,14 +79,10 @@ def localize_movie(
 
     def fit(adu: U16, first: int) -> tuple[Localizations, float]:
         begun = clock()
-        table = localize_block(
-            adu,
-            first_frame=first,
-            camera=recipe.camera,
-            pixel_nm=recipe.pixel_nm,
-            params=recipe.params,
-        )
+        table = localizer.block(adu, first_frame=first)
         return table, clock() - begun
+
+    localizer = Localizer(recipe.camera, pixel_nm=recipe.pixel_nm, params=recipe.params)
 
     started = clock()
     tables = [empty()]

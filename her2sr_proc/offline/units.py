@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.localizer import localize_block
+from her2sr_proc.localizer import Each, Localizer
 from her2sr_proc.offline.accounting import counted_attempts, table_facts
 from her2sr_proc.offline.pictures import ensure_images
 from her2sr_proc.offline.unit import Unit
@@ -19,6 +21,9 @@ from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.tables import read_parquet, write_parquet
+
+REPLAY_THREADS = 2
+"""Frames of a block from disk that are localized side by side."""
 
 
 def close_unit(run: RunFolder, key: UnitKey) -> None:
@@ -55,7 +60,9 @@ def _ensure_table(unit: Unit) -> bool:
     ):
         shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
         return False
-    parts = [part for record in unit.records() if (part := _part(unit, record))]
+    with ThreadPoolExecutor(REPLAY_THREADS) as crew:
+        replay = Replay(unit, crew.map)
+        parts = [part for r in unit.records() if (part := _part(unit, r, replay))]
     metadata = {
         "localized_frames": str(sum(part.record.frames for part in parts)),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
@@ -69,6 +76,28 @@ def _ensure_table(unit: Unit) -> bool:
     return True
 
 
+class Replay:
+    """Localizes blocks of a unit from disk, with planes that all of them share."""
+
+    def __init__(self, unit: Unit, each: Each) -> None:
+        self._unit = unit
+        self._each = each
+
+    @cached_property
+    def _localizer(self) -> Localizer:
+        return Localizer(
+            self._unit.camera,
+            pixel_nm=self._unit.manifest.camera.pixel_nm,
+            params=self._unit.manifest.profile.localize,
+        )
+
+    def localize(self, record: BlockRecord) -> Localizations:
+        """Return the table of a block. Raises `DataError` when it cannot be read."""
+        adu = raw.read_block(self._unit.run.raw(self._unit.key), record)
+        first = record.first_frame
+        return self._localizer.block(adu, first_frame=first, each=self._each)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     record: BlockRecord
@@ -76,7 +105,7 @@ class _Part:
     is_replayed: bool
 
 
-def _part(unit: Unit, record: BlockRecord) -> _Part | None:
+def _part(unit: Unit, record: BlockRecord, replay: Replay) -> _Part | None:
     """Return the table of a block, from the live localizer or from disk."""
     path = unit.run.table_part(unit.key, record.key.block)
     if path.exists():
@@ -87,16 +116,9 @@ def _part(unit: Unit, record: BlockRecord) -> _Part | None:
         else:
             return _Part(record, table, metadata.get("source") == "replayed")
     try:
-        adu = raw.read_block(unit.run.raw(unit.key), record)
+        table = replay.localize(record)
     except DataError:  # counted: the frames stay missing at the last tap
         return None
-    table = localize_block(
-        adu,
-        first_frame=record.first_frame,
-        camera=unit.camera,
-        pixel_nm=unit.manifest.camera.pixel_nm,
-        params=unit.manifest.profile.localize,
-    )
     metadata = {
         "source": "replayed",
         "block": str(record.key.block),

@@ -127,14 +127,26 @@ def test_a_dim_spot_between_two_bright_ones_is_no_line():
     assert maxima(plane, line_ratio=0.5) == [(4, 6), (4, 10), (4, 14)]
 
 
-def test_photons_are_counts_above_offset_times_gain():
-    adu = np.array([[100, 110], [99, 65535]], np.uint16)
-    offset = np.array([[100, 100], [100, 35.5]], np.float32)
-    gain = np.array([[0.5, 0.5], [2.0, 1.0]], np.float32)
-    for run in (detect.to_photons, getattr(detect.to_photons, "py_func", None)):
-        out = np.empty((2, 2), np.float32)
-        (run or detect.to_photons)(adu, offset, gain, out)
-        np.testing.assert_array_equal(out, [[0, 5], [-2, 65499.5]])
+@pytest.mark.parametrize(
+    "run",
+    [
+        detect.photons_near,
+        getattr(detect.photons_near, "py_func", detect.photons_near),
+    ],
+    ids=["compiled", "interpreted"],
+)
+def test_photons_are_counts_above_offset_times_gain_in_the_boxes_alone(run):
+    rng = np.random.default_rng(6)
+    adu = rng.integers(50, 65536, (9, 12)).astype(np.uint16)
+    offset = rng.uniform(90, 110, adu.shape).astype(np.float32)
+    gain = rng.uniform(0.4, 2, adu.shape).astype(np.float32)
+    out = np.full(adu.shape, np.nan, np.float32)
+    rows, columns = np.array([0, 6], np.int32), np.array([1, 8], np.int32)
+    run(adu, offset, gain, rows, columns, 1, out)
+    expected = np.full(adu.shape, np.nan)
+    for box in ((slice(0, 3), slice(0, 3)), (slice(5, 8), slice(7, 10))):
+        expected[box] = (adu[box].astype(float) - offset[box]) * gain[box]
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -183,9 +195,25 @@ def test_noise_ratio_without_a_prediction_is_one():
 
 
 @pytest.mark.parametrize(
-    ("row", "column", "touches"), [(2, 2, True), (4, 4, False), (0, 0, True)]
+    "run",
+    [
+        detect.find_saturated,
+        getattr(detect.find_saturated, "py_func", detect.find_saturated),
+    ],
+    ids=["compiled", "interpreted"],
 )
-def test_saturation_is_seen_within_the_box(row, column, touches):
+def test_saturation_is_seen_within_the_box(run):
     adu = np.zeros((7, 7), np.uint16)
     adu[1, 1] = 4095
-    assert detect.touches_ceiling(adu, row, column, 2, 4095) is touches
+    rows = columns = np.array([2, 4, 0], np.int32)
+    found = np.empty(3, np.uint8)
+    run(adu, rows, columns, 2, 4095, found)
+    assert found.tolist() == [1, 0, 1]
+
+
+@both
+def test_a_pixel_at_the_end_of_a_row_is_found_among_many_below(run):
+    plane = np.zeros((5, 3 * detect.CHUNK + 2))
+    plane[2, [0, detect.CHUNK - 1, 2 * detect.CHUNK, -1]] = 2.0
+    columns = [0, detect.CHUNK - 1, 2 * detect.CHUNK, plane.shape[1] - 1]
+    assert maxima(plane, run) == [(2, column) for column in columns]

@@ -131,7 +131,7 @@ def bound_x_nm(photons, background, *, read_e=0.0, excess=1.0) -> float:
     fisher = evaluate(theta, np.ones((9, 9)), variance)[2]
     out = np.empty(5)
     free = np.ones(5, np.int32)
-    assert gauss.bounds(fisher, free, np.empty((5, 5)), np.empty((2, 5)), out)
+    assert gauss.bounds(fisher, free, np.empty((5, 5)), np.empty(5), out)
     return 100 * out[0]
 
 
