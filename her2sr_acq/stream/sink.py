@@ -1,8 +1,11 @@
-"""The writer thread: a block goes to disk, then to the bus, then into the ledger.
+"""Two threads that store: one makes a block's bytes, one writes, checks and tells.
 
-The ledger's line tells whether the bus took the block, so it comes last; it is written
-only for a block that is durable. The first error ends the writing: what follows is
-given back unwritten, and the engine is told.
+While a block is encoded the one before it is written, so that neither processor nor
+disk waits for the other. Blocks are written one at a time, in order: to disk, read
+back, then to the bus, then into the ledger. The ledger's line tells whether the bus
+took the block, so it comes last; it is written only for a block that is durable and
+read back as it was meant. The first error ends the writing: what follows is given back
+unwritten, and the engine is told.
 """
 
 from __future__ import annotations
@@ -17,13 +20,21 @@ from typing import Self
 
 from her2sr_acq.errors import AcqError, StorageError
 from her2sr_acq.stream.blocks import U16, Block, BlockPool
+from her2sr_proc.errors import DataError
 from her2sr_proc.schema.block import BlockHeader, UnitKey
 from her2sr_proc.schema.ledger import BlockRecord
+from her2sr_proc.store import raw
 
 log = logging.getLogger(__name__)
 
-WriteBlock = Callable[[Path, int, U16], tuple[int, str]]
+Prepare = Callable[[Path, U16], raw.Prepared]
+"""Returns the bytes of a block as they will stand on disk."""
+WriteBlock = Callable[[Path, int, raw.Prepared], tuple[int, str]]
 """Writes one block durably and returns its length in bytes and its SHA-256."""
+Check = Callable[[Path, int, raw.Prepared], None]
+"""Reads a written block back; raises `DataError` when it differs."""
+AHEAD = 1
+"""Encoded blocks that may wait for the disk; more would only take memory."""
 CLOSE_S = 30.0
 """A write that takes longer than this at the end is hung in the operating system."""
 Record = Callable[[BlockRecord], None]
@@ -37,34 +48,51 @@ class Destination:
     unit: UnitKey
     path: Path
     record: Record
-    """Writes a durable block into the ledger."""
+    """Writes a block into the ledger that is durable and was read back."""
     publish: Publish | None
     """Offers a block to the bus; None: this channel is not localized."""
 
 
-class Sink:
-    """Writes blocks on a thread of its own, in order. Entered and left with `with`."""
+_Full = tuple[Destination, Block]
+_Encoded = tuple[Destination, Block, raw.Prepared]
 
-    def __init__(self, pool: BlockPool, *, write: WriteBlock) -> None:
+
+class Sink:
+    """Writes blocks on threads of its own, in order. Entered and left with `with`."""
+
+    def __init__(
+        self,
+        pool: BlockPool,
+        *,
+        write: WriteBlock,
+        prepare: Prepare = raw.prepare,
+        check: Check = raw.check_block,
+    ) -> None:
         self._pool = pool
         self._write = write
-        self._queue: queue.Queue[tuple[Destination, Block] | None] = queue.Queue(
-            maxsize=pool.buffers + 1
-        )
+        self._prepare = prepare
+        self._check = check
+        self._full: queue.Queue[_Full | None] = queue.Queue(maxsize=pool.buffers + 1)
+        self._encoded: queue.Queue[_Encoded | None] = queue.Queue(maxsize=AHEAD)
         self._failure: AcqError | None = None
         self._idle = threading.Condition()
         self._pending = 0
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._threads = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for name, work in (("encoder", self._encode), ("writer", self._store))
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write what waits, then end the thread."""
-        self._queue.put_nowait(None)
-        self._thread.join(CLOSE_S)
-        if self._thread.is_alive():
+        """Write what waits, then end the threads."""
+        self._full.put_nowait(None)
+        for thread in self._threads:
+            thread.join(CLOSE_S)
+        if any(thread.is_alive() for thread in self._threads):
             log.error("the writer still waits for the disk after %g s", CLOSE_S)
 
     def put(self, destination: Destination, block: Block) -> None:
@@ -77,7 +105,7 @@ class Sink:
             raise self._failure
         with self._idle:
             self._pending += 1
-        self._queue.put_nowait((destination, block))
+        self._full.put_nowait((destination, block))
 
     def drain(self, *, timeout_s: float) -> None:
         """Return once every queued block is written.
@@ -93,32 +121,40 @@ class Sink:
         if self._failure is not None:
             raise self._failure
 
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
+    def _encode(self) -> None:
+        while (item := self._full.get()) is not None:
             destination, block = item
+            prepared = None
             try:
                 if self._failure is None:
-                    self._store(destination, block)
-            except OSError as exc:
-                self._failure = StorageError(
-                    f"{destination.path.name} cannot be written: {exc.strerror}; free "
-                    f"or check the disk of the data folder",
-                    errno=exc.errno,
-                )
-            except AcqError as exc:
-                self._failure = exc
-            except Exception as exc:  # top of a thread: the engine must be told
-                log.exception("the writer failed")
-                self._failure = StorageError(f"the writer failed: {exc}")
-            finally:
-                self._pool.give_back(block.buffer)
-                with self._idle:
-                    self._pending -= 1
-                    self._idle.notify_all()
+                    prepared = self._prepare(destination.path, block.adu)
+            except Exception as exc:  # noqa: BLE001 - top of a thread: `_fail` tells
+                self._fail(destination, exc)
+            if prepared is None:
+                self._let_go(block)
+            else:
+                self._encoded.put((destination, block, prepared))
+            del item, block, prepared
+        self._encoded.put(None)
 
-    def _store(self, destination: Destination, block: Block) -> None:
+    def _store(self) -> None:
+        while (item := self._encoded.get()) is not None:
+            destination, block, prepared = item
+            try:
+                if self._failure is None:
+                    self._store_one(destination, block, prepared)
+            except Exception as exc:  # noqa: BLE001 - top of a thread: `_fail` tells
+                self._fail(destination, exc)
+            finally:
+                self._let_go(block)
+            del item, block, prepared  # tens of megabytes, while waiting for more
+
+    def _store_one(
+        self, destination: Destination, block: Block, prepared: raw.Prepared
+    ) -> None:
         header = block.header(destination.unit)
-        size, digest = self._write(destination.path, block.number, block.adu)
+        size, digest = self._write(destination.path, block.number, prepared)
+        self._check(destination.path, block.number, prepared)
         publish = destination.publish
         destination.record(
             BlockRecord(
@@ -131,3 +167,29 @@ class Sink:
                 published=publish is not None and publish(header, block.adu),
             )
         )
+
+    def _let_go(self, block: Block) -> None:
+        self._pool.give_back(block.buffer)
+        with self._idle:
+            self._pending -= 1
+            self._idle.notify_all()
+
+    def _fail(self, destination: Destination, exc: Exception) -> None:
+        """Keep the first failure as what the engine is told."""
+        if self._failure is None:
+            self._failure = _explain(destination.path.name, exc)
+
+
+def _explain(name: str, exc: Exception) -> AcqError:
+    if isinstance(exc, AcqError):
+        return exc
+    if isinstance(exc, OSError):
+        return StorageError(
+            f"{name} cannot be written: {exc.strerror}; free or check the disk of the "
+            f"data folder",
+            errno=exc.errno,
+        )
+    if isinstance(exc, DataError):
+        return StorageError(f"{exc}; check the disk of the data folder")
+    log.error("the writer failed", exc_info=exc)
+    return StorageError(f"the writer failed: {exc}")

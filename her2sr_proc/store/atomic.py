@@ -60,6 +60,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of ``data`` at the place of an open file. Raises `OSError`."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
 def sync_file(path: Path) -> None:
     """Return once the content of ``path`` has reached the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,134 +1,111 @@
-"""Raw frames of one unit: OME-Zarr 0.5, one chunk a block, each chunk whole or absent.
+"""Raw frames of one unit, in the form that its name says: OME-Zarr or OME-TIFF.
 
-zarr-python writes the metadata and reads; chunks are written here, because its local
-store renames without forcing to disk. The bytes are those of zarr's own blosc codec.
+Either way a block is whole or absent, and the ledger alone tells which are there.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from numcodecs.blosc import SHUFFLE, Blosc
 
-from her2sr_proc.errors import IntegrityError, MovieError
 from her2sr_proc.schema.ledger import BlockRecord
-from her2sr_proc.store.atomic import sync_folder, write_bytes
+from her2sr_proc.store import raw_tiff, raw_zarr
+from her2sr_proc.store.atomic import sync_folder
+from her2sr_proc.store.raw_zarr import ARRAY, chunk_path
+from her2sr_proc.store.rawform import Prepared, RawFacts, RawShape, require_same
+
+__all__ = ["ARRAY", "Prepared", "RawShape", "chunk_path"]
 
 U16 = npt.NDArray[np.uint16]
-ARRAY = "0"
-
-
-@dataclass(frozen=True, slots=True)
-class RawShape:
-    """The size of one unit's array and of its chunks."""
-
-    frames: int
-    height: int
-    width: int
-    block_frames: int
 
 
 def create(
     path: Path, shape: RawShape, *, pixel_um: float, exposure_ms: float, name: str
 ) -> None:
-    """Create the group and array of one unit, without any frame.
+    """Create the file or folder of one unit, without any frame, durably.
 
-    The array's length is the number of frames asked for; which of them are there
-    is told by the ledger alone, never by the shape.
+    Its length is the number of frames asked for; which of them are there is told by
+    the ledger alone, never by the shape.
     """
-    group = zarr.create_group(store=str(path), zarr_format=3)
-    group.attrs["ome"] = _ome(pixel_um, exposure_ms, name)
-    group.create_array(
-        ARRAY,
-        shape=(shape.frames, shape.height, shape.width),
-        chunks=(shape.block_frames, shape.height, shape.width),
-        dtype="uint16",
-        compressors=zarr.codecs.BloscCodec(
-            cname="lz4", clevel=1, shuffle="shuffle", typesize=2
-        ),
-        fill_value=0,
-        dimension_names=("t", "y", "x"),
-    )
-    sync_folder(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = RawFacts(pixel_um, exposure_ms, name)
+    if is_tiff(path):
+        raw_tiff.create(path, shape, facts)
+    else:
+        raw_zarr.create(path, shape, facts)
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        sync_folder(folder)
 
 
-def chunk_path(path: Path, block: int) -> Path:
-    """Return where the chunk of a block stands."""
-    return path / ARRAY / "c" / str(block) / "0" / "0"
+def is_tiff(path: Path) -> bool:
+    """Return whether a unit stands in one TIFF file."""
+    return path.suffix in (".tif", ".tiff")
 
 
-def write_block(path: Path, block: int, adu: U16) -> tuple[int, str]:
-    """Write one block durably; return the chunk's length in bytes and its SHA-256.
+def prepare(path: Path, adu: U16) -> Prepared:
+    """Return the bytes of a block as they will stand in ``path``. Touches no file."""
+    return raw_tiff.prepare(adu) if is_tiff(path) else raw_zarr.prepare(adu)
+
+
+def write_block(path: Path, block: int, adu: U16 | Prepared) -> tuple[int, str]:
+    """Write one block durably; return its length in bytes and its SHA-256.
 
     Parameters
     ----------
     path : Path
-        The unit's OME-Zarr, made by `create`.
+        The unit's raw frames, made by `create`.
     block : int
         Number of the block, and the index of its chunk.
-    adu : uint16 array, shape (frames, height, width)
-        C-contiguous; as many frames as the array's chunks hold.
+    adu : uint16 array, shape (frames, height, width), or `Prepared`
+        As many frames as the array's chunks hold, or what `prepare` made of them.
     """
-    codec = Blosc(cname="lz4", clevel=1, shuffle=SHUFFLE)
-    data = bytes(codec.encode(np.ascontiguousarray(adu, dtype="<u2")))
-    write_bytes(chunk_path(path, block), data)
-    return len(data), hashlib.sha256(data).hexdigest()
+    ready = adu if isinstance(adu, Prepared) else prepare(path, adu)
+    if is_tiff(path):
+        raw_tiff.write_block(path, block, ready)
+    else:
+        raw_zarr.write_block(path, block, ready)
+    return len(ready.data), ready.sha256
+
+
+def check_block(path: Path, block: int, prepared: Prepared) -> None:
+    """Read a written block back. Raises `IntegrityError` when it differs.
+
+    Its bytes come from the system's memory while they are still there, so this finds
+    what was written wrongly; what a disk loses later is found by `read_block`.
+    """
+    if is_tiff(path):
+        offset = raw_tiff.block_offset(path, block)
+        require_same(path, offset, prepared.data)
+    else:
+        require_same(chunk_path(path, block), 0, prepared.data)
 
 
 def read_block(path: Path, record: BlockRecord) -> U16:
     """Return the frames of one block after comparing its checksum.
 
-    Raises `IntegrityError` when the chunk is absent or differs from the ledger.
+    Raises `IntegrityError` when it is absent or differs from the ledger.
     """
-    chunk = chunk_path(path, record.key.block)
-    where = f"block {record.key.block} of {record.key.field}/{record.key.channel}"
-    if not chunk.exists():
-        raise IntegrityError(f"{where} is missing", path=str(chunk))
-    data = chunk.read_bytes()
-    if hashlib.sha256(data).hexdigest() != record.sha256:
-        raise IntegrityError(f"{where} does not match its checksum", path=str(chunk))
-    array = open_array(path)
-    pixels = np.frombuffer(Blosc().decode(data), dtype="<u2")
-    height, width = array.shape[1:]
-    if pixels.size != record.frames * height * width:
-        raise IntegrityError(f"{where} holds another number of frames than the ledger")
-    return pixels.reshape(record.frames, height, width)
+    if is_tiff(path):
+        return raw_tiff.read_block(path, record)
+    return raw_zarr.read_block(path, record)
 
 
 def open_array(path: Path) -> Any:  # noqa: ANN401 - zarr ships no usable types
-    """Return the zarr array of a unit. Raises `MovieError` when there is none."""
-    try:
-        return zarr.open_array(store=str(path / ARRAY), mode="r")
-    except (FileNotFoundError, ValueError, KeyError) as exc:
-        raise MovieError(f"{path} is not an OME-Zarr with an array '{ARRAY}'") from exc
+    """Return what can be sliced as an array (frames, height, width).
+
+    Raises `MovieError` when there is none.
+    """
+    return raw_tiff.open_array(path) if is_tiff(path) else raw_zarr.open_array(path)
 
 
-def _ome(pixel_um: float, exposure_ms: float, name: str) -> dict[str, object]:
-    scale = [exposure_ms / 1000.0, pixel_um, pixel_um]
-    return {
-        "version": "0.5",
-        "multiscales": [
-            {
-                "name": name,
-                "axes": [
-                    {"name": "t", "type": "time", "unit": "second"},
-                    {"name": "y", "type": "space", "unit": "micrometer"},
-                    {"name": "x", "type": "space", "unit": "micrometer"},
-                ],
-                "datasets": [
-                    {
-                        "path": ARRAY,
-                        "coordinateTransformations": [
-                            {"type": "scale", "scale": scale}
-                        ],
-                    }
-                ],
-            }
-        ],
-    }
+def finish(path: Path, records: Iterable[BlockRecord]) -> None:
+    """Let other programs see exactly the frames of ``records``.
+
+    An OME-TIFF shows no page before; an OME-Zarr needs nothing. Safe to do again.
+    """
+    if is_tiff(path) and path.exists():
+        raw_tiff.finish(path, records)

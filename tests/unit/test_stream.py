@@ -14,6 +14,7 @@ from her2sr_acq.stream.blocks import Assembler, BlockPool
 from her2sr_acq.stream.publisher import Publisher
 from her2sr_acq.stream.sink import Destination, Sink
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store import raw
 from her2sr_proc.wire import decode
 
 UNIT = UnitKey(run="r1", field="r00_c00", channel="561")
@@ -88,15 +89,19 @@ def destination(tmp_path, records, publish=None):
 
 def run_sink(pool, tmp_path, write, *, publish=None, frames=8):
     records = []
-    with Sink(pool, write=write) as sink:
+    with Sink(pool, write=write, check=believe) as sink:
         where = destination(tmp_path, records, publish)
         assemble(pool, frames, lambda block: sink.put(where, block))
         sink.drain(timeout_s=2.0)
     return records
 
 
-def store(path, number, adu):
+def store(path, number, prepared):
     return 10 + number, f"{number:064x}"
+
+
+def believe(path, number, prepared):
+    """Read nothing back."""
 
 
 def test_what_is_written_is_recorded_in_order_and_its_buffer_freed(tmp_path):
@@ -110,20 +115,23 @@ def test_what_is_written_is_recorded_in_order_and_its_buffer_freed(tmp_path):
 def test_a_block_is_on_disk_before_the_bus_and_on_the_bus_before_the_ledger(tmp_path):
     told = []
 
-    def write(path, number, adu):
+    def write(path, number, prepared):
         told.append("disk")
-        return store(path, number, adu)
+        return store(path, number, prepared)
+
+    def check(path, number, prepared):
+        told.append("read back")
 
     def publish(header, adu):
         told.append("bus")
         return True
 
     pool = pool_of(1)
-    with Sink(pool, write=write) as sink:
+    with Sink(pool, write=write, check=check) as sink:
         where = Destination(UNIT, tmp_path, lambda _: told.append("ledger"), publish)
         assemble(pool, 4, lambda block: sink.put(where, block))
         sink.drain(timeout_s=2.0)
-    assert told == ["disk", "bus", "ledger"]
+    assert told == ["disk", "read back", "bus", "ledger"]
 
 
 def fail(path, number, adu):
@@ -144,6 +152,69 @@ def test_the_first_error_reaches_the_engine_and_ends_the_writing(tmp_path):
     pool.take(timeout_s=0.01)
 
 
+def raw_unit(tmp_path, name):
+    path = tmp_path / name
+    shape = raw.RawShape(frames=12, height=3, width=2, block_frames=4)
+    raw.create(path, shape, pixel_um=0.13, exposure_ms=30, name="x")
+    return path
+
+
+@pytest.mark.parametrize("name", ["561.ome.zarr", "561.ome.tif"])
+def test_every_recorded_block_reads_back_from_disk(tmp_path, name):
+    path, records, pool = raw_unit(tmp_path, name), [], pool_of(3)
+    with Sink(pool, write=raw.write_block) as sink:
+        where = Destination(UNIT, path, records.append, None)
+        assemble(pool, 12, lambda block: sink.put(where, block))
+        sink.drain(timeout_s=5.0)
+    frames = np.concatenate([raw.read_block(path, record) for record in records])
+    np.testing.assert_array_equal(frames[:, 0, 0], range(12))
+
+
+def rot(path):
+    """Change the last byte of a file."""
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["561.ome.zarr", "561.ome.tif"])
+def test_a_block_that_does_not_read_back_is_not_recorded(tmp_path, name):
+    path, records, pool = raw_unit(tmp_path, name), [], pool_of(3)
+
+    def write(path, number, prepared):
+        said = raw.write_block(path, number, prepared)
+        if number == 1:
+            rot(path if raw.is_tiff(path) else raw.chunk_path(path, 1))
+        return said
+
+    with Sink(pool, write=write) as sink:
+        where = Destination(UNIT, path, records.append, None)
+        assemble(pool, 8, lambda block: sink.put(where, block))
+        with pytest.raises(StorageError, match="does not read back as it was written"):
+            sink.drain(timeout_s=5.0)
+    assert [record.key.block for record in records] == [0]
+
+
+def test_a_block_is_encoded_while_the_one_before_is_written(tmp_path):
+    pool, second_is_ready = pool_of(3), threading.Event()
+
+    def prepare(path, adu):
+        if adu[0, 0, 0] == 4:
+            second_is_ready.set()
+        return raw.prepare(path, adu)
+
+    def write(path, number, prepared):
+        assert second_is_ready.wait(5.0)
+        return store(path, number, prepared)
+
+    records = []
+    with Sink(pool, write=write, prepare=prepare, check=believe) as sink:
+        where = destination(tmp_path, records)
+        assemble(pool, 8, lambda block: sink.put(where, block))
+        sink.drain(timeout_s=5.0)
+    assert len(records) == 2
+
+
 def test_a_disk_that_hangs_is_noticed(tmp_path):
     pool, go_on = pool_of(1), threading.Event()
 
@@ -151,7 +222,7 @@ def test_a_disk_that_hangs_is_noticed(tmp_path):
         go_on.wait(5.0)
         return store(path, number, adu)
 
-    with Sink(pool, write=hang) as sink:
+    with Sink(pool, write=hang, check=believe) as sink:
         where = destination(tmp_path, [])
         assemble(pool, 4, lambda block: sink.put(where, block))
         with pytest.raises(StorageError, match="still not written"):

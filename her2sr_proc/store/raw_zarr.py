@@ -1,0 +1,129 @@
+"""Raw frames of one unit as OME-Zarr 0.5: one chunk a block, each whole or absent.
+
+zarr-python writes the metadata and reads; chunks are written here, because its local
+store renames without forcing to disk. The bytes are those of zarr's own blosc codec.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from numcodecs.blosc import SHUFFLE, Blosc
+
+from her2sr_proc.errors import IntegrityError, MovieError
+from her2sr_proc.schema.ledger import BlockRecord
+from her2sr_proc.store.atomic import sync_file, sync_folder, write_all
+from her2sr_proc.store.rawform import Prepared, RawFacts, RawShape, block_name, digest
+
+U16 = npt.NDArray[np.uint16]
+ARRAY = "0"
+
+
+def create(path: Path, shape: RawShape, facts: RawFacts) -> None:
+    """Create the group and array of one unit, without any frame, durably."""
+    group = zarr.create_group(store=str(path), zarr_format=3)
+    group.attrs["ome"] = _ome(facts)
+    group.create_array(
+        ARRAY,
+        shape=(shape.frames, shape.height, shape.width),
+        chunks=(shape.block_frames, shape.height, shape.width),
+        dtype="uint16",
+        compressors=zarr.codecs.BloscCodec(
+            cname="lz4", clevel=1, shuffle="shuffle", typesize=2
+        ),
+        fill_value=0,
+        dimension_names=("t", "y", "x"),
+    )
+    chunks = path / ARRAY / "c"
+    chunks.mkdir()
+    for file in (path / "zarr.json", path / ARRAY / "zarr.json"):
+        sync_file(file)
+    for folder in (chunks, path / ARRAY, path):
+        sync_folder(folder)
+
+
+def chunk_path(path: Path, block: int) -> Path:
+    """Return where the chunk of a block stands."""
+    return path / ARRAY / "c" / str(block) / "0" / "0"
+
+
+def prepare(adu: U16) -> Prepared:
+    """Return the bytes of a chunk with their checksum. Uses the processor alone."""
+    codec = Blosc(cname="lz4", clevel=1, shuffle=SHUFFLE)
+    data = memoryview(codec.encode(np.ascontiguousarray(adu, dtype="<u2")))
+    return Prepared(data, digest(data), len(adu))
+
+
+def write_block(path: Path, block: int, prepared: Prepared) -> None:
+    """Write one chunk durably: it and the folders above it are whole or absent."""
+    chunk = chunk_path(path, block)
+    chunk.parent.mkdir(parents=True, exist_ok=True)
+    beside = chunk.with_name(f".0.partial-{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        try:
+            write_all(descriptor, prepared.data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        beside.replace(chunk)
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+    for folder in (chunk.parent, chunk.parent.parent, chunk.parent.parent.parent):
+        sync_folder(folder)
+
+
+def read_block(path: Path, record: BlockRecord) -> U16:
+    """Return the frames of one block after comparing its checksum."""
+    chunk, where = chunk_path(path, record.key.block), block_name(record)
+    if not chunk.exists():
+        raise IntegrityError(f"{where} is missing", path=str(chunk))
+    data = chunk.read_bytes()
+    if digest(data) != record.sha256:
+        raise IntegrityError(f"{where} does not match its checksum", path=str(chunk))
+    array = open_array(path)
+    pixels = np.frombuffer(Blosc().decode(data), dtype="<u2")
+    height, width = array.shape[1:]
+    if pixels.size != record.frames * height * width:
+        raise IntegrityError(f"{where} holds another number of frames than the ledger")
+    return pixels.reshape(record.frames, height, width)
+
+
+def open_array(path: Path) -> Any:  # noqa: ANN401 - zarr ships no usable types
+    """Return the zarr array of a unit. Raises `MovieError` when there is none."""
+    try:
+        return zarr.open_array(store=str(path / ARRAY), mode="r")
+    except (FileNotFoundError, ValueError, KeyError) as exc:
+        raise MovieError(f"{path} is not an OME-Zarr with an array '{ARRAY}'") from exc
+
+
+def _ome(facts: RawFacts) -> dict[str, object]:
+    scale = [facts.exposure_ms / 1000.0, facts.pixel_um, facts.pixel_um]
+    return {
+        "version": "0.5",
+        "multiscales": [
+            {
+                "name": facts.name,
+                "axes": [
+                    {"name": "t", "type": "time", "unit": "second"},
+                    {"name": "y", "type": "space", "unit": "micrometer"},
+                    {"name": "x", "type": "space", "unit": "micrometer"},
+                ],
+                "datasets": [
+                    {
+                        "path": ARRAY,
+                        "coordinateTransformations": [
+                            {"type": "scale", "scale": scale}
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
