@@ -54,7 +54,7 @@ def run_demo(options: DemoOptions) -> DemoOutcome:
         shown() as show,
         service(config, options.out, show) as running,
     ):
-        view = submit_and_follow(running, request, show)
+        view = submit_and_follow(running, request, show, is_alone=True)
         ended_well = view.state is RunState.COMPLETED
         result = running.rest.results(view.id) if ended_well else None
     return DemoOutcome(

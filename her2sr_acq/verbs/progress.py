@@ -46,7 +46,7 @@ class Bar:
         """Move the bar."""
         self._progress.update(
             self._task,
-            description=f"{view.phase} {view.current}".strip(),
+            description=f"{view.phase} {view.reason or view.current}".strip(),
             completed=view.frames_done,
             total=view.frames_requested,
         )
@@ -66,7 +66,7 @@ class Lines:
     def update(self, view: RunView) -> None:
         """Write a line if there is something new to say."""
         share = view.frames_done / max(1, view.frames_requested)
-        phase = view.phase.split(",")[0]
+        phase = view.phase.split(",")[0] + view.reason
         news = (int(share / LINE_SHARE), phase)
         if news != self._told:
             self._told = news
@@ -74,6 +74,7 @@ class Lines:
             self.say(
                 f"{view.state}: {view.phase}{where}, {view.frames_done} of "
                 f"{view.frames_requested} frames ({int(100 * share)} %)"
+                + (f"; {view.reason}" if view.reason else "")
             )
 
     def say(self, text: str) -> None:

@@ -59,14 +59,18 @@ def order_run(order: RunOrder) -> RunView:
         return submit_and_follow(running, request, show)
 
 
-def submit_and_follow(running: Service, request: RunRequest, show: Show) -> RunView:
+def submit_and_follow(
+    running: Service, request: RunRequest, show: Show, *, is_alone: bool = False
+) -> RunView:
     """Submit a run to a service that answers, and return it once it is over.
+
+    With ``is_alone`` a run that pauses is stopped, since nobody will resume it.
 
     Raises `LatchedError` when it failed so that nothing may start after it.
     """
     view = running.rest.submit(request, idempotency_key=uuid.uuid4().hex)
     show.say(f"run {view.id} of {view.frames_requested} frames was accepted")
-    view = follow(running.rest, view.id, show, check=running.check)
+    view = follow(running.rest, view.id, show, check=running.check, is_alone=is_alone)
     if view.state is RunState.FAULTED and (latch := running.rest.latch()):
         raise LatchedError(f"run {view.id} failed, and {latch}")
     return view

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import RunConflictError, ServiceUnavailableError
 from her2sr_acq.verbs.progress import Show
@@ -17,6 +17,8 @@ from her2sr_acq.verbs.progress import Show
 POLL_S = 0.25
 SILENT_S = 60.0
 """The web service may be restarted while a run goes on."""
+RESTART_S = 5.0
+"""An interrupted run is taken up sooner than this, or not by itself."""
 
 
 class Runs(Protocol):
@@ -37,15 +39,18 @@ def follow(
     show: Show,
     *,
     check: Callable[[], None] = lambda: None,
+    is_alone: bool = False,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> RunView:
     """Return the run once it is over.
 
-    ``check`` may raise when the processes behind the service have failed. Raises
+    ``check`` may raise when the processes behind the service have failed. A run that
+    is paused waits for a person; with ``is_alone`` nobody will come, and it is stopped.
+    One that was interrupted may go on by itself within `RESTART_S`. Raises
     `ServiceUnavailableError` after `SILENT_S` without an answer.
     """
-    heard = monotonic()
+    heard = asked = monotonic()
     is_stop_asked = False
     while True:
         try:
@@ -54,14 +59,24 @@ def follow(
             if view is not None:
                 heard = monotonic()
                 show.update(view)
-                if view.state in FINAL:
+                if view.state is not RunState.INTERRUPTED:
+                    asked = heard
+                if view.state in FINAL and heard - asked >= _patience_s(view):
                     return view
+                if view.state is RunState.PAUSED and is_alone and not is_stop_asked:
+                    is_stop_asked = True
+                    show.say(f"paused, and nobody is here: {view.reason}")
+                    runs.stop(run_id)
             sleep(POLL_S)
         except KeyboardInterrupt:
             if is_stop_asked:
                 raise
             is_stop_asked = True
             _ask_to_stop(runs, run_id, show)
+
+
+def _patience_s(view: RunView) -> float:
+    return RESTART_S if view.state is RunState.INTERRUPTED else 0.0
 
 
 def _look(

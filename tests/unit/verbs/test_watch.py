@@ -48,9 +48,10 @@ class Script:
     def sleep(self, seconds):
         self.now += seconds
 
-    def follow(self, show=None):
+    def follow(self, show=None, **options):
         show = show or Lines(io.StringIO())
-        return follow(self, "r1", show, sleep=self.sleep, monotonic=lambda: self.now)
+        clocks = {"sleep": self.sleep, "monotonic": lambda: self.now}
+        return follow(self, "r1", show, **clocks, **options)
 
 
 DONE = view(RunState.COMPLETED, 100)
@@ -96,3 +97,27 @@ def test_plain_lines_come_with_every_tenth_and_every_phase():
     told = stream.getvalue().splitlines()
     assert len(told) == 12
     assert told[0] == "running: acquiring, 0 of 100 frames (0 %)"
+
+
+def test_an_interrupted_run_is_given_time_to_go_on():
+    assert (
+        Script(view(), view(RunState.INTERRUPTED), view(done=50), DONE).follow() == DONE
+    )
+
+
+def test_an_interrupted_run_that_stays_so_is_over():
+    left = view(RunState.INTERRUPTED)
+    assert Script(view(), left).follow() == left
+
+
+def test_a_paused_run_is_waited_for():
+    script = Script(view(), view(RunState.PAUSED), view(), DONE)
+    assert script.follow() == DONE
+    assert script.stops == 0
+
+
+def test_a_paused_run_is_stopped_where_nobody_is():
+    ended = view(RunState.ABORTED)
+    script = Script(view(), view(RunState.PAUSED), view(RunState.STOPPING), ended)
+    assert script.follow(is_alone=True) == ended
+    assert script.stops == 1
