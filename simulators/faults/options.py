@@ -106,6 +106,14 @@ class FaultOptions(Frozen):
         return self.device == "camera" and (self.kind in FRAMES or in_driver)
 
     @property
+    def is_of_calls(self) -> bool:
+        """Whether its device has to ask before each call, or whether it is healed."""
+        return self.kind not in STATES and (self.device, self.kind) != (
+            "laser",
+            "stuck",
+        )
+
+    @property
     def waits_for_frame(self) -> bool:
         """Whether an exposed frame has to come before it is live."""
         if self.is_of_frames:

@@ -22,7 +22,7 @@ from simulators.faults.options import (
 OnInterlock = Callable[[bool, float], None]
 """Called when the interlock opens or closes, with the moment on the plan's clock."""
 OnChange = Callable[[frozenset[FaultyDevice]], None]
-"""Called with the devices that have a fault before them."""
+"""Called with the devices that have to ask before they act."""
 
 
 @dataclass(slots=True)
@@ -203,7 +203,8 @@ class FaultPlan:
         )
 
     def _tell(self) -> None:
-        self._on_change(frozenset(a.fault.device for a in self._armed))
+        faults = [armed.fault for armed in self._armed]
+        self._on_change(frozenset(f.device for f in faults if f.is_of_calls))
 
 
 def _suits(armed: _Armed, operation: str) -> bool:

@@ -132,6 +132,17 @@ def test_healing_one_device_leaves_the_others_ill():
     ]
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"device": "interlock", "kind": "open"},
+        {"device": "laser", "kind": "stuck", "nm": 561},
+    ],
+)
+def test_what_the_light_itself_suffers_makes_no_device_ask(fault):
+    assert Bench(fault).flagged == [frozenset()]
+
+
 def test_an_interlock_opens_and_closes_at_its_times():
     bench = Bench(
         {"device": "interlock", "kind": "open", "after_s": 2.0, "duration_s": 1.0}
