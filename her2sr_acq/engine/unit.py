@@ -6,7 +6,7 @@ from her2sr_acq.engine import gaps
 from her2sr_acq.engine.burst import Burst, Outcome
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
-from her2sr_acq.engine.verification import Taps, reread, verdict
+from her2sr_acq.engine.verification import Taps, verdict
 from her2sr_acq.errors import AcqError, CameraStalledError, StorageError
 from her2sr_acq.plan.estimate import wall_exposure_ms
 from her2sr_acq.plan.models import Channel, Protocol
@@ -166,21 +166,17 @@ class UnitTaker:
         outcome: Outcome,
         records: list[BlockRecord],
     ) -> UnitRecord:
-        readable = reread(self._folder.raw(key), records)
+        raw.finish(self._folder.raw(key), records)
         found, suspected = self._audit(outcome)
         taps = Taps(
             requested=channel.frames,
             delivered=outcome.delivered,
-            written=readable.frames,
+            # Each was read back before it came into the ledger, and so here.
+            written=sum(record.frames for record in records),
             lost_between=sum(gap.missing for gap in found),
             suspected=suspected,
         )
-        state, reason = verdict(
-            taps,
-            fault=outcome.fault,
-            stopped=outcome.stopped,
-            unreadable=readable.fault,
-        )
+        state, reason = verdict(taps, fault=outcome.fault, stopped=outcome.stopped)
         record = UnitRecord(
             key=key,
             state=state,

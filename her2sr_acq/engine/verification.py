@@ -58,14 +58,12 @@ class Taps:
 
 
 def verdict(
-    taps: Taps, *, fault: AcqError | None, stopped: bool, unreadable: str = ""
+    taps: Taps, *, fault: AcqError | None, stopped: bool
 ) -> tuple[UnitState, str]:
     """Return the state of a unit that has ended, and the reason."""
     causes = [str(fault)] if fault else []
     if stopped:
         causes.append(f"stopped on request after {taps.delivered} frames")
-    if unreadable:
-        causes.append(unreadable)
     if taps.lost_between:
         causes.append(f"{taps.lost_between} frames are missing between those delivered")
     if taps.suspected:
