@@ -13,8 +13,6 @@ from simulators.motion import Motion
 from simulators.options import SimulationOptions
 from simulators.world import Light, View, World
 
-STAGE_UM_S = 5000.0
-STAGE_SETTLE_S = 0.05
 FOCUS_UM_S = 100.0
 FOCUS_SETTLE_S = 0.02
 
@@ -42,8 +40,8 @@ def assemble(
         World(options),
         stage=Motion(
             (0.0, 0.0),
-            speed_um_s=STAGE_UM_S,
-            settle_s=STAGE_SETTLE_S,
+            speed_um_s=options.stage.speed_um_s,
+            settle_s=options.stage.settle_s,
             time_scale=options.time_scale,
             clock=clock,
         ),

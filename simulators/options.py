@@ -54,6 +54,10 @@ class StageOptions(Frozen):
     tilt_y_mrad: float = Field(default=-0.3, ge=-50, le=50)
     drift_xy_nm_per_min: float = Field(default=5.0, ge=0, le=1000, description="rms")
     drift_z_nm_per_min: float = Field(default=4.0, ge=0, le=1000, description="rms")
+    speed_um_s: float = Field(default=5000.0, gt=0, le=1e6)
+    settle_s: float = Field(
+        default=0.05, ge=0, le=60, description="after every move, still busy"
+    )
 
 
 class OpticsOptions(Frozen):

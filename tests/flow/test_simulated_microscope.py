@@ -102,6 +102,18 @@ def test_the_truth_is_there_from_the_start_and_grows_with_each_burst(bench, hard
         time.sleep(0.01)
 
 
+def test_a_stage_takes_the_time_that_it_is_told_to():
+    slow = {"settle_s": 0.5}
+    with (
+        short_folder() as folder,
+        simulated_here(folder, time_scale=1.0, stage=slow) as bench,
+        opened(bench.config, folder) as hardware,
+    ):
+        began = time.monotonic()
+        hardware.stage.move_to(x_um=1.0, y_um=0.0)
+        assert time.monotonic() - began >= 0.5
+
+
 def test_a_region_of_interest_is_cut_from_the_frame(bench, hardware):
     core = hardware.camera._handle.core
     core.setROI("Camera", 10, 20, 30, 16)
