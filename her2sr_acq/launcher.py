@@ -1,57 +1,46 @@
 """Starts the processes of one microscope, keeps them running, stops them in order.
 
-The hardware process is never restarted here: after its death the light must be proven
-off before anything goes on, which is not this module's knowledge. Localizer and web
-service may die and come back while a run goes on.
+The hardware process is the guard's child and is started again by the guard alone, which
+proves the light off before. A guard that was killed comes back and begins with that
+proof. Localizer and web service may die and come back while a run goes on.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
-import sys
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from her2sr_acq.child import Child, ChildSpec
-from her2sr_acq.config import DeviceConfig, load
-from her2sr_acq.control import ControlClient
+from her2sr_acq.child import STEPS, Child
+from her2sr_acq.config import load
 from her2sr_acq.errors import (
-    AcqError,
     ConfigError,
     LightError,
     RunConflictError,
     ServiceUnavailableError,
 )
+from her2sr_acq.guard.settings import settings_for, write_settings
 from her2sr_acq.ownership import holder
-from her2sr_acq.runtime import (
-    LOCALIZER,
-    MICROSCOPE,
-    VARIABLE,
-    address,
-    listens,
-    runtime_folder,
-)
-from her2sr_acq.stream.envelope import ask
+from her2sr_acq.roster import Roster
+from her2sr_acq.runtime import VARIABLE, runtime_folder
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
 
-NAMES = ("microscope", "acq", "localizer", "api")
-RESTARTS = 5
+NAMES = ("microscope", "guard", "localizer", "api")
+SYNONYMS = {"acq": "guard"}
+"""The guard starts acq; whoever asks for one gets both."""
+GUARD_STEPS = ((signal.SIGTERM, 15.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
+"""Acq has ten seconds to end before the guard ends it and proves the light off."""
 POLL_S = 0.1
-QUESTION_S = 1.0
-START_S = 60.0
-COMPILE_S = 240.0
-"""A localizer on a fresh machine compiles its kernels before it answers."""
 PROVEN_DARK = (0, 1, 2)
-"""Exit codes of the hardware process by which the light is known to be off."""
+"""Exit codes of the guard by which the light is known to be off."""
 
 
 class Launcher:
@@ -71,7 +60,8 @@ class Launcher:
         only: Sequence[str] = NAMES,
     ) -> None:
         """Prepare; nothing is started. ``port`` 0 takes a free one."""
-        unknown = set(only) - set(NAMES)
+        wanted = {SYNONYMS.get(name, name) for name in only}
+        unknown = wanted - set(NAMES)
         if unknown:
             raise ConfigError(
                 f"no process '{min(unknown)}'; choose of: {', '.join(NAMES)}"
@@ -82,10 +72,24 @@ class Launcher:
         self._host = host
         self._port = port or _free_port(host)
         environment = {**os.environ, VARIABLE: str(self.runtime)}
+        roster = Roster(
+            path=config_path.resolve(),
+            config=self._config,
+            data=self._data,
+            runtime=self.runtime,
+            url=self.url,
+            host=self._host,
+            port=self._port,
+        )
         self._children = [
-            Child(spec, environment=environment, logs=DataFolder(self._data).logs)
-            for spec in self._specs(config_path.resolve(), self._config)
-            if spec.name in only
+            Child(
+                spec,
+                environment=environment,
+                logs=DataFolder(self._data).logs,
+                steps=GUARD_STEPS if spec.name == "guard" else STEPS,
+            )
+            for spec in roster.specs()
+            if spec.name in wanted
         ]
         self._failure = ""
         self._stopping = threading.Event()
@@ -101,12 +105,11 @@ class Launcher:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids by name, of those that were started."""
-        return {
-            child.spec.name: child.pid
-            for child in self._children
-            if child.pid is not None
-        }
+        """Process ids by name, of those that were started; the guard's acq as well."""
+        pids = {child.spec.name: child.pid for child in self._children}
+        if self._has_guard and (owner := holder(self._data)) is not None:
+            pids["acq"] = owner.pid
+        return {name: pid for name, pid in pids.items() if pid is not None}
 
     def __enter__(self) -> Self:
         """Start everything and return once all of it answers.
@@ -130,7 +133,7 @@ class Launcher:
         self._stopping.set()
         self._supervisor.join()
         self._stop_children()
-        self._prove_dark(self._failure or "the acq process ended without a proof")
+        self._prove_dark(self._failure or "the guard ended without a proof")
 
     def check(self) -> None:
         """Raise `ServiceUnavailableError` if the service cannot go on.
@@ -149,9 +152,9 @@ class Launcher:
             )
 
     def _is_light_in_doubt(self) -> bool:
-        """Whether the hardware process ended without a proof of darkness."""
+        """Whether the guard ended without a proof of darkness."""
         return any(
-            child.spec.name == "acq"
+            child.spec.name == "guard"
             and child.exit_code is not None
             and child.exit_code not in PROVEN_DARK
             for child in self._children
@@ -162,9 +165,13 @@ class Launcher:
         while not ended.wait(POLL_S):
             self.check()
 
+    @property
+    def _has_guard(self) -> bool:
+        return any(child.spec.name == "guard" for child in self._children)
+
     def _refuse_held_data(self) -> None:
         owner = holder(self._data)
-        if owner and any(child.spec.name == "acq" for child in self._children):
+        if owner and self._has_guard:
             raise RunConflictError(
                 f"{self._data} is held by process {owner.pid}; use its service at "
                 f"{owner.url}, stop it, or choose another data folder",
@@ -173,6 +180,9 @@ class Launcher:
             )
 
     def _start(self) -> None:
+        if self._has_guard:
+            lines = tuple(laser.nm for laser in self._config.lasers)
+            write_settings(self.runtime, settings_for(lines, self._config.guard))
         waiting = []
         for child in self._children:
             child.start()
@@ -185,7 +195,7 @@ class Launcher:
 
     def _stop_children(self) -> None:
         """Stop in an order that keeps the light reachable until it is out."""
-        last_first = ("microscope", "localizer", "acq", "api")
+        last_first = ("microscope", "localizer", "guard", "api")
         by_name = {child.spec.name: child for child in self._children}
         with ExitStack() as stack:  # a second Ctrl-C still stops every one of them
             for name in last_first:
@@ -199,7 +209,9 @@ class Launcher:
                     self._bury(child)
 
     def _bury(self, child: Child) -> None:
-        if child.restarts >= child.spec.restarts:
+        # A guard that ended by itself meant it; one that was killed did not.
+        is_final = child.spec.name == "guard" and (child.exit_code or 0) >= 0
+        if is_final or child.restarts >= child.spec.restarts:
             self._failure = child.obituary()
             log.error("%s", self._failure)
             return
@@ -212,85 +224,6 @@ class Launcher:
             child.spec.restarts,
         )
         child.start()
-
-    def _specs(self, config: Path, model: DeviceConfig) -> list[ChildSpec]:
-        runtime = ("--runtime", str(self.runtime))
-        data = ("--data", str(self._data))
-        listen = ("--host", self._host, "--port", str(self._port))
-        where = ("--config", str(config))
-        specs = [
-            _python(
-                "acq",
-                ("her2sr_acq.daemon", *where, *data, *runtime, "--url", self.url),
-                self._acq_answers,
-                restarts=0,
-            ),
-            _python(
-                "localizer",
-                ("her2sr_proc.live", *data, *runtime),
-                self._localizer_answers,
-                within_s=COMPILE_S,
-            ),
-            _python(
-                "api",
-                ("her2sr_acq.service", *data, *runtime, *listen),
-                self._api_answers,
-            ),
-        ]
-        if model.simulator is not None:
-            module = model.simulator.module
-            specs.insert(
-                0,
-                _python(
-                    "microscope",
-                    (module, *where, *runtime),
-                    self._microscope_listens,
-                    restarts=0,
-                ),
-            )
-        return specs
-
-    def _microscope_listens(self) -> bool:
-        return listens(self.runtime / MICROSCOPE, within_s=QUESTION_S)
-
-    def _acq_answers(self) -> bool:
-        client = ControlClient(self.runtime, deadline_s=QUESTION_S)
-        try:
-            client.health()
-        except AcqError:
-            return False
-        return True
-
-    def _localizer_answers(self) -> bool:
-        where = address(self.runtime, LOCALIZER)
-        try:
-            return ask(where, "status", {}, deadline_s=QUESTION_S).ok
-        except ServiceUnavailableError:
-            return False
-
-    def _api_answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=QUESTION_S):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
-
-
-def _python(
-    name: str,
-    arguments: tuple[str, ...],
-    is_ready: Callable[[], bool],
-    *,
-    restarts: int = RESTARTS,
-    within_s: float = START_S,
-) -> ChildSpec:
-    return ChildSpec(
-        name=name,
-        command=(sys.executable, "-m", *arguments),
-        is_ready=is_ready,
-        ready_within_s=within_s,
-        restarts=restarts,
-    )
 
 
 def _free_port(host: str) -> int:

@@ -161,7 +161,9 @@ class GuardLink:
         """Say what the guard's status shows; ``trouble`` forbids a rearm."""
         told = {"phase": phase, "run": run, "trouble": trouble}
         news = {name: clip(text) for name, text in told.items() if text is not None}
-        self._state = {**self._state, **news}
+        before, self._state = self._state, {**self._state, **news}
+        if self._state != before and not self._gone:
+            self._beat()  # a rearm must not come before an interlock is known
 
     def _refusal(self, nm: int, why: str) -> GuardError | LatchedError:
         kind = LatchedError if self._latched and not self._gone else GuardError
@@ -181,12 +183,15 @@ class GuardLink:
             if not self._ending.is_set():
                 log.warning("the guard cannot be told: %s", exc)
 
+    def _beat(self) -> None:
+        self._send(Beat(progress=self._progress, **self._state))
+
     def _run(self) -> None:
         beat_at = self._clock()
         while not self._ending.is_set() and not self._gone:
             now = self._clock()
             if now >= beat_at:
-                self._send(Beat(progress=self._progress, **self._state))
+                self._beat()
                 beat_at = max(beat_at + self._beat_s, now)
             self._receive(within_s=max(beat_at - self._clock(), 0.001))
         if self._gone:

@@ -192,7 +192,12 @@ class Supervisor:
     def _restart(self, code: int | None, now: float) -> None:
         self._acq.count_death()
         if self._acq.is_hopeless:
-            log.error("acq is not started again: %s", self._acq.obituary())
+            log.error(
+                "acq ended %d times, at last with code %s, and is not started again: %s",
+                self._acq.deaths,
+                code,
+                self._acq.last_words(),
+            )
             self._code = UNSAFE if code == UNSAFE else FAULT
             return
         self._state.start_at = now + 0.5 * (self._acq.in_a_row - 1)

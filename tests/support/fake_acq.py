@@ -92,7 +92,7 @@ def main() -> int:
     kind = os.environ["FAKE_ACQ"]
     runtime = Path(options.runtime)
     if kind == "refuse":
-        print("the cure is in this sentence", file=sys.stderr)
+        sys.stderr.write("the cure is in this sentence\n")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     end_with_starter()
@@ -102,9 +102,7 @@ def main() -> int:
         LightPort(runtime / PORT) as port,
         GuardLink(runtime) as link,
     ):
-        link.describe(
-            phase=kind, run="r1", trouble=os.environ.get("FAKE_TROUBLE", "")
-        )
+        link.describe(phase=kind, run="r1", trouble=os.environ.get("FAKE_TROUBLE", ""))
         link.on_dark(lambda _: go_dark(kind, link, port))
         if not link.latched and (options.after_crash is None or kind == "exit"):
             burst(kind, link, port, runtime)

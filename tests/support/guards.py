@@ -89,10 +89,10 @@ class GuardBench:
     def start(self, kind: str, **variables: str) -> None:
         """Start a guard whose acq fails in one way."""
         path = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
+        options = ["--config", "x", "--data", self.data, "--runtime", self.runtime]
         with (self.runtime / "guard.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", GUARD, SUPPORT / "fake_acq.py"]
-                + ["--config", "x", "--data", self.data, "--runtime", self.runtime],
+                [sys.executable, "-c", GUARD, SUPPORT / "fake_acq.py", *options],
                 env={
                     **os.environ,
                     **variables,
