@@ -125,6 +125,11 @@ class DataFolder:
         return self.root / "her2sr.db"
 
     @property
+    def reserve(self) -> Path:
+        """Kept room without content, given up when the disk is full."""
+        return self.root / ".reserve"
+
+    @property
     def daemon(self) -> Path:
         """Who holds this folder: a lock file with process id and address."""
         return self.root / "daemon.json"
