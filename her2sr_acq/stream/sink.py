@@ -1,6 +1,6 @@
-"""Two threads that store: one makes a block's bytes, one writes, checks and tells.
+"""Threads that store: some make the bytes of blocks, one writes, checks and tells.
 
-While a block is encoded the one before it is written, so that neither processor nor
+Blocks are encoded while those before them are written, so that neither processor nor
 disk waits for the other. Blocks are written one at a time, in order: to disk, read
 back, then to the bus, then into the ledger. The ledger's line tells whether the bus
 took the block, so it comes last; it is written only for a block that is durable and
@@ -14,6 +14,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -33,8 +34,10 @@ WriteBlock = Callable[[Path, int, raw.Prepared], tuple[int, str]]
 """Writes one block durably and returns its length in bytes and its SHA-256."""
 Check = Callable[[Path, int, raw.Prepared], None]
 """Reads a written block back; raises `DataError` when it differs."""
-AHEAD = 1
-"""Encoded blocks that may wait for the disk; more would only take memory."""
+ENCODERS = 2
+"""Of other processes busy on every core, one encoder gets too small a share."""
+ENCODE_S = 30.0
+"""No processor is so busy that encoding a block takes longer."""
 CLOSE_S = 30.0
 """A write that takes longer than this at the end is hung in the operating system."""
 Record = Callable[[BlockRecord], None]
@@ -53,8 +56,11 @@ class Destination:
     """Offers a block to the bus; None: this channel is not localized."""
 
 
-_Full = tuple[Destination, Block]
-_Encoded = tuple[Destination, Block, raw.Prepared]
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    destination: Destination
+    block: Block
+    encoded: Future[raw.Prepared]
 
 
 class Sink:
@@ -72,27 +78,24 @@ class Sink:
         self._write = write
         self._prepare = prepare
         self._check = check
-        self._full: queue.Queue[_Full | None] = queue.Queue(maxsize=pool.buffers + 1)
-        self._encoded: queue.Queue[_Encoded | None] = queue.Queue(maxsize=AHEAD)
+        # the pool bounds it, and with it the encoded blocks that wait for the disk
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(pool.buffers + 1)
         self._failure: AcqError | None = None
         self._idle = threading.Condition()
         self._pending = 0
-        self._threads = [
-            threading.Thread(target=work, name=name, daemon=True)
-            for name, work in (("encoder", self._encode), ("writer", self._store))
-        ]
+        self._encoders = ThreadPoolExecutor(ENCODERS, "encoder")
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Write what waits, then end the threads."""
-        self._full.put_nowait(None)
-        for thread in self._threads:
-            thread.join(CLOSE_S)
-        if any(thread.is_alive() for thread in self._threads):
+        self._queue.put_nowait(None)
+        self._thread.join(CLOSE_S)
+        self._encoders.shutdown(wait=False)
+        if self._thread.is_alive():
             log.error("the writer still waits for the disk after %g s", CLOSE_S)
 
     def put(self, destination: Destination, block: Block) -> None:
@@ -105,7 +108,8 @@ class Sink:
             raise self._failure
         with self._idle:
             self._pending += 1
-        self._full.put_nowait((destination, block))
+        encoded = self._encoders.submit(self._prepare, destination.path, block.adu)
+        self._queue.put_nowait(_Waiting(destination, block, encoded))
 
     def drain(self, *, timeout_s: float) -> None:
         """Return once every queued block is written.
@@ -121,35 +125,21 @@ class Sink:
         if self._failure is not None:
             raise self._failure
 
-    def _encode(self) -> None:
-        while (item := self._full.get()) is not None:
-            destination, block = item
-            prepared = None
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
             try:
+                # also after a failure: the buffer is read until this is done
+                prepared = item.encoded.result(ENCODE_S)
                 if self._failure is None:
-                    prepared = self._prepare(destination.path, block.adu)
+                    self._store(item.destination, item.block, prepared)
+                del prepared  # tens of megabytes, while waiting for more
             except Exception as exc:  # noqa: BLE001 - top of a thread: `_fail` tells
-                self._fail(destination, exc)
-            if prepared is None:
-                self._let_go(block)
-            else:
-                self._encoded.put((destination, block, prepared))
-            del item, block, prepared
-        self._encoded.put(None)
-
-    def _store(self) -> None:
-        while (item := self._encoded.get()) is not None:
-            destination, block, prepared = item
-            try:
-                if self._failure is None:
-                    self._store_one(destination, block, prepared)
-            except Exception as exc:  # noqa: BLE001 - top of a thread: `_fail` tells
-                self._fail(destination, exc)
+                self._fail(item.destination, exc)
             finally:
-                self._let_go(block)
-            del item, block, prepared  # tens of megabytes, while waiting for more
+                self._let_go(item.block)
+            del item
 
-    def _store_one(
+    def _store(
         self, destination: Destination, block: Block, prepared: raw.Prepared
     ) -> None:
         header = block.header(destination.unit)
