@@ -44,6 +44,16 @@ class Reading:
     values: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a survey of a microscope says of one device, or of one use of it."""
+
+    subject: str
+    detail: str
+    cure: str
+    """What to do; empty: it is there."""
+
+
 class Camera(Protocol):
     """A camera that streams a known number of frames."""
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.devices.mmcore.cfg import CfgFile
 from her2sr_acq.devices.mmcore.hardware import MMHardware
-from her2sr_acq.devices.ports import Hardware
+from her2sr_acq.devices.mmcore.lint_static import StaticReport, lint_static
+from her2sr_acq.devices.mmcore.survey import survey
+from her2sr_acq.devices.ports import Hardware, Seen
 
 
 def open_hardware(
@@ -25,6 +28,20 @@ def open_hardware(
     every device that failed.
     """
     return MMHardware(config, config_path, sleep=sleep)
+
+
+def look_around(config: DeviceConfig, config_path: Path) -> list[Seen]:
+    """Return what is there and what is not of a microscope that does not open.
+
+    Light is shut where it can be, and everything let go again. Raises `AcqError` when
+    not even the files can be read.
+    """
+    return survey(config, config_path)
+
+
+def lint_files(config: DeviceConfig, config_path: Path) -> StaticReport:
+    """Return what the files alone show. Raises `ConfigError` without a cfg."""
+    return lint_static(config, CfgFile(config_path.parent / config.mmcore.cfg))
 
 
 def lint_presets(config: DeviceConfig, config_path: Path) -> list[str]:

@@ -1,7 +1,8 @@
 """``her2sr doctor``: is everything there and as it should be, before a run needs it.
 
 Every device is opened, read back and left dark. A simulated microscope is started for
-the examination and ended after it.
+the examination and ended after it. A microscope that does not open is looked through
+device by device, so that whoever reads it knows which one to walk to.
 """
 
 from __future__ import annotations
@@ -9,26 +10,37 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from her2sr_acq.config import DeviceConfig, load
-from her2sr_acq.devices.ports import Hardware
-from her2sr_acq.errors import AcqError, DeviceError
+from her2sr_acq.devices.ports import Hardware, Seen
+from her2sr_acq.errors import AcqError
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.plan.estimate import estimate
 from her2sr_acq.plan.load import known, packaged
 from her2sr_acq.runtime import VARIABLE
+from her2sr_acq.verbs import doctor_host, doctor_light
+from her2sr_acq.verbs.doctor_finding import Finding
 from her2sr_acq.verbs.foresight import check_early, free_space
 
-SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
-CLOCK_PAUSE_S = 0.05
-CLOCK_SLACK_S = 0.5
+SYSTEMS = {"linux": "linux", "win32": "windows"}
+
+
+class Files(Protocol):
+    """What the files of a configuration show without hardware."""
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong."""
+        ...
+
+    @property
+    def unverified(self) -> tuple[str, ...]:
+        """What no source says."""
+        ...
 
 
 class Adapters(Protocol):
@@ -38,70 +50,109 @@ class Adapters(Protocol):
         """Open every device, dark."""
         ...
 
+    def look_around(self, config: DeviceConfig, config_path: Path, /) -> list[Seen]:
+        """Return what is there of a microscope that does not open."""
+        ...
+
     def lint_presets(self, config: DeviceConfig, config_path: Path, /) -> list[str]:
         """Return a sentence for every fault of the presets."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    subject: str
-    is_good: bool
-    detail: str
-
-    def as_dict(self) -> dict[str, object]:
-        """Return it for JSON."""
-        return asdict(self)
+    def lint_files(self, config: DeviceConfig, config_path: Path, /) -> Files:
+        """Return what the files alone show."""
+        ...
 
 
 def examine(
-    config_path: Path, data: Path, *, adapters: Adapters | None = None
+    config_path: Path,
+    data: Path,
+    *,
+    adapters: Adapters | None = None,
+    system: str = sys.platform,
 ) -> list[Finding]:
     """Look at everything and return what was found; a fault does not end the look.
 
     Raises `ConfigError` when the configuration itself cannot be read.
     """
     config = load(config_path)
+    adapters = adapters or _adapters()
     findings = [Finding("configuration", True, f"{config.name}, {config_path}")]
-    try:
-        with _microscope(config, config_path):
-            adapters = adapters or _adapters()
-            findings += _devices(config, config_path, adapters)
-            findings.append(_presets(adapters.lint_presets(config, config_path)))
-    except AcqError as exc:
-        findings.append(Finding("microscope", False, str(exc)))
+    foreign = _foreign(config, system)
+    if foreign is not None:
+        findings.append(foreign)
+    is_open = foreign is None and _look(config, config_path, adapters, findings)
+    if config.simulator is None:
+        findings += _files(config, config_path, adapters, is_open=is_open)
+    findings.append(doctor_light.coverage(config))
     findings += [_protocol(name, config, data) for name in known()]
-    findings += [_disk(config, data), _clock(), _permissions(data)]
+    findings += [
+        doctor_host.disk(config, data),
+        doctor_host.clock(),
+        doctor_host.permissions(data),
+        doctor_host.latch(data),
+    ]
     return findings
 
 
+def _foreign(config: DeviceConfig, system: str) -> Finding | None:
+    here = SYSTEMS.get(system, system)
+    if config.platform in ("any", here):
+        return None
+    return Finding(
+        "platform",
+        False,
+        f"this microscope's adapters exist for {config.platform} alone and this "
+        f"computer runs {here}, so no device was opened; run the doctor on a "
+        f"{config.platform} computer",
+    )
+
+
+def _look(
+    config: DeviceConfig, path: Path, adapters: Adapters, findings: list[Finding]
+) -> bool:
+    """Add what the microscope shows; return whether it could be opened."""
+    try:
+        with _microscope(config, path) as runtime:
+            findings += doctor_light.paths(config, runtime)
+            try:
+                findings += _devices(config, path, adapters)
+            except AcqError as exc:
+                findings += _absent(exc, _seen(adapters.look_around(config, path)))
+                return False
+            findings.append(_presets(adapters.lint_presets(config, path)))
+    except AcqError as exc:
+        findings.append(Finding("microscope", False, str(exc)))
+        return False
+    return True
+
+
 @contextmanager
-def _microscope(config: DeviceConfig, path: Path) -> Iterator[None]:
-    """Start what stands behind simulated devices; nothing for a real microscope."""
+def _microscope(config: DeviceConfig, path: Path) -> Iterator[Path]:
+    """Start what stands behind simulated devices; yield its runtime folder."""
     if config.simulator is None:
-        yield
+        yield Path()
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="her2sr-doctor-") as folder,
-        _variable(VARIABLE, str(Path(folder) / "r")),
-        Launcher(path, Path(folder) / "data", only=("microscope",)),
-    ):
-        yield
+    with tempfile.TemporaryDirectory(prefix="her2sr-doctor-") as folder:
+        runtime = Path(folder) / "r"
+        with (
+            _variable(VARIABLE, str(runtime)),
+            Launcher(path, Path(folder) / "data", only=("microscope",)),
+        ):
+            yield runtime
 
 
 def _devices(config: DeviceConfig, path: Path, adapters: Adapters) -> list[Finding]:
     hardware = adapters.open_hardware(config, path)
     try:
         return [
-            _dark(hardware),
+            doctor_light.dark(hardware),
+            *doctor_light.watches(hardware),
             _camera(config, hardware),
             _place(config, hardware),
             *(
                 Finding(
                     f"{reading.role} {reading.label}",
-                    True,
+                    "fault" not in reading.values,
                     f"{reading.adapter}: "
                     + ", ".join(f"{k}={v}" for k, v in reading.values.items()),
                 )
@@ -112,16 +163,42 @@ def _devices(config: DeviceConfig, path: Path, adapters: Adapters) -> list[Findi
         hardware.close()
 
 
-def _dark(hardware: Hardware) -> Finding:
+def _absent(exc: AcqError, seen: list[Finding]) -> list[Finding]:
+    """Return what was seen of a microscope that did not open, devices by name."""
+    bad = sum(not finding.is_good for finding in seen)
+    said = f"it could not be opened: {bad} of {len(seen)} parts fail, as follows"
+    return [Finding("microscope", False, said if bad else str(exc)), *seen]
+
+
+def _seen(seen: list[Seen]) -> list[Finding]:
+    return [
+        Finding(
+            one.subject,
+            not one.cure,
+            f"{one.detail}; {one.cure}" if one.cure else one.detail,
+        )
+        for one in seen
+    ]
+
+
+def _files(
+    config: DeviceConfig, path: Path, adapters: Adapters, *, is_open: bool
+) -> list[Finding]:
+    """Look at the files alone; what a device has shown needs no source."""
+    notes = [
+        Finding("unverified", True, said, is_note=True) for said in config.unverified
+    ]
     try:
-        hardware.dark()
-        lit = [nm for nm, laser in hardware.lasers.items() if laser.is_on()]
-    except DeviceError as exc:
-        return Finding("light", False, f"not proven off: {exc}")
-    if lit:
-        return Finding("light", False, f"on after it was shut: {lit} nm")
-    lines = ", ".join(f"{nm}" for nm in sorted(hardware.lasers))
-    return Finding("light", True, f"every line reports off ({lines} nm)")
+        report = adapters.lint_files(config, path)
+    except AcqError as exc:
+        return [Finding("files", False, str(exc)), *notes]
+    detail = "; ".join(report.faults) or "lines, names and presets fit together"
+    if not is_open:
+        notes += [
+            Finding("unverified", True, said, is_note=True)
+            for said in report.unverified
+        ]
+    return [Finding("files", not report.faults, detail), *notes]
 
 
 def _camera(config: DeviceConfig, hardware: Hardware) -> Finding:
@@ -170,41 +247,6 @@ def _protocol(name: str, config: DeviceConfig, data: Path) -> Finding:
         True,
         f"{cost.fields} fields, {cost.frames} frames, {cost.duration_s / 60:.0f} min, "
         f"{cost.bytes / 1e9:.1f} GB{fits}",
-    )
-
-
-def _disk(config: DeviceConfig, data: Path) -> Finding:
-    free = free_space(data)
-    frame = 2 * config.camera.height * config.camera.width
-    return Finding(
-        "disk",
-        free > 5000 * frame,
-        f"{free / 1e9:.1f} GB free at {data.resolve()}, room for {free // frame} "
-        f"frames (a burst has up to 5000)",
-    )
-
-
-def _clock() -> Finding:
-    wall, steady = time.time(), time.monotonic()
-    time.sleep(CLOCK_PAUSE_S)
-    slip = abs((time.time() - wall) - (time.monotonic() - steady))
-    synchronized = (
-        "synchronized" if SYNCHRONIZED.exists() else "synchronization unknown"
-    )
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    if slip > CLOCK_SLACK_S:
-        return Finding("clock", False, f"the wall clock jumped by {slip:.1f} s")
-    return Finding("clock", True, f"{now}, {synchronized}")
-
-
-def _permissions(data: Path) -> Finding:
-    place = data.resolve()
-    while not place.exists():
-        place = place.parent
-    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
-        return Finding("permissions", True, f"{place} can be written")
-    return Finding(
-        "permissions", False, f"{place} cannot be written; choose another data folder"
     )
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from her2sr_acq.config import CameraConfig
-from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
+from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.readout import ReadOut, Region
+from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.devices.ports import Frame, Roi
 from her2sr_acq.errors import (
     BufferOverflowError,

@@ -9,47 +9,41 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.devices.mmcore.bringup import bring_up
 from her2sr_acq.devices.mmcore.cfg import CfgFile
 from her2sr_acq.devices.mmcore.lint import lint
+from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.errors import AcqError, DeviceError
 
 if TYPE_CHECKING:
     from pymmcore_plus.experimental.unicore import UniMMCore
 
-FOREIGN = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ImportError,
-    OSError,
-    MemoryError,
-)
-"""What a core and devices in Python raise when hardware says no."""
 ADAPTERS = "MICROMANAGER_PATH"
-MAX_SAID = 240
-"""Of a foreign message; adapters list everything they know."""
 LOADER_LOG = "pymmcore_plus.experimental.unicore._device_manager"
 
 
 class CoreHandle:
     """The core while it is open. Adapters keep the handle, never the core."""
 
-    def __init__(self, config: DeviceConfig, config_path: Path) -> None:
+    def __init__(
+        self, config: DeviceConfig, config_path: Path, *, is_partial: bool = False
+    ) -> None:
         """Load every device of the configuration.
 
-        Raises `DeviceError` naming every device that failed.
+        Raises `DeviceError` naming every device that failed; ``is_partial``: keeps
+        those that came up, and names the others in `absent`.
         """
         self.cfg = CfgFile(config_path.parent / config.mmcore.cfg)
         self._core: UniMMCore | None = _new_core(self.cfg)
+        self.absent: dict[str, str] = {}
+        """Label -> why it is not there;  empty unless partial."""
+        if is_partial:
+            self.absent = bring_up(self.core, self.cfg)
+            return
         try:
             with speaking_to(self.cfg.path.name):
                 self.core.loadSystemConfiguration(str(self.cfg.path))
@@ -100,26 +94,6 @@ class CoreHandle:
             gc.collect()
 
 
-@contextmanager
-def speaking_to(label: str) -> Iterator[None]:
-    """Turn whatever a device or the core raises into a `DeviceError` naming it."""
-    try:
-        yield
-    except AcqError:
-        raise
-    except FOREIGN as exc:
-        said = shorten(str(exc), MAX_SAID, placeholder=" ...") or type(exc).__name__
-        raise DeviceError(f"{label}: {said}", device=label) from exc
-
-
-def same_value(a: str, b: str) -> bool:
-    """Return whether two property values are the same, as numbers if they are."""
-    try:
-        return float(a) == float(b)
-    except ValueError:
-        return a == b
-
-
 def _new_core(cfg: CfgFile) -> UniMMCore:
     """Make an empty core; kept from writing a log of its own into the home folder."""
     os.environ.setdefault("PYMM_LOG_FILE", "0")
@@ -157,39 +131,4 @@ def _diagnose(core: UniMMCore, cfg: CfgFile) -> list[str]:
     """
     with speaking_to("MMCore"):
         core.unloadAllDevices()
-    found = []
-    for device in cfg.devices():
-        try:
-            with speaking_to(device.label):
-                core.loadDevice(device.label, device.library, device.name)
-        except AcqError as exc:
-            found.append(str(exc))
-    found += _apply_pre_init(core, cfg)
-    loaded = set(core.getLoadedDevices())
-    for label in (device.label for device in cfg.devices() if device.label in loaded):
-        try:
-            with speaking_to(label):
-                core.initializeDevice(label)
-        except AcqError as exc:
-            found.append(str(exc))
-    return found or lint(core, cfg)
-
-
-def _apply_pre_init(core: UniMMCore, cfg: CfgFile) -> list[str]:
-    found = []
-    for line in cfg.lines:
-        if line.command == "Property" and line.arguments[:1] == ("Core",):
-            if line.arguments[1:] == ("Initialize", "1"):
-                break
-            continue
-        if line.command not in ("Property", "Parent"):
-            continue
-        try:
-            with speaking_to(line.arguments[0]):
-                if line.command == "Parent":
-                    core.setParentLabel(*line.arguments[:2])
-                else:
-                    core.setProperty(*line.arguments[:3])
-        except AcqError as exc:
-            found.append(str(exc))
-    return found
+    return list(bring_up(core, cfg).values()) or lint(core, cfg)

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 
 from her2sr_acq.config import FocusConfig
-from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
+from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.motion import (
     Drive,
     check_arrival,
     check_limits,
     check_start,
 )
+from her2sr_acq.devices.mmcore.speech import speaking_to
 
 
 class MMFocus:

@@ -11,10 +11,11 @@ from typing import NoReturn, TypeVar
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.mmcore.camera import MMCamera
-from her2sr_acq.devices.mmcore.core import CoreHandle, same_value, speaking_to
+from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.focus import MMFocus
 from her2sr_acq.devices.mmcore.laser import MMLaser
 from her2sr_acq.devices.mmcore.lint import lint
+from her2sr_acq.devices.mmcore.speech import same_value, speaking_to
 from her2sr_acq.devices.mmcore.stage import MMStage
 from her2sr_acq.devices.mmcore.watch import MMWatch
 from her2sr_acq.devices.ports import Camera, Focus, Laser, Reading, Stage, Watch

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from her2sr_acq.config import LaserConfig
 from her2sr_acq.devices.errand import Errand
-from her2sr_acq.devices.mmcore.core import CoreHandle, same_value, speaking_to
+from her2sr_acq.devices.mmcore.core import CoreHandle
+from her2sr_acq.devices.mmcore.speech import same_value, speaking_to
 from her2sr_acq.errors import (
     ConfigError,
     DeviceError,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from her2sr_acq.config import DeviceConfig, LaserConfig
 from her2sr_acq.devices.mmcore import grammar, vocabulary
 from her2sr_acq.devices.mmcore.cfg import CfgFile, DeviceLine
-from her2sr_acq.devices.mmcore.core import same_value
 from her2sr_acq.devices.mmcore.lint import missing_presets
+from her2sr_acq.devices.mmcore.speech import same_value
 
 PIXEL_TOLERANCE = 0.001
 SHUTTER_STATE = "State"

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from her2sr_acq.devices.mmcore.core import CoreHandle, speaking_to
+from her2sr_acq.devices.mmcore.core import CoreHandle
+from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.errors import DeviceError, DeviceTimeoutError, ReadBackError
 
 POLL_S = 0.005

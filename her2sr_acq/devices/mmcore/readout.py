@@ -6,7 +6,8 @@ A call that the core accepts is not yet a setting that the camera has.
 from __future__ import annotations
 
 from her2sr_acq.config import CameraConfig
-from her2sr_acq.devices.mmcore.core import CoreHandle, same_value, speaking_to
+from her2sr_acq.devices.mmcore.core import CoreHandle
+from her2sr_acq.devices.mmcore.speech import same_value, speaking_to
 from her2sr_acq.devices.ports import Roi
 from her2sr_acq.errors import ConfigError, DeviceError, ReadBackError
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from her2sr_acq.config import WatchConfig, WatchKind
-from her2sr_acq.devices.mmcore.core import CoreHandle, same_value, speaking_to
+from her2sr_acq.devices.mmcore.core import CoreHandle
+from her2sr_acq.devices.mmcore.speech import same_value, speaking_to
 from her2sr_acq.errors import AcqError, ConfigError
 
 CURES: dict[WatchKind, str] = {
