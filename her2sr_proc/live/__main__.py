@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import threading
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger("her2sr_proc.live")
+
+NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,15 @@ def serve(data: Path, runtime: Path, stop: threading.Event) -> None:
     log.info("localizer stopped")
 
 
+def yield_to_acquisition() -> None:
+    """Let the camera's process have the processor first.
+
+    Lag is made up for after a burst; a frame that nobody fetched is lost.
+    """
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+
+
 def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(
@@ -96,6 +108,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     end_with_starter()
+    yield_to_acquisition()
     warm()
     if not options.warm:
         serve(options.data, options.runtime, stop)
