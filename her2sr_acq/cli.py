@@ -193,7 +193,9 @@ def doctor(
 ) -> None:
     """Open every device and check what a run needs.
 
-    Devices are read back and left dark; then presets, disk, clock and permissions.
+    Devices are read back and left dark; of a microscope that does not open, each
+    device is tried alone. Then presets, files, the guard's way to shut the light,
+    disk, clock, permissions and latch. Ends with 1 when something fails.
 
     Example: her2sr doctor --config simulated
     """
@@ -207,8 +209,7 @@ def doctor(
         typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:
         for finding in findings:
-            mark = "ok  " if finding.is_good else "FAIL"
-            typer.echo(f"{mark}  {finding.subject}: {finding.detail}")
+            typer.echo(f"{finding.mark:4}  {finding.subject}: {finding.detail}")
     if not all(finding.is_good for finding in findings):
         raise typer.Exit(1)
 
