@@ -107,6 +107,7 @@ def _verdict_lines(verdict: Verdict) -> Iterator[str]:
         f"frames: {taps.requested} requested, {taps.delivered} delivered, "
         f"{taps.written} written; {taps.localized} of {taps.localizable} localized"
     )
+    yield from (f"discarded: {what}" for what in verdict.discarded)
     yield from (f"damaged: {fault}" for fault in verdict.damage)
     yield from (f"incomplete: {gap}" for gap in verdict.gaps)
     yield "sound" if verdict.is_sound else "NOT sound"
@@ -119,6 +120,7 @@ def _verdict_json(verdict: Verdict) -> str:
         "events": verdict.events,
         "damage": verdict.damage,
         "gaps": verdict.gaps,
+        "discarded": verdict.discarded,
         "accounting": verdict.accounting.model_dump(mode="json"),
     }
     return json.dumps(said, indent=2)

@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue
 
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.errors import StorageError
-from her2sr_proc.schema.ledger import BlockRecord, UnitRecord
+from her2sr_proc.schema.ledger import LedgerRecord
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.lines import LineWriter, read_lines
@@ -44,7 +44,7 @@ class RunLedger:
         self._sequence = len(earlier)
         self._previous = _digest(earlier[-1]) if earlier else ""
 
-    def record(self, line: BlockRecord | UnitRecord) -> None:
+    def record(self, line: LedgerRecord) -> None:
         """Return once the ledger has the line. Raises `StorageError`."""
         with self._lock:
             self._append(self._lines, line.model_dump_json())

@@ -83,27 +83,6 @@ def account(run: RunFolder, manifest: Manifest) -> Accounting:
     )
 
 
-def counted_attempts(
-    manifest: Manifest, histories: dict[UnitKey, UnitHistory], field: str
-) -> dict[str, UnitKey]:
-    """Return, by channel, the attempt whose frames answer for a field.
-
-    The latest attempt with all its frames; without one, the one with most frames. A
-    channel of which nothing is on disk has no entry.
-    """
-    chosen: dict[str, UnitKey] = {}
-    for channel in manifest.channels:
-        attempts = [
-            history
-            for key, history in histories.items()
-            if key.field == field and key.channel == channel.name and history.blocks
-        ]
-        if attempts:
-            best = max(attempts, key=lambda h: (h.frames, h.key.attempt))
-            chosen[channel.name] = best.key
-    return chosen
-
-
 def _unit(
     run: RunFolder, channel: ChannelFacts, key: UnitKey, history: UnitHistory | None
 ) -> UnitAccounting:

@@ -10,16 +10,14 @@ import numpy.typing as npt
 from her2sr_proc.counting import ChannelEvidence, FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe, segment
-from her2sr_proc.offline.accounting import counted_attempts
-from her2sr_proc.offline.pictures import FLUCTUATIONS
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.signals import Fluctuation
 from her2sr_proc.store.images import read_tiff, write_tiff
-from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import UnitHistory, read_ledger
+from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
+from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.results import write_field
 from her2sr_proc.store.tables import read_parquet

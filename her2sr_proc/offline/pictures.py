@@ -15,13 +15,12 @@ from her2sr_proc.rendering import render
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw
 from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
+from her2sr_proc.store.layout import FLUCTUATIONS
 from her2sr_proc.store.tables import read_parquet
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-FLUCTUATIONS = ("fluctuation_fine", "fluctuation_coarse")
-"""Kinds of images that the counter reads, in the order of its two smoothings."""
 PREVIEW_COLOURS: dict[str, Colour] = {"HER2": "red", "CEP17": "green", "DAPI": "blue"}
 DENSE = PreviewStyle(gamma=0.7)
 SPARSE = PreviewStyle(gamma=0.4, high_percentile=97.0, longest_px=1024)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.localizer import Each, Localizer
-from her2sr_proc.offline.accounting import counted_attempts, table_facts
+from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.pictures import ensure_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
@@ -18,7 +18,7 @@ from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.schema.table import Localizations, concatenate
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.ledger import counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.tables import read_parquet, write_parquet
 
@@ -39,10 +39,11 @@ def close_unit(run: RunFolder, key: UnitKey) -> None:
         return
     shape = (manifest.frame_height, manifest.frame_width)
     unit = Unit(run, manifest, history, CameraMaps.uniform(manifest.camera, shape))
-    is_new = unit.is_signal and _ensure_table(unit)
+    may_compute = history.discarded is None  # else the table is all that there is
+    is_new = unit.is_signal and may_compute and _ensure_table(unit)
     answers = counted_attempts(manifest, histories, key.field)
     if answers.get(key.channel) == key:
-        ensure_images(unit, is_new=is_new or key.attempt > 1)
+        ensure_images(unit, is_new=is_new or (key.attempt > 1 and may_compute))
 
 
 def _ensure_table(unit: Unit) -> bool:

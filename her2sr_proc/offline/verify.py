@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.offline.accounting import account
 from her2sr_proc.schema.results import Accounting, UnitAccounting
-from her2sr_proc.store import raw
+from her2sr_proc.store import raw, retention
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 from her2sr_proc.store.lines import read_lines
@@ -35,6 +35,8 @@ class Verdict:
     """What is not as it was written."""
     gaps: tuple[str, ...]
     """What was asked for and is not there, or not localized yet."""
+    discarded: tuple[str, ...] = ()
+    """What was given up on purpose; neither damage nor gap."""
 
     @property
     def is_sound(self) -> bool:
@@ -50,7 +52,7 @@ def verify(run: RunFolder, progress: Progress) -> Verdict:
     """
     manifest = read_manifest(run)
     histories = read_ledger(run.ledger)
-    total = sum(len(history.blocks) for history in histories.values())
+    total = sum(_compared(history) for history in histories.values())
     damage: list[str] = []
     done = 0
     for history in histories.values():
@@ -62,7 +64,8 @@ def verify(run: RunFolder, progress: Progress) -> Verdict:
     damage += broken_links(events)
     accounting = account(run, manifest)
     gaps = tuple(gap for unit in accounting.units for gap in _gaps(unit))
-    return Verdict(total, len(events), accounting, tuple(damage), gaps)
+    discarded = tuple(_given_up(h) for h in histories.values() if h.discarded)
+    return Verdict(total, len(events), accounting, tuple(damage), gaps, discarded)
 
 
 def broken_links(lines: Iterable[str]) -> list[str]:
@@ -90,6 +93,9 @@ def broken_links(lines: Iterable[str]) -> list[str]:
 
 def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
     """Yield for each block what is wrong with it, or nothing."""
+    if history.discarded is not None:
+        yield from retention.check_kept(run, history.discarded)
+        return
     path = run.raw(history.key)
     for _, record in sorted(history.blocks.items()):
         try:
@@ -101,6 +107,21 @@ def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
             yield f"block {record.key.block} of {where} cannot be read: {exc}"
         else:
             yield ""
+
+
+def _compared(history: UnitHistory) -> int:
+    said = history.discarded
+    return len(history.blocks) if said is None else len(said.kept)
+
+
+def _given_up(history: UnitHistory) -> str:
+    said = history.discarded
+    if said is None:
+        return ""
+    return (
+        f"{said.key.field}/{said.key.channel}: {said.frames} raw frames discarded at "
+        f"{said.utc} by {said.by} ({said.reason}); {said.kept_frames} of them kept"
+    )
 
 
 def _miscounted(history: UnitHistory) -> list[str]:

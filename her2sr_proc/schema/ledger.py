@@ -60,5 +60,37 @@ class UnitRecord(Frozen):
     )
 
 
-LedgerLine = Annotated[BlockRecord | UnitRecord, Field(discriminator="kind")]
-LEDGER_LINE: TypeAdapter[BlockRecord | UnitRecord] = TypeAdapter(LedgerLine)
+class KeptBlock(Frozen):
+    """One block of the frames that stay when the others are discarded."""
+
+    block: int = Field(ge=0, description="chunk index of the kept array")
+    frames: int = Field(gt=0)
+    bytes: int = Field(gt=0, description="length of the chunk file")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the chunk file")
+
+
+class DiscardRecord(Frozen):
+    """Raw frames given up on purpose. Stands in the ledger before they are removed."""
+
+    kind: Literal["discarded"] = "discarded"
+    key: UnitKey
+    utc: str
+    by: str = Field(description="the rule or the person that asked for it")
+    reason: str = Field(description="why nothing is lost that was to be kept")
+    frames: int = Field(ge=0, description="written, verified, and now discarded")
+    every_nth: int = Field(
+        default=0, ge=0, description="0: no raw frame is kept; else 0, n, 2n ... are"
+    )
+    kept: tuple[KeptBlock, ...] = Field(
+        default=(), description="blocks of the kept frames, in order"
+    )
+
+    @property
+    def kept_frames(self) -> int:
+        """Raw frames that stay in the run folder."""
+        return sum(block.frames for block in self.kept)
+
+
+LedgerRecord = BlockRecord | UnitRecord | DiscardRecord
+LedgerLine = Annotated[LedgerRecord, Field(discriminator="kind")]
+LEDGER_LINE: TypeAdapter[LedgerRecord] = TypeAdapter(LedgerLine)

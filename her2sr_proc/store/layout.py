@@ -6,10 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from her2sr_proc.schema.block import UnitKey
 
-_RAW_NAME = re.compile(r"^(?P<channel>.+?)(?:\.a(?P<attempt>\d+))?\.ome\.zarr$")
+RawForm = Literal["ome-zarr", "ome-tiff"]
+RAW_SUFFIXES: dict[RawForm, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
+FLUCTUATIONS = ("fluctuation_fine", "fluctuation_coarse")
+"""Kinds of images that the counter reads, in the order of its two smoothings."""
+_RAW_NAME = re.compile(
+    r"^(?P<channel>[A-Za-z0-9_-]+)(?:\.a(?P<attempt>\d+))?\.ome\.(?:zarr|tif)$"
+)
 
 
 def _stem(channel: str, attempt: int) -> str:
@@ -63,9 +70,21 @@ class RunFolder:
     def field_result(self, field: str) -> Path:
         return self.results / "fields" / f"{field}.json"
 
-    def raw(self, unit: UnitKey) -> Path:
-        """The OME-Zarr of one unit and attempt."""
-        name = f"{_stem(unit.channel, unit.attempt)}.ome.zarr"
+    def raw(self, unit: UnitKey, form: RawForm | None = None) -> Path:
+        """The raw frames of one unit and attempt.
+
+        Without ``form`` the one that is there; OME-Zarr when neither is.
+        """
+        if form is None:
+            tiff = self.raw(unit, "ome-tiff")
+            zarr = self.raw(unit, "ome-zarr")
+            return tiff if tiff.exists() and not zarr.exists() else zarr
+        name = _stem(unit.channel, unit.attempt) + RAW_SUFFIXES[form]
+        return self.root / "raw" / unit.field / name
+
+    def raw_kept(self, unit: UnitKey, every_nth: int) -> Path:
+        """Every n-th raw frame of a unit whose others were discarded."""
+        name = f"{_stem(unit.channel, unit.attempt)}.every{every_nth}.ome.zarr"
         return self.root / "raw" / unit.field / name
 
     def table(self, unit: UnitKey) -> Path:
@@ -96,15 +115,20 @@ class RunFolder:
 
     def units(self) -> Iterator[UnitKey]:
         """Yield every unit and attempt that has raw frames, in order of name."""
-        for path in sorted((self.root / "raw").glob("*/*.ome.zarr")):
+        found: set[UnitKey] = set()
+        for path in sorted((self.root / "raw").glob("*/*.ome.*")):
             match = _RAW_NAME.match(path.name)
-            if match:
-                yield UnitKey(
-                    run=self.name,
-                    field=path.parent.name,
-                    channel=match["channel"],
-                    attempt=int(match["attempt"] or 1),
-                )
+            if match is None:
+                continue
+            key = UnitKey(
+                run=self.name,
+                field=path.parent.name,
+                channel=match["channel"],
+                attempt=int(match["attempt"] or 1),
+            )
+            if key not in found:
+                found.add(key)
+                yield key
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,13 @@ from pydantic import ValidationError
 
 from her2sr_proc.errors import IntegrityError
 from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.schema.ledger import LEDGER_LINE, BlockRecord, UnitRecord
+from her2sr_proc.schema.ledger import (
+    LEDGER_LINE,
+    BlockRecord,
+    DiscardRecord,
+    UnitRecord,
+)
+from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.store.lines import read_lines
 
 
@@ -21,11 +27,17 @@ class UnitHistory:
     blocks: dict[int, BlockRecord] = field(default_factory=dict)
     verdict: UnitRecord | None = None
     """None: the burst has not ended, or its process died."""
+    discarded: DiscardRecord | None = None
+    """Set: the raw frames were given up after their results were verified."""
 
     @property
     def frames(self) -> int:
-        """Frames that the ledger says are on disk."""
+        """Frames that were safely on disk; they may be discarded since."""
         return sum(block.frames for block in self.blocks.values())
+
+    def records(self) -> list[BlockRecord]:
+        """Return the blocks in order of their frames."""
+        return sorted(self.blocks.values(), key=lambda block: block.first_frame)
 
 
 def unit_of(key: UnitKey) -> UnitKey:
@@ -54,6 +66,29 @@ def read_ledger(path: Path) -> dict[UnitKey, UnitHistory]:
         history = units.setdefault(unit, UnitHistory(unit))
         if isinstance(line, BlockRecord):
             history.blocks[line.key.block] = line
-        else:
+        elif isinstance(line, UnitRecord):
             history.verdict = line
+        else:
+            history.discarded = line
     return units
+
+
+def counted_attempts(
+    manifest: Manifest, histories: dict[UnitKey, UnitHistory], field: str
+) -> dict[str, UnitKey]:
+    """Return, by channel, the attempt whose frames answer for a field.
+
+    The latest attempt with all its frames; without one, the one with most frames. A
+    channel of which nothing is on disk has no entry.
+    """
+    chosen: dict[str, UnitKey] = {}
+    for channel in manifest.channels:
+        attempts = [
+            history
+            for key, history in histories.items()
+            if key.field == field and key.channel == channel.name and history.blocks
+        ]
+        if attempts:
+            best = max(attempts, key=lambda h: (h.frames, h.key.attempt))
+            chosen[channel.name] = best.key
+    return chosen

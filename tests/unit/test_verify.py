@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from her2sr_proc.errors import DataError, IntegrityError, StateError
-from her2sr_proc.offline.accounting import account, counted_attempts
+from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.verify import broken_links, verify
 from her2sr_proc.schema.block import BlockKey, UnitKey
 from her2sr_proc.schema.camera import CameraModel
@@ -16,7 +16,7 @@ from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
 from her2sr_proc.schema.manifest import ChannelFacts, FieldFacts, Manifest
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.ledger import counted_attempts, read_ledger
 from her2sr_proc.store.lines import LineWriter
 from her2sr_proc.store.manifest import write_manifest
 

@@ -1,0 +1,49 @@
+"""What a protocol lets go of at the end of a run: raw frames with proven results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from her2sr_acq.plan.models import EveryNth
+from her2sr_proc.errors import DataError
+from her2sr_proc.schema.ledger import DiscardRecord
+from her2sr_proc.store import retention
+from her2sr_proc.store.layout import RunFolder
+
+PROVEN = "complete, localized, and every image readable"
+KeepRaw = Literal["all", "localizations"] | EveryNth
+
+
+def discard_raw(
+    run: RunFolder,
+    policy: KeepRaw,
+    record: Callable[[DiscardRecord], None],
+    stamp: Callable[[], str],
+) -> list[str]:
+    """Discard raw frames as a protocol says; return a sentence for each unit.
+
+    A unit whose results are not all proven keeps every frame, and its sentence says
+    why. Safe to do again, also after a crash. Raises what ``record`` raises.
+    """
+    if policy == "all":
+        return []
+    every_nth = policy.every_nth if isinstance(policy, EveryNth) else 0
+    manifest, units = retention.run_units(run)
+    said = []
+    for history in units:
+        where = f"{history.key.field}/{history.key.channel}"
+        kept = history.discarded is None and retention.why_kept(run, manifest, history)
+        if kept:
+            said.append(f"{where}: raw frames are kept, since {kept}")
+            continue
+        try:
+            order = retention.Order("protocol", PROVEN, stamp(), every_nth)
+            done = retention.discard(run, history, record, order)
+        except DataError as exc:
+            said.append(f"{where}: raw frames are kept, since {exc}")
+        else:
+            said.append(
+                f"{where}: {done.frames} raw frames discarded, {done.kept_frames} kept"
+            )
+    return said

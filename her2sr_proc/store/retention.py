@@ -1,0 +1,209 @@
+"""Giving up raw frames whose results are proven: the only place that removes any.
+
+First it is shown that nothing is lost that was to be kept, then the kept frames are
+written and read back, then the ledger says what will be done; only then is it done. A
+crash in between leaves frames that the ledger calls discarded; doing it again removes
+them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.errors import DataError, IntegrityError
+from her2sr_proc.schema.block import BlockKey, block_length
+from her2sr_proc.schema.ledger import (
+    BlockRecord,
+    DiscardRecord,
+    KeptBlock,
+    UnitState,
+)
+from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.store import raw
+from her2sr_proc.store.atomic import sync_folder
+from her2sr_proc.store.images import read_tiff
+from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
+from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
+from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.tables import read_parquet
+
+U16 = npt.NDArray[np.uint16]
+Record = Callable[[DiscardRecord], None]
+"""Returns once the ledger has the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who wants frames discarded, why, when, and which of them stay."""
+
+    by: str
+    reason: str
+    utc: str
+    every_nth: int = 0
+    """0: none stays."""
+
+
+def why_kept(run: RunFolder, manifest: Manifest, history: UnitHistory) -> str:
+    """Return why the raw frames of a unit must stay; empty when they may go.
+
+    They may go when the unit is complete, its table holds every frame and was made
+    with the run's profile, and every image that is made of frames can be read.
+    """
+    verdict, key = history.verdict, history.key
+    if verdict is None or verdict.state is not UnitState.COMPLETE:
+        return "it is not complete"
+    if not verdict.requested == verdict.written == history.frames:
+        return f"{history.frames} of {verdict.requested} frames are written"
+    answering = counted_attempts(manifest, read_ledger(run.ledger), key.field)
+    if answering[key.channel] != key:
+        return "another attempt answers for its field"
+    channel = manifest.channel(key.channel)
+    is_signal = channel.role == "signal"
+    kinds = ("superresolution", *FLUCTUATIONS) if is_signal else ("mean",)
+    try:
+        if is_signal:
+            _require_table(run, manifest, history)
+        for kind in ("conventional", *kinds):
+            read_tiff(run.image(key.field, key.channel, kind))
+    except (DataError, OSError) as exc:
+        return str(exc)
+    if not run.field_result(key.field).exists():
+        return "its field has no result yet"
+    return ""
+
+
+def discard(
+    run: RunFolder,
+    history: UnitHistory,
+    record: Record,
+    order: Order,
+) -> DiscardRecord:
+    """Give up the raw frames of one unit; the caller has asked `why_kept`.
+
+    Raises `IntegrityError` when frames that are to be kept cannot be read; nothing is
+    removed then.
+    """
+    said = history.discarded
+    if said is None:
+        kept = _keep(run, history, order.every_nth) if order.every_nth else ()
+        said = DiscardRecord(
+            key=history.key,
+            utc=order.utc,
+            by=order.by,
+            reason=order.reason,
+            frames=history.frames,
+            every_nth=order.every_nth,
+            kept=kept,
+        )
+        record(said)
+    remove_raw(run, history)
+    return said
+
+
+def remove_raw(run: RunFolder, history: UnitHistory) -> None:
+    """Remove the frames of a unit that the ledger calls discarded."""
+    for form in ("ome-zarr", "ome-tiff"):
+        path = run.raw(history.key, form)
+        if path.is_dir():
+            # out of sight first: a half-removed array must not look like a unit
+            aside = path.with_name(f".{path.name}.discarded")
+            path.replace(aside)
+            sync_folder(path.parent)
+            shutil.rmtree(aside)
+        elif path.exists():
+            path.unlink()
+            sync_folder(path.parent)
+    for left in run.raw(history.key).parent.glob(".*.discarded"):
+        shutil.rmtree(left)
+
+
+def check_kept(run: RunFolder, said: DiscardRecord) -> Iterator[str]:
+    """Yield for each kept block what is wrong with it, or nothing."""
+    path = run.raw_kept(said.key, said.every_nth)
+    first = 0
+    for block in said.kept:
+        try:
+            raw.read_block(path, _as_record(said, block, first))
+        except (DataError, OSError, ValueError, RuntimeError) as exc:
+            yield f"kept frames: {exc}"
+        else:
+            yield ""
+        first += block.frames
+
+
+def run_units(run: RunFolder) -> tuple[Manifest, list[UnitHistory]]:
+    """Return the manifest of a run and its units that have blocks."""
+    histories = read_ledger(run.ledger).values()
+    return read_manifest(run), [history for history in histories if history.blocks]
+
+
+def _require_table(run: RunFolder, manifest: Manifest, history: UnitHistory) -> None:
+    path = run.table(history.key)
+    _, facts = read_parquet(path)
+    localized = facts.get("localized_frames")
+    if localized != str(history.frames):
+        raise IntegrityError(
+            f"its table holds {localized or 'no'} of {history.frames} frames"
+        )
+    if facts.get("profile_digest") != manifest.profile.digest:
+        raise IntegrityError("its table was made with another profile")
+
+
+def _keep(
+    run: RunFolder, history: UnitHistory, every_nth: int
+) -> tuple[KeptBlock, ...]:
+    """Write every n-th frame as an array of its own, and read each block back."""
+    path = run.raw_kept(history.key, every_nth)
+    shutil.rmtree(path, ignore_errors=True)  # of an attempt that was interrupted
+    manifest = read_manifest(run)
+    channel = manifest.channel(history.key.channel)
+    size = (manifest.frame_height, manifest.frame_width)
+    count = -(-history.frames // every_nth)
+    length = block_length(frames=count, height=size[0], width=size[1], exposure_ms=0.0)
+    raw.create(
+        path,
+        raw.RawShape(count, *size, length),
+        pixel_um=manifest.camera.pixel_nm / 1000.0,
+        exposure_ms=channel.exposure_ms * every_nth,
+        name=f"{history.key.field}/{history.key.channel}, every {every_nth}th frame",
+    )
+    return tuple(_write_kept(path, _every(run, history, every_nth), length))
+
+
+def _every(run: RunFolder, history: UnitHistory, every_nth: int) -> Iterator[U16]:
+    path = run.raw(history.key)
+    for record in history.records():
+        frames = raw.read_block(path, record)
+        yield from frames[-record.first_frame % every_nth :: every_nth]
+
+
+def _write_kept(path: Path, frames: Iterator[U16], length: int) -> Iterator[KeptBlock]:
+    waiting: list[U16] = []
+    number = 0
+    for frame in frames:
+        waiting.append(frame)
+        if len(waiting) < length:
+            continue
+        prepared = raw.prepare(path, np.stack(waiting))
+        size, digest = raw.write_block(path, number, prepared)
+        raw.check_block(path, number, prepared)
+        yield KeptBlock(block=number, frames=length, bytes=size, sha256=digest)
+        waiting, number = [], number + 1
+
+
+def _as_record(said: DiscardRecord, block: KeptBlock, first: int) -> BlockRecord:
+    return BlockRecord(
+        key=BlockKey(**said.key.model_dump(), block=block.block),
+        first_frame=first,
+        frames=block.frames,
+        bytes=block.bytes,
+        sha256=block.sha256,
+        t_s=(),
+        published=False,
+    )
