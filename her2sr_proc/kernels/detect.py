@@ -20,7 +20,7 @@ I32 = npt.NDArray[np.int32]
 MAD_TO_SD = 1.4826022185056018
 """Standard deviation of normal noise over the median of its absolute values."""
 
-CHUNK = 32
+CHUNK = 64
 """Pixels of a row that are passed over together where none is above the threshold."""
 
 LINE_AXES = ((0, 4), (2, 4), (3, 3), (4, 2), (4, 0), (4, -2), (3, -3), (2, -4))
@@ -183,7 +183,7 @@ def find_maxima(
         The first entries are overwritten, in raster order of discovery.
     """
     height, width = band.shape
-    visited[:, :] = 0
+    is_clear = False
     count = 0
     for i in range(border, height - border):
         line = band[i]
@@ -193,7 +193,7 @@ def find_maxima(
                 continue
             for j in range(start, end):
                 value = line[j]
-                if not value > minimum or visited[i, j]:
+                if not value > minimum or (is_clear and visited[i, j]):
                     continue
                 rank = _rank(band, i, j)
                 if rank == 0:
@@ -203,6 +203,9 @@ def find_maxima(
                     continue
                 row, column = i, j
                 if rank == 2:
+                    if not is_clear:
+                        visited[:, :] = 0
+                        is_clear = True
                     is_peak, row, column = _plateau(band, i, j, visited, stack)
                     if not is_peak:
                         continue

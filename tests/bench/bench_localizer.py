@@ -1,36 +1,36 @@
 """Milliseconds a frame of the localizer, by stage, and fits a second.
 
-Run it: ``python tests/bench/bench_localizer.py [--frames 60] [--size 512 ...]``. One
-thread, processor time; spots are in focus, 50 in 256 x 256 pixels and as dense
-elsewhere. Input is a compressed TIFF read page by page.
+Run it: ``python tests/bench/bench_localizer.py [--frames 60] [--size 512 ...]
+[--spots 50]``. Processor time of one thread; spots are in focus, so many in 256 x 256
+pixels and as dense elsewhere. Input is a compressed TIFF read page by page.
 """
 
 import argparse
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
-from her2sr_proc.kernels import detect, gauss, wavelet
-from her2sr_proc.localizer import localize_block
+from her2sr_proc.kernels import gauss
+from her2sr_proc.localizer import Localizer
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.store.frames import open_movie
 
-SPOTS = 50 / 256**2
 PARAMS = LocalizeParams()
 
 
-def movie(size: int, frames: int) -> np.ndarray:
+def movie(size: int, frames: int, spots: float = 50.0) -> np.ndarray:
     """Return counts of spots of 1500 photons on a background of 150."""
     rng = np.random.default_rng(1)
     out = np.empty((frames, size, size), np.uint16)
     rows, columns = np.mgrid[-4:5, -4:5]
     for frame in out:
         mean = np.full((size, size), 150.0)
-        count = round(SPOTS * size**2)
+        count = round(spots * (size / 256) ** 2)
         for y, x in rng.uniform(5, size - 6, (count, 2)):
             i, j = round(y), round(x)
             bell = np.exp(-((rows + i - y) ** 2 + (columns + j - x) ** 2) / 1.1)
@@ -55,33 +55,11 @@ def read_all(adu: np.ndarray) -> float:
 
 def detect_all(adu: np.ndarray, camera: CameraMaps) -> float:
     """Return the processor seconds of everything up to the maxima."""
-    taps = wavelet.spline_taps(PARAMS.wavelet_order, PARAMS.wavelet_scale)
-    photons = np.empty(adu.shape[1:], np.float32)
-    planes = np.empty((4, *photons.shape), np.float32)
-    visited = np.empty(photons.shape, np.uint8)
-    stack = np.empty(photons.size, np.int32)
-    maxima = np.empty((2, photons.size // 4 + photons.shape[0]), np.int32)
+    none = PARAMS.model_copy(update={"threshold_factor": 20.0, "noise_factor": 50.0})
+    localizer = Localizer(camera, pixel_nm=130.0, params=none)
+    localizer.block(adu[:1], first_frame=0)
     begun = time.process_time()
-    for frame in adu:
-        detect.to_photons(frame, camera.offset_adu, camera.e_per_adu, photons)
-        wavelet.decompose(photons, taps, planes[0], planes[1], planes[2], planes[3])
-        ratio = detect.noise_ratio(planes[2], planes[1], camera.variance_e2, 0.89)
-        spread = detect.clipped_deviation(
-            planes[2], planes[1], camera.variance_e2, 50 * ratio
-        )
-        detect.find_maxima(
-            planes[3],
-            planes[1],
-            camera.variance_e2,
-            1.5 * spread,
-            ratio,
-            0.5,
-            1,
-            visited,
-            stack,
-            maxima[0],
-            maxima[1],
-        )
+    localizer.block(adu, first_frame=0)
     return time.process_time() - begun
 
 
@@ -111,13 +89,16 @@ def fits_per_s(adu: np.ndarray, camera: CameraMaps, radius: int) -> float:
     return rows.size / (time.process_time() - begun)
 
 
-def localize_all(adu: np.ndarray, camera: CameraMaps) -> tuple[float, int]:
-    """Return the processor seconds of `localize_block`, and what it found."""
-    begun = time.process_time()
-    table = localize_block(
-        adu, first_frame=0, camera=camera, pixel_nm=130.0, params=PARAMS
-    )
-    return time.process_time() - begun, len(table)
+def localize_all(
+    adu: np.ndarray, camera: CameraMaps, threads: int
+) -> tuple[float, float, int]:
+    """Return processor and wall seconds of localizing, and how much was found."""
+    localizer = Localizer(camera, pixel_nm=130.0, params=PARAMS)
+    with ThreadPoolExecutor(threads) as crew:
+        localizer.block(adu[:threads], first_frame=0, each=crew.map)
+        begun, wall = time.process_time(), time.perf_counter()
+        table = localizer.block(adu, first_frame=0, each=crew.map)
+    return time.process_time() - begun, time.perf_counter() - wall, len(table)
 
 
 def main() -> None:
@@ -125,21 +106,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--size", type=int, nargs="*", default=[64, 256, 512, 1024])
+    parser.add_argument("--spots", type=float, default=50.0)
     options = parser.parse_args()
     warm = movie(64, 2)
     small = CameraMaps.uniform(CameraModel(), (64, 64))
-    localize_all(warm, small)
-    detect_all(warm, small)
+    localize_all(warm, small, 1)
     print(f"{'size':>6}{'input':>9}{'detect':>9}{'fit':>9}{'all':>9}  ms a frame")
     for size in options.size:
-        adu = movie(size, options.frames)
+        adu = movie(size, options.frames, options.spots)
         camera = CameraMaps.uniform(CameraModel(), adu.shape[1:])
         read_s, detect_s = read_all(adu), detect_all(adu, camera)
-        all_s, found = localize_all(adu, camera)
+        all_s, _, found = localize_all(adu, camera, 1)
+        _, pair_s, _ = localize_all(adu, camera, 2)
         stages = (read_s, detect_s, all_s - detect_s, all_s)
         line = "".join(f"{1000 * s / len(adu):9.2f}" for s in stages)
         print(
             f"{size:6}{line}  {len(adu) / all_s:.0f} frames/s, "
+            f"{len(adu) / pair_s:.0f} with two threads, "
             f"{found / all_s:.0f} localizations/s"
         )
     for radius in (2, 3, 4):
