@@ -89,10 +89,9 @@ def prepare(adu: U16) -> Prepared:
 
 def write_block(path: Path, block: int, prepared: Prepared) -> None:
     """Write the pixels of one block at their place, durably."""
-    descriptor = os.open(path, os.O_RDWR)
+    offset = block_offset(path, block)
+    descriptor = os.open(path, os.O_WRONLY)
     try:
-        plan = _read_plan(descriptor, path)
-        offset = plan.frame_at(block * plan.shape.block_frames)
         _write_at(descriptor, prepared.data, offset)
         os.fdatasync(descriptor)
     finally:
@@ -131,6 +130,17 @@ def open_array(path: Path) -> Any:  # noqa: ANN401 - as the array of the other f
         raise MovieError(f"{path} holds no frames yet", path=str(path))
     shape = (frames, plan.shape.height, plan.shape.width)
     return np.memmap(path, "<u2", "r", plan.pixels_at, shape)
+
+
+def pages(path: Path) -> int:
+    """Return how many pages other programs see."""
+    with path.open("rb") as file:
+        count, at = 0, HEAD.unpack(file.read(HEAD.size))[4]
+        while at:
+            count += 1
+            file.seek(at + DIRECTORY_BYTES - 8)
+            at = struct.unpack("<Q", file.read(8))[0]
+    return count
 
 
 def finish(path: Path, records: Iterable[BlockRecord]) -> None:
