@@ -39,7 +39,7 @@ AsJson = Annotated[
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
     from her2sr_proc import cli as movie_cli
-    from her2sr_proc import cli_runs
+    from her2sr_proc import cli_offload, cli_runs
 
     app = typer.Typer(
         help=f"From laser light to a HER2 answer. {BANNER}",
@@ -53,6 +53,7 @@ def build() -> typer.Typer:
         app.command(epilog=EPILOG)(verb)
     movie_cli.register(app)
     cli_runs.register(app)
+    cli_offload.register(app)
     return app
 
 

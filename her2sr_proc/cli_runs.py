@@ -37,7 +37,7 @@ def process(run_dir: RunDir, as_json: AsJson = False) -> None:
 
     Exit: 0 done, 1 a fault in the data, 2 no run folder.
     """
-    with _plain_errors(), _progress() as tell:
+    with plain_errors(), run_progress() as tell:
         from her2sr_proc.offline.pipeline import process_run
         from her2sr_proc.store.layout import RunFolder
 
@@ -58,7 +58,7 @@ def verify(run_dir: RunDir, as_json: AsJson = False) -> None:
 
     Exit: 0 sound, 1 damaged or incomplete, 2 no run folder.
     """
-    with _plain_errors(), _progress() as tell:
+    with plain_errors(), run_progress() as tell:
         from her2sr_proc.offline.verify import verify as check
         from her2sr_proc.store.layout import RunFolder
 
@@ -127,7 +127,7 @@ def _verdict_json(verdict: Verdict) -> str:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Turn an expected failure into one line and its exit code."""
     from her2sr_proc.errors import DataError, ProcError
 
@@ -144,7 +144,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def run_progress() -> Iterator[Progress]:
     """Yield what shows progress: a bar on a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
         yield _plain_lines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -77,5 +78,12 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Return once the names in ``path`` have reached the disk."""
-    sync_file(path)
+    """Return once the names in ``path`` have reached the disk.
+
+    Network shares that cannot force a folder say so (EINVAL); their server decides.
+    """
+    try:
+        sync_file(path)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise

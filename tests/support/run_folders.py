@@ -57,18 +57,26 @@ def make_run(
 
 
 def add_unit(
-    run: RunFolder, channel: str, movie, *, field="r00_c00", block=10, requested=None
+    run: RunFolder,
+    channel: str,
+    movie,
+    *,
+    field="r00_c00",
+    block=10,
+    requested=None,
+    form="ome-zarr",
 ) -> UnitKey:
     """Write a movie as one unit, block by block; partial where frames are wanting."""
     unit = UnitKey(run=run.name, field=field, channel=channel)
     frames, height, width = movie.shape
     requested = requested or frames
     shape = raw.RawShape(requested, height, width, block)
-    raw.create(run.raw(unit), shape, pixel_um=0.13, exposure_ms=30.0, name=channel)
+    path = run.raw(unit, form)
+    raw.create(path, shape, pixel_um=0.13, exposure_ms=30.0, name=channel)
     with LineWriter(run.ledger) as ledger:
         for number in range(frames // block):
             part = movie[number * block :][:block]
-            size, digest = raw.write_block(run.raw(unit), number, part)
+            size, digest = raw.write_block(path, number, part)
             record = BlockRecord(
                 key=BlockKey(**unit.model_dump(), block=number),
                 first_frame=number * block,

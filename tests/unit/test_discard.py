@@ -37,6 +37,19 @@ def run(tmp_path):
     return folder
 
 
+def test_frames_that_stand_as_tiff_go_the_same_way(tmp_path):
+    run = make_run(tmp_path / "r1", frames={"561": 40}, size=SIDE)
+    key = add_unit(run, "561", movie(40, 1), form="ome-tiff")
+    process_run(run, quiet)
+    assert verify(run, quiet).is_sound
+    told = discard(run, EveryNth(every_nth=7))
+    assert told == ["r00_c00/561: 40 raw frames discarded, 6 kept"]
+    assert not run.raw(key, "ome-tiff").exists()
+    kept = raw.open_array(run.raw_kept(key, 7))
+    np.testing.assert_array_equal(kept[:], movie(40, 1)[::7])
+    assert verify(run, quiet).is_sound
+
+
 def discard(run, policy):
     with LineWriter(run.ledger) as ledger:
         return discard_raw(

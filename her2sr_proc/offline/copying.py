@@ -1,0 +1,88 @@
+"""One file onto a share: written beside, forced, read back from there, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from her2sr_proc.errors import IntegrityError, RequestError
+from her2sr_proc.store.atomic import replacing, sync_file, write_all
+
+PIECE = 4 * 2**20
+Source = Path | bytes
+"""A file, or what it shall hold."""
+
+
+def pieces(source: Source) -> Iterator[bytes]:
+    """Yield the content in pieces."""
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def sha256(source: Source) -> str:
+    """Return the SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    for piece in pieces(source):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def sha256_from_disk(path: Path) -> str:
+    """Return the SHA-256 of a file as its disk or share holds it.
+
+    What the system still has in memory is dropped first, as far as it lets go of it.
+    """
+    if hasattr(os, "posix_fadvise"):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+    return sha256(path)
+
+
+def copy_verified(source: Source, target: Path) -> str:
+    """Copy one file; return the SHA-256 that both have.
+
+    ``target`` is whole and verified, or absent. Raises `IntegrityError` when what was
+    written does not read back, `RequestError` when there is no room.
+    """
+    digest = hashlib.sha256()
+    with enough_room(target), replacing(target) as beside:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            for piece in pieces(source):
+                write_all(descriptor, piece)
+                digest.update(piece)
+        finally:
+            os.close(descriptor)
+        sync_file(beside)
+        if sha256_from_disk(beside) != digest.hexdigest():
+            raise IntegrityError(
+                f"{target} does not read back as it was copied; check the share and "
+                f"offload again",
+                path=str(target),
+            )
+    return digest.hexdigest()
+
+
+@contextmanager
+def enough_room(target: Path) -> Iterator[None]:
+    """Turn a full share into one sentence."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise RequestError(
+            f"{target.name} does not fit on the share ({exc.strerror}); make room and "
+            f"offload again: what is there already is not copied twice"
+        ) from exc

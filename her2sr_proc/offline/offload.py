@@ -1,0 +1,253 @@
+"""A finished run copied to a share, every file read back from there.
+
+Doing it again copies what is missing or differs. The list of digests is written last,
+so that a copy without it is known to be unfinished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from her2sr_proc.errors import IntegrityError, RequestError, StateError
+from her2sr_proc.offline.copying import (
+    Source,
+    copy_verified,
+    enough_room,
+    sha256,
+    sha256_from_disk,
+)
+from her2sr_proc.offline.tiffs import exports
+from her2sr_proc.schema.offload import CopiedFile, OffloadList
+from her2sr_proc.store.atomic import write_text
+from her2sr_proc.store.export import export_tiff, is_exported
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.lines import read_lines
+from her2sr_proc.store.manifest import read_manifest
+
+LIST = "offload.json"
+BY = "offload"
+"""Who discards raw frames that stand on a share."""
+OVER = ("completed", "completed_with_faults", "aborted", "faulted", "interrupted")
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offloaded:
+    """What an offload did."""
+
+    folder: Path
+    copied: int
+    """Files written now."""
+    verified: int
+    """Files that were there already and are as they should be."""
+    bytes: int
+    """Of all files on the share."""
+    tiffs: tuple[str, ...]
+    """TIFFs on the share, by their path in the copy."""
+
+
+def require_over(run: RunFolder) -> None:
+    """Raise `StateError` unless the run is over: nothing more will be written."""
+    read_manifest(run)
+    for history in read_ledger(run.ledger).values():
+        if history.verdict is None:
+            raise StateError(
+                f"{history.key.field}/{history.key.channel} of {run.name} is still "
+                f"being acquired, or its process died; wait for the end of the run, or "
+                f"use `her2sr recover`"
+            )
+    state = _last_state(run)
+    if state not in OVER:
+        raise StateError(
+            f"{run.name} is {state}; wait for its end, or stop it, before it is moved"
+        )
+
+
+def offload(
+    run: RunFolder, share: Path, progress: Progress, *, utc: str, with_tiffs: bool
+) -> Offloaded:
+    """Copy a run to ``share``/RUN_ID and verify it there; write the list last.
+
+    Raises `StateError` for a run that is not over, `RequestError` for a share that is
+    absent, full or closed, `IntegrityError` when a copy does not read back.
+    """
+    require_over(run)
+    folder = _folder(run, share)
+    _clear(folder)
+    former = read_list(folder)
+    files, copied = _copy(run, folder, progress)
+    gone = _only_there(former, files) if former else {}
+    tiffs = dict(former.exports) if former else {}
+    written = _write_tiffs(run, folder, progress) if with_tiffs else {}
+    for name, entry in {**gone, **tiffs}.items():
+        if name not in written:
+            _require_held(folder, name, entry)
+    tiffs |= written
+    listed = OffloadList(run=run.name, utc=utc, files=gone | files, exports=tiffs)
+    with enough_room(folder / LIST):
+        write_text(folder / LIST, listed.model_dump_json(indent=1))
+    progress("done", 1, 1)
+    total = sum(entry.bytes for entry in (*listed.files.values(), *tiffs.values()))
+    there = len(listed.files) - copied
+    return Offloaded(folder, copied, there, total, tuple(tiffs))
+
+
+def read_list(folder: Path) -> OffloadList | None:
+    """Return the list of a copy; None when it is unfinished or absent."""
+    try:
+        return OffloadList.model_validate_json((folder / LIST).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as exc:
+        raise IntegrityError(
+            f"{folder / LIST} is damaged; remove it and offload again"
+        ) from exc
+
+
+def check_copy(folder: Path, listed: OffloadList, progress: Progress) -> list[str]:
+    """Return a sentence for every file of a copy that is not as it was copied."""
+    faults = []
+    entries = {**listed.files, **listed.exports}
+    for done, (name, entry) in enumerate(entries.items()):
+        progress(f"checking {name}", done, len(entries))
+        try:
+            _require_held(folder, name, entry)
+        except IntegrityError as exc:
+            faults.append(str(exc))
+    return faults
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a killed offload left half-written; nothing reads it."""
+    for path in folder.rglob(".*.partial-*"):
+        path.unlink()
+
+
+def _copy(
+    run: RunFolder, folder: Path, progress: Progress
+) -> tuple[dict[str, CopiedFile], int]:
+    """Copy what is missing or differs; return all files, and how many were copied."""
+    sources = dict(_sources(run))
+    _require_room(folder, sources)
+    files: dict[str, CopiedFile] = {}
+    copied = 0
+    for done, (name, source) in enumerate(sources.items()):
+        progress(f"copying {name}", done, len(sources))
+        target = folder / name
+        digest = sha256(source)
+        if not _holds(target, digest):
+            digest = copy_verified(source, target)
+            copied += 1
+        files[name] = CopiedFile(bytes=target.stat().st_size, sha256=digest)
+    return files, copied
+
+
+def _last_state(run: RunFolder) -> str:
+    """Return the state that the events tell last; those of an import tell none."""
+    for line in reversed(read_lines(run.events)):
+        try:
+            event = json.loads(line)
+            if event["kind"] == "state":
+                return str(event["data"]["state"])
+        except (json.JSONDecodeError, KeyError, TypeError) as exc:
+            raise IntegrityError(
+                f"{run.events.name} of {run.name} holds a line that is no event; see "
+                f"`her2sr verify`"
+            ) from exc
+    return OVER[0]
+
+
+def _folder(run: RunFolder, share: Path) -> Path:
+    """Return where the copy stands. Raises `RequestError` for an unusable share."""
+    if not share.is_dir():
+        raise RequestError(
+            f"{share} is no folder; mount the share, or make the folder, first"
+        )
+    if not os.access(share, os.W_OK | os.X_OK):
+        raise RequestError(f"{share} takes no files; ask for the right to write there")
+    folder = share.resolve() / run.name
+    if folder == run.root.resolve() or run.root.resolve() in folder.parents:
+        raise RequestError(f"{share} holds the run itself; name another place")
+    return folder
+
+
+def _sources(run: RunFolder) -> Iterator[tuple[str, Source]]:
+    for path in sorted(run.root.rglob("*")):
+        name = path.relative_to(run.root)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and name != Path(LIST):
+            is_ledger = path == run.ledger
+            yield name.as_posix(), _ledger_of_copy(run) if is_ledger else path
+
+
+def _ledger_of_copy(run: RunFolder) -> bytes:
+    """Return the ledger without the lines by which frames left this machine."""
+    kept = [
+        line
+        for line in read_lines(run.ledger)
+        if not ('"kind":"discarded"' in line and json.loads(line)["by"] == BY)
+    ]
+    return "".join(f"{line}\n" for line in kept).encode()
+
+
+def _require_room(folder: Path, sources: dict[str, Source]) -> None:
+    missing = 0
+    for name, source in sources.items():
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        target = folder / name
+        if not target.exists() or target.stat().st_size != size:
+            missing += size
+    free = shutil.disk_usage(folder.parent).free
+    if missing > free:
+        raise RequestError(
+            f"{missing / 1e6:.0f} MB are to be copied and {free / 1e6:.0f} MB are free "
+            f"in {folder.parent}; make room, or name another share"
+        )
+
+
+def _holds(target: Path, digest: str) -> bool:
+    return target.is_file() and sha256_from_disk(target) == digest
+
+
+def _require_held(folder: Path, name: str, entry: CopiedFile) -> None:
+    if not _holds(folder / name, entry.sha256):
+        raise IntegrityError(
+            f"{folder / name} is missing or not as it was copied; offload again, with "
+            f"--tiff for a TIFF, from where its frames still are"
+        )
+
+
+def _only_there(
+    former: OffloadList, files: dict[str, CopiedFile]
+) -> dict[str, CopiedFile]:
+    """Return the raw frames that have left this machine since the last offload."""
+    return {
+        name: entry
+        for name, entry in former.files.items()
+        if name not in files and name.startswith("raw/")
+    }
+
+
+def _write_tiffs(
+    run: RunFolder, folder: Path, progress: Progress
+) -> dict[str, CopiedFile]:
+    written = {}
+    units = list(exports(run))
+    for done, (name, history) in enumerate(units):
+        progress(f"writing {name}", done, len(units))
+        path = folder / name
+        if not (path.exists() and is_exported(run, history, path)):
+            with enough_room(path):
+                export_tiff(run, history.key, path)
+        digest = sha256_from_disk(path)
+        written[name] = CopiedFile(bytes=path.stat().st_size, sha256=digest)
+    return written
