@@ -1,5 +1,8 @@
 """Files are whole or absent, and what was written is told from what was not."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import zarr
@@ -7,7 +10,7 @@ import zarr
 from her2sr_proc.errors import DataError, IntegrityError, StateError
 from her2sr_proc.schema.block import BlockKey, UnitKey
 from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
-from her2sr_proc.store import atomic, raw
+from her2sr_proc.store import atomic, raw, raw_zarr
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.lines import LineWriter, read_lines
@@ -66,6 +69,49 @@ def test_a_flipped_bit_is_found(unit):
 def test_a_missing_block_is_not_read_as_zeros(unit):
     with pytest.raises(IntegrityError, match="missing"):
         raw.read_block(unit, record(0, 1, "0" * 64))
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    """Every file and folder that is forced to disk, in order."""
+    paths, fsync = [], os.fsync
+
+    def note(descriptor):
+        paths.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return paths
+
+
+def test_a_block_is_forced_before_its_name_and_then_every_new_folder(unit, forced):
+    raw.write_block(unit, 1, FRAMES[4:])
+    chunk = raw.chunk_path(unit, 1)
+    file, *folders = forced
+    assert file.parent == chunk.parent
+    assert file != chunk
+    assert folders == [chunk.parents[0], chunk.parents[1], unit / "0" / "c"]
+
+
+def test_a_new_unit_is_forced_up_to_the_runs_folder(tmp_path, forced):
+    run = tmp_path / "r1"
+    path = run / "raw" / "r00_c00" / "561.ome.zarr"
+    shape = raw.RawShape(frames=8, height=6, width=5, block_frames=4)
+    raw.create(path, shape, pixel_um=0.13, exposure_ms=30.0, name="x")
+    assert {path / "zarr.json", path / "0" / "zarr.json", path / "0" / "c"} < set(
+        forced
+    )
+    assert forced[-3:] == [path.parent, run / "raw", run]
+
+
+def test_a_write_that_fails_leaves_no_part_of_a_chunk(unit, monkeypatch):
+    def fail(descriptor, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(raw_zarr, "write_all", fail)
+    with pytest.raises(OSError, match="No space"):
+        raw.write_block(unit, 1, FRAMES[4:])
+    assert [path for path in (unit / "0" / "c").rglob("*") if path.is_file()] == []
 
 
 def write_half(path):
