@@ -1,0 +1,124 @@
+"""A writer that is killed or finds a full disk leaves what its ledger says, no more."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+
+from her2sr_acq.errors import StorageError
+from her2sr_acq.storage import Reserve
+from her2sr_acq.stream.blocks import Block, BlockPool
+from her2sr_acq.stream.sink import Destination, Sink
+from her2sr_proc.errors import DataError
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store import raw
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.lines import LineWriter
+
+UNIT = UnitKey(run="r1", field="r00_c00", channel="561")
+BLOCKS, LENGTH, SIDE = 200, 4, 128
+
+
+def pixels(number):
+    rng = np.random.default_rng(number)
+    return rng.integers(1, 4096, (LENGTH, SIDE, SIDE)).astype(np.uint16)
+
+
+def write_unit(run, form):
+    """Write blocks as the engine does until all are written, or the disk is full."""
+    path = run.raw(UNIT, form)
+    shape = raw.RawShape(BLOCKS * LENGTH, SIDE, SIDE, LENGTH)
+    raw.create(path, shape, pixel_um=0.13, exposure_ms=30, name="x")
+    pool = BlockPool(buffers=4, pixels=LENGTH * SIDE * SIDE)
+    with LineWriter(run.ledger) as ledger, Sink(pool, write=raw.write_block) as sink:
+        where = Destination(
+            UNIT, path, lambda line: ledger.append(line.model_dump_json()), None
+        )
+        for number in range(BLOCKS):
+            buffer = pool.take(timeout_s=5.0)
+            view = buffer.reshape(LENGTH, SIDE, SIDE)
+            view[:] = pixels(number)
+            times = [0.0] * LENGTH
+            sink.put(where, Block(number, number * LENGTH, view, buffer, times))
+        sink.drain(timeout_s=30.0)
+
+
+def require_as_written(run, form):
+    """Check that the ledger's blocks are the first ones, each with its pixels."""
+    history = read_ledger(run.ledger)[UNIT]
+    assert sorted(history.blocks) == list(range(len(history.blocks)))
+    for record in history.records():
+        found = raw.read_block(run.raw(UNIT), record)
+        np.testing.assert_array_equal(found, pixels(record.key.block))
+    if form == "ome-tiff":
+        raw.finish(run.raw(UNIT), history.records())
+        with tifffile.TiffFile(run.raw(UNIT)) as file:
+            assert len(file.pages) == history.frames
+            np.testing.assert_array_equal(
+                file.pages[-1].asarray(), pixels(max(history.blocks))[-1]
+            )
+    return history
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
+def test_after_sigkill_the_ledgers_frames_are_there(tmp_path, form, seed):
+    run = RunFolder(tmp_path / "r1")
+    process = subprocess.Popen([sys.executable, __file__, str(run.root), form])
+    deadline = time.monotonic() + 30.0
+    while not run.ledger.exists() or run.ledger.stat().st_size == 0:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    time.sleep(random.Random(seed).uniform(0.0, 0.3))
+    process.send_signal(signal.SIGKILL)
+    process.wait(10.0)
+    assert require_as_written(run, form).blocks
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no right to mount a tmpfs here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
+def test_a_disk_that_fills_up_keeps_its_blocks_and_room_to_say_so(small_disk, form):
+    run = RunFolder(small_disk / "r1")
+    reserve = Reserve(small_disk / ".reserve", 64)
+    assert reserve.restore()
+    with pytest.raises(StorageError, match="No space left on device"):
+        write_unit(run, form)
+    reserve.release()
+    with LineWriter(small_disk / "events.jsonl") as events:
+        events.append("x" * 50_000)
+    history = require_as_written(run, form)
+    assert 0 < len(history.blocks) < BLOCKS
+    assert not reserve.restore()  # the room it had is spent
+
+
+def test_a_block_that_was_lost_is_missing_and_not_black(tmp_path):
+    run = RunFolder(tmp_path / "r1")
+    write_unit(run, "ome-zarr")
+    history = read_ledger(run.ledger)[UNIT]
+    shutil.rmtree(raw.chunk_path(run.raw(UNIT), 7).parent)
+    with pytest.raises(DataError, match="block 7 of r00_c00/561 is missing"):
+        raw.read_block(run.raw(UNIT), history.blocks[7])
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    write_unit(RunFolder(Path(sys.argv[1])), sys.argv[2])
