@@ -193,7 +193,7 @@ class Supervisor:
         self._acq.count_death()
         if self._acq.is_hopeless:
             log.error(
-                "acq ended %d times, at last with code %s, and is not started again: %s",
+                "acq ended %d times, at last with code %s, and stays ended: %s",
                 self._acq.deaths,
                 code,
                 self._acq.last_words(),

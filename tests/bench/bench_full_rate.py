@@ -135,7 +135,9 @@ def main() -> int:
             (unit,) = control.fields(run.id)[0].units
     seconds = options.frames * EXPOSURE_MS / 1000.0
     lost = options.frames - unit.written + sum(gap.missing for gap in unit.gaps)
-    print(f"{options.frames} frames of {options.size} x {options.size} at 33.3 a second")
+    print(
+        f"{options.frames} frames of {options.size} x {options.size} at 33.3 a second"
+    )
     print(f"state {unit.state}, lost {lost}, run {view.state} {view.reason}")
     print(f"published to the localizer: {unit.published}")
     print(f"localizer lag at the end {watcher.lag_s:.2f} s")

@@ -96,7 +96,10 @@ def test_a_refused_configuration_is_passed_on_with_its_sentence(bench):
 def test_an_acq_that_dies_again_and_again_is_not_started_for_ever(bench):
     bench.start("exit", FAKE_AFTER_S="0")
     assert bench.wait() == 1
-    assert "ended 5 times, at last with code 1" in log(bench).splitlines()[-1]
+    assert (
+        "ended 5 times, at last with code 1, and stays ended"
+        in log(bench).splitlines()[-1]
+    )
     assert not bench.lights.is_lit
 
 
