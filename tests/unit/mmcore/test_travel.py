@@ -60,3 +60,20 @@ def test_after_a_failed_long_move_the_objective_stays_down():
     with pytest.raises(DeviceError, match=r"stays lowered at z = -50 um, and was at 3"):
         stage.move_to(x_um=400.0, y_um=0.0)
     assert microscope.log[-1] == "move 400.00 0.00"
+
+
+def test_the_move_after_a_failed_one_returns_the_objective():
+    stage, microscope = cleared(3.0, stage_raises_at_move=1)
+    with pytest.raises(DeviceError):
+        stage.move_to(x_um=400.0, y_um=0.0)
+    stage.move_to(x_um=400.0, y_um=0.0)
+    assert microscope.log[2:] == ["move 400.00 0.00", "focus 3"]
+
+
+def test_a_focus_that_a_person_set_since_is_kept():
+    stage, microscope = cleared(3.0, stage_raises_at_move=1)
+    with pytest.raises(DeviceError):
+        stage.move_to(x_um=400.0, y_um=0.0)
+    stage._focus.z_um = 4.0
+    stage.move_to(x_um=10.0, y_um=0.0)
+    assert microscope.log[2:] == ["move 10.00 0.00", "focus 4"]
