@@ -73,6 +73,43 @@ def test_an_exposure_that_does_not_read_back_is_refused(camera, monkeypatch):
         camera.arm(frames=1, exposure_ms=10.0)
 
 
+def test_a_region_is_set_for_a_burst_and_left_after_it(camera):
+    camera.arm(frames=3, exposure_ms=2.0, roi=(8, 16, 32, 24))
+    assert camera.shape == (24, 32)
+    camera.start()
+    frames = [camera.next_frame(timeout_s=5.0) for _ in range(3)]
+    assert {frame.adu.shape for frame in frames} == {(24, 32)}
+    assert take(camera, 2)[0].adu.shape == camera.shape == (64, 64)
+
+
+def test_a_region_that_the_camera_does_not_take_is_an_error(camera):
+    with pytest.raises(DeviceError):
+        camera.arm(frames=1, exposure_ms=2.0, roi=(40, 0, 64, 64))
+    assert len(take(camera, 2)) == 2
+
+
+def test_an_unknown_read_out_mode_lists_what_there_is(camera):
+    with pytest.raises(DeviceError, match="has no read-out mode 'loud'; there is: "):
+        camera.arm(frames=1, exposure_ms=2.0, readout="loud")
+
+
+def test_a_read_out_mode_lasts_for_its_burst_alone(hardware, camera):
+    modes = camera._config.readout_modes
+    read = hardware._handle.core.getProperty
+    for mode, wanted in modes.items():
+        before = {name: read("Camera", name) for name in wanted}
+        camera.arm(frames=1, exposure_ms=2.0, readout=mode)
+        assert {name: read("Camera", name) for name in wanted} == wanted
+        camera.arm(frames=1, exposure_ms=2.0)
+        assert {name: read("Camera", name) for name in wanted} == before
+
+
+def test_the_cameras_own_count_begins_at_zero_where_it_has_one(camera):
+    counts = [frame.count for frame in take(camera, 5)]
+    has_one = camera._config.counter_tag is not None
+    assert counts == (list(range(5)) if has_one else [None] * 5)
+
+
 def test_without_a_start_no_frame_is_waited_for(camera):
     camera.arm(frames=3, exposure_ms=2.0)
     with pytest.raises(CameraStalledError, match="0 of 3"):

@@ -104,9 +104,11 @@ class Region:
     def choose(self, roi: Roi | None) -> bool:
         """Set the region; None: the whole frame. Return whether it had to change.
 
-        Raises `ReadBackError` when the camera reports another region.
+        Raises `DeviceError` for a region beyond the frame, which some cameras take,
+        `ReadBackError` when the camera reports another one.
         """
         wanted = self._whole if roi is None else roi
+        self._require_inside(wanted)
         if has_changed := self._read() != wanted:
             # Cleared first: some adapters count from the corner of the present region.
             with speaking_to(self._label):
@@ -123,6 +125,15 @@ class Region:
                 device=self._label,
             )
         return has_changed
+
+    def _require_inside(self, wanted: Roi) -> None:
+        (x, y, width, height), (x0, y0, columns, rows) = wanted, self._whole
+        if x < x0 or y < y0 or x + width > x0 + columns or y + height > y0 + rows:
+            raise DeviceError(
+                f"{self._label}: the region {_said(wanted)} does not lie in the frame "
+                f"of {columns} x {rows} pixels; choose another",
+                device=self._label,
+            )
 
     def _read(self) -> Roi:
         with speaking_to(self._label):
