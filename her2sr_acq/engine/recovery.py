@@ -17,6 +17,7 @@ from her2sr_acq.engine.verification import reread
 from her2sr_acq.engine.views import RunView, UnitView
 from her2sr_proc.errors import IntegrityError
 from her2sr_proc.schema.ledger import UnitRecord, UnitState
+from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 
@@ -110,7 +111,9 @@ def _partial(
     clock: Clock,
     reason: str,
 ) -> UnitRecord:
-    readable = reread(folder.raw(history.key), history.blocks.values())
+    path = folder.raw(history.key)
+    readable = reread(path, history.blocks.values())
+    raw.finish(path, history.blocks.values())
     published = sum(b.frames for b in history.blocks.values() if b.published)
     return UnitRecord(
         key=history.key,

@@ -14,6 +14,7 @@ from her2sr_acq.engine.burst import Burst, Light
 from her2sr_acq.engine.facts import manifest_of
 from her2sr_acq.engine.fields import FieldTaker
 from her2sr_acq.engine.hold import HoldError
+from her2sr_acq.engine.keeping import keep
 from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.recovery import close_abandoned
@@ -177,6 +178,8 @@ class Runner:
             self._folder.root, self._reins.stopped, self._tracker.enter
         )
         causes = [cause for cause in (self._incomplete(), unprocessed) if cause]
+        if not self._reins.stopped.is_set():
+            causes += keep(self._order, self._folder, self._tracker, self._station)
         if causes:
             self._tracker.move(
                 RunEvent.FINISH_WITH_FAULTS, phase="done", reason="; ".join(causes)

@@ -17,7 +17,12 @@ from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.states import FINAL, RunEvent, RunState, advance
 from her2sr_acq.engine.views import FieldView, RunView, UnitView
 from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
+from her2sr_proc.schema.ledger import (
+    BlockRecord,
+    DiscardRecord,
+    UnitRecord,
+    UnitState,
+)
 
 _FORGET = (RunEvent.RESUME, RunEvent.RETAKE, RunEvent.START)
 """After these a former reason no longer holds."""
@@ -150,6 +155,12 @@ class Tracker:
                 published=unit.published + taken,
             )
             self._set(frames_done=self._view.frames_done + record.frames)
+
+    def discarded(self, record: DiscardRecord) -> None:
+        """Write into the ledger, before it is done, that raw frames go."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.record(record)
 
     def end_unit(self, record: UnitRecord) -> None:
         """Write the last word on a unit into ledger and database."""

@@ -113,7 +113,7 @@ class UnitTaker:
         records: list[BlockRecord],
     ) -> Assembler:
         shape = raw_shape(channel, self._station)
-        path = self._folder.raw(key)
+        path = self._folder.raw(key, protocol.raw.format)
         try:
             raw.create(
                 path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.plan.frame import frame_shape
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.schema.model import Frozen
 
@@ -38,7 +39,8 @@ def wall_exposure_ms(exposure_ms: float, config: DeviceConfig) -> float:
 def field_bytes(protocol: Protocol, config: DeviceConfig) -> int:
     """Return the raw bytes of one field, without compression."""
     frames = sum(channel.frames for channel in protocol.channels)
-    return 2 * frames * config.camera.height * config.camera.width
+    height, width = frame_shape(protocol, config)
+    return 2 * frames * height * width
 
 
 def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
@@ -33,6 +34,14 @@ class Runs(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The clock and the pause of whoever follows."""
+
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+
 def follow(
     runs: Runs,
     run_id: str,
@@ -40,8 +49,7 @@ def follow(
     *,
     check: Callable[[], None] = lambda: None,
     is_alone: bool = False,
-    sleep: Callable[[float], None] = time.sleep,
-    monotonic: Callable[[], float] = time.monotonic,
+    timing: Timing | None = None,
 ) -> RunView:
     """Return the run once it is over.
 
@@ -50,14 +58,15 @@ def follow(
     One that was interrupted may go on by itself within `RESTART_S`. Raises
     `ServiceUnavailableError` after `SILENT_S` without an answer.
     """
-    heard = asked = monotonic()
+    timing = timing or Timing()
+    heard = asked = timing.monotonic()
     is_stop_asked = False
     while True:
         try:
             check()
-            view = _look(runs, run_id, heard, monotonic)
+            view = _look(runs, run_id, heard, timing.monotonic)
             if view is not None:
-                heard = monotonic()
+                heard = timing.monotonic()
                 show.update(view)
                 if view.state is not RunState.INTERRUPTED:
                     asked = heard
@@ -67,7 +76,7 @@ def follow(
                     is_stop_asked = True
                     show.say(f"paused, and nobody is here: {view.reason}")
                     runs.stop(run_id)
-            sleep(POLL_S)
+            timing.sleep(POLL_S)
         except KeyboardInterrupt:
             if is_stop_asked:
                 raise

@@ -5,14 +5,17 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import tifffile
 from fake_microscope import FakeMicroscope, Faults
 from stations import protocol, request, rig
 
 from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.ledger import read_events
 from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.errors import LatchedError, RunConflictError, RunNotFoundError
 from her2sr_acq.guard.ports import Unguarded
+from her2sr_acq.plan.models import RawPlan
 
 TWO = request(plan=protocol(columns=2))
 
@@ -169,7 +172,7 @@ def test_a_latched_microscope_takes_and_resumes_nothing(tmp_path, microscope):
 # --- after a crash
 
 
-class Dies(Exception):
+class DiesError(Exception):
     """Stands for the end of the process: nothing after it is written."""
 
 
@@ -184,7 +187,7 @@ def crashed(data) -> str:
                     time.sleep(0.001)
                 bench.desk._slot.last.tracker.let_go()
                 bench.station.database.close()
-                raise Dies
+                raise DiesError
 
         microscope.camera.on_frame = die
         run = bench.desk.submit(TWO)
@@ -231,3 +234,36 @@ def test_an_interrupted_run_can_be_given_up(tmp_path):
         assert bench.desk.helm.stop(view.id).state == "aborted"
         with pytest.raises(RunConflictError, match="cannot resume a run that is abort"):
             bench.desk.helm.resume(view.id)
+
+
+# --- what is kept of the raw frames
+
+
+def test_frames_may_be_written_as_one_tiff_a_unit(tmp_path):
+    plan = TWO.plan.model_copy(update={"raw": RawPlan(format="ome-tiff")})
+    with rig(tmp_path) as bench:
+        view = bench.take(request(plan=plan))
+        folder = bench.station.data.run(view.id)
+    assert view.state is RunState.COMPLETED
+    path = folder.root / "raw" / "r00_c00" / "561.ome.tif"
+    assert tifffile.imread(path).shape == (40, 16, 16)
+
+
+def test_a_copy_as_tiff_is_made_beside_when_asked_for(tmp_path):
+    plan = TWO.plan.model_copy(update={"raw": RawPlan(tiff_copy=True)})
+    with rig(tmp_path) as bench:
+        view = bench.take(request(plan=plan))
+        folder = bench.station.data.run(view.id).root / "raw" / "r00_c01"
+    assert tifffile.imread(folder / "405.ome.tif").shape == (40, 16, 16)
+    assert (folder / "405.ome.zarr").is_dir()
+
+
+def test_frames_without_proven_results_are_kept_whatever_the_protocol_says(tmp_path):
+    plan = TWO.plan.model_copy(update={"keep_raw": "localizations"})
+    with rig(tmp_path) as bench:  # its localizer writes nothing
+        view = bench.take(request(plan=plan))
+        folder = bench.station.data.run(view.id)
+        said = [e.data["what"] for e in read_events(folder) if e.kind == "raw frames"]
+    assert len(said) == 4
+    assert all("raw frames are kept" in sentence for sentence in said)
+    assert (folder.root / "raw" / "r00_c00" / "561.ome.zarr").is_dir()

@@ -8,7 +8,7 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import ServiceUnavailableError
 from her2sr_acq.verbs.progress import Lines
-from her2sr_acq.verbs.watch import SILENT_S, follow
+from her2sr_acq.verbs.watch import SILENT_S, Timing, follow
 
 
 def view(state=RunState.RUNNING, done=0, phase="acquiring") -> RunView:
@@ -50,8 +50,8 @@ class Script:
 
     def follow(self, show=None, **options):
         show = show or Lines(io.StringIO())
-        clocks = {"sleep": self.sleep, "monotonic": lambda: self.now}
-        return follow(self, "r1", show, **clocks, **options)
+        timing = Timing(self.sleep, lambda: self.now)
+        return follow(self, "r1", show, timing=timing, **options)
 
 
 DONE = view(RunState.COMPLETED, 100)

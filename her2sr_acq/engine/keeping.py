@@ -1,0 +1,43 @@
+"""What stays of the raw frames once a run is processed, as its protocol says."""
+
+from __future__ import annotations
+
+from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.tracker import Tracker
+from her2sr_acq.storage import discard_raw
+from her2sr_proc.errors import DataError
+from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.store.export import export_tiff
+from her2sr_proc.store.layout import RunFolder
+
+
+def keep(
+    order: RunOrder, folder: RunFolder, tracker: Tracker, station: Station
+) -> list[str]:
+    """Write the copies that were asked for, then discard what may go.
+
+    Returns a sentence for every copy that could not be made. A copy comes first: it is
+    made from frames that may go afterwards.
+    """
+    failed = _copies(order, folder, tracker) if order.protocol.raw.tiff_copy else []
+    if not failed:
+        policy, stamp = order.protocol.keep_raw, station.clock.stamp
+        for said in discard_raw(folder, policy, tracker.discarded, stamp):
+            tracker.note("raw frames", what=said)
+    return failed
+
+
+def _copies(order: RunOrder, folder: RunFolder, tracker: Tracker) -> list[str]:
+    failed = []
+    for unit in tracker.units:
+        key = tracker.key_of(unit)
+        path = folder.raw(key, "ome-tiff")
+        if unit.state is UnitState.SKIPPED or not unit.written or path.exists():
+            continue
+        tracker.enter("writing TIFF", current=f"{key.field}/{key.channel}")
+        try:
+            export_tiff(folder, key, path)
+        except (DataError, OSError) as exc:
+            failed.append(f"no TIFF of {key.field}/{key.channel}: {exc}")
+    return failed
