@@ -14,7 +14,10 @@ from her2sr_acq.cli import main
 from her2sr_acq.config import resolve
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
-VERBS = ("demo", "serve", "run", "doctor", "localize", "render", "process", "verify")
+VERBS = (
+    *("demo", "serve", "run", "doctor", "recover", "estop", "rearm"),
+    *("localize", "render", "process", "verify", "offload"),
+)
 HEAVY = {"numpy", "zmq", "fastapi", "pydantic", "httpx", "numba", "scipy", "yaml"}
 PROBE = """
 import json, os, sys
