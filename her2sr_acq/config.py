@@ -39,8 +39,8 @@ class CameraConfig(Frozen):
     height: int = Field(gt=0, le=16384)
     exposure_ms: Range = (0.01, 10_000.0)
     exposure_tolerance: float = Field(default=0.02, ge=0, le=0.5)
-    first_frame_timeout_s: float = Field(default=20.0, gt=0, le=60)
-    stall_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    first_frame_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    stall_timeout_s: float = Field(default=1.0, gt=0, le=60)
     stamp_tag: str | None = Field(
         default=None, description="frame tag with the camera's own clock, if it has one"
     )

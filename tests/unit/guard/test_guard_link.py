@@ -129,7 +129,7 @@ def test_what_is_described_is_told_at_once_and_the_rest_is_kept():
     with linked() as (guard, link):
         link.describe(phase="burst", run="r1")
         link.describe(trouble="the door is open")
-        until(lambda: guard.of(Beat)[-1].trouble)
+        until(lambda: guard.of(Beat) and guard.of(Beat)[-1].trouble)
         last = guard.of(Beat)[-1]
         assert (last.phase, last.run, last.trouble) == (
             "burst",
