@@ -1,0 +1,38 @@
+"""Row 22, and the accounts of a long night: a hundred thousand frames, all there.
+
+Bounded memory is shown by what the processes hold; `make soak` does a million frames.
+"""
+
+import pytest
+from short import short_folder
+from soaking import soak
+from vitals import Sample, Vitals
+
+OVERHEAD_S = 3.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(480)
+def test_a_short_night_accounts_for_every_frame_and_grows_by_nothing():
+    with short_folder() as folder:
+        found = soak(folder, rows=2, columns=5, frames=5000, within_s=400.0)
+    assert not found.violations, "\n".join(found.violations)
+    assert found.audit.accounting.written == 100_000
+    assert found.overhead_s < OVERHEAD_S
+
+
+def vitals(*rss_mb: float, threads: int = 4, more_handles: int = 0) -> Vitals:
+    seen = Vitals("acq")
+    for number, mb in enumerate(rss_mb):
+        late = more_handles if number > len(rss_mb) // 2 else 0
+        seen.samples.append(Sample(float(number), mb, threads, 8 + late))
+    return seen
+
+
+def test_what_grows_is_told():
+    assert vitals(*[100.0] * 12).violations() == []
+    assert vitals(50.0, 90.0, *[100.0] * 10).violations() == []
+    grows = vitals(*[100.0 + 3.0 * number for number in range(12)])
+    assert [w for w in grows.violations() if "grew by" in w]
+    leaks = vitals(*[100.0] * 12, more_handles=1)
+    assert leaks.violations() == ["acq had 8 handles, later 9"]
