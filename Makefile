@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	$$p -c '$(VERSION_TEST)' >/dev/null 2>&1 && echo $$p && break; done)
 BOUNDS_CACHE := $(VENV)/numba-bounds
 
-.PHONY: help install demo test check kernels bench lock openapi clean
+.PHONY: help install demo test check kernels bench soak lock openapi clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,12 @@ kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds
 bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
 	@status=0; for script in tests/bench/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python $$script || status=1; \
+	done; exit $$status
+
+soak: $(VENV)/.installed-dev ## 200 kill trials, then a night of a million frames: 50 min
+	@status=0; for script in kill_trials night; do \
+		echo "== tests/soak/$$script.py"; \
+		$(BIN)/python tests/soak/$$script.py || status=1; \
 	done; exit $$status
 
 lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
