@@ -106,8 +106,11 @@ def end(
 
 
 def _is_running(pid: int) -> bool:
+    """Whether any of its threads lives: the last one closes the ports and the locks."""
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        process = psutil.Process(pid)
+        is_dead = process.status() == psutil.STATUS_ZOMBIE
+        return bool(not is_dead or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False
 
