@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None, *, acq: Sequence[str] = DAEMON)
     except (AcqError, ProcError) as exc:
         log.error("%s", exc)  # noqa: TRY400 - a sentence, not a traceback
         return _exit_code(exc)
+    except Exception:
+        # Not an exit code: those say what is known of the light. A guard that died is
+        # started again, and begins with the proof of darkness.
+        log.exception("the guard failed")
+        os.abort()
 
 
 def _run(

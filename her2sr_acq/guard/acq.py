@@ -76,15 +76,15 @@ class Acq:
 
     def ask_to_end(self) -> None:
         """Ask it to end in order."""
-        if self.pid is not None:
+        if (pid := self.pid) is not None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and whatever it has forked, which would hold its ports."""
-        if self.pid is not None:
+        if (pid := self.pid) is not None:  # asked once: it may end between two looks
             with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
         if self._child is not None:
             self._child.stop()
 
