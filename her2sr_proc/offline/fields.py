@@ -48,7 +48,7 @@ def close_field(run: RunFolder, field: str) -> None:
     nuclei, and nuclei without enough frames of a probe are excluded.
     """
     manifest = read_manifest(run)
-    histories = read_ledger(run.ledger)
+    histories = read_ledger(run.ledger, field=field)
     facts = next(f for f in manifest.fields if f.name == field)
     attempts = counted_attempts(manifest, histories, field)
     for key in attempts.values():

@@ -33,7 +33,7 @@ def close_unit(run: RunFolder, key: UnitKey) -> None:
     read stays missing in the table's count of frames. Doing it twice changes nothing.
     """
     manifest = read_manifest(run)
-    histories = read_ledger(run.ledger)
+    histories = read_ledger(run.ledger, field=key.field)
     history = histories.get(key)
     if history is None or not history.blocks:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -49,19 +50,32 @@ def read_lines(path: Path) -> list[str]:
     Raises `IntegrityError` for a line that is no text. Lines end at a newline alone:
     JSON may hold other characters that break lines.
     """
+    return [text for _, text in numbered_lines(path)]
+
+
+def numbered_lines(path: Path, *, having: str = "") -> Iterator[tuple[int, str]]:
+    """Yield acknowledged lines with their numbers from 1, those with a text alone.
+
+    Holds one line at a time: a file of a long run is larger than what is looked for.
+    Raises as `read_lines`.
+    """
     if not path.exists():
-        return []
-    lines = []
-    for number, data in enumerate(_whole(path).split(b"\n")[:-1], start=1):
-        try:
-            lines.append(data.decode())
-        except UnicodeDecodeError as exc:
-            raise IntegrityError(
-                f"{path.name} line {number} is damaged: it is no text; restore the "
-                f"file from a copy",
-                path=str(path),
-            ) from exc
-    return lines
+        return
+    wanted = having.encode()
+    with path.open("rb") as file:
+        for number, data in enumerate(file, start=1):
+            if not data.endswith(b"\n"):
+                return  # torn, and never acknowledged
+            if wanted not in data:
+                continue
+            try:
+                yield number, data[:-1].decode()
+            except UnicodeDecodeError as exc:
+                raise IntegrityError(
+                    f"{path.name} line {number} is damaged: it is no text; restore the "
+                    f"file from a copy",
+                    path=str(path),
+                ) from exc
 
 
 def _whole(path: Path) -> bytes:

@@ -161,6 +161,16 @@ def test_the_ledger_tells_blocks_and_the_last_verdict(tmp_path):
     assert history.verdict == verdict
 
 
+def test_the_ledger_of_one_field_leaves_the_others_unread(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    mine = record(0, 9, "a" * 64).model_dump_json()
+    other = mine.replace("r00_c00", "r00_c01")
+    path.write_text(f'{mine}\n{other}\n{{"damaged": true}}\n{mine[:40]}')
+    histories = read_ledger(path, field="r00_c00")
+    assert list(histories) == [UNIT]
+    assert histories[UNIT].frames == 4
+
+
 def test_a_damaged_ledger_line_is_named(tmp_path):
     path = tmp_path / "ledger.jsonl"
     path.write_text('{"kind":"block"}\n')
