@@ -168,7 +168,7 @@ def test_a_latch_outlives_the_service_and_ends_with_a_persons_word(bench):
     bench.close()
     bench.forget()
     bench.start("work")
-    until(lambda: bench.stands_after(0))
+    until(lambda: bench.stands_after(0), within_s=40.0)  # the former is given 3 s
     assert "smoke" in bench.client.status().latched
     rearm(bench.data, by="maria", reason="it was dust")
     assert bench.client.status().latched == ""
@@ -225,7 +225,7 @@ def test_the_next_guard_ends_what_a_dead_one_left_hung_and_lit(bench):
     bench.process.stdin.close()
     bench.forget()
     bench.start("bursts")
-    until(lambda: bench.stands_after(0))
+    until(lambda: bench.stands_after(0), within_s=40.0)  # the former is given 3 s
     assert not bench.lights.is_lit
     assert bench.client.status().acq_pid != left
 
