@@ -93,6 +93,7 @@ class FieldTaker:
         fault = None
         for wait_s in (0.0, *BACKOFF_S):
             self._reins.rest(wait_s)
+            self._station.guard.pulse()
             try:
                 self._station.hardware.stage.move_to(x_um=tile.x_um, y_um=tile.y_um)
             except DeviceError as exc:

@@ -172,6 +172,8 @@ class Runner:
             self._abort()
             return
         self._station.safety.attach(None)
+        # From here on no device is driven, and the guard need not wait for progress.
+        self._station.guard.describe(run="", phase="processing")
         self._tracker.enter("processing")
         self._processing.close_run(self._order.id)
         unprocessed = self._processing.finish(

@@ -78,7 +78,7 @@ class Reception:
         match message:
             case Beat():
                 state.beat = message
-                state.vigil.beat(message.progress)
+                state.vigil.beat(message.progress, is_driving=bool(message.run))
             case Permit():
                 refusal = self._permit(message)
                 caller.send(Granted(number=message.number, refusal=refusal))

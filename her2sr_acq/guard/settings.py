@@ -88,7 +88,14 @@ class GuardConfig(Frozen):
         default=0.7, gt=0.2, le=30, description="without engine progress, while lit"
     )
     dark_silence_s: float = Field(
-        default=15.0, gt=1, le=600, description="without either, while dark"
+        default=15.0, gt=1, le=600, description="without a heartbeat, while dark"
+    )
+    dark_progress_s: float = Field(
+        default=600.0,
+        gt=1,
+        le=7200,
+        description="without engine progress, while dark and in a run: a device's "
+        "call hangs; longer than the longest move, and than reading a unit back",
     )
     safe_off: tuple[SafeOff, ...] = Field(
         default=(), description="in this order; every line of light must be covered"

@@ -26,6 +26,7 @@ class Vigil:
         self.has_spoken = False
         self._beat_at = self._moved_at = self._awake
         self._progress = -1
+        self._is_driving = False
         self._permits: dict[int, float] = {}
 
     def tick(self, now: float) -> None:
@@ -38,11 +39,13 @@ class Vigil:
         """The lines with a permit."""
         return tuple(sorted(self._permits))
 
-    def beat(self, progress: int) -> None:
-        """Take note of a sign of life."""
+    def beat(self, progress: int, *, is_driving: bool = False) -> None:
+        """Take note of a sign of life, and whether the engine drives devices."""
         self.has_spoken = True
         self._beat_at = self._awake
-        if progress != self._progress:
+        begins = is_driving and not self._is_driving
+        self._is_driving = is_driving
+        if progress != self._progress or begins:
             self._progress = progress
             self._moved_at = self._awake
 
@@ -65,11 +68,13 @@ class Vigil:
     def verdict(self) -> str:
         """Return why acq is no longer trusted with light; empty: it is."""
         silent_s = self._awake - self._beat_at
+        stuck_s = self._awake - self._moved_at
         if not self._permits:
             if silent_s > (self._config.dark_silence_s if self.has_spoken else START_S):
                 return f"acq has said nothing for {silent_s:.1f} s"
+            if self._is_driving and stuck_s > self._config.dark_progress_s:
+                return f"the engine has not moved for {stuck_s:.1f} s in a run"
             return ""
-        stuck_s = self._awake - self._moved_at
         if silent_s > self._config.silence_s:
             return f"acq has said nothing for {silent_s:.2f} s with the light on"
         if stuck_s > self._config.progress_s:

@@ -5,7 +5,9 @@ import pytest
 from her2sr_acq.guard.settings import GuardConfig
 from her2sr_acq.guard.vigil import Vigil
 
-CONFIG = GuardConfig(silence_s=0.7, progress_s=0.7, dark_silence_s=15.0)
+CONFIG = GuardConfig(
+    silence_s=0.7, progress_s=0.7, dark_silence_s=15.0, dark_progress_s=60.0
+)
 
 
 class Acq:
@@ -16,7 +18,9 @@ class Acq:
         self.now = 0.0
         self.progress = 0
 
-    def go_on(self, seconds: float, *, beats=True, moves=True, step_s=0.1) -> str:
+    def go_on(
+        self, seconds: float, *, beats=True, moves=True, drives=False, step_s=0.1
+    ) -> str:
         """Return the first verdict within that time, or nothing."""
         until = self.now + seconds
         while self.now < until - 1e-9:
@@ -24,7 +28,7 @@ class Acq:
             self.vigil.tick(self.now)
             self.progress += moves
             if beats:
-                self.vigil.beat(self.progress)
+                self.vigil.beat(self.progress, is_driving=drives)
             if verdict := self.vigil.verdict():
                 return verdict
         return ""
@@ -66,6 +70,20 @@ def test_in_the_dark_silence_may_last_longer_and_the_engine_may_rest():
     assert acq.go_on(100.0, moves=False) == ""
     assert acq.go_on(14.9, beats=False) == ""
     assert "said nothing" in acq.go_on(0.3, beats=False)
+
+
+def test_a_device_call_that_hangs_in_the_dark_ends_the_acq_that_drives():
+    acq = Acq()
+    assert acq.go_on(100.0, moves=False) == ""
+    assert acq.go_on(59.8, moves=False, drives=True) == ""
+    assert acq.go_on(0.2, drives=True) == ""
+    assert "engine has not moved for 60" in acq.go_on(60.5, moves=False, drives=True)
+
+
+def test_an_engine_that_drives_no_device_any_more_may_take_its_time():
+    acq = Acq()
+    acq.go_on(1.0, drives=True)
+    assert acq.go_on(600.0, moves=False) == ""
 
 
 def test_an_acq_that_opens_its_devices_may_be_silent_but_not_for_ever():
