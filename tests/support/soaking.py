@@ -17,7 +17,7 @@ from nights import (
     night_config,
     night_request,
 )
-from vitals import Sampler
+from vitals import GROWTH_MB, Sampler
 
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import FieldView, RunView
@@ -64,7 +64,13 @@ class Soak:
 
 
 def soak(
-    folder: Path, *, rows: int, columns: int, frames: int, within_s: float
+    folder: Path,
+    *,
+    rows: int,
+    columns: int,
+    frames: int,
+    within_s: float,
+    growth_mb: float = GROWTH_MB,
 ) -> Soak:
     """Run a night of ``rows x columns`` fields, then audit everything it left."""
     config = night_config(folder, time_scale=TIME_SCALE)
@@ -94,6 +100,7 @@ def soak(
         history.lit_outside_s,
         bursts + history.forgotten,
     )
+    result.violations.extend(sampler.violations(growth_mb=growth_mb))
     result.violations.extend(_judge(result, rows * columns * 2, frames))
     return result
 
@@ -122,7 +129,6 @@ def _trips(service: Night) -> tuple[str, ...]:
 
 def _judge(soak: Soak, units: int, frames: int) -> list[str]:
     wrong = [v.text for v in soak.audit.violations]
-    wrong += soak.sampler.violations()
     wrong += [f"safety log: {line}" for line in soak.trips]
     if soak.deaths:
         wrong.append(f"acq died {soak.deaths} times")
