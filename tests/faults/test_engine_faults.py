@@ -88,7 +88,7 @@ def test_a_field_that_three_attempts_do_not_reach_is_left(tmp_path):
     assert states == ["failed"] * 2 + ["complete"] * 4
 
 
-def test_three_fields_in_a_row_that_are_not_reached_hold_the_run(tmp_path):
+def test_row_04_three_fields_in_a_row_that_are_not_reached_hold_the_run(tmp_path):
     faults = Faults(stage_raises_at_move=1, stage_raises_times=9)
     with rig(tmp_path, microscope=FakeMicroscope(faults)) as bench:
         bench.desk.submit(request(plan=protocol(columns=4, frames=10)))
@@ -100,7 +100,7 @@ def test_three_fields_in_a_row_that_are_not_reached_hold_the_run(tmp_path):
     assert states == ["failed"] * 6 + ["complete"] * 2
 
 
-def test_three_stalled_bursts_in_a_row_hold_the_run(tmp_path):
+def test_row_01_three_stalled_bursts_in_a_row_hold_the_run(tmp_path):
     with rig(tmp_path, microscope=FakeMicroscope(Faults(stall_at=23))) as bench:
         bench.desk.submit(request(plan=protocol(columns=4)))
         view = bench.until("paused")

@@ -16,7 +16,7 @@ SEED = 7
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_whatever_befalls_acq_no_frame_is_lied_about_and_it_is_dark_in_a_second():
+def test_row_10_whatever_befalls_acq_no_frame_is_lied_about_and_dark_is_near():
     with short_folder() as folder:
         trials = list(Bench(folder).run(KINDS, seed=SEED))
     wrong = [f"{t.line}: {v.text}" for t in trials for v in t.violations]

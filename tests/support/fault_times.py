@@ -1,0 +1,89 @@
+"""How soon a whole service answers a fault: what tests and `bench_faults` both time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from light_times import seconds_lit_after, state_at
+from nights import Night, night_request, until
+
+from her2sr_acq.engine.views import RunRequest
+from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
+from simulators.faults.options import FaultOptions
+
+INTERLOCK_S = 0.1
+FULL_S = 1.0
+FRAMES = 220
+"""Of a burst: eleven blocks of twenty."""
+PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a burst in which something happened."""
+
+    at_s: float
+    """Just before it happened, on CLOCK_MONOTONIC."""
+    dark_s: float
+    """From then to darkness, by the onlooker; 0: it was dark."""
+
+
+def order(*, columns: int, frames: int = FRAMES) -> RunRequest:
+    """Return a run of two channels and some fields."""
+    return night_request(rows=1, columns=columns, frames=frames)
+
+
+def disturbed(
+    service: Night, run_id: str, fault: dict[str, object], *, after_frames: int
+) -> Answer:
+    """Let something happen in the burst that comes; return once the run is paused."""
+    act = FaultOptions.model_validate(fault)
+    return happens(
+        service, run_id, lambda: service.microscope.inject(act), after=after_frames
+    )
+
+
+def happens(
+    service: Night, run_id: str, act: Callable[[], object], *, after: int
+) -> Answer:
+    """Act in a burst after so many frames; return once the run is paused."""
+    began = time.monotonic()
+    until(lambda: _has_exposed(service, after), within_s=PATIENCE_S, every_s=0.002)
+    at_s = time.monotonic()
+    act()
+    until(lambda: service.control.run(run_id).state == "paused", within_s=PATIENCE_S)
+    history = service.microscope.light_history(began)
+    assert state_at(history, at_s, "light"), "it happened in the dark; nothing is timed"
+    return Answer(at_s, seconds_lit_after(history, at_s))
+
+
+def mend(service: Night, run_id: str) -> None:
+    """Heal the microscope, rearm the light and let the run go on."""
+    service.microscope.heal()
+    until(
+        lambda: _is_taken(lambda: service.guard.rearm(by="op", reason="mended")),
+        within_s=PATIENCE_S,
+    )
+    go_on(service, run_id)
+
+
+def go_on(service: Night, run_id: str) -> None:
+    """Resume a run as soon as that is permitted."""
+    until(
+        lambda: _is_taken(lambda: service.control.resume(run_id)), within_s=PATIENCE_S
+    )
+
+
+def _has_exposed(service: Night, frames: int) -> bool:
+    state = service.microscope.state()
+    return state.is_exposing and state.frames >= frames
+
+
+def _is_taken(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except (GuardError, LatchedError, RunConflictError):
+        return False
+    return True
