@@ -61,6 +61,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, whose names have then reached the disk."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of ``data`` at the place of an open file. Raises `OSError`."""
     left = memoryview(data)

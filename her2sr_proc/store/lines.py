@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Self
 
 from her2sr_proc.errors import IntegrityError
+from her2sr_proc.store.atomic import make_folder, sync_folder
 
 
 class LineWriter:
     """Appends lines durably. Not thread-safe: the thread that runs owns it."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         path.touch()
+        sync_folder(path.parent)  # a forced line in a file without a name is lost
         os.truncate(path, len(_whole(path)))
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
 
