@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from her2sr_acq.devices.ports import Frame
 from her2sr_acq.engine import gaps
 from her2sr_acq.engine.burst import Burst, Outcome
 from her2sr_acq.engine.station import Station
@@ -99,7 +100,11 @@ class UnitTaker:
         protocol: Protocol,
         assembler: Assembler,
     ) -> Outcome:
-        outcome = self._burst.take(tile, channel, protocol.camera, assembler.add)
+        def add(frame: Frame) -> bool:
+            self._sink.require_writing()
+            return assembler.add(frame)
+
+        outcome = self._burst.take(tile, channel, protocol.camera, add)
         assembler.discard()
         self._drain(outcome)
         self._note_light(channel, outcome)

@@ -98,6 +98,14 @@ class Sink:
         if self._thread.is_alive():
             log.error("the writer still waits for the disk after %g s", CLOSE_S)
 
+    def require_writing(self) -> None:
+        """Raise the `StorageError` that ended the writing, if one did.
+
+        Cheap: called for every frame, so that light goes out before a block is full.
+        """
+        if self._failure is not None:
+            raise self._failure
+
     def put(self, destination: Destination, block: Block) -> None:
         """Queue a full block. Raises `StorageError` once the writer has failed.
 
@@ -122,8 +130,7 @@ class Sink:
                     f"{self._pending} blocks are still not written after {timeout_s:g} "
                     f"s; check the disk of the data folder"
                 )
-        if self._failure is not None:
-            raise self._failure
+        self.require_writing()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
