@@ -1,15 +1,19 @@
 """A writer that is killed or finds a full disk leaves what its ledger says, no more."""
 
+import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import small_disks
 import tifffile
+from small_disks import small_disk
 
 from her2sr_acq.errors import StorageError
 from her2sr_acq.storage import Reserve
@@ -71,7 +75,10 @@ def require_as_written(run, form):
 @pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
 def test_after_sigkill_the_ledgers_frames_are_there(tmp_path, form, seed):
     run = RunFolder(tmp_path / "r1")
-    process = subprocess.Popen([sys.executable, __file__, str(run.root), form])
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(run.root), form],
+        env=os.environ | {"PYTHONPATH": str(Path(small_disks.__file__).parent)},
+    )
     deadline = time.monotonic() + 30.0
     while not run.ledger.exists() or run.ledger.stat().st_size == 0:
         assert time.monotonic() < deadline
@@ -83,30 +90,22 @@ def test_after_sigkill_the_ledgers_frames_are_there(tmp_path, form, seed):
     assert require_as_written(run, form).blocks
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("no right to mount a tmpfs here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
-def test_a_disk_that_fills_up_keeps_its_blocks_and_room_to_say_so(small_disk, form):
-    run = RunFolder(small_disk / "r1")
-    reserve = Reserve(small_disk / ".reserve", 64)
-    assert reserve.restore()
-    with pytest.raises(StorageError, match="No space left on device"):
-        write_unit(run, form)
-    reserve.release()
-    with LineWriter(small_disk / "events.jsonl") as events:
-        events.append("x" * 50_000)
-    history = require_as_written(run, form)
-    assert 0 < len(history.blocks) < BLOCKS
-    assert not reserve.restore()  # the room it had is spent
+def test_row_08_a_disk_that_fills_up_keeps_its_blocks_and_room_to_say_so(
+    tmp_path, form
+):
+    with small_disk(tmp_path / "disk", 12) as disk:
+        run = RunFolder(disk / "r1")
+        reserve = Reserve(disk / ".reserve", 64)
+        assert reserve.restore()
+        with pytest.raises(StorageError, match="No space left on device"):
+            write_unit(run, form)
+        reserve.release()
+        with LineWriter(disk / "events.jsonl") as events:
+            events.append("x" * 50_000)
+        history = require_as_written(run, form)
+        assert 0 < len(history.blocks) < BLOCKS
+        assert not reserve.restore()  # the room it had is spent
 
 
 def test_a_block_that_was_lost_is_missing_and_not_black(tmp_path):
@@ -119,6 +118,4 @@ def test_a_block_that_was_lost_is_missing_and_not_black(tmp_path):
 
 
 if __name__ == "__main__":
-    from pathlib import Path
-
     write_unit(RunFolder(Path(sys.argv[1])), sys.argv[2])

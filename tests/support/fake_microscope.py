@@ -136,7 +136,7 @@ class FakeCamera:
         return Frame(
             index,
             (index + (1 if late else 0)) * self.exposure_s,
-            np.full((height + more, width + more), index, np.uint16),
+            np.full((height + more, width + more), 100 + index, np.uint16),
             index + (1 if skipped else 0) if self.counts else None,
         )
 

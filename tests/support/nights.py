@@ -29,7 +29,12 @@ CHANNELS = (("561", "HER2", 561), ("488", "CEP17", 488))
 
 
 def night_config(
-    folder: Path, *, time_scale: float, dark_silence_s: float = 15.0, **options: object
+    folder: Path,
+    *,
+    time_scale: float,
+    dark_silence_s: float = 15.0,
+    low_water_mb: int = 64,
+    **options: object,
 ) -> Path:
     """Write a configuration of small frames whose simulated time runs fast.
 
@@ -47,7 +52,7 @@ def night_config(
     )
     data = yaml.safe_load(path.read_text())
     data["guard"]["dark_silence_s"] = dark_silence_s
-    data["storage"] = {"low_water_mb": 64, "reserve_mb": 1}
+    data["storage"] = {"low_water_mb": low_water_mb, "reserve_mb": 1}
     path.write_text(yaml.safe_dump(data))
     return path
 
