@@ -5,18 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 from light_times import seconds_lit_after, state_at
-from nights import Night, night_request, until
+from nights import EXPOSURE_MS, Night, night_request, until
+from small_disks import fill
 
+from her2sr_acq.engine.ledger import read_events
 from her2sr_acq.engine.views import RunRequest
 from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store.layout import RunFolder
 from simulators.faults.options import FaultOptions
 
 INTERLOCK_S = 0.1
 FULL_S = 1.0
+OVERHEAD_S = 3.0
+"""Of a field beyond its exposure, with moves of half a second."""
 FRAMES = 220
 """Of a burst: eleven blocks of twenty."""
+REAL_TIME_FRAMES = 100
+"""Of a burst at real time: four blocks of three quarters of a second."""
 PATIENCE_S = 20.0
 
 
@@ -57,6 +67,33 @@ def happens(
     history = service.microscope.light_history(began)
     assert state_at(history, at_s, "light"), "it happened in the dark; nothing is timed"
     return Answer(at_s, seconds_lit_after(history, at_s))
+
+
+def filled(service: Night, run_id: str, ballast: Path, *, after_frames: int) -> Answer:
+    """Fill the disk in the burst that comes; let the run go on when it is paused.
+
+    Time counts from before the filling, which itself takes a moment.
+    """
+    found = happens(service, run_id, lambda: fill(ballast), after=after_frames)
+    ballast.unlink()
+    go_on(service, run_id)
+    return found
+
+
+def field_overheads_s(folder: RunFolder, *, frames: int) -> list[float]:
+    """Return what every field but the last took beyond its exposure, at real time.
+
+    From the first word on a field to the first word on the next.
+    """
+    begun: dict[str, float] = {}
+    units = 0
+    for event in read_events(folder):
+        if event.kind == "unit started":
+            key = UnitKey.model_validate(event.data["unit"])
+            begun.setdefault(key.field, event.monotonic_s)
+            units += 1
+    exposed_s = units / len(begun) * frames * EXPOSURE_MS / 1000.0
+    return [later - former - exposed_s for former, later in pairwise(begun.values())]
 
 
 def mend(service: Night, run_id: str) -> None:

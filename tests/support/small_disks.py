@@ -6,7 +6,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,32 @@ import pytest
 PIECES = (2**20, 2**12)
 
 
+class CannotMountError(Exception):
+    """Nobody may mount a disk here."""
+
+
 @contextmanager
-def small_disk(folder: Path, size_mb: int) -> Iterator[Path]:
-    """Mount a disk in memory; skip the test where nobody may mount."""
+def mounted(folder: Path, size_mb: int) -> Iterator[Path]:
+    """Mount a disk in memory at a new folder. Raises `CannotMountError`."""
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(folder)]
     if subprocess.run(["mount", *options], capture_output=True).returncode != 0:
-        pytest.skip("no right to mount a tmpfs here")
+        raise CannotMountError("no right to mount a tmpfs here")
     try:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextmanager
+def small_disk(folder: Path, size_mb: int) -> Iterator[Path]:
+    """Mount a disk in memory; skip the test where nobody may mount."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(mounted(folder, size_mb))
+        except CannotMountError as exc:
+            pytest.skip(str(exc))
+        yield disk
 
 
 def fill(ballast: Path) -> None:
