@@ -30,6 +30,14 @@ UNIT = UnitKey(run="r1", field="r00_c00", channel="561")
 BLOCKS, LENGTH, SIDE = 200, 4, 128
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(small_disks.__file__).parent)}
+
+
+def writer(run, form="ome-zarr"):
+    """Return the command that writes a unit in a process of its own."""
+    return [sys.executable, __file__, str(run.root), form]
+
+
 def pixels(number):
     rng = np.random.default_rng(number)
     return rng.integers(1, 4096, (LENGTH, SIDE, SIDE)).astype(np.uint16)
@@ -75,10 +83,7 @@ def require_as_written(run, form):
 @pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
 def test_after_sigkill_the_ledgers_frames_are_there(tmp_path, form, seed):
     run = RunFolder(tmp_path / "r1")
-    process = subprocess.Popen(
-        [sys.executable, __file__, str(run.root), form],
-        env=os.environ | {"PYTHONPATH": str(Path(small_disks.__file__).parent)},
-    )
+    process = subprocess.Popen(writer(run, form), env=ENVIRONMENT)
     deadline = time.monotonic() + 30.0
     while not run.ledger.exists() or run.ledger.stat().st_size == 0:
         assert time.monotonic() < deadline
@@ -106,6 +111,29 @@ def test_row_08_a_disk_that_fills_up_keeps_its_blocks_and_room_to_say_so(
         history = require_as_written(run, form)
         assert 0 < len(history.blocks) < BLOCKS
         assert not reserve.restore()  # the room it had is spent
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize(
+    "when", [pytest.param(60, id="ledger"), pytest.param(61, id="chunk")]
+)
+def test_row_09_an_fsync_that_fails_ends_the_writing_and_its_block_does_not_count(
+    tmp_path, when
+):
+    """A block takes five calls: its chunk, three folders, the ledger's line."""
+    run = RunFolder(tmp_path / "r1")
+    inject = ["-e", "trace=fsync", "-e", f"inject=fsync:error=EIO:when={when}"]
+    ended = subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(tmp_path / "calls"), *inject, *writer(run)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+    )
+    if "ptrace" in ended.stderr:
+        pytest.skip("no right to trace a process here")
+    assert "Input/output error" in ended.stderr
+    assert len(require_as_written(run, "ome-zarr").blocks) == (when - 1) // 5
 
 
 def test_a_block_that_was_lost_is_missing_and_not_black(tmp_path):
