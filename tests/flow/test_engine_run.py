@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import stations
+from fake_microscope import BLACK_ADU
 from stations import protocol, request, rig
 
 from her2sr_acq.engine.states import RunState
@@ -39,7 +40,7 @@ def test_the_frames_on_disk_are_those_of_the_camera(tmp_path):
     frames = np.concatenate(
         [raw.read_block(folder.raw(key), block) for block in history.blocks.values()]
     )
-    np.testing.assert_array_equal(frames[:, 3, 5], np.arange(40))
+    np.testing.assert_array_equal(frames[:, 3, 5], BLACK_ADU + np.arange(40))
     assert history.blocks[1].t_s == pytest.approx(0.09 * np.arange(10, 20))
 
 

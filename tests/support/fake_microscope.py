@@ -21,6 +21,8 @@ from her2sr_acq.errors import (
 )
 
 SIDE = 16
+BLACK_ADU = 100
+"""What frame 0 holds, so that a frame of zeros is none of the camera's."""
 
 CONFIG = {
     "name": "fake",
@@ -136,7 +138,7 @@ class FakeCamera:
         return Frame(
             index,
             (index + (1 if late else 0)) * self.exposure_s,
-            np.full((height + more, width + more), 100 + index, np.uint16),
+            np.full((height + more, width + more), BLACK_ADU + index, np.uint16),
             index + (1 if skipped else 0) if self.counts else None,
         )
 
