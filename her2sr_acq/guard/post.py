@@ -28,6 +28,7 @@ from her2sr_acq.guard.messages import (
 log = logging.getLogger(__name__)
 
 MAX_CALLERS = 32
+"""Where more call, whoever has said nothing yet makes room: e-stop must get through."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -38,6 +39,7 @@ class Caller:
     socket: socket.socket
     pid: int
     is_gone: bool = field(default=False)
+    has_spoken: bool = field(default=False)
 
     def send(self, message: ToAcq | ToAnybody) -> None:
         """Send, or give the caller up."""
@@ -97,13 +99,22 @@ class Post:
                 end, _ = self._listener.accept()
             except OSError:
                 return
-            if len(self._callers) >= MAX_CALLERS:
+            if len(self._callers) >= MAX_CALLERS and not self._make_room():
                 end.close()
                 continue
             end.setblocking(False)
             caller = Caller(end, _peer(end))
             self._callers.append(caller)
             self._selector.register(end, selectors.EVENT_READ, caller)
+
+    def _make_room(self) -> bool:
+        """Hang up on the caller that has been silent for longest, if there is one."""
+        for caller in self._callers:
+            if not caller.has_spoken:
+                caller.is_gone = True
+                self._bury()
+                return True
+        return False
 
     def _read(self, caller: Caller, packets: list[Packet]) -> None:
         for _ in range(MAX_PACKET):
@@ -116,6 +127,7 @@ class Post:
             if not data:
                 caller.is_gone = True
                 return
+            caller.has_spoken = True
             try:
                 packets.append((caller, REQUEST.validate_json(data)))
             except ValidationError as exc:

@@ -1,0 +1,242 @@
+"""Rows 13 to 17 of the fault table: who listens is late, gone, or a stranger.
+
+What is exposed goes to the disk whatever becomes of web service, localizer and bus.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import zmq
+from night_audit import audit
+from nights import Night, night, night_config, night_request, until
+from short import short_folder
+from stations import protocol, request, rig
+from strangers import OVERSIZED, bothered, tcp, unix
+
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.ledger import read_events
+from her2sr_acq.engine.views import RunView
+from her2sr_acq.guard.messages import SOCKET as GUARD
+from her2sr_acq.runtime import FRAMES, address
+from her2sr_proc.cli_runs import run_progress
+from her2sr_proc.offline.pipeline import process_run
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.tables import read_parquet
+from simulators.lightport import PORT
+
+BURST_FRAMES = 400
+"""Twenty blocks; at five times real time a burst lasts 2.4 s."""
+TIME_SCALE = 5.0
+BACK_S = 3.0
+"""Until page and REST are whole again after the web service died."""
+PATIENCE_S = 60.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def service():
+    """A whole service, used by several tests one after another."""
+    with short_folder() as folder:
+        config = night_config(folder, time_scale=TIME_SCALE)
+        with night(config, folder / "data") as running:
+            yield running
+
+
+@pytest.fixture
+def burst(service):
+    """A run of one field, in the middle of its first burst."""
+    service.idle(within_s=PATIENCE_S)
+    began = time.monotonic()
+    plan = night_request(rows=1, columns=1, frames=BURST_FRAMES)
+    run = service.control.submit(plan)
+    until(partial(is_exposing, service), within_s=PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S
+    return run
+
+
+def is_exposing(service: Night) -> bool:
+    state = service.microscope.state()
+    return state.is_exposing and state.frames >= 40
+
+
+def require_whole(service: Night, run: RunView) -> RunView:
+    """Return the run at its end; every frame of it is on disk and in a table."""
+    view = service.rest(run.id, within_s=PATIENCE_S)
+    found = audit(service.folder(view), view, service.control.fields(run.id))
+    counts = found.accounting
+    assert view.state == "completed", view.reason
+    assert not found.violations
+    assert counts.written == found.readable == view.frames_requested
+    assert counts.localized == view.frames_requested
+    return view
+
+
+def page_of(service: Night, run: RunView) -> str:
+    """Return the page of a run, once REST tells the same run; else nothing."""
+    url = service.launcher.url
+    try:
+        with httpx.Client(base_url=url, trust_env=False, timeout=1.0) as client:
+            told = client.get(f"/api/v1/runs/{run.id}")
+            page = client.get(f"/runs/{run.id}")
+    except httpx.TransportError:
+        return ""
+    if not (told.is_success and page.is_success):
+        return ""
+    assert RunView.model_validate(told.json()).frames_requested == run.frames_requested
+    return page.text
+
+
+def test_row_13_a_killed_web_service_costs_no_frame_and_is_whole_within_3_s(
+    service, burst
+):
+    assert burst.id in page_of(service, burst)
+    os.kill(service.launcher.pids["api"], signal.SIGKILL)
+    killed_s = time.monotonic()
+    page = until(partial(page_of, service, burst), within_s=PATIENCE_S)
+    assert time.monotonic() - killed_s < BACK_S
+    assert burst.id in page
+    require_whole(service, burst)
+
+
+def test_row_14_a_localizer_that_stands_still_drops_no_frame_and_its_lag_is_told(
+    service, burst
+):
+    pid = service.launcher.pids["localizer"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until(
+            lambda: service.control.run(burst.id).units_done == 2, within_s=PATIENCE_S
+        )
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    view = require_whole(service, burst)
+    units = [u for f in service.control.fields(view.id) for u in f.units]
+    assert [unit.written for unit in units] == [BURST_FRAMES] * 2
+    refused = sum(unit.written - unit.published for unit in units)
+    assert 0 < refused <= replayed(service.folder(view))
+
+
+def replayed(run: RunFolder) -> int:
+    """Return how many frames the tables say to have from disk and not from the bus."""
+    return sum(
+        int(read_parquet(run.table(unit))[1]["replayed_frames"])
+        for unit in units_of(run)
+    )
+
+
+def units_of(run: RunFolder) -> list[UnitKey]:
+    channels = ("561", "488")
+    return [UnitKey(run=run.name, field="r00_c00", channel=name) for name in channels]
+
+
+def test_row_15_tables_of_a_killed_localizer_are_bit_for_bit_those_from_disk(
+    service, burst, tmp_path
+):
+    killed = service.launcher.pids["localizer"]
+    os.kill(killed, signal.SIGKILL)
+    view = require_whole(service, burst)
+    assert service.launcher.pids["localizer"] != killed
+    copy = RunFolder(shutil.copytree(service.folder(view).root, tmp_path / view.id))
+    for unit in units_of(copy):
+        copy.table(unit).unlink()
+    with run_progress() as progress:
+        process_run(copy, progress)
+    for unit in units_of(copy):
+        live, _ = read_parquet(service.folder(view).table(unit))
+        from_disk, facts = read_parquet(copy.table(unit))
+        assert int(facts["replayed_frames"]) == BURST_FRAMES
+        assert len(live) > 0
+        for name, column in from_disk.columns.items():
+            np.testing.assert_array_equal(live[name], column)
+
+
+def sockets_of(service: Night) -> list[Path]:
+    """Return every unix socket of the service but the light's own port.
+
+    That one stands for a serial line: whoever holds it shuts all others out.
+    """
+    found = [p for p in service.launcher.runtime.iterdir() if p.is_socket()]
+    return [path for path in found if path.name != PORT]
+
+
+def connectors(service: Night) -> list:
+    port = httpx.URL(service.launcher.url).port
+    unixes = [
+        partial(
+            unix, p, socket.SOCK_SEQPACKET if p.name == GUARD else socket.SOCK_STREAM
+        )
+        for p in sockets_of(service)
+    ]
+    return [*unixes, partial(tcp, port)]
+
+
+def test_row_16_garbage_too_much_and_too_little_on_every_socket_disturb_no_burst(
+    service, burst
+):
+    assert len(sockets_of(service)) >= 5
+    deaths = service.guard.status().deaths
+    with bothered(connectors(service), times=4) as callers:
+        assert callers >= 60
+        assert page_of(service, burst)
+        assert service.control.health().active_run == burst.id
+        require_whole(service, burst)
+    assert service.guard.status().deaths == deaths
+
+
+def test_row_16_blocks_that_a_stranger_takes_from_the_bus_are_read_from_disk(
+    service, burst
+):
+    with zmq.Context() as context, context.socket(zmq.PULL) as stranger:
+        stranger.setsockopt(zmq.LINGER, 0)
+        stranger.connect(address(service.launcher.runtime, FRAMES))
+        assert stranger.poll(5000)
+        stranger.recv_multipart()
+        view = require_whole(service, burst)
+    assert replayed(service.folder(view)) > 0
+
+
+def test_row_16_a_broken_off_question_leaves_the_next_one_its_answer(service):
+    path = service.launcher.runtime / "control.ipc"
+    for _ in range(3):
+        with unix(path) as end:
+            end.send(OVERSIZED[:1000])
+    assert service.control.health().active_run is None
+
+
+JUMPS = [
+    pytest.param(timedelta(days=400), id="far ahead"),
+    pytest.param(timedelta(hours=-2), id="back"),
+]
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_row_17_a_clock_that_jumps_changes_neither_order_nor_durations(tmp_path, jump):
+    began = datetime(2026, 3, 29, 0, 59, tzinfo=UTC)
+    asked = []
+
+    def utc() -> datetime:
+        asked.append(None)
+        return began + (jump if len(asked) > 8 else timedelta())
+
+    with rig(tmp_path, clock=Clock(utc=utc)) as engine:
+        view = engine.take(request(plan=protocol(columns=3)))
+        events = list(read_events(engine.station.data.run(view.id)))
+    assert view.state == "completed"
+    assert len(asked) > 20
+    stamps = [datetime.fromisoformat(event.utc) for event in events]
+    assert max(stamps) - min(stamps) >= abs(jump)
+    assert [event.sequence for event in events] == list(range(len(events)))
+    steps = [b.monotonic_s - a.monotonic_s for a, b in pairwise(events)]
+    assert all(0.0 <= step < 5.0 for step in steps)
