@@ -48,8 +48,14 @@ function request(form) {
   return body;
 }
 
+function settle(part) {
+  // What was asked for is done: the form that asked goes with what made it needful.
+  document.activeElement.blur();
+  part.keptUntil = 0;
+  return refresh(part);
+}
+
 function saying(said) {
-  if ("armed" in said) return "armed";
   return said.dark ? "the light is off; latched until rearmed" : "NOT PROVEN DARK: switch the lasers off by hand";
 }
 
@@ -72,8 +78,10 @@ async function send(form) {
   });
   const said = await answer.json();
   if (answer.ok) {
-    if ("stays" in form.dataset) show(form, saying(said));
-    else location.assign(`/runs/${said.id}`);
+    const part = form.closest("[data-part]");
+    if (!("stays" in form.dataset)) location.assign(`/runs/${said.id}`);
+    else if (part) settle(part);
+    else show(form, saying(said));
     return;
   }
   form.key = undefined;
