@@ -1,0 +1,1 @@
+"""Movies of blinking emitters with an exact truth, to measure localizers by."""
