@@ -151,7 +151,7 @@ def test_a_torn_line_and_a_lost_database_change_nothing_of_that(lab):
     assert first.written == lab.readable(run, "r00_c00", "561") > 0
 
 
-def test_a_second_process_on_the_same_data_names_the_first(lab):
+def test_row_20_a_second_process_on_the_same_data_names_the_first(lab):
     with lab.daemon() as process:
         held = holder(lab.data)
         second = lab.spawn()
@@ -200,7 +200,7 @@ def test_a_wrong_configuration_is_one_sentence_and_exit_code_two(lab, caplog):
     assert not lab.data.exists()
 
 
-def test_a_damaged_database_is_named_and_left_alone(lab, caplog):
+def test_row_18_a_damaged_database_is_named_and_left_alone(lab, caplog):
     lab.data.mkdir()
     database = lab.data / "her2sr.db"
     database.write_bytes(b"no database at all" * 100)

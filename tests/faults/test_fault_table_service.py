@@ -1,6 +1,7 @@
-"""Rows 13 to 17 of the fault table: who listens is late, gone, or a stranger.
+"""Rows 13 to 17 and 20 of the fault table: who listens or asks is late, gone, too many.
 
 What is exposed goes to the disk whatever becomes of web service, localizer and bus.
+Row 20's second process stands in `test_daemon_process`.
 """
 
 import os
@@ -8,6 +9,8 @@ import shutil
 import signal
 import socket
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -41,6 +44,7 @@ TIME_SCALE = 5.0
 BACK_S = 3.0
 """Until page and REST are whole again after the web service died."""
 PATIENCE_S = 60.0
+STARTS = 50
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -240,3 +244,40 @@ def test_row_17_a_clock_that_jumps_changes_neither_order_nor_durations(tmp_path,
     assert [event.sequence for event in events] == list(range(len(events)))
     steps = [b.monotonic_s - a.monotonic_s for a, b in pairwise(events)]
     assert all(0.0 <= step < 5.0 for step in steps)
+
+
+# --- row 20: fifty start at once
+
+
+def starts(service: Night, key: str | None) -> list[httpx.Response]:
+    """Ask fifty times at once for a run; return the answers."""
+    plan = night_request(rows=1, columns=1, frames=20)
+    body = plan.model_dump(mode="json", exclude_defaults=True)
+    headers = {"idempotency-key": key} if key else {}
+
+    def start(_: int) -> httpx.Response:
+        url = f"{service.launcher.url}/api/v1/runs"
+        return httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False)
+
+    with ThreadPoolExecutor(STARTS) as crowd:
+        return list(crowd.map(start, range(STARTS)))
+
+
+def test_row_20_of_fifty_starts_one_is_taken_and_the_others_are_a_conflict(service):
+    service.idle(within_s=PATIENCE_S)
+    before = len(service.control.runs())
+    codes = Counter(answer.status_code for answer in starts(service, None))
+    (run, *_) = service.control.runs()
+    assert len(service.control.runs()) == before + 1
+    assert codes == {202: 1, 409: STARTS - 1}
+    assert service.rest(run.id, within_s=PATIENCE_S).state == "completed"
+
+
+def test_row_20_fifty_starts_under_one_key_are_one_run(service):
+    service.idle(within_s=PATIENCE_S)
+    before = len(service.control.runs())
+    answers = starts(service, f"k-{before}")
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    (run_id,) = {answer.json()["id"] for answer in answers}
+    assert len(service.control.runs()) == before + 1
+    assert service.rest(run_id, within_s=PATIENCE_S).state == "completed"

@@ -16,7 +16,7 @@ for a million frames; a leak of one frame in ten would take more than this."""
 
 @pytest.mark.slow
 @pytest.mark.timeout(480)
-def test_a_short_night_accounts_for_every_frame_and_grows_by_nothing():
+def test_row_22_a_short_night_accounts_for_every_frame_and_grows_by_nothing():
     with short_folder() as folder:
         found = soak(
             folder,
