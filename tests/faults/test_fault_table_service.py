@@ -5,46 +5,42 @@ Row 20's second process stands in `test_daemon_process`.
 """
 
 import os
-import shutil
 import signal
 import socket
-import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 import zmq
-from night_audit import audit
-from nights import Night, night, night_config, night_request, until
+from nights import Night, night, night_config, until
+from service_faults import (
+    BACK_S,
+    BURST_FRAMES,
+    PATIENCE_S,
+    STARTS,
+    TIME_SCALE,
+    in_a_burst,
+    page_of,
+    replayed,
+    require_whole,
+    same_tables,
+    starts,
+    stopped,
+    web_service_back_s,
+)
 from short import short_folder
 from stations import protocol, request, rig
 from strangers import OVERSIZED, bothered, tcp, unix
 
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.ledger import read_events
-from her2sr_acq.engine.views import RunView
 from her2sr_acq.guard.messages import SOCKET as GUARD
 from her2sr_acq.runtime import FRAMES, address
-from her2sr_proc.cli_runs import run_progress
-from her2sr_proc.offline.pipeline import process_run
-from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.tables import read_parquet
 from simulators.lightport import PORT
-
-BURST_FRAMES = 400
-"""Twenty blocks; at five times real time a burst lasts 2.4 s."""
-TIME_SCALE = 5.0
-BACK_S = 3.0
-"""Until page and REST are whole again after the web service died."""
-PATIENCE_S = 60.0
-STARTS = 50
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -61,56 +57,13 @@ def service():
 @pytest.fixture
 def burst(service):
     """A run of one field, in the middle of its first burst."""
-    service.idle(within_s=PATIENCE_S)
-    began = time.monotonic()
-    plan = night_request(rows=1, columns=1, frames=BURST_FRAMES)
-    run = service.control.submit(plan)
-    until(partial(is_exposing, service), within_s=PATIENCE_S)
-    assert time.monotonic() - began < PATIENCE_S
-    return run
-
-
-def is_exposing(service: Night) -> bool:
-    state = service.microscope.state()
-    return state.is_exposing and state.frames >= 40
-
-
-def require_whole(service: Night, run: RunView) -> RunView:
-    """Return the run at its end; every frame of it is on disk and in a table."""
-    view = service.rest(run.id, within_s=PATIENCE_S)
-    found = audit(service.folder(view), view, service.control.fields(run.id))
-    counts = found.accounting
-    assert view.state == "completed", view.reason
-    assert not found.violations
-    assert counts.written == found.readable == view.frames_requested
-    assert counts.localized == view.frames_requested
-    return view
-
-
-def page_of(service: Night, run: RunView) -> str:
-    """Return the page of a run, once REST tells the same run; else nothing."""
-    url = service.launcher.url
-    try:
-        with httpx.Client(base_url=url, trust_env=False, timeout=1.0) as client:
-            told = client.get(f"/api/v1/runs/{run.id}")
-            page = client.get(f"/runs/{run.id}")
-    except httpx.TransportError:
-        return ""
-    if not (told.is_success and page.is_success):
-        return ""
-    assert RunView.model_validate(told.json()).frames_requested == run.frames_requested
-    return page.text
+    return in_a_burst(service)
 
 
 def test_row_13_a_killed_web_service_costs_no_frame_and_is_whole_within_3_s(
     service, burst
 ):
-    assert burst.id in page_of(service, burst)
-    os.kill(service.launcher.pids["api"], signal.SIGKILL)
-    killed_s = time.monotonic()
-    page = until(partial(page_of, service, burst), within_s=PATIENCE_S)
-    assert time.monotonic() - killed_s < BACK_S
-    assert burst.id in page
+    assert web_service_back_s(service, burst) < BACK_S
     require_whole(service, burst)
 
 
@@ -132,19 +85,6 @@ def test_row_14_a_localizer_that_stands_still_drops_no_frame_and_its_lag_is_told
     assert 0 < refused <= replayed(service.folder(view))
 
 
-def replayed(run: RunFolder) -> int:
-    """Return how many frames the tables say to have from disk and not from the bus."""
-    return sum(
-        int(read_parquet(run.table(unit))[1]["replayed_frames"])
-        for unit in units_of(run)
-    )
-
-
-def units_of(run: RunFolder) -> list[UnitKey]:
-    channels = ("561", "488")
-    return [UnitKey(run=run.name, field="r00_c00", channel=name) for name in channels]
-
-
 def test_row_15_tables_of_a_killed_localizer_are_bit_for_bit_those_from_disk(
     service, burst, tmp_path
 ):
@@ -152,18 +92,7 @@ def test_row_15_tables_of_a_killed_localizer_are_bit_for_bit_those_from_disk(
     os.kill(killed, signal.SIGKILL)
     view = require_whole(service, burst)
     assert service.launcher.pids["localizer"] != killed
-    copy = RunFolder(shutil.copytree(service.folder(view).root, tmp_path / view.id))
-    for unit in units_of(copy):
-        copy.table(unit).unlink()
-    with run_progress() as progress:
-        process_run(copy, progress)
-    for unit in units_of(copy):
-        live, _ = read_parquet(service.folder(view).table(unit))
-        from_disk, facts = read_parquet(copy.table(unit))
-        assert int(facts["replayed_frames"]) == BURST_FRAMES
-        assert len(live) > 0
-        for name, column in from_disk.columns.items():
-            np.testing.assert_array_equal(live[name], column)
+    assert same_tables(service.folder(view), tmp_path / view.id) == 2
 
 
 def sockets_of(service: Night) -> list[Path]:
@@ -249,20 +178,6 @@ def test_row_17_a_clock_that_jumps_changes_neither_order_nor_durations(tmp_path,
 # --- row 20: fifty start at once
 
 
-def starts(service: Night, key: str | None) -> list[httpx.Response]:
-    """Ask fifty times at once for a run; return the answers."""
-    plan = night_request(rows=1, columns=1, frames=20)
-    body = plan.model_dump(mode="json", exclude_defaults=True)
-    headers = {"idempotency-key": key} if key else {}
-
-    def start(_: int) -> httpx.Response:
-        url = f"{service.launcher.url}/api/v1/runs"
-        return httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False)
-
-    with ThreadPoolExecutor(STARTS) as crowd:
-        return list(crowd.map(start, range(STARTS)))
-
-
 def test_row_20_of_fifty_starts_one_is_taken_and_the_others_are_a_conflict(service):
     service.idle(within_s=PATIENCE_S)
     before = len(service.control.runs())
@@ -270,7 +185,7 @@ def test_row_20_of_fifty_starts_one_is_taken_and_the_others_are_a_conflict(servi
     (run, *_) = service.control.runs()
     assert len(service.control.runs()) == before + 1
     assert codes == {202: 1, 409: STARTS - 1}
-    assert service.rest(run.id, within_s=PATIENCE_S).state == "completed"
+    assert stopped(service, run.id).state == "aborted"
 
 
 def test_row_20_fifty_starts_under_one_key_are_one_run(service):
@@ -280,4 +195,4 @@ def test_row_20_fifty_starts_under_one_key_are_one_run(service):
     assert {answer.status_code for answer in answers} <= {200, 202}
     (run_id,) = {answer.json()["id"] for answer in answers}
     assert len(service.control.runs()) == before + 1
-    assert service.rest(run_id, within_s=PATIENCE_S).state == "completed"
+    assert stopped(service, run_id).state == "aborted"
