@@ -13,14 +13,15 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import chi2
 
-from her2sr_proc.kernels import detect, gauss, wavelet
+from her2sr_proc.finding import most_spots, new_finder, shortest
+from her2sr_proc.kernels import crowd, detect, gauss, matched
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
 
 U16 = npt.NDArray[np.uint16]
-F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 
@@ -35,28 +36,35 @@ class FitStatus(IntEnum):
     """The width is at its upper bound; position and its bound hold for that width."""
     SATURATED = 100
     """A pixel of the box was at the camera's ceiling: photons are a lower limit."""
+    JOINT = 101
+    """Fitted together with others, or on sloping ground; the bound says so."""
 
 
 Each = Callable[[Callable[[int], F64], Iterable[int]], Iterable[F64]]
 """Calls a function with every item and gives the results in order, as `map` does."""
 
-SAMPLE_PIXELS = 2**17
-"""Pixels from which the noise of a frame is known to 0.2 %: all of a small frame."""
+LINK_SIGMAS = 4.0
+"""Spots nearer than so many widths share light enough to be fitted together."""
+SURPLUS = 4
+"""Emitters that may be added to those found one by one."""
+LOOK_AGAIN = 3.0
+"""Score of the residuals below which no further emitter is tried."""
+MARGIN = 0.5
+"""Below the threshold of detection a fit may be by so many deviations: its own noise,
+which the noise under it does not hold, is a part of its bound."""
 
 
 class _Workspace:
     """Planes of one frame, touched once and used for every frame of a burst."""
 
-    def __init__(self, shape: tuple[int, int], step: int) -> None:
-        height, width = shape
+    def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
+        shape = camera.offset_adu.shape
+        most = most_spots(*shape)
+        self.finder = new_finder(camera, params)
         self.photons = np.empty(shape, np.float32)
-        self.level = np.empty(shape, np.float32)
-        self.band = np.empty(shape, np.float32)
-        self.fine = np.empty((wavelet.sampled_rows(height, step), width), np.float32)
-        self.visited = np.empty(shape, np.uint8)
-        self.stack = np.empty(height * width, np.int32)
-        most = ((height + 1) // 2) * ((width + 1) // 2)
-        self.maxima = np.empty((2, most), np.int32)
+        self.room = crowd.new_room(params.sigma_px, most)
+        self.results = np.empty((2 * most, gauss.RESULTS))
+        self.codes = np.empty(2 * most, np.int16)
 
 
 class Localizer:
@@ -72,14 +80,24 @@ class Localizer:
         self._camera = camera
         self._pixel_nm = pixel_nm
         self._params = params
-        self._shape = height, width = camera.offset_adu.shape
-        self._step = max(1, height * width // SAMPLE_PIXELS)
-        sampled = slice(self._step // 2, None, self._step)
-        self._variance = np.ascontiguousarray(camera.variance_e2[sampled])
-        self._offset = _shortest(camera.offset_adu)
-        self._gain = _shortest(camera.e_per_adu)
-        self._taps = wavelet.spline_taps(params.wavelet_order, params.wavelet_scale)
-        self._fine_sd, self._band_sd = wavelet.noise_response(self._taps)
+        self._shape = camera.offset_adu.shape
+        self._offset = shortest(camera.offset_adu)
+        self._e_per_adu = shortest(camera.e_per_adu)
+        self._free_beyond = {
+            "known": np.inf, "doubted": params.width_doubt, "free": 0.0
+        }[params.width]  # fmt: skip
+        z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
+        self._least = z - MARGIN if params.detector == "matched" else 0.0
+        self._rule = crowd.Rule(
+            gain=float(chi2.isf(params.split_p_value, 3)),
+            score=LOOK_AGAIN,
+            surplus=SURPLUS,
+            significance=6.0,
+            misfit=params.misfit,
+            reach=LINK_SIGMAS,
+            least=self._least,
+        )
+        self._taps = crowd.spot_taps(params.sigma_px)
         self._idle: deque[_Workspace] = deque()
 
     def block(self, adu: U16, *, first_frame: int, each: Each = map) -> Localizations:
@@ -107,7 +125,7 @@ class Localizer:
             return np.column_stack([number, rows])
 
         parts: list[F64] = [np.empty((0, gauss.RESULTS + 2))]
-        if min(self._shape) >= 2 * self._params.fit_radius_px + 1:
+        if min(self._shape) >= 2 * self._params.radius_px + 1:
             parts.extend(each(frame, range(len(adu))))
         return _table(np.concatenate(parts), self._pixel_nm)
 
@@ -119,50 +137,17 @@ class Localizer:
         try:
             workspace = self._idle.pop()
         except IndexError:
-            workspace = _Workspace(self._shape, self._step)
-        rows, columns = self._find(frame, workspace)
+            workspace = _Workspace(self._camera, self._params)
+        rows, columns = workspace.finder.find(frame)
         fits = self._fit(frame, rows, columns, workspace)
+        fits = self._settle(frame, fits, workspace)
         self._idle.append(workspace)
         return fits
-
-    def _find(self, adu: U16, workspace: _Workspace) -> tuple[I32, I32]:
-        """Return rows and columns of the maxima that pass both thresholds."""
-        params = self._params
-        wavelet.split(
-            adu,
-            self._offset,
-            self._gain,
-            self._taps,
-            self._step,
-            workspace.level,
-            workspace.band,
-            workspace.fine,
-        )
-        level = np.ascontiguousarray(workspace.level[self._step // 2 :: self._step])
-        sample = (workspace.fine, level, self._variance)
-        measured = detect.noise_ratio(*sample, self._fine_sd)
-        noise = measured * self._fine_sd
-        clip = params.clip_deviations * noise if params.clip_deviations else np.inf
-        spread = detect.clipped_deviation(*sample, clip)
-        count = detect.find_maxima(
-            workspace.band,
-            workspace.level,
-            self._camera.variance_e2,
-            params.threshold_factor * spread,
-            params.noise_factor * measured * self._band_sd,
-            params.line_ratio,
-            params.border_px,
-            workspace.visited,
-            workspace.stack,
-            workspace.maxima[0],
-            workspace.maxima[1],
-        )
-        return workspace.maxima[0, :count], workspace.maxima[1, :count]
 
     def _fit(self, adu: U16, rows: I32, columns: I32, workspace: _Workspace) -> F64:
         """Return the usable fits at the maxima, with the status as last column."""
         camera, params = self._camera, self._params
-        radius = params.fit_radius_px
+        radius = params.radius_px
         offset, gain = camera.offset_adu, camera.e_per_adu
         photons = workspace.photons
         detect.photons_near(adu, offset, gain, rows, columns, radius, photons)
@@ -175,9 +160,8 @@ class Localizer:
             columns,
             radius,
             params.sigma_px,
-            params.sigma_free,
-            params.minimum_sigma_px,
-            params.maximum_sigma_px,
+            self._free_beyond,
+            *params.sigma_range_px,
             camera.excess_noise,
             params.max_iterations,
             results,
@@ -190,6 +174,37 @@ class Localizer:
         detect.find_saturated(adu, rows, columns, radius, ceiling, is_saturated)
         status[is_saturated > 0] = FitStatus.SATURATED
         return np.column_stack([results, status])[usable]
+
+    def _settle(self, adu: U16, fits: F64, workspace: _Workspace) -> F64:
+        """Return the fits that stand, those of crowds and odd ones made anew."""
+        params = self._params
+        if params.emitters == "single":
+            return fits[
+                fits[:, gauss.PHOTONS] > self._least * fits[:, gauss.SD_PHOTONS]
+            ]
+        camera = crowd.Camera(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._camera.variance_e2,
+            self._camera.excess_noise,
+        )
+        count = crowd.settle(
+            camera,
+            workspace.room,
+            self._rule,
+            self._taps,
+            params.radius_px,
+            params.max_iterations,
+            np.ascontiguousarray(fits[:, : gauss.RESULTS]),
+            fits[:, gauss.RESULTS].astype(np.int16),
+            FitStatus.SATURATED,
+            FitStatus.JOINT,
+            workspace.results,
+            workspace.codes,
+        )
+        results, codes = workspace.results[:count], workspace.codes[:count]
+        return np.column_stack([results, codes])
 
 
 def localize_block(
@@ -206,12 +221,6 @@ def localize_block(
     """
     localizer = Localizer(camera, pixel_nm=pixel_nm, params=params)
     return localizer.block(adu, first_frame=first_frame)
-
-
-def _shortest(plane: F32) -> F32:
-    """Return a plane, or its first row alone if all rows are equal."""
-    is_uniform = (plane == plane[:1]).all()
-    return np.ascontiguousarray(plane[:1] if is_uniform else plane)
 
 
 def _table(rows: F64, pixel_nm: float) -> Localizations:

@@ -383,6 +383,36 @@ def climb(
 
 
 @kernel
+def width_score(system: F64, lower: F64) -> float:
+    """Return how many deviations the slope by the width is from zero; 0 if unknown.
+
+    At the maximum by the other parameters. Source: Rao's score test; the information
+    is that of the width alone, less what the others explain.
+    """
+    fisher = system[1:]
+    for a in range(PARAMETERS - 1):
+        for b in range(a + 1):
+            value = fisher[a, b]
+            for k in range(b):
+                value -= lower[a, k] * lower[b, k]
+            if a == b:
+                if not value > 0.0:
+                    return 0.0
+                lower[a, a] = math.sqrt(value)
+            else:
+                lower[a, b] = value / lower[b, b]
+    information = fisher[SIGMA, SIGMA]
+    slope = system[0, SIGMA]
+    for a in range(PARAMETERS - 1):
+        value = fisher[SIGMA, a]
+        for k in range(a):
+            value -= lower[a, k] * lower[SIGMA, k]
+        lower[SIGMA, a] = value / lower[a, a]
+        information -= lower[SIGMA, a] * lower[SIGMA, a]
+    return slope / math.sqrt(information) if information > 0.0 else 0.0
+
+
+@kernel
 def verdict(theta: F64, limits: F64, fit_sigma: bool) -> int:
     """Return what a settled estimate is worth: which bound holds it, if one does."""
     for a in (X, Y, PHOTONS):
@@ -427,7 +457,7 @@ def fit_spots(
     columns: I32,
     radius: int,
     sigma: float,
-    fit_sigma: bool,
+    free_beyond: float,
     min_sigma: float,
     max_sigma: float,
     excess: float,
@@ -447,8 +477,9 @@ def fit_spots(
         The box has 2 radius + 1 pixels a side.
     sigma, min_sigma, max_sigma : float
         Start (or fixed) width and its bounds, pixels.
-    fit_sigma : bool
-        Whether the width is fitted.
+    free_beyond : float
+        The width is fitted where the score test speaks against ``sigma`` by more than
+        so many deviations: 0 always, inf never.
     excess : float
         Variance of the light over its mean: 1, or 2 with electron multiplication.
     max_iterations : int
@@ -480,12 +511,19 @@ def fit_spots(
             continue
         guess(counts, variance, rows[n] - top, columns[n] - left, sigma, theta)
         theta[SIGMA] = min(max(theta[SIGMA], min_sigma), max_sigma)
+        fit_sigma = not free_beyond > 0.0
         if not fit_sigma:
             theta[SIGMA] = sigma
         status[n] = climb(
             counts, variance, theta, limits, fit_sigma, max_iterations, shares,
             systems, lower, scratch, is_free,
         )  # fmt: skip
+        if not fit_sigma and abs(width_score(systems[0], lower)) > free_beyond:
+            fit_sigma = True
+            status[n] = climb(
+                counts, variance, theta, limits, fit_sigma, max_iterations, shares,
+                systems, lower, scratch, is_free,
+            )  # fmt: skip
         if status[n] == CONVERGED:
             status[n] = verdict(theta, limits, fit_sigma)
         is_free[:] = 1

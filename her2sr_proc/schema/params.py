@@ -6,6 +6,7 @@ A result names its profile and its digest, so that two results can be compared.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -19,46 +20,92 @@ class LocalizeParams(Frozen):
     """How spots are found and fitted in one frame."""
 
     sigma_px: float = Field(
-        default=1.0,
+        default=0.68,
         gt=0.3,
         le=5,
-        description="start (free) or value (fixed) of the fit",
+        description="width of a spot in focus; everything else follows from it",
     )
-    sigma_free: bool = Field(default=True, description="fit the width, too")
-    minimum_sigma_px: float = Field(
-        default=0.4, gt=0.1, le=5, description="narrower is a hot pixel: dropped"
+    detector: Literal["matched", "wavelet"] = Field(
+        default="matched",
+        description="matched: the spot's own shape at a set rate of false spots; "
+        "wavelet: as ThunderSTORM, by thresholds",
     )
-    maximum_sigma_px: float = Field(
-        default=2.0, gt=0.5, le=20, description="wider is kept at this width"
+    false_per_mpx: float = Field(
+        default=0.5,
+        gt=0,
+        le=10_000,
+        description="spots that noise alone may make in a megapixel of one frame",
     )
-    fit_radius_px: int = Field(
-        default=2,
+    width: Literal["known", "doubted", "free"] = Field(
+        default="doubted",
+        description="known: sigma_px; free: fitted for every spot; doubted: fitted "
+        "where the spot speaks against sigma_px",
+    )
+    width_doubt: float = Field(
+        default=3.5,
+        gt=0,
+        le=100,
+        description="deviations of the score test from which a width is doubted",
+    )
+    narrowest: float = Field(
+        default=0.6,
+        gt=0,
+        lt=1,
+        description="of sigma_px; narrower is a hot pixel and dropped",
+    )
+    maximum_sigma_px: float | None = Field(
+        default=None,
+        gt=0.5,
+        le=20,
+        description="wider is kept at this width; none: the radius of the box",
+    )
+    fit_radius_px: int | None = Field(
+        default=None,
         ge=1,
-        le=10,
-        description="box = 2 r + 1; near neighbours spoil a larger one",
+        le=15,
+        description="box = 2 r + 1; none: 2.6 widths of a spot",
+    )
+    emitters: Literal["single", "multi"] = Field(
+        default="multi",
+        description="multi: spots that overlap, or do not look like one, are fitted "
+        "together",
+    )
+    split_p_value: float = Field(
+        default=1e-5,
+        gt=0,
+        lt=1,
+        description="of the likelihood-ratio test by which one emitter becomes two",
+    )
+    misfit: float = Field(
+        default=4.0,
+        gt=0,
+        description="deviations of a fit's deviance from which a lone spot is doubted",
     )
     threshold_factor: float = Field(
-        default=1.5, gt=0, le=20, description="times std of the first wavelet plane"
+        default=1.5,
+        gt=0,
+        le=20,
+        description="wavelet: times std of the first wavelet plane",
     )
     clip_deviations: float = Field(
         default=50.0,
         ge=0,
-        description="values beyond this multiple of the pixel's own noise count as "
-        "that in the std; 0: plain std",
+        description="wavelet: values beyond this multiple of the pixel's own noise "
+        "count as that in the std; 0: plain std",
     )
     noise_factor: float = Field(
         default=5.0,
         ge=0,
         le=50,
-        description="times the pixel's own noise in the second wavelet plane; "
+        description="wavelet: times the pixel's own noise in the second plane; "
         "a maximum must pass both thresholds",
     )
     line_ratio: float = Field(
         default=0.5,
         gt=0,
         le=1,
-        description="a maximum that stays above this share of its height four pixels "
-        "away on both sides stands on a fibre or an edge; 1 keeps it",
+        description="wavelet: a maximum that stays above this share of its height four "
+        "pixels away on both sides stands on a fibre or an edge; 1 keeps it",
     )
     wavelet_scale: float = Field(default=2.0, gt=0, le=10)
     wavelet_order: int = Field(default=3, ge=1, le=5)
@@ -67,6 +114,17 @@ class LocalizeParams(Frozen):
         default=2.0, gt=0, le=20, description="of a fit from the pixel it was found at"
     )
     max_iterations: int = Field(default=50, ge=1, le=1000)
+
+    @property
+    def radius_px(self) -> int:
+        """Return the radius of the box that a spot is fitted in."""
+        return self.fit_radius_px or max(2, math.ceil(2.6 * self.sigma_px))
+
+    @property
+    def sigma_range_px(self) -> tuple[float, float]:
+        """Return the narrowest and widest width that a fit may end with."""
+        widest = self.maximum_sigma_px or float(self.radius_px)
+        return self.narrowest * self.sigma_px, max(widest, 1.2 * self.sigma_px)
 
 
 class RenderParams(Frozen):

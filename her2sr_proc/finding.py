@@ -1,0 +1,151 @@
+"""Where spots may stand in a frame: two detectors, of which a profile names one.
+
+Knows arrays and parameters, and keeps the planes that it works in; neither fits nor
+tables.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.kernels import detect, matched, wavelet
+from her2sr_proc.schema.camera import CameraMaps
+from her2sr_proc.schema.params import LocalizeParams
+
+U16 = npt.NDArray[np.uint16]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+
+SAMPLE_PIXELS = 2**17
+"""Pixels from which the noise of a frame is known to 0.2 %: all of a small frame."""
+MOST_PER_PIXEL = 1 / 16
+"""Spots of a frame, at most: more of them cannot be told apart."""
+
+
+class Finder(Protocol):
+    """Finds spots in frames of one size; used by one thread at a time."""
+
+    def find(self, adu: U16) -> tuple[I32, I32]:
+        """Return rows and columns of the spots, in about the order of rows."""
+        ...
+
+
+class MatchedFinder:
+    """The spot's own shape, at a set rate of false spots."""
+
+    def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
+        height, width = camera.offset_adu.shape
+        self._cell = matched.cell_px(params.sigma_px)
+        taps = matched.shape_taps(params.sigma_px)
+        self._taps = taps.astype(np.float32)
+        self._gain = matched.noise_gain(taps) * camera.excess_noise
+        self._z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
+        is_finite = np.isfinite(camera.offset_adu) & np.isfinite(camera.e_per_adu)
+        self._offset = shortest(np.where(is_finite, camera.offset_adu, 0))
+        self._e_per_adu = shortest(np.where(is_finite, camera.e_per_adu, 0))
+        variance = np.where(np.isfinite(camera.variance_e2), camera.variance_e2, 0)
+        dark = matched.dark_noise(variance.astype(np.float64), taps, self._cell)
+        self._dark = shortest(self._z**2 * dark)
+        self._border = params.border_px // self._cell
+        self._found = np.empty((most_spots(height, width), matched.FOUND))
+        self._limits = np.array([height - 1, width - 1])
+
+    def find(self, adu: U16) -> tuple[I32, I32]:
+        """Return rows and columns of the spots."""
+        count = matched.find(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._dark,
+            self._taps,
+            self._cell,
+            self._gain,
+            self._z,
+            self._border,
+            self._found,
+        )
+        places = np.rint(self._found[:count, :2]).astype(np.int32)
+        return (
+            np.clip(places[:, 1], 0, self._limits[0]),
+            np.clip(places[:, 0], 0, self._limits[1]),
+        )
+
+
+class WaveletFinder:
+    """Maxima of the second wavelet plane, above two thresholds."""
+
+    def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
+        height, width = shape = camera.offset_adu.shape
+        self._params = params
+        self._step = max(1, height * width // SAMPLE_PIXELS)
+        sampled = slice(self._step // 2, None, self._step)
+        self._all_variance = camera.variance_e2
+        self._variance = np.ascontiguousarray(camera.variance_e2[sampled])
+        self._offset = shortest(camera.offset_adu)
+        self._e_per_adu = shortest(camera.e_per_adu)
+        self._taps = wavelet.spline_taps(params.wavelet_order, params.wavelet_scale)
+        self._fine_sd, self._band_sd = wavelet.noise_response(self._taps)
+        self._level = np.empty(shape, np.float32)
+        self._band = np.empty(shape, np.float32)
+        rows = wavelet.sampled_rows(height, self._step)
+        self._fine = np.empty((rows, width), np.float32)
+        self._visited = np.empty(shape, np.uint8)
+        self._stack = np.empty(height * width, np.int32)
+        most = ((height + 1) // 2) * ((width + 1) // 2)
+        self._maxima = np.empty((2, most), np.int32)
+
+    def find(self, adu: U16) -> tuple[I32, I32]:
+        """Return rows and columns of the maxima."""
+        params = self._params
+        wavelet.split(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._taps,
+            self._step,
+            self._level,
+            self._band,
+            self._fine,
+        )
+        level = np.ascontiguousarray(self._level[self._step // 2 :: self._step])
+        sample = (self._fine, level, self._variance)
+        measured = detect.noise_ratio(*sample, self._fine_sd)
+        noise = measured * self._fine_sd
+        clip = params.clip_deviations * noise if params.clip_deviations else np.inf
+        spread = detect.clipped_deviation(*sample, clip)
+        count = detect.find_maxima(
+            self._band,
+            self._level,
+            self._all_variance,
+            params.threshold_factor * spread,
+            params.noise_factor * measured * self._band_sd,
+            params.line_ratio,
+            params.border_px,
+            self._visited,
+            self._stack,
+            self._maxima[0],
+            self._maxima[1],
+        )
+        return self._maxima[0, :count], self._maxima[1, :count]
+
+
+def new_finder(camera: CameraMaps, params: LocalizeParams) -> Finder:
+    """Return the detector that the parameters name."""
+    if params.detector == "matched":
+        return MatchedFinder(camera, params)
+    return WaveletFinder(camera, params)
+
+
+def most_spots(height: int, width: int) -> int:
+    """Return how many spots a frame may hold."""
+    return 64 + int(height * width * MOST_PER_PIXEL)
+
+
+def shortest(plane: npt.NDArray[np.floating]) -> F32:
+    """Return a plane as float32, or its first row alone if all rows are equal."""
+    is_uniform = (plane == plane[:1]).all()
+    return np.ascontiguousarray(plane[:1] if is_uniform else plane, np.float32)

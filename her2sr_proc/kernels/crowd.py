@@ -1,0 +1,1084 @@
+"""Several overlapping spots of one known width, fitted together; and how many they are.
+
+Starts from the spots that were found one by one, adds one where the residuals ask for
+it, and takes back what the likelihood does not need. Knows boxes of numbers in
+photo-electrons; neither frames nor tables.
+
+Source: Huang et al. 2011, doi:10.1364/BOE.2.001377 (joint maximum-likelihood fit, how
+many emitters by likelihood ratio). Departures: emitters have their own photons; the
+next one starts where the score test of an added spot is highest, so that most regions
+end after one look; the ground may be a polynomial.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.kernels._jit import kernel
+
+U16 = npt.NDArray[np.uint16]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+
+MOST = 12
+"""Emitters of a region, at most."""
+TERMS = 6
+"""Terms of the ground, at most: 1, u, v, uu, uv, vv."""
+SIZE = MOST * 3 + TERMS
+SIDE = 48
+"""Pixels of a region's side, at most."""
+GROUP = 8
+"""Spots found one by one that are fitted together, at most."""
+RESULTS = 10
+"""Columns of a fit, as of `gauss.fit_spots`: x, y, photons, background, sigma, ..."""
+BACKGROUND, SIGMA, SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 3, 4, 5, 6, 7, 8, 9
+REACH = 3.4
+"""Widths after which a spot's light is neglected: 3e-4 of it lies beyond."""
+X, Y, PHOTONS = 0, 1, 2
+MIN_PHOTONS = 1.0
+MIN_MEAN = 0.01
+SETTLED = 1e-4
+"""Squared length of the last step, in units of the bound."""
+LOOSE = 1e-2
+"""The same while the number of emitters is still open."""
+MAX_DAMPING = 1e6
+SQRT_HALF = math.sqrt(0.5)
+INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+class Region(NamedTuple):
+    """One piece of a frame. Every plane has SIDE x SIDE values, the first are used."""
+
+    height: int
+    width: int
+    sigma: float
+    counts: F64
+    """Photo-electrons plus read-noise variance."""
+    fixed: F64
+    """Read-noise variance plus the light of what is not fitted here."""
+    mean: F64
+    weight: F64
+    """1 / mean."""
+    residual: F64
+    """counts / mean - 1."""
+    scratch: F64
+    """Two planes."""
+    basis: F64
+    """The terms of the ground along one axis, by pixel; shape (2, 3, SIDE)."""
+
+
+class Emitters(NamedTuple):
+    """What is fitted: the ground's terms, then x, y and photons of each emitter."""
+
+    theta: F64
+    """Shape (SIZE,); pixels of the region."""
+    ends: I32
+    """First row, last row + 1, first column, last column + 1; shape (MOST, 4)."""
+    across: F64
+    """Share of every column and its slope; shape (MOST, 2, SIDE)."""
+    down: F64
+
+
+class Algebra(NamedTuple):
+    """Room for the normal equations."""
+
+    gradient: F64
+    """Shape (SIZE,)."""
+    matrix: F64
+    """Shape (SIZE, SIZE)."""
+    factor: F64
+    step: F64
+    kept: F64
+    """A theta to fall back on."""
+
+
+class Rule(NamedTuple):
+    """When an emitter is one."""
+
+    gain: float
+    """What it must add to twice the log-likelihood."""
+    score: float
+    """Where the residuals' score is below, none is tried."""
+    surplus: int
+    """How many may be added to those found one by one."""
+    significance: float
+    """Photons over their bound, below which an emitter is put to the test."""
+    misfit: float
+    """Deviance over its expectation, in its deviations, from which a spot that stands
+    alone is doubted."""
+    reach: float
+    """Spots nearer than so many widths are fitted together."""
+    least: float
+    """Photons over their bound, below which nothing is kept."""
+
+
+def new_region(sigma: float) -> Region:
+    """Return a region without content."""
+    planes = np.zeros((5, SIDE, SIDE))
+    return Region(
+        0, 0, sigma, *planes, np.zeros((2, SIDE, SIDE)), np.zeros((2, 3, SIDE))
+    )
+
+
+def new_emitters() -> Emitters:
+    """Return room for emitters."""
+    return Emitters(
+        np.zeros(SIZE),
+        np.zeros((MOST, 4), np.int32),
+        np.zeros((MOST, 2, SIDE)),
+        np.zeros((MOST, 2, SIDE)),
+    )
+
+
+def new_algebra() -> Algebra:
+    """Return room for the normal equations."""
+    return Algebra(
+        np.zeros(SIZE),
+        np.zeros((SIZE, SIZE)),
+        np.zeros((SIZE, SIZE)),
+        np.zeros(SIZE),
+        np.zeros(SIZE),
+    )
+
+
+@kernel
+def prepare(region: Region, height: int, width: int) -> Region:
+    """Return the region with another extent, and the ground's terms for it."""
+    for axis in range(2):
+        size = height if axis == 0 else width
+        half = max(0.5 * (size - 1), 1.0)
+        for k in range(size):
+            u = (k - 0.5 * (size - 1)) / half
+            region.basis[axis, 0, k] = 1.0
+            region.basis[axis, 1, k] = u
+            region.basis[axis, 2, k] = u * u
+    return Region(
+        height, width, region.sigma, region.counts, region.fixed, region.mean,
+        region.weight, region.residual, region.scratch, region.basis,
+    )  # fmt: skip
+
+
+@kernel
+def powers(term: int) -> tuple[int, int]:
+    """Return the powers of v (down) and u (across) of a term of the ground."""
+    if term == 0:
+        return 0, 0
+    if term == 1:
+        return 0, 1
+    if term == 2:
+        return 1, 0
+    if term == 3:
+        return 0, 2
+    if term == 4:
+        return 1, 1
+    return 2, 0
+
+
+@kernel
+def axis_shares(centre: float, sigma: float, first: int, last: int, out: F64) -> None:
+    """Write the share of a 1-d Gaussian on pixels first..last - 1, and its slope."""
+    scale = SQRT_HALF / sigma
+    height = INV_SQRT_2PI / sigma
+    low = (first - 0.5 - centre) * scale
+    erf_low, bell_low = math.erf(low), height * math.exp(-low * low)
+    for k in range(first, last):
+        high = (k + 0.5 - centre) * scale
+        erf_high, bell_high = math.erf(high), height * math.exp(-high * high)
+        out[0, k] = 0.5 * (erf_high - erf_low)
+        out[1, k] = bell_low - bell_high
+        erf_low, bell_low = erf_high, bell_high
+
+
+@kernel
+def place(region: Region, emitters: Emitters, terms: int, k: int) -> None:
+    """Write where emitter ``k`` shines, and how its light is shared."""
+    reach = REACH * region.sigma
+    x, y = emitters.theta[terms + 3 * k + X], emitters.theta[terms + 3 * k + Y]
+    ends = emitters.ends[k]
+    ends[0] = min(max(math.floor(y - reach + 0.5), 0), region.height)
+    ends[1] = min(max(math.floor(y + reach + 0.5) + 1, 0), region.height)
+    ends[2] = min(max(math.floor(x - reach + 0.5), 0), region.width)
+    ends[3] = min(max(math.floor(x + reach + 0.5) + 1, 0), region.width)
+    axis_shares(y, region.sigma, ends[0], ends[1], emitters.down[k])
+    axis_shares(x, region.sigma, ends[2], ends[3], emitters.across[k])
+
+
+@kernel
+def predict(region: Region, emitters: Emitters, terms: int, count: int) -> float:
+    """Write mean, weight and residual of ``count`` emitters; return the likelihood."""
+    height, width, theta = region.height, region.width, emitters.theta
+    for i in range(height):
+        mean, fixed = region.mean[i], region.fixed[i]
+        v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
+        if terms == 1:
+            for j in range(width):
+                mean[j] = fixed[j] + theta[0]
+            continue
+        level = theta[0] + theta[2] * v
+        tilt, bend = theta[1], 0.0
+        if terms == TERMS:
+            level += theta[5] * vv
+            tilt += theta[4] * v
+            bend = theta[3]
+        u, uu = region.basis[1, 1], region.basis[1, 2]
+        for j in range(width):
+            mean[j] = fixed[j] + level + tilt * u[j] + bend * uu[j]
+    for k in range(count):
+        place(region, emitters, terms, k)
+        photons = theta[terms + 3 * k + PHOTONS]
+        ends, down = emitters.ends[k], emitters.down[k, 0]
+        across = emitters.across[k, 0]
+        for i in range(ends[0], ends[1]):
+            light = photons * down[i]
+            mean = region.mean[i]
+            for j in range(ends[2], ends[3]):
+                mean[j] += light * across[j]
+    likelihood = 0.0
+    for i in range(height):
+        mean, counts = region.mean[i], region.counts[i]
+        weight, residual = region.weight[i], region.residual[i]
+        for j in range(width):
+            value = max(mean[j], MIN_MEAN)
+            mean[j] = value
+            weight[j] = 1.0 / value
+            residual[j] = counts[j] * weight[j] - 1.0
+            likelihood += counts[j] * math.log(value) - value
+    return likelihood
+
+
+@kernel
+def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
+    """Add the ground's own part to the normal equations."""
+    for a in range(terms):
+        down_a, across_a = powers(a)
+        rows_a, columns_a = region.basis[0, down_a], region.basis[1, across_a]
+        total = 0.0
+        for i in range(region.height):
+            residual = region.residual[i]
+            line = 0.0
+            for j in range(region.width):
+                line += residual[j] * columns_a[j]
+            total += line * rows_a[i]
+        algebra.gradient[a] = total
+        for b in range(a + 1):
+            down_b, across_b = powers(b)
+            rows_b, columns_b = region.basis[0, down_b], region.basis[1, across_b]
+            total = 0.0
+            for i in range(region.height):
+                weight = region.weight[i]
+                line = 0.0
+                for j in range(region.width):
+                    line += weight[j] * columns_a[j] * columns_b[j]
+                total += line * rows_a[i] * rows_b[i]
+            algebra.matrix[a, b] = total
+
+
+@kernel
+def own_equations(
+    region: Region, emitters: Emitters, algebra: Algebra, terms: int, k: int
+) -> None:
+    """Add what emitter ``k`` alone, and with the ground, adds to the equations."""
+    at = terms + 3 * k
+    ends, photons = emitters.ends[k], emitters.theta[at + PHOTONS]
+    down, down_y = emitters.down[k, 0], emitters.down[k, 1]
+    across, across_x = emitters.across[k, 0], emitters.across[k, 1]
+    gx = gy = gn = xx = xy = xn = yy = yn = nn = 0.0
+    algebra.matrix[at : at + 3, :terms] = 0.0
+    for i in range(ends[0], ends[1]):
+        weight, residual = region.weight[i], region.residual[i]
+        s, s_y = down[i], photons * down_y[i]
+        ss = sb = bb = rs = rb = 0.0
+        for j in range(ends[2], ends[3]):
+            share, slope = across[j], photons * across_x[j]
+            one, other = weight[j] * share, weight[j] * slope
+            ss += one * share
+            sb += one * slope
+            bb += other * slope
+            rs += residual[j] * share
+            rb += residual[j] * slope
+        gx += s * rb
+        gy += s_y * rs
+        gn += s * rs
+        xx += s * s * bb
+        xy += s * s_y * sb
+        xn += s * s * sb
+        yy += s_y * s_y * ss
+        yn += s_y * s * ss
+        nn += s * s * ss
+        for a in range(terms):
+            power_down, power_across = powers(a)
+            columns = region.basis[1, power_across]
+            level = region.basis[0, power_down, i]
+            line_s = line_b = 0.0
+            for j in range(ends[2], ends[3]):
+                value = weight[j] * columns[j]
+                line_s += value * across[j]
+                line_b += value * across_x[j]
+            algebra.matrix[at + X, a] += level * s * photons * line_b
+            algebra.matrix[at + Y, a] += level * s_y * line_s
+            algebra.matrix[at + PHOTONS, a] += level * s * line_s
+    algebra.gradient[at + X], algebra.gradient[at + Y] = gx, gy
+    algebra.gradient[at + PHOTONS] = gn
+    matrix = algebra.matrix
+    matrix[at + X, at + X], matrix[at + Y, at + X] = xx, xy
+    matrix[at + PHOTONS, at + X], matrix[at + Y, at + Y] = xn, yy
+    matrix[at + PHOTONS, at + Y], matrix[at + PHOTONS, at + PHOTONS] = yn, nn
+
+
+@kernel
+def cross_equations(
+    region: Region, emitters: Emitters, algebra: Algebra, terms: int, k: int, m: int
+) -> None:
+    """Write what emitters ``k`` and ``m`` < k have in common in the equations."""
+    at, to = terms + 3 * k, terms + 3 * m
+    one, two = emitters.ends[k], emitters.ends[m]
+    top, bottom = max(one[0], two[0]), min(one[1], two[1])
+    left, right = max(one[2], two[2]), min(one[3], two[3])
+    matrix = algebra.matrix
+    matrix[at : at + 3, to : to + 3] = 0.0
+    if top >= bottom or left >= right:
+        return
+    light, other = emitters.theta[at + PHOTONS], emitters.theta[to + PHOTONS]
+    down_k, slope_k = emitters.down[k, 0], emitters.down[k, 1]
+    down_m, slope_m = emitters.down[m, 0], emitters.down[m, 1]
+    across_k, tilt_k = emitters.across[k, 0], emitters.across[k, 1]
+    across_m, tilt_m = emitters.across[m, 0], emitters.across[m, 1]
+    for i in range(top, bottom):
+        weight = region.weight[i]
+        ss = st = ts = tt = 0.0
+        for j in range(left, right):
+            a, b = weight[j] * across_k[j], weight[j] * tilt_k[j]
+            ss += a * across_m[j]
+            st += a * tilt_m[j]
+            ts += b * across_m[j]
+            tt += b * tilt_m[j]
+        y_k, y_m = down_k[i], down_m[i]
+        dy_k, dy_m = slope_k[i], slope_m[i]
+        matrix[at + X, to + X] += light * other * y_k * y_m * tt
+        matrix[at + X, to + Y] += light * other * y_k * dy_m * ts
+        matrix[at + X, to + PHOTONS] += light * y_k * y_m * ts
+        matrix[at + Y, to + X] += light * other * dy_k * y_m * st
+        matrix[at + Y, to + Y] += light * other * dy_k * dy_m * ss
+        matrix[at + Y, to + PHOTONS] += light * dy_k * y_m * ss
+        matrix[at + PHOTONS, to + X] += other * y_k * y_m * st
+        matrix[at + PHOTONS, to + Y] += other * y_k * dy_m * ss
+        matrix[at + PHOTONS, to + PHOTONS] += y_k * y_m * ss
+
+
+@kernel
+def equations(
+    region: Region, emitters: Emitters, algebra: Algebra, terms: int, count: int
+) -> None:
+    """Write the gradient and the lower half of the expected information."""
+    ground_equations(region, algebra, terms)
+    for k in range(count):
+        own_equations(region, emitters, algebra, terms, k)
+        for m in range(k):
+            cross_equations(region, emitters, algebra, terms, k, m)
+
+
+@kernel
+def factorize(matrix: F64, size: int, damping: float, factor: F64) -> bool:
+    """Write the Cholesky factor of the lower half; False if there is none."""
+    for a in range(size):
+        row = factor[a]
+        for b in range(a + 1):
+            other = factor[b]
+            value = matrix[a, b]
+            if a == b:
+                value *= 1.0 + damping
+            for k in range(b):
+                value -= row[k] * other[k]
+            if a == b:
+                if not value > 0.0:
+                    return False
+                row[a] = math.sqrt(value)
+            else:
+                row[b] = value / other[b]
+    return True
+
+
+@kernel
+def substitute(factor: F64, right: F64, size: int, out: F64) -> None:
+    """Write the solution of factor factor' out = right."""
+    for a in range(size):
+        value = right[a]
+        for k in range(a):
+            value -= factor[a, k] * out[k]
+        out[a] = value / factor[a, a]
+    for a in range(size - 1, -1, -1):
+        value = out[a]
+        for k in range(a + 1, size):
+            value -= factor[k, a] * out[k]
+        out[a] = value / factor[a, a]
+
+
+@kernel
+def deviations(algebra: Algebra, size: int, out: F64) -> bool:
+    """Write the standard deviations of the bound; False where there are none."""
+    factor, column = algebra.factor, algebra.step
+    if not factorize(algebra.matrix, size, 0.0, factor):
+        return False
+    for a in range(size):
+        column[a] = 1.0 / factor[a, a]
+        total = column[a] * column[a]
+        for b in range(a + 1, size):
+            value = 0.0
+            for k in range(a, b):
+                value -= factor[b, k] * column[k]
+            column[b] = value / factor[b, b]
+            total += column[b] * column[b]
+        out[a] = math.sqrt(total)
+    return True
+
+
+@kernel
+def move(
+    region: Region, theta: F64, step: F64, terms: int, count: int, from_theta: F64
+) -> None:
+    """Write ``from_theta + step`` to ``theta``, no farther than one step may lead."""
+    for a in range(terms):
+        theta[a] = from_theta[a] + step[a]
+    if terms == 1:
+        theta[0] = max(theta[0], 0.1 * from_theta[0], MIN_MEAN)
+    for k in range(count):
+        at = terms + 3 * k
+        for a in range(2):
+            size = region.width if a == X else region.height
+            change = min(max(step[at + a], -1.0), 1.0)
+            theta[at + a] = min(max(from_theta[at + a] + change, -0.5), size - 0.5)
+        before = from_theta[at + PHOTONS]
+        after = min(max(before + step[at + PHOTONS], 0.4 * before), 2.5 * before)
+        theta[at + PHOTONS] = max(after, MIN_PHOTONS)
+
+
+@kernel
+def climb(
+    region: Region,
+    emitters: Emitters,
+    algebra: Algebra,
+    terms: int,
+    count: int,
+    settled: float,
+    iterations: int,
+) -> tuple[float, bool]:
+    """Climb to the maximum; return the likelihood, and whether it was reached.
+
+    On return mean, weight and residual are those of theta.
+    """
+    size = terms + 3 * count
+    theta, start = emitters.theta, algebra.kept
+    likelihood = predict(region, emitters, terms, count)
+    damping = 0.0
+    for _ in range(iterations):
+        equations(region, emitters, algebra, terms, count)
+        while not factorize(algebra.matrix, size, damping, algebra.factor):
+            damping = max(10.0 * damping, 1e-3)
+            if damping > MAX_DAMPING:
+                return likelihood, False
+        substitute(algebra.factor, algebra.gradient, size, algebra.step)
+        decrement = 0.0
+        for a in range(size):
+            decrement += algebra.step[a] * algebra.gradient[a]
+            start[a] = theta[a]
+        is_last = decrement < settled
+        while True:
+            move(region, theta, algebra.step, terms, count, start)
+            candidate = predict(region, emitters, terms, count)
+            if candidate >= likelihood - 1e-9 * abs(likelihood):
+                likelihood = candidate
+                damping = 0.1 * damping if damping > 0.01 else 0.0
+                break
+            damping = max(10.0 * damping, 0.01)
+            if damping > MAX_DAMPING:
+                theta[:size] = start[:size]
+                return predict(region, emitters, terms, count), is_last
+            factorize(algebra.matrix, size, damping, algebra.factor)
+            substitute(algebra.factor, algebra.gradient, size, algebra.step)
+        if is_last:
+            return likelihood, True
+    return likelihood, False
+
+
+@kernel
+def correlate(
+    region: Region, plane: F64, taps: F64, half: int, middle: F64, out: F64
+) -> None:
+    """Write a plane weighted with a separable shape; nothing lies beyond the edge."""
+    height, width = region.height, region.width
+    for i in range(height):
+        for j in range(width):
+            total = 0.0
+            for k in range(max(j - half, 0), min(j + half + 1, width)):
+                total += plane[i, k] * taps[k - j + half]
+            middle[i, j] = total
+    for i in range(height):
+        line = out[i]
+        for j in range(width):
+            line[j] = 0.0
+        for k in range(max(i - half, 0), min(i + half + 1, height)):
+            tap, source = taps[k - i + half], middle[k]
+            for j in range(width):
+                line[j] += tap * source[j]
+
+
+@kernel
+def next_emitter(
+    region: Region, taps: F64, half: int, middle: F64
+) -> tuple[float, float, int, int]:
+    """Return score, photons, row and column of the spot that the residuals ask for.
+
+    The score is that of adding one emitter at a pixel's centre, in units of its noise.
+    ``taps``: shares of a spot; shape (2, 2 half + 1), the second squared.
+    """
+    top, bottom = region.scratch[0], region.scratch[1]
+    correlate(region, region.residual, taps[0], half, middle, top)
+    correlate(region, region.weight, taps[1], half, middle, bottom)
+    best, photons, row, column = 0.0, 0.0, -1, -1
+    for i in range(region.height):
+        for j in range(region.width):
+            if top[i, j] > 0.0 and top[i, j] * top[i, j] > best * bottom[i, j]:
+                best = top[i, j] * top[i, j] / bottom[i, j]
+                photons = top[i, j] / bottom[i, j]
+                row, column = i, j
+    return math.sqrt(best), photons, row, column
+
+
+@kernel
+def weakest(
+    emitters: Emitters, spread: F64, terms: int, count: int
+) -> tuple[int, float]:
+    """Return the emitter whose photons are least certain, and their significance."""
+    least, which = np.inf, -1
+    for k in range(count):
+        at = terms + 3 * k + PHOTONS
+        significance = emitters.theta[at] / spread[at]
+        if significance < least:
+            least, which = significance, k
+    return which, least
+
+
+@kernel
+def drop(theta: F64, terms: int, count: int, k: int) -> None:
+    """Close the gap that emitter ``k`` leaves."""
+    for a in range(terms + 3 * k, terms + 3 * (count - 1)):
+        theta[a] = theta[a + 3]
+
+
+@kernel
+def resolve(
+    region: Region,
+    emitters: Emitters,
+    algebra: Algebra,
+    taps: F64,
+    rule: Rule,
+    terms: int,
+    count: int,
+    iterations: int,
+    middle: F64,
+    saved: F64,
+    spread: F64,
+) -> tuple[int, float, bool]:
+    """Find how many emitters a region holds, from ``count`` that were found in it.
+
+    Parameters
+    ----------
+    region, emitters, algebra
+        As prepared; ``emitters.theta`` holds the ground and the emitters to start from,
+        and on return those that stand.
+    taps : float64 array, shape (2, odd)
+        As in `next_emitter`.
+    terms, count, iterations : int
+        Of the ground: 1 or 6; emitters at the start; steps of one climb.
+    middle : float64 array, shape (SIDE, SIDE)
+        Scratch.
+    saved, spread : float64 array, shape (SIZE,)
+        Scratch; on return ``spread`` holds the standard deviations of theta.
+
+    Returns
+    -------
+    tuple of int, float, bool
+        Emitters; log-likelihood; whether the bound exists and the climb has settled.
+    """
+    half = taps.shape[1] // 2
+    theta = emitters.theta
+    likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSE, iterations)
+    most = min(count + rule.surplus, MOST)
+    while count < most:
+        score, photons, row, column = next_emitter(region, taps, half, middle)
+        if not score > rule.score:
+            break
+        saved[:] = theta
+        at = terms + 3 * count
+        theta[at + X], theta[at + Y] = column, row
+        theta[at + PHOTONS] = max(photons, MIN_PHOTONS)
+        higher, _ = climb(
+            region, emitters, algebra, terms, count + 1, LOOSE, iterations
+        )
+        if not 2.0 * (higher - likelihood) > rule.gain:
+            theta[:] = saved
+            predict(region, emitters, terms, count)
+            break
+        count += 1
+        likelihood = higher
+    while count > 1:
+        equations(region, emitters, algebra, terms, count)
+        if not deviations(algebra, terms + 3 * count, spread):
+            break
+        k, significance = weakest(emitters, spread, terms, count)
+        if significance > rule.significance:
+            break
+        saved[:] = theta
+        drop(theta, terms, count, k)
+        lower, _ = climb(region, emitters, algebra, terms, count - 1, LOOSE, iterations)
+        if 2.0 * (likelihood - lower) > rule.gain:
+            theta[:] = saved
+            break
+        count -= 1
+        likelihood = lower
+    likelihood, is_settled = climb(
+        region, emitters, algebra, terms, count, SETTLED, iterations
+    )
+    equations(region, emitters, algebra, terms, count)
+    has_bound = deviations(algebra, terms + 3 * count, spread)
+    return count, likelihood, is_settled and has_bound
+
+
+@kernel
+def deviance(region: Region) -> float:
+    """Return twice the log-likelihood by which a perfect fit would be better."""
+    total = 0.0
+    for i in range(region.height):
+        for j in range(region.width):
+            value, mean = region.counts[i, j], region.mean[i, j]
+            total += mean - max(value, 0.0)
+            if value > 0.0:
+                total += value * math.log(value / mean)
+    return 2.0 * total
+
+
+@kernel
+def find_root(parent: I32, k: int) -> int:
+    """Return the spot that stands for the group of spot ``k``."""
+    while parent[k] != k:
+        parent[k] = parent[parent[k]]
+        k = parent[k]
+    return k
+
+
+@kernel
+def group(spots: F64, reach: float, extent: float, parent: I32, box: F64) -> None:
+    """Put spots that overlap into groups.
+
+    Parameters
+    ----------
+    spots : float64 array, shape (count, >= 2)
+        x, y in pixels, in about the order of y.
+    reach : float
+        Spots nearer than this belong together, pixels,
+    extent : float
+        unless the group would then reach farther than this along an axis
+        or have more than GROUP members.
+    parent : int32 array, shape (count,)
+        Overwritten: the spot that stands for the group.
+    box : float64 array, shape (count, 5)
+        Overwritten: for that spot the lowest and highest x and y, and the members.
+    """
+    for k in range(spots.shape[0]):
+        parent[k] = k
+        box[k, 0] = box[k, 1] = spots[k, X]
+        box[k, 2] = box[k, 3] = spots[k, Y]
+        box[k, 4] = 1.0
+        # the order of y holds to a pixel or two: the spots were found line by line
+        for m in range(k - 1, -1, -1):
+            if spots[k, Y] - spots[m, Y] > reach + 4.0:
+                break
+            if (spots[k, X] - spots[m, X]) ** 2 + (
+                spots[k, Y] - spots[m, Y]
+            ) ** 2 > reach * reach:
+                continue
+            a, b = find_root(parent, k), find_root(parent, m)
+            if a == b or box[a, 4] + box[b, 4] > GROUP:
+                continue
+            left, right = min(box[a, 0], box[b, 0]), max(box[a, 1], box[b, 1])
+            low, high = min(box[a, 2], box[b, 2]), max(box[a, 3], box[b, 3])
+            if right - left > extent or high - low > extent:
+                continue
+            parent[a] = b
+            box[b, 0], box[b, 1], box[b, 2], box[b, 3] = left, right, low, high
+            box[b, 4] += box[a, 4]
+
+
+class Camera(NamedTuple):
+    """A frame and what turns its counts into photo-electrons.
+
+    Offset and gain may be a single row that holds for all.
+    """
+
+    adu: U16
+    offset_adu: F32
+    e_per_adu: F32
+    variance_e2: F32
+    excess: float
+
+
+class Room(NamedTuple):
+    """Scratch of `settle`, made once by `new_room`."""
+
+    region: Region
+    emitters: Emitters
+    algebra: Algebra
+    middle: F64
+    saved: F64
+    spread: F64
+    parent: I32
+    follower: I32
+    box: F64
+
+
+def spot_taps(sigma: float) -> F64:
+    """Return the shares of a spot along an axis, and their squares."""
+    half = max(1, math.ceil(2.5 * sigma))
+    out = np.zeros((2, 2 * half + 1))
+    axis_shares(half, sigma, 0, 2 * half + 1, out)
+    out[1] = out[0] ** 2
+    return out
+
+
+def new_room(sigma: float, most: int) -> Room:
+    """Return scratch for frames of at most so many spots."""
+    return Room(
+        new_region(sigma),
+        new_emitters(),
+        new_algebra(),
+        np.zeros((SIDE, SIDE)),
+        np.zeros(SIZE),
+        np.zeros(SIZE),
+        np.zeros(most, np.int32),
+        np.zeros(most, np.int32),
+        np.zeros((most, 5)),
+    )
+
+
+@kernel
+def load(camera: Camera, region: Region, top: int, left: int) -> None:
+    """Write counts and what is fixed of a region whose first pixel is given."""
+    excess = camera.excess
+    for i in range(region.height):
+        row = top + i
+        dark = camera.offset_adu[min(row, camera.offset_adu.shape[0] - 1)]
+        gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
+        adu, noise = camera.adu[row], camera.variance_e2[row]
+        counts, fixed = region.counts[i], region.fixed[i]
+        for j in range(region.width):
+            k = left + j
+            variance = noise[k] / (excess * excess)
+            counts[j] = (np.float64(adu[k]) - dark[k]) * gain[k] / excess + variance
+            fixed[j] = variance
+
+
+@kernel
+def add_light(
+    region: Region, emitters: Emitters, x: float, y: float, photons: float, sigma: float
+) -> None:
+    """Add a spot that is not fitted here to what is fixed of the region."""
+    reach = REACH * sigma
+    top = max(math.floor(y - reach + 0.5), 0)
+    bottom = min(math.floor(y + reach + 0.5) + 1, region.height)
+    left = max(math.floor(x - reach + 0.5), 0)
+    right = min(math.floor(x + reach + 0.5) + 1, region.width)
+    if top >= bottom or left >= right:
+        return
+    down, across = emitters.down[MOST - 1], emitters.across[MOST - 1]
+    axis_shares(y, sigma, top, bottom, down)
+    axis_shares(x, sigma, left, right, across)
+    for i in range(top, bottom):
+        fixed, light = region.fixed[i], photons * down[0, i]
+        for j in range(left, right):
+            fixed[j] += light * across[0, j]
+
+
+@kernel
+def emit(
+    region: Region,
+    emitters: Emitters,
+    spread: F64,
+    terms: int,
+    k: int,
+    top: int,
+    left: int,
+    excess: float,
+    out: F64,
+) -> None:
+    """Write the result of emitter ``k``, in pixels of the frame."""
+    theta, at = emitters.theta, terms + 3 * k
+    x, y = theta[at + X], theta[at + Y]
+    out[X], out[Y] = x + left, y + top
+    out[PHOTONS] = theta[at + PHOTONS] * excess
+    out[BACKGROUND] = ground_at(region, theta, terms, x, y) * excess
+    out[SIGMA] = region.sigma
+    out[SD_X], out[SD_Y] = spread[at + X], spread[at + Y]
+    out[SD_PHOTONS] = spread[at + PHOTONS] * excess
+    ends = emitters.ends[k]
+    squares, ratio, pixels = 0.0, 0.0, 0
+    for i in range(ends[0], ends[1]):
+        for j in range(ends[2], ends[3]):
+            value, mean = region.counts[i, j], region.mean[i, j]
+            squares += (value - mean) ** 2
+            ratio += max(value, 0.0) - mean
+            if value > 0.0:
+                ratio += value * math.log(mean / value)
+            pixels += 1
+    out[RESIDUAL_SD] = math.sqrt(squares / max(pixels, 1)) * excess
+    out[LOG_RATIO] = ratio
+
+
+@kernel
+def ground_at(region: Region, theta: F64, terms: int, x: float, y: float) -> float:
+    """Return the ground's level at a place of the region."""
+    if terms == 1:
+        return theta[0]
+    half_x = max(0.5 * (region.width - 1), 1.0)
+    half_y = max(0.5 * (region.height - 1), 1.0)
+    u = (x - 0.5 * (region.width - 1)) / half_x
+    v = (y - 0.5 * (region.height - 1)) / half_y
+    level = theta[0] + theta[1] * u + theta[2] * v
+    return level + theta[3] * u * u + theta[4] * u * v + theta[5] * v * v
+
+
+@kernel
+def surplus_deviance(deviance: float, freedom: int) -> float:
+    """Return how far a deviance is above its expectation, in its deviations."""
+    return (deviance - freedom) / math.sqrt(2.0 * max(freedom, 1))
+
+
+@kernel
+def settle(
+    camera: Camera,
+    room: Room,
+    rule: Rule,
+    taps: F64,
+    radius: int,
+    iterations: int,
+    spots: F64,
+    status: I16,
+    sealed: int,
+    joint: int,
+    results: F64,
+    codes: I16,
+) -> int:
+    """Keep, drop or fit anew the spots that were fitted one by one; return how many.
+
+    Parameters
+    ----------
+    camera, room, rule
+        The frame; scratch for at least ``spots``; when an emitter is one.
+    taps : float64 array, shape (2, odd)
+        Shares of a spot along an axis, and their squares.
+    radius : int
+        Of the box that the spots were fitted in; a region reaches as far beyond them.
+    iterations : int
+        Steps of one climb.
+    spots : float64 array, shape (count, RESULTS)
+        Fits as of `gauss.fit_spots`, in about the order of y.
+    status : int16 array, shape (count,)
+        Passed on with a spot that is kept as it is.
+    sealed, joint : int
+        Status of what is kept as it is; and of what was fitted anew.
+    results, codes : float64 array, shape (most, RESULTS); int16 array, shape (most,)
+        The first are overwritten.
+    """
+    sigma = room.region.sigma
+    total = spots.shape[0]
+    parent, box, follower = room.parent, room.box, room.follower
+    extent = SIDE - 2.0 * radius - 3.0
+    group(spots, rule.reach * sigma, min(extent, 20.0 * sigma), parent, box)
+    follower[:total] = -1
+    for k in range(total - 1, -1, -1):
+        root = find_root(parent, k)
+        if root != k:
+            follower[k] = follower[root]
+            follower[root] = k
+    count = 0
+    for k in range(total):
+        if parent[k] != k or count + MOST > results.shape[0]:
+            continue
+        if box[k, 4] == 1.0 and (
+            status[k] == sealed or is_plain(spots[k], sigma, radius, rule.misfit)
+        ):
+            if spots[k, PHOTONS] > rule.least * spots[k, SD_PHOTONS]:
+                results[count], codes[count] = spots[k], status[k]
+                count += 1
+            continue
+        top, left, region = enclose(camera, room, box[k], radius)
+        if region.height * region.width == 0:
+            continue
+        if box[k, 4] == 1.0:
+            terms, found = judge(
+                camera, room, region, rule, taps, iterations, spots[k], top, left
+            )
+            if found < 0:
+                if spots[k, PHOTONS] > rule.least * spots[k, SD_PHOTONS]:
+                    results[count], codes[count] = spots[k], status[k]
+                    count += 1
+                continue
+        else:
+            terms = 1
+            found = untangle(
+                room, region, rule, taps, iterations, spots, k, top, left,
+                camera.excess,
+            )  # fmt: skip
+        for m in range(found):
+            at = terms + 3 * m + PHOTONS
+            if room.emitters.theta[at] > rule.least * room.spread[at]:
+                emit(
+                    region, room.emitters, room.spread, terms, m, top, left,
+                    camera.excess, results[count],
+                )  # fmt: skip
+                codes[count] = joint
+                count += 1
+    return count
+
+
+@kernel
+def is_plain(spot: F64, sigma: float, radius: int, misfit: float) -> bool:
+    """Return whether a spot has the known width and fits as well as one should."""
+    freedom = (2 * radius + 1) ** 2 - 4
+    return (
+        spot[SIGMA] == sigma
+        and surplus_deviance(-2.0 * spot[LOG_RATIO], freedom) < misfit
+    )
+
+
+@kernel
+def enclose(
+    camera: Camera, room: Room, box: F64, radius: int
+) -> tuple[int, int, Region]:
+    """Load the region around a group; return its first row and column, and itself."""
+    height, width = camera.adu.shape
+    top = min(max(math.floor(box[2] + 0.5) - radius, 0), height - 2 * radius - 1)
+    left = min(max(math.floor(box[0] + 0.5) - radius, 0), width - 2 * radius - 1)
+    bottom = min(
+        max(math.floor(box[3] + 0.5) + radius + 1, top + 2 * radius + 1), height
+    )
+    right = min(
+        max(math.floor(box[1] + 0.5) + radius + 1, left + 2 * radius + 1), width
+    )
+    region = prepare(room.region, min(bottom - top, SIDE), min(right - left, SIDE))
+    load(camera, region, top, left)
+    return top, left, region
+
+
+@kernel
+def untangle(
+    room: Room,
+    region: Region,
+    rule: Rule,
+    taps: F64,
+    iterations: int,
+    spots: F64,
+    root: int,
+    top: int,
+    left: int,
+    excess: float,
+) -> int:
+    """Fit a group together on a flat ground; return how many emitters it has."""
+    sigma, theta = region.sigma, room.emitters.theta
+    reach = REACH * sigma
+    for step in (-1, 1):
+        k = root if step < 0 else root + 1
+        while 0 <= k < spots.shape[0]:
+            y, x = spots[k, Y] - top, spots[k, X] - left
+            if y < -reach - 4.0 or y > region.height + reach + 4.0:
+                break
+            if find_root(room.parent, k) != root:
+                photons = spots[k, PHOTONS] / excess
+                add_light(region, room.emitters, x, y, photons, spots[k, SIGMA])
+            k += step
+    count, k, ground = 0, root, np.inf
+    while k >= 0 and count < MOST:
+        at = 1 + 3 * count
+        theta[at + X], theta[at + Y] = spots[k, X] - left, spots[k, Y] - top
+        theta[at + PHOTONS] = spots[k, PHOTONS] / excess
+        ground = min(ground, spots[k, BACKGROUND] / excess)
+        count += 1
+        k = room.follower[k]
+    theta[0] = max(ground, MIN_MEAN)
+    count, _, is_sound = resolve(
+        region, room.emitters, room.algebra, taps, rule, 1, count, iterations,
+        room.middle, room.saved, room.spread,
+    )  # fmt: skip
+    return count if is_sound else 0
+
+
+@kernel
+def start_one(
+    room: Room, terms: int, spot: F64, top: int, left: int, excess: float
+) -> None:
+    """Write the ground and the place of one spot as it was found."""
+    theta = room.emitters.theta
+    theta[:terms] = 0.0
+    theta[0] = max(spot[BACKGROUND] / excess, MIN_MEAN)
+    theta[terms + X], theta[terms + Y] = spot[X] - left, spot[Y] - top
+    theta[terms + PHOTONS] = spot[PHOTONS] / excess
+
+
+@kernel
+def judge(
+    camera: Camera,
+    room: Room,
+    region: Region,
+    rule: Rule,
+    taps: F64,
+    iterations: int,
+    spot: F64,
+    top: int,
+    left: int,
+) -> tuple[int, int]:
+    """Decide what a lone spot is that does not look like one.
+
+    Held against each other, each parameter at the same price: the spot as it was
+    fitted; several spots on flat ground; a curved ground without a spot, and one with.
+
+    Returns
+    -------
+    tuple of int
+        Terms of the ground, and emitters, as they stand in ``room``; -1 emitters: the
+        spot as it was fitted.
+    """
+    excess = camera.excess
+    price = rule.gain / 3.0
+    is_free = spot[SIGMA] != region.sigma
+    least = -2.0 * spot[LOG_RATIO] + price * (5.0 if is_free else 4.0)
+    choice = 0
+    start_one(room, TERMS, spot, top, left, excess)
+    room.emitters.theta[0] += spot[PHOTONS] / excess / (region.height * region.width)
+    climb(region, room.emitters, room.algebra, TERMS, 0, SETTLED, iterations)
+    if deviance(region) + price * TERMS < least:
+        choice, least = 1, deviance(region) + price * TERMS
+    start_one(room, TERMS, spot, top, left, excess)
+    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations)
+    if deviance(region) + price * (TERMS + 3) < least:
+        choice, least = 2, deviance(region) + price * (TERMS + 3)
+    start_one(room, 1, spot, top, left, excess)
+    count, _, is_sound = resolve(
+        region, room.emitters, room.algebra, taps, rule, 1, 1, iterations,
+        room.middle, room.saved, room.spread,
+    )  # fmt: skip
+    if is_sound and count > 1 and deviance(region) + price * (1 + 3 * count) < least:
+        return 1, count
+    if choice == 0:
+        return 1, -1
+    if choice == 1:
+        return TERMS, 0
+    start_one(room, TERMS, spot, top, left, excess)
+    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations)
+    equations(region, room.emitters, room.algebra, TERMS, 1)
+    is_sound = deviations(room.algebra, TERMS + 3, room.spread)
+    return TERMS, 1 if is_sound else 0
