@@ -26,6 +26,12 @@ MOST_PER_PIXEL = 1 / 16
 """Spots of a frame, at most: more of them cannot be told apart."""
 
 
+EARLY = 0.8
+"""Deviations below the final threshold from which a spot is looked at: whole pixels,
+and a square that holds a part of the spot, make the filter's statistic less than the
+fit's."""
+
+
 class Finder(Protocol):
     """Finds spots in frames of one size; used by one thread at a time."""
 
@@ -43,7 +49,8 @@ class MatchedFinder:
         taps = matched.shape_taps(params.sigma_px)
         self._taps = taps.astype(np.float32)
         self._gain = matched.noise_gain(taps) * camera.excess_noise
-        self._z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
+        z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
+        self._z = z - EARLY
         is_finite = np.isfinite(camera.offset_adu) & np.isfinite(camera.e_per_adu)
         self._offset = shortest(np.where(is_finite, camera.offset_adu, 0))
         self._e_per_adu = shortest(np.where(is_finite, camera.e_per_adu, 0))

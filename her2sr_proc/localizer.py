@@ -49,9 +49,8 @@ SURPLUS = 4
 """Emitters that may be added to those found one by one."""
 LOOK_AGAIN = 3.0
 """Score of the residuals below which no further emitter is tried."""
-MARGIN = 0.5
-"""Below the threshold of detection a fit may be by so many deviations: its own noise,
-which the noise under it does not hold, is a part of its bound."""
+OWN_NOISE = 0.4
+"""By so many deviations a dim spot's own noise lowers what its bound makes of it."""
 
 
 class _Workspace:
@@ -87,7 +86,7 @@ class Localizer:
             "known": np.inf, "doubted": params.width_doubt, "free": 0.0
         }[params.width]  # fmt: skip
         z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
-        self._least = z - MARGIN if params.detector == "matched" else 0.0
+        is_matched = params.detector == "matched"
         self._rule = crowd.Rule(
             gain=float(chi2.isf(params.split_p_value, 3)),
             score=LOOK_AGAIN,
@@ -95,7 +94,9 @@ class Localizer:
             significance=6.0,
             misfit=params.misfit,
             reach=LINK_SIGMAS,
-            least=self._least,
+            noise_px=crowd.noise_pixels(params.sigma_px, params.radius_px),
+            single=z if is_matched else 0.0,
+            least=z - OWN_NOISE if is_matched else 0.0,
         )
         self._taps = crowd.spot_taps(params.sigma_px)
         self._idle: deque[_Workspace] = deque()
@@ -178,10 +179,6 @@ class Localizer:
     def _settle(self, adu: U16, fits: F64, workspace: _Workspace) -> F64:
         """Return the fits that stand, those of crowds and odd ones made anew."""
         params = self._params
-        if params.emitters == "single":
-            return fits[
-                fits[:, gauss.PHOTONS] > self._least * fits[:, gauss.SD_PHOTONS]
-            ]
         camera = crowd.Camera(
             adu,
             self._offset,
@@ -193,6 +190,7 @@ class Localizer:
             camera,
             workspace.room,
             self._rule,
+            params.emitters == "multi",
             self._taps,
             params.radius_px,
             params.max_iterations,

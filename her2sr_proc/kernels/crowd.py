@@ -41,6 +41,8 @@ BACKGROUND, SIGMA, SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 3, 4, 5, 6, 
 REACH = 3.4
 """Widths after which a spot's light is neglected: 3e-4 of it lies beyond."""
 X, Y, PHOTONS = 0, 1, 2
+OUTSIDE = 2.0
+"""Pixels that an emitter may lie outside its region, where it is not reported."""
 MIN_PHOTONS = 1.0
 MIN_MEAN = 0.01
 SETTLED = 1e-4
@@ -114,8 +116,12 @@ class Rule(NamedTuple):
     alone is doubted."""
     reach: float
     """Spots nearer than so many widths are fitted together."""
+    noise_px: float
+    """Pixels of ground whose noise a spot of the known width competes with."""
+    single: float
+    """Photons over that noise, below which a spot that stands alone is dropped."""
     least: float
-    """Photons over their bound, below which nothing is kept."""
+    """Photons over their bound, below which any is dropped."""
 
 
 def new_region(sigma: float) -> Region:
@@ -452,7 +458,9 @@ def move(
         for a in range(2):
             size = region.width if a == X else region.height
             change = min(max(step[at + a], -1.0), 1.0)
-            theta[at + a] = min(max(from_theta[at + a] + change, -0.5), size - 0.5)
+            outside = 0.5 + OUTSIDE
+            wanted = from_theta[at + a] + change
+            theta[at + a] = min(max(wanted, -outside), size - 1.0 + outside)
         before = from_theta[at + PHOTONS]
         after = min(max(before + step[at + PHOTONS], 0.4 * before), 2.5 * before)
         theta[at + PHOTONS] = max(after, MIN_PHOTONS)
@@ -742,6 +750,17 @@ class Room(NamedTuple):
     box: F64
 
 
+def noise_pixels(sigma: float, radius: int) -> float:
+    """Return the variance of a spot's photons over that of a pixel of its ground.
+
+    For a dim spot of known width at the middle of its box, the ground unknown.
+    """
+    out = np.zeros((2, 2 * radius + 1))
+    axis_shares(float(radius), sigma, 0, 2 * radius + 1, out)
+    energy, total = float((out[0] ** 2).sum()) ** 2, float(out[0].sum()) ** 2
+    return 1.0 / (energy - total * total / (2 * radius + 1) ** 2)
+
+
 def spot_taps(sigma: float) -> F64:
     """Return the shares of a spot along an axis, and their squares."""
     half = max(1, math.ceil(2.5 * sigma))
@@ -863,6 +882,7 @@ def settle(
     camera: Camera,
     room: Room,
     rule: Rule,
+    multi: bool,
     taps: F64,
     radius: int,
     iterations: int,
@@ -879,6 +899,8 @@ def settle(
     ----------
     camera, room, rule
         The frame; scratch for at least ``spots``; when an emitter is one.
+    multi : bool
+        Whether anything is fitted anew at all.
     taps : float64 array, shape (2, odd)
         Shares of a spot along an axis, and their squares.
     radius : int
@@ -898,7 +920,8 @@ def settle(
     total = spots.shape[0]
     parent, box, follower = room.parent, room.box, room.follower
     extent = SIDE - 2.0 * radius - 3.0
-    group(spots, rule.reach * sigma, min(extent, 20.0 * sigma), parent, box)
+    reach = rule.reach * sigma if multi else -1.0
+    group(spots, reach, min(extent, 20.0 * sigma), parent, box)
     follower[:total] = -1
     for k in range(total - 1, -1, -1):
         root = find_root(parent, k)
@@ -909,22 +932,25 @@ def settle(
     for k in range(total):
         if parent[k] != k or count + MOST > results.shape[0]:
             continue
-        if box[k, 4] == 1.0 and (
-            status[k] == sealed or is_plain(spots[k], sigma, radius, rule.misfit)
+        is_alone = box[k, 4] == 1.0
+        if is_alone and (
+            not multi
+            or status[k] == sealed
+            or is_plain(spots[k], sigma, radius, rule.misfit)
         ):
-            if spots[k, PHOTONS] > rule.least * spots[k, SD_PHOTONS]:
+            if is_certain(camera, spots[k], sigma, rule):
                 results[count], codes[count] = spots[k], status[k]
                 count += 1
             continue
         top, left, region = enclose(camera, room, box[k], radius)
         if region.height * region.width == 0:
             continue
-        if box[k, 4] == 1.0:
+        if is_alone:
             terms, found = judge(
                 camera, room, region, rule, taps, iterations, spots[k], top, left
             )
             if found < 0:
-                if spots[k, PHOTONS] > rule.least * spots[k, SD_PHOTONS]:
+                if is_certain(camera, spots[k], sigma, rule):
                     results[count], codes[count] = spots[k], status[k]
                     count += 1
                 continue
@@ -935,8 +961,7 @@ def settle(
                 camera.excess,
             )  # fmt: skip
         for m in range(found):
-            at = terms + 3 * m + PHOTONS
-            if room.emitters.theta[at] > rule.least * room.spread[at]:
+            if is_kept(room.emitters.theta, room.spread, terms, m, region, rule.least):
                 emit(
                     region, room.emitters, room.spread, terms, m, top, left,
                     camera.excess, results[count],
@@ -944,6 +969,32 @@ def settle(
                 codes[count] = joint
                 count += 1
     return count
+
+
+@kernel
+def is_certain(camera: Camera, spot: F64, sigma: float, rule: Rule) -> bool:
+    """Return whether a spot stands out from the noise of the ground beneath it."""
+    height, width = camera.adu.shape
+    i = min(max(math.floor(spot[Y] + 0.5), 0), height - 1)
+    j = min(max(math.floor(spot[X] + 0.5), 0), width - 1)
+    wider = spot[SIGMA] / sigma
+    noise2 = camera.excess * spot[BACKGROUND] + camera.variance_e2[i, j]
+    noise2 *= rule.noise_px * wider * wider
+    return (
+        spot[PHOTONS] > rule.single * math.sqrt(noise2)
+        and spot[PHOTONS] > rule.least * spot[SD_PHOTONS]
+    )
+
+
+@kernel
+def is_kept(
+    theta: F64, spread: F64, terms: int, k: int, region: Region, least: float
+) -> bool:
+    """Return whether an emitter lies in the region, and is certain enough."""
+    at = terms + 3 * k
+    x, y = theta[at + X], theta[at + Y]
+    is_inside = -0.5 <= x < region.width - 0.5 and -0.5 <= y < region.height - 0.5
+    return is_inside and theta[at + PHOTONS] > least * spread[at + PHOTONS]
 
 
 @kernel

@@ -23,7 +23,7 @@ U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-HALF = 2
+HALF = 1
 """Cells from the middle of the spot's shape to its end, along each axis."""
 REACH = HALF + 1
 """Cells from the middle of the square to its side."""
@@ -148,13 +148,12 @@ def along(line: F32, taps: F32, shape: F32, square: F32) -> None:
     """Write a line weighted with the shape, and summed over the square's width."""
     count = shape.size
     a, b, c = line[:count], line[1 : 1 + count], line[2 : 2 + count]
-    d, e, f = line[3 : 3 + count], line[4 : 4 + count], line[5 : 5 + count]
-    g = line[6 : 6 + count]
-    middle, near, far = taps[0], taps[1], taps[2]
+    d, e = line[3 : 3 + count], line[4 : 4 + count]
+    middle, near = taps[0], taps[1]
     for j in range(count):
-        two, one = b[j] + f[j], c[j] + e[j]
-        shape[j] = middle * d[j] + near * one + far * two
-        square[j] = d[j] + one + two + (a[j] + g[j])
+        one = b[j] + d[j]
+        shape[j] = middle * c[j] + near * one
+        square[j] = c[j] + one + (a[j] + e[j])
 
 
 @kernel
@@ -165,14 +164,12 @@ def slide(total: F32, new: F32, old: F32) -> None:
 
 
 @kernel
-def respond(
-    a: F32, b: F32, c: F32, d: F32, e: F32, taps: F32, total: F32, out: F32
-) -> None:
+def respond(above: F32, here: F32, below: F32, taps: F32, total: F32, out: F32) -> None:
     """Write the filtered line: the shape's sum, less the mean of the square."""
-    middle, near, far = taps[0], taps[1], taps[2]
+    middle, near = taps[0], taps[1]
     share = np.float32(1.0 / AREA)
     for j in range(out.size):
-        shape = middle * c[j] + near * (b[j] + d[j]) + far * (a[j] + e[j])
+        shape = middle * here[j] + near * (above[j] + below[j])
         out[j] = shape - share * total[j]
 
 
@@ -283,11 +280,9 @@ def find(
                 slide(running, new, squares[max(i - REACH - 1, 0) % ring])
             total[i % 3] = running
             respond(
-                shapes[max(i - 2, 0) % ring],
                 shapes[max(i - 1, 0) % ring],
                 shapes[i % ring],
                 shapes[min(i + 1, height - 1) % ring],
-                shapes[min(i + 2, height - 1) % ring],
                 taps,
                 running,
                 responses[i % 3],
