@@ -27,9 +27,10 @@ MOST_PER_PIXEL = 1 / 16
 
 
 EARLY = 0.8
-"""Deviations below the final threshold from which a spot is looked at: whole pixels,
-and a square that holds a part of the spot, make the filter's statistic less than the
-fit's."""
+"""Deviations below the final threshold from which a spot is looked at: a square that
+holds a part of the spot makes the filter's statistic less than the fit's."""
+BETWEEN = 1.0
+"""Deviations that a spot between pixels loses at the nearest one."""
 
 
 class Finder(Protocol):
@@ -50,7 +51,8 @@ class MatchedFinder:
         self._taps = taps.astype(np.float32)
         self._gain = matched.noise_gain(taps) * camera.excess_noise
         z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
-        self._z = z - EARLY
+        self._least = z - EARLY
+        self._z = z - EARLY - BETWEEN
         is_finite = np.isfinite(camera.offset_adu) & np.isfinite(camera.e_per_adu)
         self._offset = shortest(np.where(is_finite, camera.offset_adu, 0))
         self._e_per_adu = shortest(np.where(is_finite, camera.e_per_adu, 0))
@@ -75,7 +77,8 @@ class MatchedFinder:
             self._border,
             self._found,
         )
-        places = np.rint(self._found[:count, :2]).astype(np.int32)
+        found = self._found[:count]
+        places = np.rint(found[found[:, 2] > self._least, :2]).astype(np.int32)
         return (
             np.clip(places[:, 1], 0, self._limits[0]),
             np.clip(places[:, 0], 0, self._limits[1]),

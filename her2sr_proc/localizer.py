@@ -43,12 +43,18 @@ class FitStatus(IntEnum):
 Each = Callable[[Callable[[int], F64], Iterable[int]], Iterable[F64]]
 """Calls a function with every item and gives the results in order, as `map` does."""
 
-LINK_SIGMAS = 4.0
+LINK_SIGMAS = 5.0
 """Spots nearer than so many widths share light enough to be fitted together."""
 SURPLUS = 4
 """Emitters that may be added to those found one by one."""
 LOOK_AGAIN = 3.0
 """Score of the residuals below which no further emitter is tried."""
+FAINT = 14.0
+"""Deviations of the noise above which a spot is no ripple of the ground."""
+UNEVEN = 3.0
+"""Chi-squared over its expectation, with eight degrees of freedom: 2 in a thousand."""
+NEEDED = 18.0
+"""Of twice the log-likelihood, three parameters: one in a thousand by chance."""
 OWN_NOISE = 0.4
 """By so many deviations a dim spot's own noise lowers what its bound makes of it."""
 
@@ -96,6 +102,9 @@ class Localizer:
             reach=LINK_SIGMAS,
             noise_px=crowd.noise_pixels(params.sigma_px, params.radius_px),
             single=z if is_matched else 0.0,
+            faint=FAINT if is_matched else 0.0,
+            uneven=UNEVEN,
+            needed=NEEDED,
             least=z - OWN_NOISE if is_matched else 0.0,
         )
         self._taps = crowd.spot_taps(params.sigma_px)

@@ -120,6 +120,12 @@ class Rule(NamedTuple):
     """Pixels of ground whose noise a spot of the known width competes with."""
     single: float
     """Photons over that noise, below which a spot that stands alone is dropped."""
+    faint: float
+    """The same, below which a spot might be a ripple of the ground."""
+    uneven: float
+    """Chi-squared of the ground around it, over its expectation, from which it is."""
+    needed: float
+    """What it must then add to twice the log-likelihood on curved ground."""
     least: float
     """Photons over their bound, below which any is dropped."""
 
@@ -967,21 +973,144 @@ def settle(
                     camera.excess, results[count],
                 )  # fmt: skip
                 codes[count] = joint
-                count += 1
-    return count
+                if stands_out(camera, results[count], sigma, rule, rule.single):
+                    count += 1
+    return sift(camera, room, rule, radius, iterations, sealed, results, codes, count)
 
 
 @kernel
-def is_certain(camera: Camera, spot: F64, sigma: float, rule: Rule) -> bool:
-    """Return whether a spot stands out from the noise of the ground beneath it."""
+def sift(
+    camera: Camera,
+    room: Room,
+    rule: Rule,
+    radius: int,
+    iterations: int,
+    sealed: int,
+    results: F64,
+    codes: I16,
+    count: int,
+) -> int:
+    """Drop what a curved ground explains as well as a spot does; return what is left.
+
+    Asked of the faint ones alone: what stands out by far is no ripple of the ground.
+    """
+    sigma = room.region.sigma
+    for k in range(count):
+        is_faint = not stands_out(camera, results[k], sigma, rule, rule.faint)
+        if not is_faint or codes[k] == sealed or results[k, SIGMA] != sigma:
+            continue
+        room.spread[0] = room.spread[1] = results[k, X]
+        room.spread[2] = room.spread[3] = results[k, Y]
+        top, left, region = enclose(camera, room, room.spread, 3 * radius + 1)
+        shine(camera, room, region, results, count, -1, top, left)
+        if unevenness(region) < rule.uneven:
+            continue
+        top, left, region = enclose(camera, room, room.spread, radius)
+        shine(camera, room, region, results, count, k, top, left)
+        if is_ripple(
+            room, region, rule, iterations, results[k], top, left, camera.excess
+        ):
+            codes[k] = -1
+    left_over = 0
+    for k in range(count):
+        if codes[k] >= 0:
+            results[left_over], codes[left_over] = results[k], codes[k]
+            left_over += 1
+    return left_over
+
+
+@kernel
+def shine(
+    camera: Camera,
+    room: Room,
+    region: Region,
+    results: F64,
+    count: int,
+    but: int,
+    top: int,
+    left: int,
+) -> None:
+    """Add the light of all spots but one to what is fixed of a region."""
+    for m in range(count):
+        reach = REACH * results[m, SIGMA]
+        y, x = results[m, Y] - top, results[m, X] - left
+        if m == but or not -reach < y < region.height + reach:
+            continue
+        if -reach < x < region.width + reach:
+            photons = results[m, PHOTONS] / camera.excess
+            add_light(region, room.emitters, x, y, photons, results[m, SIGMA])
+
+
+@kernel
+def unevenness(region: Region) -> float:
+    """Return chi-squared, over its expectation, of the means of nine parts of a region.
+
+    1 for even ground under shot noise; what is fixed is taken off before.
+    """
+    total, squares, noise, parts = 0.0, 0.0, 0.0, 0
+    for a in range(3):
+        top, bottom = a * region.height // 3, (a + 1) * region.height // 3
+        for b in range(3):
+            left, right = b * region.width // 3, (b + 1) * region.width // 3
+            size = (bottom - top) * (right - left)
+            if size == 0:
+                continue
+            mean, light = 0.0, 0.0
+            for i in range(top, bottom):
+                for j in range(left, right):
+                    mean += region.counts[i, j] - region.fixed[i, j]
+                    light += region.counts[i, j]
+            mean /= size
+            total += mean
+            squares += mean * mean
+            noise += max(light, 1.0) / (size * size)
+            parts += 1
+    if parts < 2 or not noise > 0.0:
+        return 0.0
+    spread = (squares - total * total / parts) / (parts - 1)
+    return spread / (noise / parts)
+
+
+@kernel
+def is_ripple(
+    room: Room,
+    region: Region,
+    rule: Rule,
+    iterations: int,
+    spot: F64,
+    top: int,
+    left: int,
+    excess: float,
+) -> bool:
+    """Return whether a faint spot on uneven ground is not needed to explain it."""
+    start_one(room, TERMS, spot, top, left, excess)
+    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
+    both = deviance(region)
+    start_one(room, TERMS, spot, top, left, excess)
+    room.emitters.theta[0] += spot[PHOTONS] / excess / (region.height * region.width)
+    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
+    return deviance(region) - both < rule.needed
+
+
+@kernel
+def stands_out(
+    camera: Camera, spot: F64, sigma: float, rule: Rule, least: float
+) -> bool:
+    """Return whether a spot is above the noise of the ground beneath it."""
     height, width = camera.adu.shape
     i = min(max(math.floor(spot[Y] + 0.5), 0), height - 1)
     j = min(max(math.floor(spot[X] + 0.5), 0), width - 1)
     wider = spot[SIGMA] / sigma
     noise2 = camera.excess * spot[BACKGROUND] + camera.variance_e2[i, j]
     noise2 *= rule.noise_px * wider * wider
+    return spot[PHOTONS] > least * math.sqrt(noise2)
+
+
+@kernel
+def is_certain(camera: Camera, spot: F64, sigma: float, rule: Rule) -> bool:
+    """Return whether a spot is more than noise."""
     return (
-        spot[PHOTONS] > rule.single * math.sqrt(noise2)
+        stands_out(camera, spot, sigma, rule, rule.single)
         and spot[PHOTONS] > rule.least * spot[SD_PHOTONS]
     )
 

@@ -201,12 +201,16 @@ def is_peak(above: F32, line: F32, below: F32, j: int) -> bool:
 
 
 @kernel
-def between(before: float, here: float, after: float) -> float:
-    """Return where between its neighbours a maximum lies, in cells from the middle."""
+def between(before: float, here: float, after: float) -> tuple[float, float]:
+    """Return where between its neighbours a maximum lies, and how much higher it is.
+
+    In cells from the middle, by a parabola through the three.
+    """
     bend = 2.0 * here - before - after
     if not bend > 0.0:
-        return 0.0
-    return min(max(0.5 * (after - before) / bend, -0.5), 0.5)
+        return 0.0, 0.0
+    shift = min(max(0.5 * (after - before) / bend, -0.5), 0.5)
+    return shift, 0.25 * shift * (after - before)
 
 
 @kernel
@@ -338,8 +342,11 @@ def search(
             left, right = line[max(j - 1, 0)], line[min(j + 1, line.size - 1)]
             up = above[j] if i > 0 else line[j]
             down = below[j] if i < height - 1 else line[j]
-            found[count, 0] = (j + between(left, value, right)) * cell + middle
-            found[count, 1] = (i + between(up, value, down)) * cell + middle
-            found[count, 2] = z * value / math.sqrt(noise2) if noise2 > 0.0 else np.inf
+            right_by, more_x = between(left, value, right)
+            down_by, more_y = between(up, value, down)
+            found[count, 0] = (j + right_by) * cell + middle
+            found[count, 1] = (i + down_by) * cell + middle
+            top = value + more_x + more_y
+            found[count, 2] = z * top / math.sqrt(noise2) if noise2 > 0.0 else np.inf
             count += 1
     return count
