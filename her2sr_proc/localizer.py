@@ -43,6 +43,8 @@ class FitStatus(IntEnum):
 Each = Callable[[Callable[[int], F64], Iterable[int]], Iterable[F64]]
 """Calls a function with every item and gives the results in order, as `map` does."""
 
+BROAD = 1.4
+"""Over the known width, from which a spot is seen whole in a larger box only."""
 LINK_SIGMAS = 5.0
 """Spots nearer than so many widths share light enough to be fitted together."""
 SURPLUS = 4
@@ -156,13 +158,30 @@ class Localizer:
 
     def _fit(self, adu: U16, rows: I32, columns: I32, workspace: _Workspace) -> F64:
         """Return the usable fits at the maxima, with the status as last column."""
+        params = self._params
+        fits = self._fit_boxes(
+            adu, rows, columns, workspace, params.radius_px, self._free_beyond
+        )
+        shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
+        return fits[_is_usable(fits[:, -1]) & (shift <= params.maximum_shift_px)]
+
+    def _fit_boxes(
+        self,
+        adu: U16,
+        rows: I32,
+        columns: I32,
+        workspace: _Workspace,
+        radius: int,
+        free_beyond: float,
+    ) -> F64:
+        """Return all fits in boxes of one size, with the status as last column."""
         camera, params = self._camera, self._params
-        radius = params.radius_px
         offset, gain = camera.offset_adu, camera.e_per_adu
         photons = workspace.photons
         detect.photons_near(adu, offset, gain, rows, columns, radius, photons)
         results = np.empty((rows.size, gauss.RESULTS))
         status = np.empty(rows.size, np.int16)
+        lowest, highest = params.sigma_range_px
         gauss.fit_spots(
             photons,
             camera.variance_e2,
@@ -170,20 +189,19 @@ class Localizer:
             columns,
             radius,
             params.sigma_px,
-            self._free_beyond,
-            *params.sigma_range_px,
+            free_beyond,
+            lowest,
+            highest * radius / params.radius_px,
             camera.excess_noise,
             params.max_iterations,
             results,
             status,
         )
-        shift = np.hypot(results[:, gauss.X] - columns, results[:, gauss.Y] - rows)
-        usable = np.isin(status, list(FitStatus)) & (shift <= params.maximum_shift_px)
         ceiling = camera.saturation_adu
         is_saturated = np.empty(rows.size, np.uint8)
         detect.find_saturated(adu, rows, columns, radius, ceiling, is_saturated)
-        status[is_saturated > 0] = FitStatus.SATURATED
-        return np.column_stack([results, status])[usable]
+        status[(is_saturated > 0) & _is_usable(status)] = FitStatus.SATURATED
+        return np.column_stack([results, status])
 
     def _settle(self, adu: U16, fits: F64, workspace: _Workspace) -> F64:
         """Return the fits that stand, those of crowds and odd ones made anew."""
@@ -203,15 +221,56 @@ class Localizer:
             self._taps,
             params.radius_px,
             params.max_iterations,
-            np.ascontiguousarray(fits[:, : gauss.RESULTS]),
-            fits[:, gauss.RESULTS].astype(np.int16),
+            np.ascontiguousarray(fits[:, :-1]),
+            fits[:, -1].astype(np.int16),
             FitStatus.SATURATED,
             FitStatus.JOINT,
             workspace.results,
             workspace.codes,
         )
         results, codes = workspace.results[:count], workspace.codes[:count]
-        return np.column_stack([results, codes])
+        count = self._review(adu, camera, results, codes, workspace)
+        return np.column_stack([results[:count], codes[:count]])
+
+    def _review(
+        self,
+        adu: U16,
+        camera: crowd.Camera,
+        results: F64,
+        codes: npt.NDArray[np.int16],
+        workspace: _Workspace,
+    ) -> int:
+        """Look at broad spots again, in boxes that show the ground beside them."""
+        params = self._params
+        radius = min(2 * params.radius_px, (min(self._shape) - 1) // 2)
+        is_broad = results[:, gauss.SIGMA] > BROAD * params.sigma_px
+        is_broad &= codes != FitStatus.SATURATED
+        broad = np.flatnonzero(is_broad | (codes == crowd.DOUBTED))
+        reach_px = radius + LINK_SIGMAS * params.sigma_px / 2.0
+        broad = broad[_are_alone(results, broad, reach_px)]
+        if radius <= params.radius_px:
+            broad = broad[:0]
+        places = np.rint(results[broad, : gauss.PHOTONS]).astype(np.int32)
+        columns = np.clip(places[:, gauss.X], 0, self._shape[1] - 1)
+        rows = np.clip(places[:, gauss.Y], 0, self._shape[0] - 1)
+        again = self._fit_boxes(adu, rows, columns, workspace, radius, 0.0)
+        status = again[:, -1].astype(np.int16)
+        is_seen = again[:, gauss.SIGMA] > BROAD * params.sigma_px
+        status[~_is_usable(status) | ~is_seen] = -1
+        return int(
+            crowd.review(
+                camera,
+                workspace.room,
+                self._rule,
+                radius,
+                params.max_iterations,
+                results,
+                codes,
+                broad.astype(np.int32),
+                np.ascontiguousarray(again[:, :-1]),
+                status,
+            )
+        )
 
 
 def localize_block(
@@ -228,6 +287,20 @@ def localize_block(
     """
     localizer = Localizer(camera, pixel_nm=pixel_nm, params=params)
     return localizer.block(adu, first_frame=first_frame)
+
+
+def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    return np.isin(status, list(FitStatus))
+
+
+def _are_alone(
+    results: F64, which: npt.NDArray[np.intp], reach_px: float
+) -> npt.NDArray[np.bool_]:
+    """Return whether some of the spots have no other one near."""
+    x, y = results[:, gauss.X], results[:, gauss.Y]
+    across, down = np.subtract.outer(x[which], x), np.subtract.outer(y[which], y)
+    near = across * across + down * down <= reach_px * reach_px
+    return np.asarray(near.sum(axis=1) == 1)
 
 
 def _table(rows: F64, pixel_nm: float) -> Localizations:

@@ -33,6 +33,12 @@ TERMS = 6
 SIZE = MOST * 3 + TERMS
 SIDE = 48
 """Pixels of a region's side, at most."""
+ORDER_PX = 4.0
+"""By so many pixels a spot's y may be out of order: they were found line by line."""
+DOUBTED = -1
+"""Status of a faint spot on uneven ground, which `review` looks at again."""
+DOUBLE = 0.5
+"""Widths below which two fits are one."""
 GROUP = 8
 """Spots found one by one that are fitted together, at most."""
 RESULTS = 10
@@ -709,9 +715,8 @@ def group(spots: F64, reach: float, extent: float, parent: I32, box: F64) -> Non
         box[k, 0] = box[k, 1] = spots[k, X]
         box[k, 2] = box[k, 3] = spots[k, Y]
         box[k, 4] = 1.0
-        # the order of y holds to a pixel or two: the spots were found line by line
         for m in range(k - 1, -1, -1):
-            if spots[k, Y] - spots[m, Y] > reach + 4.0:
+            if spots[k, Y] - spots[m, Y] > reach + ORDER_PX:
                 break
             if (spots[k, X] - spots[m, X]) ** 2 + (
                 spots[k, Y] - spots[m, Y]
@@ -914,16 +919,18 @@ def settle(
     iterations : int
         Steps of one climb.
     spots : float64 array, shape (count, RESULTS)
-        Fits as of `gauss.fit_spots`, in about the order of y.
+        Fits as of `gauss.fit_spots`, in about the order of y; reordered where two of
+        them ended at the same place.
     status : int16 array, shape (count,)
-        Passed on with a spot that is kept as it is.
+        Passed on with a spot that is kept as it is; reordered likewise.
     sealed, joint : int
         Status of what is kept as it is; and of what was fitted anew.
     results, codes : float64 array, shape (most, RESULTS); int16 array, shape (most,)
         The first are overwritten.
     """
     sigma = room.region.sigma
-    total = spots.shape[0]
+    total = merge_doubles(spots, status, sigma)
+    spots, status = spots[:total], status[:total]
     parent, box, follower = room.parent, room.box, room.follower
     extent = SIDE - 2.0 * radius - 3.0
     reach = rule.reach * sigma if multi else -1.0
@@ -949,6 +956,7 @@ def settle(
                 count += 1
             continue
         top, left, region = enclose(camera, room, box[k], radius)
+        add_others(camera, room, region, spots, k, top, left)
         if region.height * region.width == 0:
             continue
         if is_alone:
@@ -979,6 +987,90 @@ def settle(
 
 
 @kernel
+def merge_doubles(spots: F64, status: I16, sigma: float) -> int:
+    """Move the fits that no earlier one came to as well to the front; return how many.
+
+    Two starts on one blob, as on a spot out of focus, end at one place: nearer than
+    half a width, which no two spots found one by one are.
+    """
+    count = 0
+    for k in range(spots.shape[0]):
+        is_double = False
+        for m in range(count - 1, -1, -1):
+            if spots[k, Y] - spots[m, Y] > ORDER_PX:
+                break
+            apart2 = (spots[k, X] - spots[m, X]) ** 2 + (spots[k, Y] - spots[m, Y]) ** 2
+            near = DOUBLE * max(min(spots[k, SIGMA], spots[m, SIGMA]), sigma)
+            if apart2 < near * near:
+                is_double = True
+                break
+        if not is_double:
+            spots[count], status[count] = spots[k], status[k]
+            count += 1
+    return count
+
+
+@kernel
+def review(
+    camera: Camera,
+    room: Room,
+    rule: Rule,
+    radius: int,
+    iterations: int,
+    results: F64,
+    codes: I16,
+    which: I32,
+    spots: F64,
+    status: I16,
+) -> int:
+    """Replace broad spots by their fits in larger boxes, or drop them; return the rest.
+
+    Parameters
+    ----------
+    radius : int
+        Of the larger box.
+    results, codes
+        Of `settle`, those that it kept; overwritten.
+    which : int32 array, shape (broad,)
+        The rows of those that are looked at.
+    spots : float64 array, shape (broad, RESULTS); status : int16 array, shape (broad,)
+        Their fits; a status below 0 says that there is none. A curved ground alone
+        must explain the box worse than the spot does; and by as much as is asked of a
+        further emitter, where the spot was doubted.
+    """
+    count = results.shape[0]
+    for n in range(which.size):
+        k = which[n]
+        if status[n] < 0:
+            continue
+        room.spread[0] = room.spread[1] = spots[n, X]
+        room.spread[2] = room.spread[3] = spots[n, Y]
+        top, left, region = enclose(camera, room, room.spread, radius)
+        start_one(room, TERMS, spots[n], top, left, camera.excess)
+        share = spots[n, PHOTONS] / camera.excess / (region.height * region.width)
+        room.emitters.theta[0] += share
+        climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
+        worse = deviance(region) + 2.0 * spots[n, LOG_RATIO]
+        least = rule.gain if codes[k] == DOUBTED else -rule.gain / 3.0
+        if worse < least:
+            codes[k] = DOUBTED
+        else:
+            results[k], codes[k] = spots[n], status[n]
+    return compact(results, codes, count)
+
+
+@kernel
+def compact(results: F64, codes: I16, count: int) -> int:
+    """Move the rows whose code is not below zero to the front; return how many."""
+    kept = 0
+    for k in range(count):
+        if codes[k] >= 0:
+            results[kept], codes[kept] = results[k], codes[k]
+            kept += 1
+    return kept
+
+
+@kernel
 def sift(
     camera: Camera,
     room: Room,
@@ -990,7 +1082,7 @@ def sift(
     codes: I16,
     count: int,
 ) -> int:
-    """Drop what a curved ground explains as well as a spot does; return what is left.
+    """Doubt what a curved ground explains as well as a spot does; return ``count``.
 
     Asked of the faint ones alone: what stands out by far is no ripple of the ground.
     """
@@ -1010,13 +1102,8 @@ def sift(
         if is_ripple(
             room, region, rule, iterations, results[k], top, left, camera.excess
         ):
-            codes[k] = -1
-    left_over = 0
-    for k in range(count):
-        if codes[k] >= 0:
-            results[left_over], codes[left_over] = results[k], codes[k]
-            left_over += 1
-    return left_over
+            codes[k] = DOUBTED
+    return count
 
 
 @kernel
@@ -1108,11 +1195,14 @@ def stands_out(
 
 @kernel
 def is_certain(camera: Camera, spot: F64, sigma: float, rule: Rule) -> bool:
-    """Return whether a spot is more than noise."""
-    return (
-        stands_out(camera, spot, sigma, rule, rule.single)
-        and spot[PHOTONS] > rule.least * spot[SD_PHOTONS]
-    )
+    """Return whether a spot is more than noise.
+
+    The photons of a wide one are known badly, since the ground is hardly seen beside
+    it; that it is there is not.
+    """
+    if not stands_out(camera, spot, sigma, rule, rule.single):
+        return False
+    return spot[SIGMA] > sigma or spot[PHOTONS] > rule.least * spot[SD_PHOTONS]
 
 
 @kernel
@@ -1156,6 +1246,30 @@ def enclose(
 
 
 @kernel
+def add_others(
+    camera: Camera,
+    room: Room,
+    region: Region,
+    spots: F64,
+    root: int,
+    top: int,
+    left: int,
+) -> None:
+    """Add the light of the other groups' spots to what is fixed of a region."""
+    slack = REACH * region.sigma + ORDER_PX
+    for step in (-1, 1):
+        k = root if step < 0 else root + 1
+        while 0 <= k < spots.shape[0]:
+            y, x = spots[k, Y] - top, spots[k, X] - left
+            if y < -slack or y > region.height + slack:
+                break
+            if find_root(room.parent, k) != root:
+                photons = spots[k, PHOTONS] / camera.excess
+                add_light(region, room.emitters, x, y, photons, spots[k, SIGMA])
+            k += step
+
+
+@kernel
 def untangle(
     room: Room,
     region: Region,
@@ -1169,18 +1283,7 @@ def untangle(
     excess: float,
 ) -> int:
     """Fit a group together on a flat ground; return how many emitters it has."""
-    sigma, theta = region.sigma, room.emitters.theta
-    reach = REACH * sigma
-    for step in (-1, 1):
-        k = root if step < 0 else root + 1
-        while 0 <= k < spots.shape[0]:
-            y, x = spots[k, Y] - top, spots[k, X] - left
-            if y < -reach - 4.0 or y > region.height + reach + 4.0:
-                break
-            if find_root(room.parent, k) != root:
-                photons = spots[k, PHOTONS] / excess
-                add_light(region, room.emitters, x, y, photons, spots[k, SIGMA])
-            k += step
+    theta = room.emitters.theta
     count, k, ground = 0, root, np.inf
     while k >= 0 and count < MOST:
         at = 1 + 3 * count
