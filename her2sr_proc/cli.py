@@ -59,11 +59,22 @@ def localize(
     ] = None,
     sigma_px: Annotated[
         float | None,
-        typer.Option("--sigma-px", min=0.4, max=5, help="width the fit starts from"),
+        typer.Option(
+            "--sigma-px",
+            min=0.4,
+            max=5,
+            help="width of a spot in focus; default: 88 nm",
+        ),
     ] = None,
     sigma_fixed: Annotated[
-        bool, typer.Option("--sigma-fixed", help="keep that width, do not fit it")
+        bool, typer.Option("--sigma-fixed", help="of every spot, in focus or not")
     ] = False,
+    emitters: Annotated[
+        Literal["single", "multi"] | None,
+        typer.Option(
+            "--emitters", help="multi: spots that overlap are fitted together (default)"
+        ),
+    ] = None,
     fit_radius_px: Annotated[
         int | None,
         typer.Option("--fit-radius-px", min=1, max=10, help="the box has 2 r + 1 px"),
@@ -72,7 +83,8 @@ def localize(
         str | None,
         typer.Option(
             "--threshold",
-            help="std(Wave.F1), FACTOR*std(Wave.F1) or FACTOR; nothing else",
+            help="find by wavelet planes as ThunderSTORM: std(Wave.F1), "
+            "FACTOR*std(Wave.F1) or FACTOR",
         ),
     ] = None,
     frames: Annotated[
@@ -106,6 +118,7 @@ def localize(
         camera_maps=camera_maps,
         sigma_px=sigma_px,
         is_sigma_fixed=sigma_fixed,
+        emitters=emitters,
         fit_radius_px=fit_radius_px,
         threshold=threshold,
         frames=frames,

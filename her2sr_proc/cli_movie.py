@@ -53,6 +53,7 @@ class LocalizeRequest:
     camera_maps: Path | None
     sigma_px: float | None
     is_sigma_fixed: bool
+    emitters: Literal["single", "multi"] | None
     fit_radius_px: int | None
     threshold: str | None
     frames: str
@@ -177,16 +178,23 @@ def _form(request: LocalizeRequest) -> TableForm:
 
 
 def _params(request: LocalizeRequest) -> LocalizeParams:
-    changes: dict[str, object] = {"sigma_free": not request.is_sigma_fixed}
+    changes: dict[str, object] = {}
+    if request.is_sigma_fixed:
+        changes["width"] = "known"
+    if request.emitters is not None:
+        changes["emitters"] = request.emitters
     if request.sigma_px is not None:
         changes["sigma_px"] = request.sigma_px
+    else:
+        # the optics' width in nanometres does not depend on the camera's pixels
+        standard = LocalizeParams().sigma_px * CameraModel().pixel_nm
+        changes["sigma_px"] = min(max(standard / request.camera["pixel_nm"], 0.4), 5.0)
     if request.fit_radius_px is not None:
         changes["fit_radius_px"] = request.fit_radius_px
-        # A box cannot tell a spot wider than its radius from background.
-        changes["maximum_sigma_px"] = float(request.fit_radius_px)
     if request.threshold is not None:
+        changes["detector"] = "wavelet"
         changes["threshold_factor"] = parse_threshold(request.threshold)
-    return LocalizeParams().model_copy(update=changes)
+    return LocalizeParams.model_validate(changes)
 
 
 def _maps(

@@ -50,7 +50,7 @@ class MatchedFinder:
         taps = matched.shape_taps(params.sigma_px)
         self._taps = taps.astype(np.float32)
         self._gain = matched.noise_gain(taps) * camera.excess_noise
-        z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
+        z = threshold(params)
         self._least = z - EARLY
         self._z = z - EARLY - BETWEEN
         is_finite = np.isfinite(camera.offset_adu) & np.isfinite(camera.e_per_adu)
@@ -148,6 +148,13 @@ def new_finder(camera: CameraMaps, params: LocalizeParams) -> Finder:
     if params.detector == "matched":
         return MatchedFinder(camera, params)
     return WaveletFinder(camera, params)
+
+
+def threshold(params: LocalizeParams) -> float:
+    """Return the significance from which noise gives few enough false spots."""
+    return matched.threshold_for(
+        params.false_per_mpx, params.sigma_px, params.radius_px
+    )
 
 
 def most_spots(height: int, width: int) -> int:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from her2sr_proc.finding import most_spots, new_finder, shortest
-from her2sr_proc.kernels import crowd, detect, gauss, matched
+from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
+from her2sr_proc.kernels import crowd, detect, gauss
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
@@ -93,7 +93,7 @@ class Localizer:
         self._free_beyond = {
             "known": np.inf, "doubted": params.width_doubt, "free": 0.0
         }[params.width]  # fmt: skip
-        z = matched.threshold_for(params.false_per_mpx, params.sigma_px)
+        z = threshold(params)
         is_matched = params.detector == "matched"
         self._rule = crowd.Rule(
             gain=float(chi2.isf(params.split_p_value, 3)),
@@ -103,6 +103,7 @@ class Localizer:
             misfit=params.misfit,
             reach=LINK_SIGMAS,
             noise_px=crowd.noise_pixels(params.sigma_px, params.radius_px),
+            skew_px=crowd.skew_pixels(params.sigma_px, params.radius_px),
             single=z if is_matched else 0.0,
             faint=FAINT if is_matched else 0.0,
             uneven=UNEVEN,
@@ -229,7 +230,10 @@ class Localizer:
             workspace.codes,
         )
         results, codes = workspace.results[:count], workspace.codes[:count]
-        count = self._review(adu, camera, results, codes, workspace)
+        if params.width == "doubted":
+            count = self._review(adu, camera, results, codes, workspace)
+        else:
+            count = crowd.compact(results, codes, count)
         return np.column_stack([results[:count], codes[:count]])
 
     def _review(
@@ -242,12 +246,15 @@ class Localizer:
     ) -> int:
         """Look at broad spots again, in boxes that show the ground beside them."""
         params = self._params
-        radius = min(2 * params.radius_px, (min(self._shape) - 1) // 2)
+        most = (min(*self._shape, crowd.SIDE) - 1) // 2
+        radius = min(2 * params.radius_px, most)
         is_broad = results[:, gauss.SIGMA] > BROAD * params.sigma_px
         is_broad &= codes != FitStatus.SATURATED
         broad = np.flatnonzero(is_broad | (codes == crowd.DOUBTED))
         reach_px = radius + LINK_SIGMAS * params.sigma_px / 2.0
         broad = broad[_are_alone(results, broad, reach_px)]
+        # a width at its bound is believed only where a larger box confirms it
+        codes[codes == FitStatus.WIDE] = crowd.DOUBTED
         if radius <= params.radius_px:
             broad = broad[:0]
         places = np.rint(results[broad, : gauss.PHOTONS]).astype(np.int32)
@@ -256,7 +263,8 @@ class Localizer:
         again = self._fit_boxes(adu, rows, columns, workspace, radius, 0.0)
         status = again[:, -1].astype(np.int16)
         is_seen = again[:, gauss.SIGMA] > BROAD * params.sigma_px
-        status[~_is_usable(status) | ~is_seen] = -1
+        is_found = _is_usable(status) & (status != FitStatus.WIDE)
+        status[~(is_found & is_seen)] = -1
         return int(
             crowd.review(
                 camera,

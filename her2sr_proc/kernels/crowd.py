@@ -124,6 +124,8 @@ class Rule(NamedTuple):
     """Spots nearer than so many widths are fitted together."""
     noise_px: float
     """Pixels of ground whose noise a spot of the known width competes with."""
+    skew_px: float
+    """Skewness of a spot's photons over that of a pixel of its ground."""
     single: float
     """Photons over that noise, below which a spot that stands alone is dropped."""
     faint: float
@@ -138,10 +140,9 @@ class Rule(NamedTuple):
 
 def new_region(sigma: float) -> Region:
     """Return a region without content."""
-    planes = np.zeros((5, SIDE, SIDE))
-    return Region(
-        0, 0, sigma, *planes, np.zeros((2, SIDE, SIDE)), np.zeros((2, 3, SIDE))
-    )
+    counts, fixed, mean, weight, residual = np.zeros((5, SIDE, SIDE))
+    scratch, basis = np.zeros((2, SIDE, SIDE)), np.zeros((2, 3, SIDE))
+    return Region(0, 0, sigma, counts, fixed, mean, weight, residual, scratch, basis)
 
 
 def new_emitters() -> Emitters:
@@ -764,12 +765,26 @@ class Room(NamedTuple):
 def noise_pixels(sigma: float, radius: int) -> float:
     """Return the variance of a spot's photons over that of a pixel of its ground.
 
-    For a dim spot of known width at the middle of its box, the ground unknown.
+    For a dim spot of known width, half way from a pixel to its corner.
     """
     out = np.zeros((2, 2 * radius + 1))
-    axis_shares(float(radius), sigma, 0, 2 * radius + 1, out)
+    axis_shares(radius + 0.25, sigma, 0, 2 * radius + 1, out)
     energy, total = float((out[0] ** 2).sum()) ** 2, float(out[0].sum()) ** 2
     return 1.0 / (energy - total * total / (2 * radius + 1) ** 2)
+
+
+def skew_pixels(sigma: float, radius: int) -> float:
+    """Return the skewness of a spot's photons over that of a pixel of its ground.
+
+    As `noise_pixels`. Shot noise is skewed: few bright pixels look like a spot more
+    often than normal noise would.
+    """
+    size = 2 * radius + 1
+    out = np.zeros((2, size))
+    axis_shares(radius + 0.25, sigma, 0, size, out)
+    weight = np.outer(out[0], out[0])
+    weight -= weight.mean()
+    return float((weight**3).sum() / (weight**2).sum() ** 1.5)
 
 
 def spot_taps(sigma: float) -> F64:
@@ -974,7 +989,11 @@ def settle(
                 room, region, rule, taps, iterations, spots, k, top, left,
                 camera.excess,
             )  # fmt: skip
+        freedom = region.height * region.width - terms - 3 * found
+        is_odd = surplus_deviance(deviance(region), freedom) > 2.0 * rule.misfit
         for m in range(found):
+            if is_odd and is_on_line(region, room.emitters.theta, terms, m):
+                continue
             if is_kept(room.emitters.theta, room.spread, terms, m, region, rule.least):
                 emit(
                     region, room.emitters, room.spread, terms, m, top, left,
@@ -983,7 +1002,9 @@ def settle(
                 codes[count] = joint
                 if stands_out(camera, results[count], sigma, rule, rule.single):
                     count += 1
-    return sift(camera, room, rule, radius, iterations, sealed, results, codes, count)
+    return sift(
+        camera, room, rule, radius, iterations, sealed, joint, results, codes, count
+    )
 
 
 @kernel
@@ -1078,6 +1099,7 @@ def sift(
     radius: int,
     iterations: int,
     sealed: int,
+    joint: int,
     results: F64,
     codes: I16,
     count: int,
@@ -1099,8 +1121,9 @@ def sift(
             continue
         top, left, region = enclose(camera, room, room.spread, radius)
         shine(camera, room, region, results, count, k, top, left)
+        needed = rule.gain if codes[k] == joint else rule.needed
         if is_ripple(
-            room, region, rule, iterations, results[k], top, left, camera.excess
+            room, region, needed, iterations, results[k], top, left, camera.excess
         ):
             codes[k] = DOUBTED
     return count
@@ -1162,7 +1185,7 @@ def unevenness(region: Region) -> float:
 def is_ripple(
     room: Room,
     region: Region,
-    rule: Rule,
+    needed: float,
     iterations: int,
     spot: F64,
     top: int,
@@ -1176,21 +1199,27 @@ def is_ripple(
     start_one(room, TERMS, spot, top, left, excess)
     room.emitters.theta[0] += spot[PHOTONS] / excess / (region.height * region.width)
     climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
-    return deviance(region) - both < rule.needed
+    return deviance(region) - both < needed
 
 
 @kernel
 def stands_out(
     camera: Camera, spot: F64, sigma: float, rule: Rule, least: float
 ) -> bool:
-    """Return whether a spot is above the noise of the ground beneath it."""
+    """Return whether a spot is above the noise of the ground beneath it.
+
+    ``least``: in deviations of normal noise.
+    """
     height, width = camera.adu.shape
     i = min(max(math.floor(spot[Y] + 0.5), 0), height - 1)
     j = min(max(math.floor(spot[X] + 0.5), 0), width - 1)
     wider = spot[SIGMA] / sigma
-    noise2 = camera.excess * spot[BACKGROUND] + camera.variance_e2[i, j]
-    noise2 *= rule.noise_px * wider * wider
-    return spot[PHOTONS] > least * math.sqrt(noise2)
+    light = camera.excess * max(spot[BACKGROUND], MIN_MEAN)
+    pixel2 = light + camera.variance_e2[i, j]
+    skew = rule.skew_px / wider * camera.excess * light / pixel2**1.5
+    # Cornish & Fisher 1938: where a skewed distribution has the normal one's tail
+    least += skew * (least * least - 1.0) / 6.0
+    return spot[PHOTONS] > least * wider * math.sqrt(pixel2 * rule.noise_px)
 
 
 @kernel
@@ -1203,6 +1232,42 @@ def is_certain(camera: Camera, spot: F64, sigma: float, rule: Rule) -> bool:
     if not stands_out(camera, spot, sigma, rule, rule.single):
         return False
     return spot[SIGMA] > sigma or spot[PHOTONS] > rule.least * spot[SD_PHOTONS]
+
+
+@kernel
+def is_on_line(region: Region, theta: F64, terms: int, k: int) -> bool:
+    """Return whether what an emitter stands on goes on at both sides: a fibre, an edge.
+
+    Three widths away along some axis the light must keep half of its height over the
+    region's darkest patch, and must not be twice as high, as of a neighbour.
+    """
+    x, y = theta[terms + 3 * k + X], theta[terms + 3 * k + Y]
+    ground = np.inf
+    for i in range(1, region.height - 1):
+        for j in range(1, region.width - 1):
+            ground = min(ground, patch(region, i, j))
+    here = patch(region, y, x) - ground
+    far = 3.1 * region.sigma
+    for n in range(8):
+        down = far * math.sin(n * math.pi / 8.0)
+        right = far * math.cos(n * math.pi / 8.0)
+        one = patch(region, y + down, x + right) - ground
+        other = patch(region, y - down, x - right) - ground
+        if 0.5 * here < min(one, other) and max(one, other) < 2.0 * here:
+            return True
+    return False
+
+
+@kernel
+def patch(region: Region, y: float, x: float) -> float:
+    """Return the mean light of the nine pixels around a place, kept in the region."""
+    row = min(max(math.floor(y + 0.5), 1), region.height - 2)
+    column = min(max(math.floor(x + 0.5), 1), region.width - 2)
+    total = 0.0
+    for i in range(row - 1, row + 2):
+        for j in range(column - 1, column + 2):
+            total += region.counts[i, j] - region.fixed[i, j]
+    return total / 9.0
 
 
 @kernel

@@ -12,6 +12,7 @@ the mean of the square, at which a slope vanishes, stands for the unknown backgr
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -77,23 +78,42 @@ def dark_noise(variance_e2: F64, taps: F64, cell: int) -> F64:
     return np.einsum("ijkl,kl->ij", windows, kernel_2d)
 
 
-def false_rate(z: float, sigma_px: float) -> float:
+def false_rate(z: float, sigma_px: float, radius: int) -> float:
     """Return how many maxima above ``z`` noise alone makes in a megapixel.
 
+    Of fits in boxes of 2 radius + 1 pixels a side, the ground unknown.
     Source: Adler & Taylor 2007, Random Fields and Geometry, chapter 11: the expected
-    Euler characteristic of a smooth Gaussian field, here of noise smoothed with the
-    spot's shape.
+    Euler characteristic of a smooth Gaussian field, here of noise weighted with the
+    spot's shape less its mean.
     """
-    cells = 1e6 / (2.0 * sigma_px**2 * (2.0 * math.pi) ** 1.5)
-    return cells * z * math.exp(-0.5 * z * z)
+    return 1e6 * roughness(sigma_px, radius) * z * math.exp(-0.5 * z * z) * _PLANE
 
 
-def threshold_for(false_per_mpx: float, sigma_px: float) -> float:
+_PLANE = (2.0 * math.pi) ** -1.5
+
+
+def roughness(sigma_px: float, radius: int) -> float:
+    """Return the variance of the slope of the weighted noise over its own, per px2."""
+    half = math.ceil(5.0 * sigma_px)
+    edges = [k - 0.5 for k in range(-half, half + 2)]
+    scale = math.sqrt(0.5) / sigma_px
+    ratios = []
+    for phase in (0.0, 0.25, 0.5):
+        at = [(edge - phase) * scale for edge in edges]
+        bell = [math.exp(-t * t) * scale / math.sqrt(math.pi) for t in at]
+        share = [0.5 * (math.erf(b) - math.erf(a)) for a, b in itertools.pairwise(at)]
+        energy = sum(value * value for value in share)
+        slope = sum((b - a) ** 2 for a, b in itertools.pairwise(bell))
+        ratios.append(energy * slope / (energy * energy - (2 * radius + 1) ** -2))
+    return sum(ratios) / len(ratios)
+
+
+def threshold_for(false_per_mpx: float, sigma_px: float, radius: int) -> float:
     """Return the ``z`` at which `false_rate` is the given one."""
     low, high = 1.0, 40.0
     for _ in range(60):
         middle = 0.5 * (low + high)
-        if false_rate(middle, sigma_px) > false_per_mpx:
+        if false_rate(middle, sigma_px, radius) > false_per_mpx:
             low = middle
         else:
             high = middle

@@ -159,7 +159,13 @@ def test_bounds_match_independently_computed_values(
 def fit(photons, row, column, **change):
     """One fit: result row and status."""
     image = np.ascontiguousarray(photons, np.float32)
-    options = {"radius": 3, "sigma": 1.0, "free": True, "excess": 1.0, "steps": 100}
+    options = {
+        "radius": 3,
+        "sigma": 1.0,
+        "free_beyond": 0.0,
+        "excess": 1.0,
+        "steps": 100,
+    }
     options |= change
     results = np.full((1, gauss.RESULTS), np.nan)
     status = np.full(1, -1, np.int16)
@@ -170,7 +176,7 @@ def fit(photons, row, column, **change):
         np.array([column], np.int32),
         options["radius"],
         options["sigma"],
-        options["free"],
+        options["free_beyond"],
         0.4,
         options.get("widest", 5.0),
         options["excess"],
@@ -204,11 +210,40 @@ def test_a_spot_at_the_edge_is_fitted_in_a_box_shifted_inwards(x, y):
 
 def test_a_fixed_width_stays_and_has_no_bound_of_its_own():
     image = model((8.2, 8.1, 2000.0, 30.0, 1.1), (17, 17))
-    fixed, status = fit(image, 8, 8, sigma=1.1, free=False)
+    fixed, status = fit(image, 8, 8, sigma=1.1, free_beyond=np.inf)
     free, _ = fit(image, 8, 8)
     assert status == gauss.CONVERGED
     assert fixed[gauss.SIGMA] == 1.1
     assert fixed[gauss.SD_PHOTONS] < free[gauss.SD_PHOTONS]
+
+
+@pytest.mark.parametrize("free_beyond", [3.0, 3.5])
+def test_a_width_is_freed_only_where_the_spot_speaks_against_it(free_beyond):
+    rng = np.random.default_rng(2)
+    freed = {}
+    for sigma in (1.0, 1.3):
+        mean = model((8.2, 7.9, 2000.0, 30.0, sigma), (17, 17))
+        fits = [
+            fit(rng.poisson(mean), 8, 8, free_beyond=free_beyond) for _ in range(200)
+        ]
+        freed[sigma] = np.mean([result[gauss.SIGMA] != 1.0 for result, _ in fits])
+    assert freed[1.0] <= 0.02
+    assert freed[1.3] >= 0.98
+
+
+def test_the_score_of_the_width_is_as_spread_as_it_says():
+    rng = np.random.default_rng(3)
+    shares, system = np.empty((6, 9)), np.empty((6, 5))
+    variance, theta = np.ones((9, 9)), np.array([4.2, 3.9, 1500.0, 30.0, 1.1])
+    mean = model(theta, (9, 9)) + variance
+    scores = []
+    for _ in range(500):
+        counts = rng.poisson(mean).astype(float)
+        gauss.evaluate(counts, variance, theta, shares, system)
+        scores.append(gauss.width_score(system, np.empty((5, 5))))
+    # at the truth, not the maximum: what the others explain is not taken off
+    assert np.mean(scores) == pytest.approx(0, abs=0.2)
+    assert 0.95 <= np.std(scores) <= 1.7
 
 
 @pytest.mark.parametrize(
@@ -248,7 +283,7 @@ def test_no_spots_is_no_work():
     image = np.zeros((9, 9), np.float32)
     results, status = np.empty((0, gauss.RESULTS)), np.empty(0, np.int16)
     gauss.fit_spots(
-        image, image, none, none, 3, 1.0, True, 0.4, 5.0, 1.0, 50, results, status
+        image, image, none, none, 3, 1.0, 0.0, 0.4, 5.0, 1.0, 50, results, status
     )
 
 

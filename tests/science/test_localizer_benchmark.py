@@ -58,8 +58,8 @@ def score(table, truth):
 @pytest.mark.parametrize(
     ("name", "params", "least_jaccard", "least_efficiency"),
     [
-        ("ld", LocalizeParams(fit_radius_px=3, maximum_sigma_px=3.0), 92.5, 76.1),
-        ("hd", LocalizeParams(), 65.0, 47.0),
+        ("ld", LocalizeParams(sigma_px=1.3), 93.0, 78.0),
+        ("hd", LocalizeParams(sigma_px=1.3), 76.0, 53.0),
     ],
     ids=["low density", "high density"],
 )
@@ -83,6 +83,11 @@ def test_positions_widths_and_photons_agree_with_thunderstorm():
     movie = tifffile.imread(SHARED / "thunderstorm_input.tif")
     theirs = np.loadtxt(SHARED / "thunderstorm_output.csv", delimiter=",", skiprows=1)
     params = LocalizeParams(
+        sigma_px=1.6,
+        detector="wavelet",
+        width="free",
+        emitters="single",
+        narrowest=0.2,
         fit_radius_px=3,
         maximum_sigma_px=5.0,
         threshold_factor=1.0,

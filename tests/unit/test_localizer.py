@@ -120,8 +120,16 @@ def test_a_pixel_struck_by_a_cosmic_ray_is_no_molecule_and_hides_none():
     assert len(localize(adu)) == 3
 
 
-def test_a_wide_spot_is_kept_at_the_widest_and_flagged():
-    table = localize(frames([(20.0, 20.0, 60_000)], 5, sigma=3.2))
+def test_a_spot_out_of_focus_is_seen_whole():
+    table = localize(frames([(20.0, 20.0, 60_000)], 5, sigma=2.4))
+    assert len(table) == 5
+    np.testing.assert_allclose(table["sigma_nm"], 2.4 * 130, rtol=0.05)
+    np.testing.assert_allclose(table["photons"], 60_000, rtol=0.1)
+
+
+def test_a_free_width_that_meets_its_bound_is_flagged():
+    blob = frames([(20.0, 20.0, 60_000)], 5, sigma=3.2)
+    table = localize(blob, width="free", emitters="single")
     wide = table["status"] == FitStatus.WIDE
     assert wide.sum() >= 3
     np.testing.assert_allclose(table["sigma_nm"][wide], 2.0 * 130)
@@ -129,14 +137,14 @@ def test_a_wide_spot_is_kept_at_the_widest_and_flagged():
 
 def test_a_higher_threshold_keeps_the_brighter_spots():
     adu = frames([(10, 10, 600), (30, 30, 6000)], 10)
-    assert len(localize(adu, threshold_factor=0.5)) == 20
-    kept = localize(adu, threshold_factor=3.0)
+    assert len(localize(adu, detector="wavelet", threshold_factor=0.5)) == 20
+    kept = localize(adu, detector="wavelet", threshold_factor=3.0)
     assert len(kept) == 10
     assert (kept["x_nm"] > 2600).all()
 
 
 def test_a_fixed_width_is_kept():
-    table = localize(frames(SPOTS, 5), sigma_px=1.0, sigma_free=False)
+    table = localize(frames(SPOTS, 5), sigma_px=1.0, width="known", emitters="single")
     np.testing.assert_array_equal(table["sigma_nm"], np.float32(130.0))
 
 
