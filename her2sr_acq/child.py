@@ -5,6 +5,8 @@ Knows nothing of what the process does.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import signal
 import subprocess
@@ -12,9 +14,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from her2sr_acq.errors import ConfigError, ServiceUnavailableError
 from her2sr_proc.lifeline import VARIABLE
+
+log = logging.getLogger(__name__)
 
 STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 """Ask, insist, kill; and how long each may take."""
@@ -64,8 +69,7 @@ class Child:
         launcher lives, and tells it when that is gone.
         """
         self._let_go()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
+        with self._output() as output:
             self._process = subprocess.Popen(
                 self.spec.command,
                 stdin=subprocess.PIPE,
@@ -74,6 +78,19 @@ class Child:
                 env=self._environment,
                 start_new_session=True,
             )
+
+    def _output(self) -> IO[bytes]:
+        """Open the log; where that fails the process speaks to nobody, but runs.
+
+        A folder that was removed, a disk that is full or read-only is no reason to
+        leave the microscope alone.
+        """
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            return self.log.open("ab")
+        except OSError as exc:
+            log.warning("%s has no log now: %s", self.spec.name, exc)
+            return Path(os.devnull).open("ab")
 
     @property
     def exit_code(self) -> int | None:
@@ -119,11 +136,17 @@ class Child:
         )
 
     def last_words(self) -> str:
-        """Return the last line of the log, without what logging puts before it."""
-        with self.log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - LOG_TAIL_BYTES))
-            lines = file.read().decode(errors="replace").strip().splitlines()
+        """Return the last line of the log, without what logging puts before it.
+
+        Empty where the log cannot be read: who asks has a light to put out.
+        """
+        try:
+            with self.log.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - LOG_TAIL_BYTES))
+                lines = file.read().decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
         return _PREFIX.sub("", lines[-1].strip()) if lines else ""
 
     def stop(self) -> None:

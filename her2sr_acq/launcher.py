@@ -206,7 +206,10 @@ class Launcher:
         while not self._stopping.wait(POLL_S):
             for child in self._children:
                 if child.exit_code is not None and not self._failure:
-                    self._bury(child)
+                    try:
+                        self._bury(child)
+                    except OSError as exc:  # no process can be made: that may pass
+                        log.warning("%s cannot be started: %s", child.spec.name, exc)
 
     def _bury(self, child: Child) -> None:
         # A guard that ended by itself meant it; one that was killed did not.

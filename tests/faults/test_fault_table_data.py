@@ -5,6 +5,7 @@ Row 18's damaged database stands in `test_daemon_process`.
 
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -219,3 +220,36 @@ def test_row_25_a_full_disk_of_logs_keeps_neither_a_run_nor_the_dark(tmp_path):
     assert 0.0 < dark_s < 1.0
     assert view.state == "completed_with_faults"
     assert found.violations == ()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("gone", ["files", "folder"])
+def test_row_25_logs_that_were_removed_keep_neither_a_run_nor_the_dark(gone):
+    """Somebody frees a full disk by removing the logs; then acq and guard die."""
+    with short_folder() as folder:
+        data = DataFolder(folder / "data")
+        config = night_config(folder, time_scale=10.0, dark_silence_s=5.0)
+        with night(config, data.root, only=NO_API) as service:
+            run = service.control.submit(night_request(rows=1, columns=1, frames=220))
+            until(lambda: service.microscope.state().is_exposing, within_s=30.0)
+            remove_logs(data.logs, gone)
+            killed_s = time.monotonic()
+            os.kill(service.acq_pid(), signal.SIGKILL)
+            view = service.rest(run.id, within_s=60.0)
+            dark_s = seconds_lit_after(service.microscope.light_history(), killed_s)
+            guard = service.launcher.pids["guard"]
+            os.kill(guard, signal.SIGKILL)
+            until(lambda: service.launcher.pids["guard"] != guard, within_s=20.0)
+            service.idle(within_s=30.0)
+            service.launcher.check()
+    assert 0.0 < dark_s < 1.0
+    assert view.state == "completed_with_faults"
+
+
+def remove_logs(logs, gone: str) -> None:
+    if gone == "folder":
+        shutil.rmtree(logs)
+    else:
+        for file in logs.iterdir():
+            file.unlink()

@@ -1,6 +1,7 @@
 """One process: started, found ready, stopped in steps, told of when it died."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -84,6 +85,39 @@ def test_one_that_was_asked_for_the_impossible_says_so(tmp_path):
     with pytest.raises(ConfigError, match="code 2: no such laser"):
         child.is_ready()
     child.stop()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda logs: (logs / "api.log").unlink(),
+        lambda logs: shutil.rmtree(logs),
+        lambda logs: ((logs / "api.log").unlink(), (logs / "api.log").mkdir()),
+    ],
+    ids=["removed", "folder removed", "a folder in its place"],
+)
+def test_one_whose_log_is_gone_is_told_of_without_its_words(tmp_path, harm):
+    child = make(tmp_path, "raise SystemExit(1)")
+    child.start()
+    until(lambda: child.exit_code is not None)
+    harm(tmp_path / "logs")
+    assert child.last_words() == ""
+    assert child.obituary().startswith("the api process ended with code 1 (")
+    child.start()
+    child.stop()
+
+
+@pytest.mark.parametrize("name", ["logs", "logs/api.log"])
+def test_a_log_that_cannot_be_opened_keeps_no_process_from_starting(
+    tmp_path, name, caplog
+):
+    place = tmp_path / name
+    place.mkdir(parents=True) if name != "logs" else place.write_text("a file")
+    child = make(tmp_path, f"{READY} print('heard by nobody'); time.sleep(60)")
+    child.start()
+    until(child.is_ready)
+    child.stop()
+    assert "api has no log now" in caplog.text
 
 
 def test_stopping_what_never_started_is_nothing(tmp_path):
