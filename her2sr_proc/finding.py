@@ -40,6 +40,9 @@ class Finder(Protocol):
         """Return rows and columns of the spots, in about the order of rows."""
         ...
 
+    noise_scale: float
+    """Measured over predicted noise of the frame looked at last, at least 1."""
+
 
 class MatchedFinder:
     """The spot's own shape, at a set rate of false spots."""
@@ -59,12 +62,18 @@ class MatchedFinder:
         variance = np.where(np.isfinite(camera.variance_e2), camera.variance_e2, 0)
         dark = matched.dark_noise(variance.astype(np.float64), taps, self._cell)
         self._dark = shortest(self._z**2 * dark)
+        self._variance = variance.astype(np.float32)
+        self._excess = camera.excess_noise
         self._border = params.border_px // self._cell
+        self.noise_scale = 1.0
         self._found = np.empty((most_spots(height, width), matched.FOUND))
         self._limits = np.array([height - 1, width - 1])
 
     def find(self, adu: U16) -> tuple[I32, I32]:
         """Return rows and columns of the spots."""
+        self.noise_scale = matched.noise_excess(
+            adu, self._offset, self._e_per_adu, self._variance, self._excess
+        )
         count = matched.find(
             adu,
             self._offset,
@@ -74,6 +83,7 @@ class MatchedFinder:
             self._cell,
             self._gain,
             self._z,
+            self.noise_scale,
             self._border,
             self._found,
         )
@@ -107,6 +117,7 @@ class WaveletFinder:
         self._stack = np.empty(height * width, np.int32)
         most = ((height + 1) // 2) * ((width + 1) // 2)
         self._maxima = np.empty((2, most), np.int32)
+        self.noise_scale = 1.0
 
     def find(self, adu: U16) -> tuple[I32, I32]:
         """Return rows and columns of the maxima."""

@@ -217,7 +217,7 @@ class Localizer:
         count = crowd.settle(
             camera,
             workspace.room,
-            self._rule,
+            crowd.noisier(self._rule, workspace.finder.noise_scale),
             params.emitters == "multi",
             self._taps,
             params.radius_px,

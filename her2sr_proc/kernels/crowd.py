@@ -138,6 +138,23 @@ class Rule(NamedTuple):
     """Photons over their bound, below which any is dropped."""
 
 
+def noisier(rule: Rule, scale: float) -> Rule:
+    """Return the rule for a frame that is noisier than its camera's calibration says.
+
+    ``scale``: measured over predicted noise, >= 1.
+    """
+    return rule._replace(
+        gain=rule.gain * scale**2,
+        score=rule.score * scale,
+        significance=rule.significance * scale,
+        misfit=rule.misfit * scale**2,
+        single=rule.single * scale,
+        faint=rule.faint * scale,
+        needed=rule.needed * scale**2,
+        least=rule.least * scale,
+    )
+
+
 def new_region(sigma: float) -> Region:
     """Return a region without content."""
     counts, fixed, mean, weight, residual = np.zeros((5, SIDE, SIDE))

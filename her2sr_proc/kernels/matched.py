@@ -31,6 +31,11 @@ REACH = HALF + 1
 AREA = (2 * REACH + 1) ** 2
 CHUNK = 64
 """Cells of a line that are passed over together where none is above the threshold."""
+SAMPLES = 8192
+"""Places of a frame at which its noise is measured."""
+MIN_SAMPLES = 64
+SMALL = 0.45
+"""Second differences count as small below so many of their deviations."""
 FOUND = 3
 """Columns of what `find` writes: x, y (pixels) and the test statistic."""
 
@@ -194,6 +199,13 @@ def respond(above: F32, here: F32, below: F32, taps: F32, total: F32, out: F32) 
 
 
 @kernel
+def multiply(line: F32, by: float, out: F32) -> None:
+    """Write a line times a number."""
+    for j in range(out.size):
+        out[j] = line[j] * by
+
+
+@kernel
 def holds_spot(line: F32, total: F32, dark: F32, lift: float) -> bool:
     """Return whether any cell is above its threshold; without a branch a cell."""
     per = np.float32(lift)
@@ -234,6 +246,59 @@ def between(before: float, here: float, after: float) -> tuple[float, float]:
 
 
 @kernel
+def noise_excess(
+    adu: U16, offset_adu: F32, e_per_adu: F32, variance_e2: F32, excess: float
+) -> float:
+    """Return measured over predicted noise of a frame, where that is above 1.
+
+    1 for a calibrated camera; more where gain or read noise were told too small. From
+    second differences along a few thousand places, evenly spread, of which the smaller
+    ones count: spots and edges make large ones.
+
+    Parameters
+    ----------
+    adu, offset_adu, e_per_adu
+        As for `find`.
+    variance_e2 : float32 array, shape (height, width)
+        Read-noise variance.
+    excess : float
+        Variance over mean of the light.
+    """
+    height, width = adu.shape
+    if width < 5:
+        return 1.0
+    stride = max(1, int(math.sqrt(height * width / SAMPLES)))
+    below, count = 0, 0
+    for i in range(0, height, stride):
+        dark = offset_adu[min(i, offset_adu.shape[0] - 1)]
+        gain = e_per_adu[min(i, e_per_adu.shape[0] - 1)]
+        for j in range(2 + i // stride % stride, width - 2, stride):
+            total, bend, variance = 0.0, 0.0, 0.0
+            for k in range(-2, 3):
+                light = (np.float64(adu[i, j + k]) - dark[j + k]) * gain[j + k]
+                total += light
+                if k * k <= 1:
+                    weight = 4.0 if k == 0 else 1.0
+                    bend += (2.0 if k == 0 else -1.0) * light
+                    variance += weight * variance_e2[i, j + k]
+            variance += 6.0 * excess * max(total, 0.0) / 5.0
+            if variance > 0.0:
+                below += bend * bend < SMALL * SMALL * variance
+                count += 1
+    if count < MIN_SAMPLES:
+        return 1.0
+    share = max(below / count, 1.0 / count)
+    low, high = 1.0, 100.0
+    for _ in range(40):
+        middle = math.sqrt(low * high)
+        if math.erf(SMALL * math.sqrt(0.5) / middle) > share:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@kernel
 def find(
     adu: U16,
     offset_adu: F32,
@@ -243,6 +308,7 @@ def find(
     cell: int,
     gain: float,
     z: float,
+    scale: float,
     border: int,
     found: F64,
 ) -> int:
@@ -258,7 +324,7 @@ def find(
     offset_adu, e_per_adu : float32 array, shape (height or 1, width)
         Dark level and gain of every pixel, finite; a single row holds for all.
     dark_e2 : float32 array, shape (lines or 1, width // cell)
-        Variance that read noise makes in the filtered frame, by cell.
+        Variance that read noise makes in the filtered frame, by cell, times z z.
     taps : float32 array, shape (HALF + 1,)
         From `shape_taps`.
     cell : int
@@ -266,8 +332,8 @@ def find(
     gain : float
         Variance that light of one photo-electron a cell makes in the filtered frame:
         `noise_gain` times the camera's excess noise.
-    z : float
-        Threshold in units of the noise.
+    z, scale : float
+        Threshold in units of the noise; and what the noise is over that predicted.
     border : int
         Cells along the edge in which no spot is reported.
     found : float64 array, shape (most, FOUND)
@@ -281,7 +347,9 @@ def find(
     total = np.zeros((3, width), np.float32)
     responses = np.zeros((3, width), np.float32)
     running = np.zeros(width, np.float32)
-    lift = z * z * gain / AREA
+    lift = z * z * gain / AREA * scale * scale
+    shade = np.float32(scale * scale)
+    dark_line = np.empty(width, np.float32)
     count = 0
     for n in range(height + REACH + 1 if width > 0 else 0):
         if n < height:
@@ -313,8 +381,9 @@ def find(
             )
         i -= 1
         if border <= i < height - border:
+            multiply(dark_e2[min(i, dark_e2.shape[0] - 1)], shade, dark_line)
             count = search(
-                responses, total[i % 3], dark_e2[min(i, dark_e2.shape[0] - 1)], i,
+                responses, total[i % 3], dark_line, i,
                 height, lift, z, border, cell, found, count,
             )  # fmt: skip
     return count

@@ -53,7 +53,7 @@ def movie(tmp_path):
 @needs_movies
 def test_the_podosome_movie_becomes_a_picture_of_rings_and_fibres(tmp_path, capsys):
     table, picture = tmp_path / "t.csv", tmp_path / "sr.png"
-    camera = ("--offset-adu", 3000, "--e-per-adu", 0.02)
+    camera = ("--offset-adu", 3000, "--e-per-adu", 0.02, "--sigma-px", 1.3)
     code = run(
         "localize", SHARED / "blinking_podosome.tif", "--out", table, *camera, "--json"
     )
@@ -117,12 +117,14 @@ def test_threads_do_not_change_the_table(movie, tmp_path):
 
 
 def test_camera_options_scale_photons_and_pixels(movie, tmp_path):
-    usual = located(movie, tmp_path)
-    other = located(movie, tmp_path, "--e-per-adu", 0.92, "--pixel-nm", 65)
+    width = ("--sigma-px", 1, "--sigma-fixed")
+    usual = located(movie, tmp_path, *width)
+    gain = ("--e-per-adu", 0.92, "--pixel-nm", 65)
+    other = located(movie, tmp_path, *gain, *width)
     ratio = other["photons"].mean() / usual["photons"].mean()
     assert ratio == pytest.approx(2, rel=0.01)
     assert other["x_nm"].mean() == pytest.approx(usual["x_nm"].mean() / 2, rel=0.01)
-    shifted = located(movie, tmp_path, "--offset-adu", 0)
+    shifted = located(movie, tmp_path, "--offset-adu", 0, *width)
     assert (shifted["background_photons"] - usual["background_photons"]).mean() == (
         pytest.approx(46, rel=0.05)
     )
