@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.stats import chi2
 
 from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
-from her2sr_proc.kernels import crowd, detect, gauss
+from her2sr_proc.kernels import crowd, gauss
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
@@ -34,7 +34,7 @@ class FitStatus(IntEnum):
     """Stopped by the iteration limit: position good to less than the bound says."""
     WIDE = gauss.WIDE
     """The width is at its upper bound; position and its bound hold for that width."""
-    SATURATED = 100
+    SATURATED = gauss.SATURATED
     """A pixel of the box was at the camera's ceiling: photons are a lower limit."""
     JOINT = 101
     """Fitted together with others, or on sloping ground; the bound says so."""
@@ -68,7 +68,6 @@ class _Workspace:
         shape = camera.offset_adu.shape
         most = most_spots(*shape)
         self.finder = new_finder(camera, params)
-        self.photons = np.empty(shape, np.float32)
         self.room = crowd.new_room(params.sigma_px, most)
         self.results = np.empty((2 * most, gauss.RESULTS))
         self.codes = np.empty(2 * most, np.int16)
@@ -90,6 +89,7 @@ class Localizer:
         self._shape = camera.offset_adu.shape
         self._offset = shortest(camera.offset_adu)
         self._e_per_adu = shortest(camera.e_per_adu)
+        self._variance = shortest(camera.variance_e2)
         self._free_beyond = {
             "known": np.inf, "doubted": params.width_doubt, "free": 0.0
         }[params.width]  # fmt: skip
@@ -152,17 +152,15 @@ class Localizer:
         except IndexError:
             workspace = _Workspace(self._camera, self._params)
         rows, columns = workspace.finder.find(frame)
-        fits = self._fit(frame, rows, columns, workspace)
+        fits = self._fit(frame, rows, columns)
         fits = self._settle(frame, fits, workspace)
         self._idle.append(workspace)
         return fits
 
-    def _fit(self, adu: U16, rows: I32, columns: I32, workspace: _Workspace) -> F64:
+    def _fit(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return the usable fits at the maxima, with the status as last column."""
         params = self._params
-        fits = self._fit_boxes(
-            adu, rows, columns, workspace, params.radius_px, self._free_beyond
-        )
+        fits = self._fit_boxes(adu, rows, columns, params.radius_px, self._free_beyond)
         shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
         return fits[_is_usable(fits[:, -1]) & (shift <= params.maximum_shift_px)]
 
@@ -171,21 +169,19 @@ class Localizer:
         adu: U16,
         rows: I32,
         columns: I32,
-        workspace: _Workspace,
         radius: int,
         free_beyond: float,
     ) -> F64:
         """Return all fits in boxes of one size, with the status as last column."""
         camera, params = self._camera, self._params
-        offset, gain = camera.offset_adu, camera.e_per_adu
-        photons = workspace.photons
-        detect.photons_near(adu, offset, gain, rows, columns, radius, photons)
         results = np.empty((rows.size, gauss.RESULTS))
         status = np.empty(rows.size, np.int16)
         lowest, highest = params.sigma_range_px
         gauss.fit_spots(
-            photons,
-            camera.variance_e2,
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._variance,
             rows,
             columns,
             radius,
@@ -194,14 +190,11 @@ class Localizer:
             lowest,
             highest * radius / params.radius_px,
             camera.excess_noise,
+            float(camera.saturation_adu),
             params.max_iterations,
             results,
             status,
         )
-        ceiling = camera.saturation_adu
-        is_saturated = np.empty(rows.size, np.uint8)
-        detect.find_saturated(adu, rows, columns, radius, ceiling, is_saturated)
-        status[(is_saturated > 0) & _is_usable(status)] = FitStatus.SATURATED
         return np.column_stack([results, status])
 
     def _settle(self, adu: U16, fits: F64, workspace: _Workspace) -> F64:
@@ -211,7 +204,7 @@ class Localizer:
             adu,
             self._offset,
             self._e_per_adu,
-            self._camera.variance_e2,
+            self._variance,
             self._camera.excess_noise,
         )
         count = crowd.settle(
@@ -260,7 +253,7 @@ class Localizer:
         places = np.rint(results[broad, : gauss.PHOTONS]).astype(np.int32)
         columns = np.clip(places[:, gauss.X], 0, self._shape[1] - 1)
         rows = np.clip(places[:, gauss.Y], 0, self._shape[0] - 1)
-        again = self._fit_boxes(adu, rows, columns, workspace, radius, 0.0)
+        again = self._fit_boxes(adu, rows, columns, radius, 0.0)
         status = again[:, -1].astype(np.int16)
         is_seen = again[:, gauss.SIGMA] > BROAD * params.sigma_px
         is_found = _is_usable(status) & (status != FitStatus.WIDE)

@@ -755,7 +755,7 @@ def group(spots: F64, reach: float, extent: float, parent: I32, box: F64) -> Non
 class Camera(NamedTuple):
     """A frame and what turns its counts into photo-electrons.
 
-    Offset and gain may be a single row that holds for all.
+    Offset, gain and variance may be a single row that holds for all.
     """
 
     adu: U16
@@ -836,7 +836,8 @@ def load(camera: Camera, region: Region, top: int, left: int) -> None:
         row = top + i
         dark = camera.offset_adu[min(row, camera.offset_adu.shape[0] - 1)]
         gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
-        adu, noise = camera.adu[row], camera.variance_e2[row]
+        noise = camera.variance_e2[min(row, camera.variance_e2.shape[0] - 1)]
+        adu = camera.adu[row]
         counts, fixed = region.counts[i], region.fixed[i]
         for j in range(region.width):
             k = left + j
@@ -1232,7 +1233,7 @@ def stands_out(
     j = min(max(math.floor(spot[X] + 0.5), 0), width - 1)
     wider = spot[SIGMA] / sigma
     light = camera.excess * max(spot[BACKGROUND], MIN_MEAN)
-    pixel2 = light + camera.variance_e2[i, j]
+    pixel2 = light + camera.variance_e2[min(i, camera.variance_e2.shape[0] - 1), j]
     skew = rule.skew_px / wider * camera.excess * light / pixel2**1.5
     # Cornish & Fisher 1938: where a skewed distribution has the normal one's tail
     least += skew * (least * least - 1.0) / 6.0

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from her2sr_proc.kernels._jit import kernel
 
-U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
@@ -25,43 +24,6 @@ CHUNK = 64
 
 LINE_AXES = ((0, 4), (2, 4), (3, 3), (4, 2), (4, 0), (4, -2), (3, -3), (2, -4))
 """Steps down and right that lead about four pixels along eight axes."""
-
-
-@kernel
-def photons_near(
-    adu: U16,
-    offset_adu: F32,
-    e_per_adu: F32,
-    rows: I32,
-    columns: I32,
-    radius: int,
-    out: F32,
-) -> None:
-    """Write the photo-electrons of the boxes around some pixels of a frame.
-
-    Parameters
-    ----------
-    adu : uint16 array, shape (height, width)
-        Camera counts; both sides >= 2 radius + 1.
-    offset_adu, e_per_adu : float32 array, shape (height, width)
-        Dark level and gain of every pixel.
-    rows, columns : int32 array, shape (spots,)
-        Centres of the boxes. A box that would leave the frame is shifted inwards.
-    radius : int
-        A box has 2 radius + 1 pixels a side.
-    out : float32 array, shape (height, width)
-        Overwritten in the boxes alone, since most of a frame is never fitted; below
-        zero where read noise took a dark pixel under its offset.
-    """
-    height, width = adu.shape
-    size = 2 * radius + 1
-    for n in range(rows.size):
-        top = min(max(rows[n] - radius, 0), height - size)
-        left = min(max(columns[n] - radius, 0), width - size)
-        for i in range(top, top + size):
-            for j in range(left, left + size):
-                count = np.float32(adu[i, j])
-                out[i, j] = (count - offset_adu[i, j]) * e_per_adu[i, j]
 
 
 @kernel
@@ -291,18 +253,3 @@ def _is_on_line(band: F32, row: int, column: int, ratio: float) -> bool:
         if least < band[i, j] < most and least < band[k, m] < most:
             return True
     return False
-
-
-@kernel
-def find_saturated(
-    adu: U16, rows: I32, columns: I32, radius: int, ceiling_adu: int, found: U8
-) -> None:
-    """Write to ``found`` whether a pixel within ``radius`` of each is saturated."""
-    height, width = adu.shape
-    for n in range(rows.size):
-        row, column = rows[n], columns[n]
-        count = 0
-        for i in range(max(row - radius, 0), min(row + radius + 1, height)):
-            for j in range(max(column - radius, 0), min(column + radius + 1, width)):
-                count += adu[i, j] >= ceiling_adu
-        found[n] = count > 0

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from her2sr_proc.kernels._jit import kernel
 
+U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -27,6 +28,9 @@ I16 = npt.NDArray[np.int16]
 
 CONVERGED, UNSETTLED, LOST, SINGULAR, BAD_DATA, NARROW, WIDE = range(7)
 """Why a fit ended; the last two: settled, with the width at its bound."""
+
+SATURATED = 100
+"""A fit that may be used, of a box with a pixel at the camera's ceiling."""
 
 X, Y, PHOTONS, BACKGROUND, SIGMA = 0, 1, 2, 3, 4
 PARAMETERS = 5
@@ -224,23 +228,39 @@ def bounds(fisher: F64, is_free: I32, lower: F64, column: F64, out: F64) -> bool
 
 @kernel
 def load_box(
-    photons: F32,
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
     variance_e2: F32,
     top: int,
     left: int,
     excess: float,
+    ceiling_adu: float,
     counts: F64,
     variance: F64,
-) -> bool:
-    """Copy one box as the likelihood wants it; False if a pixel is not finite."""
+) -> tuple[bool, bool]:
+    """Copy one box as the likelihood wants it.
+
+    Returns whether all of it is finite, and whether any of it is saturated.
+    """
     height, width = counts.shape
-    is_finite = True
+    is_saturated = False
+    total = 0.0
     for i in range(height):
+        row = top + i
+        dark = offset_adu[min(row, offset_adu.shape[0] - 1)]
+        gain = e_per_adu[min(row, e_per_adu.shape[0] - 1)]
+        noise = variance_e2[min(row, variance_e2.shape[0] - 1)]
+        line = adu[row]
         for j in range(width):
-            variance[i, j] = variance_e2[top + i, left + j] / (excess * excess)
-            counts[i, j] = photons[top + i, left + j] / excess + variance[i, j]
-            is_finite = is_finite and math.isfinite(counts[i, j])
-    return is_finite
+            k = left + j
+            spread = np.float64(noise[k]) / (excess * excess)
+            light = np.float64((np.float32(line[k]) - dark[k]) * gain[k])
+            variance[i, j] = spread
+            counts[i, j] = light / excess + spread
+            total += counts[i, j]
+            is_saturated = is_saturated or line[k] >= ceiling_adu
+    return math.isfinite(total), is_saturated
 
 
 @kernel
@@ -451,7 +471,9 @@ def goodness(
 
 @kernel
 def fit_spots(
-    photons: F32,
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
     variance_e2: F32,
     rows: I32,
     columns: I32,
@@ -461,6 +483,7 @@ def fit_spots(
     min_sigma: float,
     max_sigma: float,
     excess: float,
+    ceiling_adu: float,
     max_iterations: int,
     results: F64,
     status: I16,
@@ -469,8 +492,11 @@ def fit_spots(
 
     Parameters
     ----------
-    photons, variance_e2 : float32 array, shape (height, width)
-        Frame and read-noise variance, photo-electrons; both sides >= 2 radius + 1.
+    adu : uint16 array, shape (height, width)
+        Camera counts; both sides >= 2 radius + 1.
+    offset_adu, e_per_adu, variance_e2 : float32 array, shape (height or 1, width)
+        Dark level, gain, read-noise variance (photo-electrons) of every pixel; a single
+        row holds for all.
     rows, columns : int32 array, shape (spots,)
         Where to look. A box that would leave the frame is shifted inwards.
     radius : int
@@ -482,6 +508,8 @@ def fit_spots(
         so many deviations: 0 always, inf never.
     excess : float
         Variance of the light over its mean: 1, or 2 with electron multiplication.
+    ceiling_adu : float
+        Counts from which a pixel is saturated.
     max_iterations : int
         Steps of one fit.
     results : float64 array, shape (spots, RESULTS)
@@ -492,7 +520,7 @@ def fit_spots(
         Overwritten: a code of this module.
     """
     size = 2 * radius + 1
-    height, width = photons.shape
+    height, width = adu.shape
     counts, variance = np.empty((size, size)), np.empty((size, size))
     shares, systems = np.empty((6, size)), np.empty((2, PARAMETERS + 1, PARAMETERS))
     lower, scratch = np.empty((PARAMETERS, PARAMETERS)), np.empty((2, PARAMETERS))
@@ -505,7 +533,11 @@ def fit_spots(
     for n in range(rows.size):
         top = min(max(rows[n] - radius, 0), height - size)
         left = min(max(columns[n] - radius, 0), width - size)
-        if not load_box(photons, variance_e2, top, left, excess, counts, variance):
+        is_finite, is_saturated = load_box(
+            adu, offset_adu, e_per_adu, variance_e2, top, left, excess, ceiling_adu,
+            counts, variance,
+        )  # fmt: skip
+        if not is_finite:
             results[n] = np.nan
             status[n] = BAD_DATA
             continue
@@ -530,6 +562,8 @@ def fit_spots(
         is_free[SIGMA] = 1 if fit_sigma else 0
         if not bounds(systems[0, 1:], is_free, lower, scratch[0], deviation):
             status[n] = SINGULAR
+        if is_saturated and status[n] in (CONVERGED, UNSETTLED, WIDE):
+            status[n] = SATURATED
         ratio, spread = goodness(counts, variance, theta, shares)
         results[n, :PARAMETERS] = theta
         results[n, X] += left

@@ -29,9 +29,12 @@ HALF = 1
 REACH = HALF + 1
 """Cells from the middle of the square to its side."""
 AREA = (2 * REACH + 1) ** 2
+PAD = 24
+"""Cells between lines that are kept: 4096 bytes apart they would be in each other's way
+in the processor's cache."""
 CHUNK = 64
 """Cells of a line that are passed over together where none is above the threshold."""
-SAMPLES = 8192
+SAMPLES = 4096
 """Places of a frame at which its noise is measured."""
 MIN_SAMPLES = 64
 SMALL = 0.45
@@ -126,43 +129,70 @@ def threshold_for(false_per_mpx: float, sigma_px: float, radius: int) -> float:
 
 
 @kernel
-def read_line(adu: U16, offset_adu: F32, e_per_adu: F32, cell: int, out: F32) -> None:
+def convert(adu: U16, offset_adu: F32, e_per_adu: F32, out: F32) -> None:
+    """Write the photo-electrons of one row of pixels."""
+    for j in range(out.size):
+        out[j] = (np.float32(adu[j]) - offset_adu[j]) * e_per_adu[j]
+
+
+@kernel
+def convert_more(adu: U16, offset_adu: F32, e_per_adu: F32, out: F32) -> None:
+    """Add the photo-electrons of one row of pixels."""
+    for j in range(out.size):
+        out[j] += (np.float32(adu[j]) - offset_adu[j]) * e_per_adu[j]
+
+
+@kernel
+def join(light: F32, cell: int, out: F32) -> None:
+    """Write the sums of ``cell`` neighbours; what fills no cell is left out."""
+    if cell == 2:
+        pairs = light[: 2 * out.size].reshape((out.size, 2))
+        for j in range(out.size):
+            out[j] = pairs[j, 0] + pairs[j, 1]
+        return
+    for j in range(out.size):
+        total = np.float32(0.0)
+        for k in range(j * cell, (j + 1) * cell):
+            total += light[k]
+        out[j] = total
+
+
+@kernel
+def read_line(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    first: int,
+    cell: int,
+    light: F32,
+    out: F32,
+) -> None:
     """Write one line of cells, photo-electrons a cell; its ends are repeated.
 
     Parameters
     ----------
-    adu : uint16 array, shape (rows, width)
-        The rows of the line; as many as a cell is high, or fewer at the lower edge,
-        of which the last then counts again.
-    offset_adu, e_per_adu : float32 array, shape (rows or 1, width)
-    cell : int
-        Pixels of a cell's side. What does not fill a cell at the right is left out.
+    adu : uint16 array, shape (height, width)
+    offset_adu, e_per_adu : float32 array, shape (height or 1, width)
+    first, cell : int
+        First row of the line, and pixels of a cell's side. At the lower edge the last
+        row counts again.
+    light : float32 array, shape (width,)
+        Scratch.
     out : float32 array, shape (width // cell + 2 REACH,)
         Overwritten.
     """
     inner = out[REACH : out.size - REACH]
-    count = inner.size
+    into = inner if cell == 1 else light
     for r in range(cell):
-        line = adu[min(r, adu.shape[0] - 1)]
-        dark = offset_adu[min(r, offset_adu.shape[0] - 1)]
-        gain = e_per_adu[min(r, e_per_adu.shape[0] - 1)]
-        if cell == 1:
-            for j in range(count):
-                inner[j] = (np.float32(line[j]) - dark[j]) * gain[j]
-        elif cell == 2:
-            pairs = line[: 2 * count].reshape((count, 2))
-            darks = dark[: 2 * count].reshape((count, 2))
-            gains = gain[: 2 * count].reshape((count, 2))
-            for j in range(count):
-                first = (np.float32(pairs[j, 0]) - darks[j, 0]) * gains[j, 0]
-                second = (np.float32(pairs[j, 1]) - darks[j, 1]) * gains[j, 1]
-                inner[j] = first + second + (inner[j] if r else np.float32(0.0))
+        i = min(first + r, adu.shape[0] - 1)
+        dark = offset_adu[min(i, offset_adu.shape[0] - 1)]
+        gain = e_per_adu[min(i, e_per_adu.shape[0] - 1)]
+        if r == 0:
+            convert(adu[i], dark, gain, into)
         else:
-            for j in range(count):
-                total = inner[j] if r else np.float32(0.0)
-                for k in range(j * cell, (j + 1) * cell):
-                    total += (np.float32(line[k]) - dark[k]) * gain[k]
-                inner[j] = total
+            convert_more(adu[i], dark, gain, into)
+    if cell > 1:
+        join(light, cell, inner)
     for j in range(REACH):
         out[j] = out[REACH]
         out[out.size - 1 - j] = out[out.size - 1 - REACH]
@@ -341,49 +371,48 @@ def find(
     """
     width = adu.shape[1] // cell
     height = (adu.shape[0] + cell - 1) // cell
+    light = np.empty(adu.shape[1], np.float32)
     line = np.empty(width + 2 * REACH, np.float32)
     ring = 2 * REACH + 2
-    shapes, squares = np.empty((2, ring, width), np.float32)
-    total = np.zeros((3, width), np.float32)
-    responses = np.zeros((3, width), np.float32)
+    shapes, squares = np.empty((2, ring, width + PAD), np.float32)
+    total = np.zeros((3, width + PAD), np.float32)
+    responses = np.zeros((3, width + PAD), np.float32)
     running = np.zeros(width, np.float32)
+    spare = np.zeros(width, np.float32)
     lift = z * z * gain / AREA * scale * scale
     shade = np.float32(scale * scale)
     dark_line = np.empty(width, np.float32)
     count = 0
     for n in range(height + REACH + 1 if width > 0 else 0):
         if n < height:
-            rows = slice(n * cell, min((n + 1) * cell, adu.shape[0]))
-            dark = offset_adu[rows] if offset_adu.shape[0] > 1 else offset_adu
-            scale = e_per_adu[rows] if e_per_adu.shape[0] > 1 else e_per_adu
-            read_line(adu[rows], dark, scale, cell, line)
-            along(line, taps, shapes[n % ring], squares[n % ring])
+            read_line(adu, offset_adu, e_per_adu, n * cell, cell, light, line)
+            along(line, taps, shapes[n % ring][:width], squares[n % ring][:width])
             if n == 0:
                 for _ in range(REACH + 1):
-                    slide(running, squares[0], responses[1])
+                    slide(running, squares[0][:width], spare)
             elif n <= REACH - 1:
-                slide(running, squares[n], responses[1])
+                slide(running, squares[n][:width], spare)
         i = n - REACH
         if 0 <= i < height:
-            new = squares[min(n, height - 1) % ring]
+            new = squares[min(n, height - 1) % ring][:width]
             if i == 0:
-                slide(running, new, responses[1])
+                slide(running, new, spare)
             else:
-                slide(running, new, squares[max(i - REACH - 1, 0) % ring])
-            total[i % 3] = running
+                slide(running, new, squares[max(i - REACH - 1, 0) % ring][:width])
+            total[i % 3][:width] = running
             respond(
-                shapes[max(i - 1, 0) % ring],
-                shapes[i % ring],
-                shapes[min(i + 1, height - 1) % ring],
+                shapes[max(i - 1, 0) % ring][:width],
+                shapes[i % ring][:width],
+                shapes[min(i + 1, height - 1) % ring][:width],
                 taps,
                 running,
-                responses[i % 3],
+                responses[i % 3][:width],
             )
         i -= 1
         if border <= i < height - border:
             multiply(dark_e2[min(i, dark_e2.shape[0] - 1)], shade, dark_line)
             count = search(
-                responses, total[i % 3], dark_line, i,
+                responses, total[i % 3][:width], dark_line, i,
                 height, lift, z, border, cell, found, count,
             )  # fmt: skip
     return count
@@ -407,8 +436,9 @@ def search(
 
     ``responses`` keeps line k at k modulo 3.
     """
-    line = responses[i % 3]
-    above, below = responses[(i - 1) % 3], responses[(i + 1) % 3]
+    line = responses[i % 3][: total.size]
+    above = responses[(i - 1) % 3][: total.size]
+    below = responses[(i + 1) % 3][: total.size]
     if i == 0:
         above = np.full(line.size, -np.inf, np.float32)
     if i == height - 1:

@@ -65,23 +65,25 @@ def detect_all(adu: np.ndarray, camera: CameraMaps) -> float:
 
 def fits_per_s(adu: np.ndarray, camera: CameraMaps, radius: int) -> float:
     """Return fits a second of the fit alone, in boxes of 2 radius + 1 pixels."""
-    photons = (adu[0] - np.float32(100)) * np.float32(0.46)
-    i, j = np.unravel_index(np.argsort(photons, axis=None)[-2000:], photons.shape)
+    i, j = np.unravel_index(np.argsort(adu[0], axis=None)[-2000:], adu[0].shape)
     rows, columns = i.astype(np.int32), j.astype(np.int32)
     results = np.empty((rows.size, gauss.RESULTS))
     status = np.empty(rows.size, np.int16)
     begun = time.process_time()
     gauss.fit_spots(
-        photons,
+        adu[0],
+        camera.offset_adu,
+        camera.e_per_adu,
         camera.variance_e2,
         rows,
         columns,
         radius,
         PARAMS.sigma_px,
-        True,
+        0.0,
         0.4,
         float(radius),
         1.0,
+        65535.0,
         PARAMS.max_iterations,
         results,
         status,

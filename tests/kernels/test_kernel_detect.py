@@ -130,28 +130,6 @@ def test_a_dim_spot_between_two_bright_ones_is_no_line():
 @pytest.mark.parametrize(
     "run",
     [
-        detect.photons_near,
-        getattr(detect.photons_near, "py_func", detect.photons_near),
-    ],
-    ids=["compiled", "interpreted"],
-)
-def test_photons_are_counts_above_offset_times_gain_in_the_boxes_alone(run):
-    rng = np.random.default_rng(6)
-    adu = rng.integers(50, 65536, (9, 12)).astype(np.uint16)
-    offset = rng.uniform(90, 110, adu.shape).astype(np.float32)
-    gain = rng.uniform(0.4, 2, adu.shape).astype(np.float32)
-    out = np.full(adu.shape, np.nan, np.float32)
-    rows, columns = np.array([0, 6], np.int32), np.array([1, 8], np.int32)
-    run(adu, offset, gain, rows, columns, 1, out)
-    expected = np.full(adu.shape, np.nan)
-    for box in ((slice(0, 3), slice(0, 3)), (slice(5, 8), slice(7, 10))):
-        expected[box] = (adu[box].astype(float) - offset[box]) * gain[box]
-    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
         detect.clipped_deviation,
         getattr(detect.clipped_deviation, "py_func", detect.clipped_deviation),
     ],
@@ -192,23 +170,6 @@ def test_noise_ratio_is_measured_over_predicted_and_deaf_to_spots(factor, size):
 def test_noise_ratio_without_a_prediction_is_one():
     zero = np.zeros((5, 5), np.float32)
     assert detect.noise_ratio(zero, zero - 1, zero, 0.89) == 1.0
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        detect.find_saturated,
-        getattr(detect.find_saturated, "py_func", detect.find_saturated),
-    ],
-    ids=["compiled", "interpreted"],
-)
-def test_saturation_is_seen_within_the_box(run):
-    adu = np.zeros((7, 7), np.uint16)
-    adu[1, 1] = 4095
-    rows = columns = np.array([2, 4, 0], np.int32)
-    found = np.empty(3, np.uint8)
-    run(adu, rows, columns, 2, 4095, found)
-    assert found.tolist() == [1, 0, 1]
 
 
 @both

@@ -156,6 +156,12 @@ def test_bounds_match_independently_computed_values(
     assert em == pytest.approx(multiplied, rel=0.01)
 
 
+def camera(image, variance):
+    """Offset, gain and variance, a row for all, of a camera that counts photons."""
+    row = image[:1]
+    return np.zeros_like(row), np.ones_like(row), np.full_like(row, variance)
+
+
 def fit(photons, row, column, **change):
     """One fit: result row and status."""
     image = np.ascontiguousarray(photons, np.float32)
@@ -171,7 +177,7 @@ def fit(photons, row, column, **change):
     status = np.full(1, -1, np.int16)
     options.get("run", gauss.fit_spots)(
         image,
-        np.full_like(image, options.get("variance", 1.0)),
+        *camera(image, options.get("variance", 1.0)),
         np.array([row], np.int32),
         np.array([column], np.int32),
         options["radius"],
@@ -180,6 +186,7 @@ def fit(photons, row, column, **change):
         0.4,
         options.get("widest", 5.0),
         options["excess"],
+        options.get("ceiling", np.inf),
         options["steps"],
         results,
         status,
@@ -282,9 +289,29 @@ def test_no_spots_is_no_work():
     none = np.empty(0, np.int32)
     image = np.zeros((9, 9), np.float32)
     results, status = np.empty((0, gauss.RESULTS)), np.empty(0, np.int16)
-    gauss.fit_spots(
-        image, image, none, none, 3, 1.0, 0.0, 0.4, 5.0, 1.0, 50, results, status
-    )
+    shape = (none, none, 3, 1.0, 0.0, 0.4, 5.0, 1.0, np.inf, 50, results, status)
+    gauss.fit_spots(image, *camera(image, 1.0), *shape)
+
+
+def test_a_pixel_at_the_ceiling_is_told():
+    image = model((8.0, 8.0, 4000.0, 30.0, 1.1), (17, 17))
+    assert fit(image, 8, 8, ceiling=image.max() - 1)[1] == gauss.SATURATED
+    assert fit(image, 8, 8, ceiling=image.max() + 1)[1] == gauss.CONVERGED
+
+
+def test_maps_of_every_pixel_and_one_row_for_all_agree():
+    image = np.ascontiguousarray(model((8.2, 7.9, 2000.0, 30.0, 1.1), (17, 17)))
+    results, status = np.empty((2, gauss.RESULTS)), np.empty(2, np.int16)
+    at = np.array([8], np.int32)
+    for n, maps in enumerate(
+        [camera(image, 2.0), [np.tile(m, (17, 1)) for m in camera(image, 2.0)]]
+    ):
+        rest = (at, at, 3, 1.0, 0.0, 0.4, 5.0, 1.0, np.inf, 50)
+        gauss.fit_spots(
+            image.astype(np.float32), *map(np.float32, maps), *rest,
+            results[n : n + 1], status[n : n + 1],
+        )  # fmt: skip
+    np.testing.assert_array_equal(results[0], results[1])
 
 
 def test_the_iteration_limit_is_told():
