@@ -31,7 +31,7 @@ class LocalizeParams(Frozen):
         "wavelet: as ThunderSTORM, by thresholds",
     )
     false_per_mpx: float = Field(
-        default=3.0,
+        default=4.0,
         gt=0,
         le=10_000,
         description="spots that noise alone may make in a megapixel of one frame",

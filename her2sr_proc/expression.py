@@ -1,0 +1,204 @@
+"""Formulas over named arrays: what a filter or a threshold says, without `eval`.
+
+Knows names, numbers and arrays; neither tables nor frames.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.errors import RequestError
+
+Value = npt.NDArray[Any] | float
+Node = Callable[[Mapping[str, Value]], Value]
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
+    r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)?)"
+    r"|(?P<sign><=|>=|==|!=|&&|\|\||[-+*/^<>()=!&|]))"
+)
+FUNCTIONS: dict[str, Callable[[Value], Value]] = {
+    "abs": np.abs,
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "log": np.log,
+    "sum": np.sum,
+    "mean": np.mean,
+    "median": np.median,
+    "min": np.min,
+    "max": np.max,
+    "std": lambda a: float(np.std(a, ddof=1)) if np.size(a) > 1 else 0.0,
+    "var": lambda a: float(np.var(a, ddof=1)) if np.size(a) > 1 else 0.0,
+}
+"""As in ThunderSTORM's formulas, with `exp` and `log` besides; std of a sample."""
+_SIGNS: dict[str, Callable[[Value, Value], Value]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: np.true_divide(a, b),
+    "^": lambda a, b: np.power(a, b),
+    "<": lambda a, b: np.less(a, b),
+    ">": lambda a, b: np.greater(a, b),
+    "<=": lambda a, b: np.less_equal(a, b),
+    ">=": lambda a, b: np.greater_equal(a, b),
+    "==": lambda a, b: np.equal(a, b),
+    "=": lambda a, b: np.equal(a, b),
+    "!=": lambda a, b: np.not_equal(a, b),
+    "&": lambda a, b: np.logical_and(a, b),
+    "|": lambda a, b: np.logical_or(a, b),
+}
+_LEVELS: tuple[tuple[str, ...], ...] = (
+    ("|",),
+    ("&",),
+    ("<", ">", "<=", ">=", "==", "=", "!="),
+    ("+", "-"),
+    ("*", "/"),
+)
+"""What binds weakest comes first; then unary minus and !, then ^."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A formula that was read; ``names`` are those it asks for."""
+
+    text: str
+    names: frozenset[str]
+    _node: Node
+
+    def evaluate(self, values: Mapping[str, Value]) -> Value:
+        """Return an array, or a number where no array is left.
+
+        Raises `RequestError` for a name that ``values`` lacks.
+        """
+        unknown = sorted(self.names - set(values))
+        if unknown:
+            raise RequestError(
+                f"'{unknown[0]}' is not known in '{self.text}'; known are "
+                f"{', '.join(sorted(values))}",
+                name=unknown[0],
+            )
+        with np.errstate(all="ignore"):  # 1/0 is inf, and log(-1) nan: no row passes
+            return self._node(values)
+
+
+def parse(text: str) -> Expression:
+    """Return the formula in a text.
+
+    Raises `RequestError` with the place where it cannot be read.
+    """
+    reader = _Reader(text)
+    node = reader.level(0)
+    reader.require_end()
+    return Expression(text, frozenset(reader.names), node)
+
+
+class _Reader:
+    """Reads one formula from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = list(_tokens(text))
+        self._at = 0
+        self.names: set[str] = set()
+
+    def level(self, depth: int) -> Node:
+        if depth == len(_LEVELS):
+            return self._unary()
+        node = self.level(depth + 1)
+        while (sign := self._sign()) in _LEVELS[depth]:
+            self._at += 1
+            node = _joined(_SIGNS[sign], node, self.level(depth + 1))
+        return node
+
+    def require_end(self) -> None:
+        if self._at < len(self._tokens):
+            self._fail("an operator is missing")
+
+    def _unary(self) -> Node:
+        sign = self._sign()
+        if sign in ("-", "+", "!"):
+            self._at += 1
+            node = self._unary()
+            if sign == "!":
+                return lambda values: np.logical_not(node(values))
+            return node if sign == "+" else lambda values: -1.0 * node(values)
+        base = self._atom()
+        if self._sign() == "^":
+            self._at += 1
+            return _joined(_SIGNS["^"], base, self._unary())
+        return base
+
+    def _atom(self) -> Node:
+        if self._at == len(self._tokens):
+            self._fail("it ends too early")
+        kind, word, _ = self._tokens[self._at]
+        if kind == "number":
+            self._at += 1
+            number = float(word)
+            return lambda _: number
+        if kind == "name":
+            self._at += 1
+            return self._call(word) if self._sign() == "(" else self._name(word)
+        if word == "(":
+            return self._group()
+        return self._fail(f"'{word}' is out of place")
+
+    def _name(self, word: str) -> Node:
+        self.names.add(word)
+        return lambda values: values[word]
+
+    def _call(self, word: str) -> Node:
+        if word not in FUNCTIONS:
+            self._at -= 1
+            self._fail(f"'{word}' is no function; there are {', '.join(FUNCTIONS)}")
+        function, inner = FUNCTIONS[word], self._group()
+        return lambda values: function(inner(values))
+
+    def _group(self) -> Node:
+        self._at += 1
+        node = self.level(0)
+        if self._sign() != ")":
+            self._fail("')' is missing")
+        self._at += 1
+        return node
+
+    def _sign(self) -> str:
+        if self._at < len(self._tokens) and self._tokens[self._at][0] == "sign":
+            return self._tokens[self._at][1]
+        return ""
+
+    def _fail(self, why: str) -> Node:
+        at = len(self._text)
+        if self._at < len(self._tokens):
+            at = self._tokens[self._at][2]
+        raise RequestError(
+            f"'{self._text}' cannot be read at character {at + 1}: {why}", place=at
+        )
+
+
+def _joined(sign: Callable[[Value, Value], Value], left: Node, right: Node) -> Node:
+    return lambda values: sign(left(values), right(values))
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
+    """Yield kind, word and place of every token."""
+    at = 0
+    while text[at:].strip():
+        match = _TOKEN.match(text, at)
+        if match is None or match.lastgroup is None:
+            place = at + len(text[at:]) - len(text[at:].lstrip())
+            raise RequestError(
+                f"'{text}' cannot be read at character {place + 1}: "
+                f"'{text[place]}' is out of place",
+                place=place,
+            )
+        word = match[match.lastgroup]
+        word = {"&&": "&", "||": "|"}.get(word, word)
+        yield match.lastgroup, word, match.start(match.lastgroup)
+        at = match.end()
