@@ -39,7 +39,7 @@ AsJson = Annotated[
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
     from her2sr_proc import cli as movie_cli
-    from her2sr_proc import cli_offload, cli_runs
+    from her2sr_proc import cli_offload, cli_runs, cli_tables
 
     app = typer.Typer(
         help=f"From laser light to a HER2 answer. {BANNER}",
@@ -54,6 +54,7 @@ def build() -> typer.Typer:
     movie_cli.register(app)
     cli_runs.register(app)
     cli_offload.register(app)
+    cli_tables.register(app)
     return app
 
 

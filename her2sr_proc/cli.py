@@ -139,9 +139,18 @@ def render(
         float, typer.Option("--pixel-nm", min=0.1, max=1000, help="of the image")
     ] = 20.0,
     method: Annotated[
-        Literal["gaussian", "histogram"],
-        typer.Option("--method", help="of drawing one localization"),
+        Literal["gaussian", "histogram", "ash"],
+        typer.Option("--method", help="ash: averaged shifted histogram"),
     ] = "gaussian",
+    sigma_nm: Annotated[
+        float | None,
+        typer.Option(
+            "--sigma-nm", min=0.1, max=1000, help="of every Gaussian; default: its own"
+        ),
+    ] = None,
+    drift_corrected: Annotated[
+        bool, typer.Option("--drift-corrected", help="take the drift off before (aim)")
+    ] = False,
     max_uncertainty_nm: Annotated[
         float,
         typer.Option("--max-uncertainty-nm", min=0.1, max=10_000, help="draw no worse"),
@@ -177,6 +186,8 @@ def render(
         out=out,
         pixel_nm=pixel_nm,
         method=method,
+        sigma_nm=sigma_nm,
+        drift_corrected=drift_corrected,
         max_uncertainty_nm=max_uncertainty_nm,
         camera_pixel_nm=camera_pixel_nm,
         size=size,

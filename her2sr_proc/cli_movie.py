@@ -16,6 +16,7 @@ import numpy.typing as npt
 import typer
 
 from her2sr_proc.cli_progress import showing
+from her2sr_proc.drift import measure_drift
 from her2sr_proc.errors import RequestError
 from her2sr_proc.live.warming import warm
 from her2sr_proc.offline.movie import Outcome, Recipe, localize_movie
@@ -41,6 +42,7 @@ _RANGE = re.compile(r"^(\d*):(\d*)$")
 _SIZE = re.compile(r"^([1-9]\d{0,4})x([1-9]\d{0,4})$")
 _THRESHOLD = re.compile(r"^(?:(\d+\.?\d*)|(?:(\d+\.?\d*)\*)?std\(Wave\.F1\))$")
 MAX_IMAGE_PX = 2**28
+DRIFT_SEGMENT_FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ class RenderRequest:
     locs: Path
     out: Path
     pixel_nm: float
-    method: Literal["gaussian", "histogram"]
+    method: Literal["gaussian", "histogram", "ash"]
+    sigma_nm: float | None
+    drift_corrected: bool
     max_uncertainty_nm: float
     camera_pixel_nm: float
     size: str | None
@@ -112,9 +116,12 @@ def render(request: RenderRequest, *, as_json: bool) -> None:
     params = RenderParams(
         pixel_nm=request.pixel_nm,
         method=request.method,
+        fixed_sigma_nm=request.sigma_nm,
         maximum_uncertainty_nm=request.max_uncertainty_nm,
     )
     table, facts = read_table(request.locs, pixel_nm=request.camera_pixel_nm)
+    if request.drift_corrected:
+        table = _still(table, facts)
     height_px, width_px, camera_nm = _field(request, table, facts)
     if height_px * width_px * (camera_nm / params.pixel_nm) ** 2 > MAX_IMAGE_PX:
         raise RequestError(
@@ -204,6 +211,16 @@ def _maps(
     if request.camera_maps is None:
         return CameraMaps.uniform(camera, shape)
     return read_camera_maps(request.camera_maps, camera, shape)
+
+
+def _still(table: Localizations, facts: MovieFacts | None) -> Localizations:
+    """Return the table without the drift of its burst."""
+    seen = int(table["frame"].max()) + 1 if len(table) else 0
+    frames = max(seen, facts.frames if facts else 0)
+    drift = measure_drift(
+        table, frames=frames, method="aim", segment_frames=DRIFT_SEGMENT_FRAMES
+    )
+    return drift.taken_off(table)
 
 
 def _field(

@@ -131,7 +131,16 @@ class RenderParams(Frozen):
     """How a super-resolution image is drawn."""
 
     pixel_nm: float = Field(default=20.0, gt=0, le=1000)
-    method: Literal["gaussian", "histogram"] = "gaussian"
+    method: Literal["gaussian", "histogram", "ash"] = Field(
+        default="gaussian",
+        description="ash: average of histograms shifted by half of a bin of two pixels",
+    )
+    fixed_sigma_nm: float | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        description="of every Gaussian; none: its own uncertainty",
+    )
     minimum_sigma_nm: float = Field(default=10.0, ge=0, le=1000)
     maximum_uncertainty_nm: float = Field(default=60.0, gt=0, le=10_000)
 

@@ -1,0 +1,131 @@
+"""Tables in, tables out: filter, link, drift, resolution, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+from her2sr_acq.cli import main
+from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.store.facts import MovieFacts
+from her2sr_proc.store.images import read_tiff
+from her2sr_proc.store.tables import read_table, write_parquet, write_thunderstorm
+
+FRAMES = 1000
+
+
+def run(*arguments) -> int:
+    """Run the command in this process; return its exit code."""
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    return int(end.value.code or 0)
+
+
+@pytest.fixture
+def locs(tmp_path):
+    """Sixty sites that blink and drift by 200 nm along x."""
+    rng = np.random.default_rng(1)
+    places = rng.uniform(0, 6000, (60, 2))
+    frame, site = np.nonzero(rng.random((FRAMES, 60)) < 0.05)
+    where = places[site] + rng.normal(0, 10, (frame.size, 2))
+    where[:, 0] += 0.2 * frame
+    values = {"frame": frame, "x_nm": where[:, 0], "y_nm": where[:, 1]}
+    values |= {"photons": rng.uniform(100, 900, frame.size)}
+    values |= {
+        f"uncertainty{a}_nm": np.full(frame.size, 10.0) for a in ("", "_x", "_y")
+    }
+    zero = np.zeros(frame.size)
+    table = Localizations(
+        {c.name: values.get(c.name, zero).astype(c.dtype) for c in COLUMNS}
+    )
+    path = tmp_path / "locs.parquet"
+    facts = MovieFacts(130.0, 50, 50, FRAMES)
+    write_parquet(path, table, facts.to_metadata())
+    return path
+
+
+@pytest.mark.parametrize("formula", ["photons > 500", "intensity > 500 & sigma >= 0"])
+def test_a_filter_keeps_the_rows_that_its_formula_asks_for(locs, tmp_path, formula):
+    out = tmp_path / "kept.csv"
+    assert run("filter", locs, formula, "--out", out) == 0
+    before, (after, _) = read_table(locs)[0], read_table(out)
+    assert len(after) == (before["photons"] > 500).sum()
+    assert after["photons"].min() > 500
+
+
+@pytest.mark.parametrize(
+    ("formula", "sentence"),
+    [
+        ("photon > 5", "'photon' is not known"),
+        ("photons >", "ends too early"),
+        ("photons + 1", "gives numbers, not yes or no"),
+    ],
+)
+def test_a_formula_that_says_nothing_writes_nothing(
+    locs, tmp_path, capsys, formula, sentence
+):
+    out = tmp_path / "kept.parquet"
+    assert run("filter", locs, formula, "--out", out) == 2
+    assert sentence in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_drift_is_taken_off_and_its_trace_written(locs, tmp_path, capsys):
+    still, trace = tmp_path / "still.parquet", tmp_path / "drift.csv"
+    assert run("drift", locs, "--out", still, "--trace", trace, "--json") == 0
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert BANNER in err
+    assert said["x_nm"] == pytest.approx(200, abs=4)
+    assert said["y_nm"] < 4
+    path = np.loadtxt(trace, delimiter=",", skiprows=1)
+    assert path.shape == (FRAMES, 3)
+    assert path[-1, 1] - path[0, 1] == pytest.approx(200, abs=4)
+
+
+def test_too_few_frames_for_a_drift_are_a_wrong_request(locs, tmp_path, capsys):
+    out = tmp_path / "still.parquet"
+    assert run("drift", locs, "--out", out, "--segment", 900) == 2
+    assert "two segments of 900 frames" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_linked_rows_say_of_how_many_they_are(locs, tmp_path):
+    out = tmp_path / "linked.parquet"
+    assert run("link", locs, "--out", out, "--distance-nm", 60, "--gap", 0) == 0
+    before, (after, _) = read_table(locs)[0], read_table(out)
+    assert after["detections"].sum() == len(before)
+    assert 0.9 * len(before) < len(after) < len(before)
+
+
+def test_the_resolution_of_a_table_is_told(locs, capsys):
+    assert run("resolution", locs, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["uncertainty_nm"] == 10.0
+    assert said["linked"] is False
+    assert said["localizations"] == len(read_table(locs)[0])
+
+
+def test_a_table_of_thunderstorm_is_taken_as_well(locs, tmp_path):
+    csv, out = tmp_path / "t.csv", tmp_path / "linked.csv"
+    write_thunderstorm(csv, read_table(locs)[0], pixel_nm=130.0)
+    assert run("link", csv, "--out", out) == 0
+    assert len(read_table(out)[0]) > 0
+
+
+@pytest.mark.parametrize(
+    "how", [("--method", "ash"), ("--drift-corrected",), ("--sigma-nm", 15)]
+)
+def test_every_way_of_drawing_keeps_the_volume(locs, tmp_path, how):
+    out = tmp_path / "sr.tif"
+    assert run("render", locs, "--out", out, *how) == 0
+    assert read_tiff(out).sum() == pytest.approx(len(read_table(locs)[0]), rel=0.02)
+
+
+def test_the_drift_corrected_picture_is_sharper(locs, tmp_path):
+    peaks = []
+    for more in ((), ("--drift-corrected",)):
+        run("render", locs, "--out", tmp_path / "sr.tif", *more)
+        peaks.append(read_tiff(tmp_path / "sr.tif").max())
+    assert peaks[1] > 2 * peaks[0]
