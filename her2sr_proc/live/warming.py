@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from her2sr_proc.fluctuation import Fluctuations
 from her2sr_proc.localizer import localize_block
@@ -11,22 +12,22 @@ from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import LocalizeParams, RenderParams, SpotParams
 from her2sr_proc.spots import Optics, TwoScales, find_spots
 
-SIDE = 24
+SIDE = 32
 
 
 def warm() -> None:
     """Return once the whole way from frame to image has run on a frame with a spot."""
-    adu = np.random.default_rng(0).poisson(300.0, (2, SIDE, SIDE)).astype(np.uint16)
-    adu[:, 10:13, 10:13] += 2000
+    adu = _frames()
     camera = CameraModel()
     maps = CameraMaps.uniform(camera, (SIDE, SIDE))
-    table = localize_block(
-        adu,
-        first_frame=0,
-        camera=maps,
-        pixel_nm=camera.pixel_nm,
-        params=LocalizeParams(),
-    )
+    for detector in ("wavelet", "matched"):
+        table = localize_block(
+            adu,
+            first_frame=0,
+            camera=maps,
+            pixel_nm=camera.pixel_nm,
+            params=LocalizeParams(detector=detector),
+        )
     for method in ("gaussian", "histogram"):
         render(
             table,
@@ -40,3 +41,18 @@ def warm() -> None:
     image = adu[0].astype(np.float64)
     scales = TwoScales(image, image, 1.0, 2.0, Optics(power=2, blob_px=0.7))
     find_spots(scales, SpotParams())
+
+
+def _frames() -> npt.NDArray[np.uint16]:
+    """Return frames with a lone spot, two that overlap, and one out of focus."""
+    i, j = np.indices((SIDE, SIDE))
+    mean = np.full((SIDE, SIDE), 300.0)
+    spots = (
+        (6, 6, 0.68, 9e2),
+        (22, 6, 0.68, 9e2),
+        (24, 6, 0.68, 9e2),
+        (12, 22, 2, 9e2),
+    )
+    for x, y, sigma, peak in spots:
+        mean += peak * np.exp(-((j - x) ** 2 + (i - y) ** 2) / (2.0 * sigma**2))
+    return np.random.default_rng(0).poisson(mean, (2, SIDE, SIDE)).astype(np.uint16)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from her2sr_proc.kernels import detect, gauss, raster, wavelet
+from her2sr_proc.kernels import crowd, detect, gauss, matched, raster, wavelet
 from her2sr_proc.live.warming import warm
 from her2sr_proc.localizer import FitStatus, localize_block
 from her2sr_proc.rendering import render
@@ -152,7 +152,7 @@ def compiled() -> dict[str, int]:
     """Versions of every kernel that this process has compiled or loaded."""
     return {
         f"{module.__name__}.{name}": len(kernel.signatures)
-        for module in (detect, gauss, raster, wavelet)
+        for module in (crowd, detect, gauss, matched, raster, wavelet)
         for name, kernel in vars(module).items()
         if hasattr(kernel, "signatures")
     }
@@ -161,10 +161,14 @@ def compiled() -> dict[str, int]:
 def test_after_warming_nothing_is_left_to_compile():
     warm()
     before = compiled()
-    message = np.frombuffer(frames(SPOTS, 2).tobytes(), "<u2").reshape(2, SIDE, SIDE)
+    pair = [(10, 30, 3000), (12.2, 30.5, 3000)]
+    adu = frames([*SPOTS, *pair], 2) + frames([(32, 32, 90_000)], 2, sigma=2.2)
+    message = np.frombuffer(adu.tobytes(), "<u2").reshape(2, SIDE, SIDE)
     table = localize(message)
+    assert FitStatus.JOINT in table["status"]
     size = {"height_px": SIDE, "width_px": SIDE, "pixel_nm": 130.0}
     for method in ("gaussian", "histogram"):
         render(table, **size, params=RenderParams(method=method))
     assert compiled() == before
     assert before["her2sr_proc.kernels.gauss.fit_spots"] >= 1
+    assert before["her2sr_proc.kernels.crowd.review"] >= 1
