@@ -52,7 +52,8 @@ check: $(VENV)/.installed-dev ## format, lint, types, import contracts, quick te
 
 kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds checked
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/kernels
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(BOUNDS_CACHE) $(BIN)/pytest tests/kernels
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(BOUNDS_CACHE) $(BIN)/pytest \
+		--timeout 600 tests/kernels
 
 bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
 	@status=0; for script in tests/bench/bench_*.py; do \

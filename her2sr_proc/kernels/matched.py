@@ -75,6 +75,8 @@ def dark_noise(variance_e2: F64, taps: F64, cell: int) -> F64:
     the frame in cells.
     """
     height, width = variance_e2.shape
+    if width < cell:
+        return np.zeros((-(-height // cell), 0))
     rows = np.minimum(np.arange(-(-height // cell) * cell), height - 1)
     columns = width // cell * cell
     sums = variance_e2[rows, :columns].reshape(-1, cell, width // cell, cell)
@@ -387,11 +389,9 @@ def find(
         if n < height:
             read_line(adu, offset_adu, e_per_adu, n * cell, cell, light, line)
             along(line, taps, shapes[n % ring][:width], squares[n % ring][:width])
-            if n == 0:
-                for _ in range(REACH + 1):
-                    slide(running, squares[0][:width], spare)
-            elif n <= REACH - 1:
-                slide(running, squares[n][:width], spare)
+        if n < REACH:  # beyond the upper edge, the first line counts again
+            for _ in range(REACH + 1 if n == 0 else 1):
+                slide(running, squares[min(n, height - 1)][:width], spare)
         i = n - REACH
         if 0 <= i < height:
             new = squares[min(n, height - 1) % ring][:width]

@@ -1,0 +1,232 @@
+"""Several spots together: derivatives, bounds, how many there are, what is none."""
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.stats import norm
+
+from her2sr_proc.kernels import crowd
+
+SIGMA = 1.2
+RULE = crowd.Rule(
+    gain=25.9, score=3.0, surplus=4, significance=6.0, misfit=4.0, reach=5.0,
+    noise_px=crowd.noise_pixels(SIGMA, 4), skew_px=crowd.skew_pixels(SIGMA, 4),
+    single=4.5, faint=14.0, uneven=3.0, needed=18.0, least=4.1,
+)  # fmt: skip
+
+
+def light(spots, shape, sigma=SIGMA):
+    """Pixel-integrated Gaussians, from scipy alone."""
+    image = np.zeros(shape)
+    for x, y, photons in spots:
+        edges = [np.arange(n + 1) - 0.5 for n in shape]
+        down, across = (
+            np.diff(norm.cdf(e, c, sigma)) for e, c in zip(edges, (y, x), strict=True)
+        )
+        image += photons * np.outer(down, across)
+    return image
+
+
+def region_of(counts, variance=1.0):
+    """A region with these counts, and what a fit needs."""
+    region = crowd.prepare(crowd.new_region(SIGMA), *counts.shape)
+    h, w = counts.shape
+    region.counts[:h, :w] = counts + variance
+    region.fixed[:h, :w] = variance
+    return region, crowd.new_emitters(), crowd.new_algebra()
+
+
+def start(emitters, ground, spots):
+    terms = len(ground)
+    emitters.theta[:terms] = ground
+    for k, spot in enumerate(spots):
+        emitters.theta[terms + 3 * k : terms + 3 * k + 3] = spot
+
+
+SPOTS = [(5.2, 6.1, 1500.0), (8.1, 6.6, 900.0)]
+
+
+@pytest.mark.parametrize("ground", [[30.0], [30.0, 4.0, -3.0, 2.0, 1.0, -2.0]])
+def test_the_gradient_is_that_of_finite_differences(ground):
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(30 + light(SPOTS, (13, 15)))
+    region, emitters, algebra = region_of(counts)
+    start(emitters, ground, [(5.0, 6.3, 1300.0), (8.3, 6.4, 1000.0)])
+    terms, size = len(ground), len(ground) + 6
+    crowd.predict(region, emitters, terms, 2)
+    crowd.equations(region, emitters, algebra, terms, 2)
+
+    def likelihood(theta):
+        other = crowd.new_emitters()
+        other.theta[:size] = theta
+        return crowd.predict(region, other, terms, 2)
+
+    slopes = approx_fprime(emitters.theta[:size].copy(), likelihood, 1e-6)
+    # beyond its reach a spot's light is neglected: 3e-4 of it
+    np.testing.assert_allclose(
+        algebra.gradient[:size], slopes, rtol=2e-3, atol=2e-3 * np.abs(slopes).max()
+    )
+
+
+def test_the_information_is_that_of_finite_differences():
+    region, emitters, algebra = region_of(30 + light(SPOTS, (13, 15)))
+    start(emitters, [30.0], SPOTS)
+    crowd.predict(region, emitters, 1, 2)
+    crowd.equations(region, emitters, algebra, 1, 2)
+    theta = np.concatenate([[30.0], *SPOTS])
+    slopes = []
+    for k in range(7):
+        step = np.zeros(7)
+        step[k] = 1e-4
+        ends = [
+            t[0] + light(t[1:].reshape(-1, 3), (13, 15))
+            for t in (theta - step, theta + step)
+        ]
+        slopes.append((ends[1] - ends[0]) / 2e-4)
+    weight = 1 / (31 + light(SPOTS, (13, 15)))
+    fisher = np.einsum("aij,bij,ij->ab", slopes, slopes, weight)
+    lower = np.tril(fisher)
+    np.testing.assert_allclose(
+        np.tril(algebra.matrix[:7, :7]),
+        lower,
+        rtol=5e-3,
+        atol=1e-3 * np.abs(lower).max(),
+    )
+    spread = np.empty(crowd.SIZE)
+    assert crowd.deviations(algebra, 7, spread)
+    np.testing.assert_allclose(
+        spread[:7], np.sqrt(np.diag(np.linalg.inv(fisher))), rtol=5e-3
+    )
+
+
+def resolve(counts, found, rule=RULE):
+    region, emitters, algebra = region_of(counts)
+    start(emitters, [30.0], found)
+    scratch = np.zeros((crowd.SIDE, crowd.SIDE))
+    saved, spread = np.zeros((2, crowd.SIZE))
+    count, _, is_sound = crowd.resolve(
+        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found), 50,
+        scratch, saved, spread,
+    )  # fmt: skip
+    return count, is_sound, emitters.theta[1 : 1 + 3 * count].reshape(-1, 3)
+
+
+@pytest.mark.parametrize("apart", [2.2, 3.0, 4.5])
+def test_two_spots_found_as_one_are_told_apart(apart):
+    rng = np.random.default_rng(2)
+    true = [(6.0, 6.2, 1500.0), (6.0 + apart, 6.0, 1200.0)]
+    counts = rng.poisson(30 + light(true, (13, 17)))
+    count, is_sound, found = resolve(counts, [(6.0 + apart / 2, 6.0, 2500.0)])
+    assert (count, is_sound) == (2, True)
+    found = found[np.argsort(found[:, 0])]
+    np.testing.assert_allclose(found[:, :2], [t[:2] for t in true], atol=0.35)
+
+
+def test_one_spot_stays_one():
+    rng = np.random.default_rng(3)
+    mean = 30 + light([(6.2, 6.1, 1500.0)], (13, 13))
+    counts = [resolve(rng.poisson(mean), [(6, 6, 1400.0)])[0] for _ in range(60)]
+    assert counts == [1] * 60
+
+
+def test_a_second_start_on_one_spot_is_taken_back():
+    rng = np.random.default_rng(4)
+    mean = 30 + light([(6.2, 6.1, 1500.0)], (13, 13))
+    starts = [(5.5, 6.0, 800.0), (7.0, 6.2, 700.0)]
+    counts = [resolve(rng.poisson(mean), starts)[0] for _ in range(30)]
+    assert np.mean(np.array(counts) == 1) >= 0.95
+
+
+def test_there_are_never_more_than_the_rule_allows():
+    rng = np.random.default_rng(5)
+    true = [(*rng.uniform(2, 14, 2), 3000.0) for _ in range(12)]
+    counts = rng.poisson(30 + light(true, (17, 17)))
+    few = RULE._replace(surplus=2)
+    assert resolve(counts, [(8, 8, 3000.0)], few)[0] <= 3
+    assert resolve(counts, [(8, 8, 3000.0)], RULE._replace(surplus=40))[0] <= crowd.MOST
+
+
+def test_errors_of_overlapping_spots_are_as_large_as_reported():
+    rng = np.random.default_rng(6)
+    true = [(6.0, 6.2, 1500.0), (9.2, 6.0, 1500.0)]
+    mean = 30 + light(true, (13, 16))
+    pulls = []
+    for _ in range(150):
+        region, emitters, algebra = region_of(rng.poisson(mean + 1.0) - 1.0)
+        start(emitters, [30.0], true)
+        crowd.climb(region, emitters, algebra, 1, 2, 1e-4, 50)
+        crowd.equations(region, emitters, algebra, 1, 2)
+        spread = np.empty(crowd.SIZE)
+        crowd.deviations(algebra, 7, spread)
+        pulls.extend(
+            (emitters.theta[k] - (6.0, 9.2)[k // 4]) / spread[k] for k in (1, 4)
+        )
+    assert 0.88 <= np.std(pulls) <= 1.12
+
+
+def frame_of(counts):
+    row = np.ones((1, counts.shape[1]), np.float32)
+    adu = np.ascontiguousarray(counts, np.uint16)
+    adu.flags.writeable = False  # as a frame is: nothing new to compile
+    return crowd.Camera(adu, 0 * row, row, row, 1.0)
+
+
+def settle(counts, spots, *, multi=True, radius=4):
+    """Rows and codes of what stands of some single fits."""
+    spots = np.ascontiguousarray(spots, np.float64).reshape(-1, crowd.RESULTS)
+    results = np.empty((len(spots) + 60, crowd.RESULTS))
+    codes = np.empty(len(results), np.int16)
+    count = crowd.settle(
+        frame_of(counts), crowd.new_room(SIGMA, len(spots) + 1), RULE, multi,
+        crowd.spot_taps(SIGMA), radius, 50, spots, np.zeros(len(spots), np.int16),
+        100, 101, results, codes,
+    )  # fmt: skip
+    return results[:count], codes[:count]
+
+
+def single(x, y, photons=1500.0, *, sigma=SIGMA, ratio=-36.0):
+    return [x, y, photons, 30.0, sigma, 0.05, 0.05, 60.0, 6.0, ratio]
+
+
+def test_a_frame_without_spots_stays_without():
+    assert len(settle(np.full((20, 20), 30), [])[0]) == 0
+
+
+def test_a_lone_spot_that_fits_is_passed_on_untouched():
+    counts = np.rint(31 + light([(10, 10, 1500.0)], (30, 30)))
+    results, codes = settle(counts, [single(10, 10)])
+    np.testing.assert_array_equal(results, [single(10, 10)])
+    assert codes.tolist() == [0]
+
+
+@pytest.mark.parametrize("corner", [(0.3, 0.4), (29.2, 0.1), (1.0, 29.0), (29.4, 29.4)])
+def test_crowds_at_the_edge_stay_in_the_frame(corner):
+    x, y = corner
+    rng = np.random.default_rng(7)
+    true = [(x, y, 3000.0), (abs(x - 2.5), abs(y - 1.0), 3000.0)]
+    counts = rng.poisson(31 + light(true, (30, 30)))
+    results, _ = settle(counts, sorted((single(*t) for t in true), key=lambda s: s[1]))
+    assert 1 <= len(results) <= 2
+    assert (results[:, :2] > -1).all()
+    assert (results[:, :2] < 30).all()
+
+
+def test_fits_that_ended_at_one_place_are_one():
+    counts = np.rint(31 + light([(10, 10, 1500.0)], (30, 30)))
+    results, _ = settle(counts, [single(10, 10), single(10.1, 10.1)])
+    assert len(results) == 1
+
+
+def test_a_frame_full_of_spots_fits_into_its_room():
+    rng = np.random.default_rng(8)
+    true = [(*rng.uniform(1, 58, 2), 2000.0) for _ in range(200)]
+    counts = rng.poisson(31 + light(true, (60, 60)))
+    spots = sorted((single(*t) for t in true), key=lambda s: s[1])
+    results, _ = settle(counts, spots)
+    assert 60 < len(results) < 260
+
+
+def test_without_crowds_allowed_nothing_is_fitted_anew():
+    counts = np.rint(31 + light([(10, 10, 1500.0), (12, 10, 1500.0)], (30, 30)))
+    _, codes = settle(counts, [single(10, 10), single(12, 10)], multi=False)
+    assert codes.tolist() == [0, 0]
