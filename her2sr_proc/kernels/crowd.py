@@ -60,50 +60,50 @@ SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
+COUNTS, FIXED, MEAN, WEIGHT, RESIDUAL, UPPER, LOWER, MIDDLE = range(8)
+"""Planes of a region: photo-electrons plus read-noise variance; that variance plus the
+light of what is not fitted here; the model; 1 / model; counts / model - 1; scratch."""
+
+
 class Region(NamedTuple):
-    """One piece of a frame. Every plane has SIDE x SIDE values, the first are used."""
+    """One piece of a frame."""
 
     height: int
     width: int
     sigma: float
-    counts: F64
-    """Photo-electrons plus read-noise variance."""
-    fixed: F64
-    """Read-noise variance plus the light of what is not fitted here."""
-    mean: F64
-    weight: F64
-    """1 / mean."""
-    residual: F64
-    """counts / mean - 1."""
-    scratch: F64
-    """Two planes."""
+    planes: F64
+    """Shape (8, SIDE, SIDE); the first rows and columns of each are used."""
     basis: F64
     """The terms of the ground along one axis, by pixel; shape (2, 3, SIDE)."""
 
 
+DOWN, ACROSS = 0, 1
+
+
 class Emitters(NamedTuple):
-    """What is fitted: the ground's terms, then x, y and photons of each emitter."""
+    """What is fitted."""
 
     theta: F64
-    """Shape (SIZE,); pixels of the region."""
+    """The ground's terms, then x, y and photons of each; shape (SIZE,), in pixels."""
     ends: I32
     """First row, last row + 1, first column, last column + 1; shape (MOST, 4)."""
-    across: F64
-    """Share of every column and its slope; shape (MOST, 2, SIDE)."""
-    down: F64
+    shares: F64
+    """Of every row and column, and their slopes; shape (2, MOST, 2, SIDE)."""
+
+
+GRADIENT, STEP, KEPT, SAVED, SPREAD = range(5)
+"""Vectors: the slope of the likelihood; what it leads to; two former thetas; and the
+standard deviations of theta."""
+MATRIX, FACTOR = 0, 1
 
 
 class Algebra(NamedTuple):
     """Room for the normal equations."""
 
-    gradient: F64
-    """Shape (SIZE,)."""
-    matrix: F64
-    """Shape (SIZE, SIZE)."""
-    factor: F64
-    step: F64
-    kept: F64
-    """A theta to fall back on."""
+    vectors: F64
+    """Shape (5, SIZE)."""
+    matrices: F64
+    """The information and its factor, of which the lower halves are used."""
 
 
 class Rule(NamedTuple):
@@ -157,30 +157,19 @@ def noisier(rule: Rule, scale: float) -> Rule:
 
 def new_region(sigma: float) -> Region:
     """Return a region without content."""
-    counts, fixed, mean, weight, residual = np.zeros((5, SIDE, SIDE))
-    scratch, basis = np.zeros((2, SIDE, SIDE)), np.zeros((2, 3, SIDE))
-    return Region(0, 0, sigma, counts, fixed, mean, weight, residual, scratch, basis)
+    return Region(0, 0, sigma, np.zeros((8, SIDE, SIDE)), np.zeros((2, 3, SIDE)))
 
 
 def new_emitters() -> Emitters:
     """Return room for emitters."""
     return Emitters(
-        np.zeros(SIZE),
-        np.zeros((MOST, 4), np.int32),
-        np.zeros((MOST, 2, SIDE)),
-        np.zeros((MOST, 2, SIDE)),
+        np.zeros(SIZE), np.zeros((MOST, 4), np.int32), np.zeros((2, MOST, 2, SIDE))
     )
 
 
 def new_algebra() -> Algebra:
     """Return room for the normal equations."""
-    return Algebra(
-        np.zeros(SIZE),
-        np.zeros((SIZE, SIZE)),
-        np.zeros((SIZE, SIZE)),
-        np.zeros(SIZE),
-        np.zeros(SIZE),
-    )
+    return Algebra(np.zeros((5, SIZE)), np.zeros((2, SIZE, SIZE)))
 
 
 @kernel
@@ -194,10 +183,7 @@ def prepare(region: Region, height: int, width: int) -> Region:
             region.basis[axis, 0, k] = 1.0
             region.basis[axis, 1, k] = u
             region.basis[axis, 2, k] = u * u
-    return Region(
-        height, width, region.sigma, region.counts, region.fixed, region.mean,
-        region.weight, region.residual, region.scratch, region.basis,
-    )  # fmt: skip
+    return Region(height, width, region.sigma, region.planes, region.basis)
 
 
 @kernel
@@ -241,8 +227,8 @@ def place(region: Region, emitters: Emitters, terms: int, k: int) -> None:
     ends[1] = min(max(math.floor(y + reach + 0.5) + 1, 0), region.height)
     ends[2] = min(max(math.floor(x - reach + 0.5), 0), region.width)
     ends[3] = min(max(math.floor(x + reach + 0.5) + 1, 0), region.width)
-    axis_shares(y, region.sigma, ends[0], ends[1], emitters.down[k])
-    axis_shares(x, region.sigma, ends[2], ends[3], emitters.across[k])
+    axis_shares(y, region.sigma, ends[0], ends[1], emitters.shares[DOWN, k])
+    axis_shares(x, region.sigma, ends[2], ends[3], emitters.shares[ACROSS, k])
 
 
 @kernel
@@ -250,7 +236,7 @@ def predict(region: Region, emitters: Emitters, terms: int, count: int) -> float
     """Write mean, weight and residual of ``count`` emitters; return the likelihood."""
     height, width, theta = region.height, region.width, emitters.theta
     for i in range(height):
-        mean, fixed = region.mean[i], region.fixed[i]
+        mean, fixed = region.planes[MEAN, i], region.planes[FIXED, i]
         v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
         if terms == 1:
             for j in range(width):
@@ -268,17 +254,17 @@ def predict(region: Region, emitters: Emitters, terms: int, count: int) -> float
     for k in range(count):
         place(region, emitters, terms, k)
         photons = theta[terms + 3 * k + PHOTONS]
-        ends, down = emitters.ends[k], emitters.down[k, 0]
-        across = emitters.across[k, 0]
+        ends, down = emitters.ends[k], emitters.shares[DOWN, k, 0]
+        across = emitters.shares[ACROSS, k, 0]
         for i in range(ends[0], ends[1]):
             light = photons * down[i]
-            mean = region.mean[i]
+            mean = region.planes[MEAN, i]
             for j in range(ends[2], ends[3]):
                 mean[j] += light * across[j]
     likelihood = 0.0
     for i in range(height):
-        mean, counts = region.mean[i], region.counts[i]
-        weight, residual = region.weight[i], region.residual[i]
+        mean, counts = region.planes[MEAN, i], region.planes[COUNTS, i]
+        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
         for j in range(width):
             value = max(mean[j], MIN_MEAN)
             mean[j] = value
@@ -296,23 +282,23 @@ def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
         rows_a, columns_a = region.basis[0, down_a], region.basis[1, across_a]
         total = 0.0
         for i in range(region.height):
-            residual = region.residual[i]
+            residual = region.planes[RESIDUAL, i]
             line = 0.0
             for j in range(region.width):
                 line += residual[j] * columns_a[j]
             total += line * rows_a[i]
-        algebra.gradient[a] = total
+        algebra.vectors[GRADIENT, a] = total
         for b in range(a + 1):
             down_b, across_b = powers(b)
             rows_b, columns_b = region.basis[0, down_b], region.basis[1, across_b]
             total = 0.0
             for i in range(region.height):
-                weight = region.weight[i]
+                weight = region.planes[WEIGHT, i]
                 line = 0.0
                 for j in range(region.width):
                     line += weight[j] * columns_a[j] * columns_b[j]
                 total += line * rows_a[i] * rows_b[i]
-            algebra.matrix[a, b] = total
+            algebra.matrices[MATRIX, a, b] = total
 
 
 @kernel
@@ -322,12 +308,12 @@ def own_equations(
     """Add what emitter ``k`` alone, and with the ground, adds to the equations."""
     at = terms + 3 * k
     ends, photons = emitters.ends[k], emitters.theta[at + PHOTONS]
-    down, down_y = emitters.down[k, 0], emitters.down[k, 1]
-    across, across_x = emitters.across[k, 0], emitters.across[k, 1]
+    down, down_y = emitters.shares[DOWN, k, 0], emitters.shares[DOWN, k, 1]
+    across, across_x = emitters.shares[ACROSS, k, 0], emitters.shares[ACROSS, k, 1]
     gx = gy = gn = xx = xy = xn = yy = yn = nn = 0.0
-    algebra.matrix[at : at + 3, :terms] = 0.0
+    algebra.matrices[MATRIX, at : at + 3, :terms] = 0.0
     for i in range(ends[0], ends[1]):
-        weight, residual = region.weight[i], region.residual[i]
+        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
         s, s_y = down[i], photons * down_y[i]
         ss = sb = bb = rs = rb = 0.0
         for j in range(ends[2], ends[3]):
@@ -356,12 +342,12 @@ def own_equations(
                 value = weight[j] * columns[j]
                 line_s += value * across[j]
                 line_b += value * across_x[j]
-            algebra.matrix[at + X, a] += level * s * photons * line_b
-            algebra.matrix[at + Y, a] += level * s_y * line_s
-            algebra.matrix[at + PHOTONS, a] += level * s * line_s
-    algebra.gradient[at + X], algebra.gradient[at + Y] = gx, gy
-    algebra.gradient[at + PHOTONS] = gn
-    matrix = algebra.matrix
+            algebra.matrices[MATRIX, at + X, a] += level * s * photons * line_b
+            algebra.matrices[MATRIX, at + Y, a] += level * s_y * line_s
+            algebra.matrices[MATRIX, at + PHOTONS, a] += level * s * line_s
+    algebra.vectors[GRADIENT, at + X], algebra.vectors[GRADIENT, at + Y] = gx, gy
+    algebra.vectors[GRADIENT, at + PHOTONS] = gn
+    matrix = algebra.matrices[MATRIX]
     matrix[at + X, at + X], matrix[at + Y, at + X] = xx, xy
     matrix[at + PHOTONS, at + X], matrix[at + Y, at + Y] = xn, yy
     matrix[at + PHOTONS, at + Y], matrix[at + PHOTONS, at + PHOTONS] = yn, nn
@@ -376,17 +362,17 @@ def cross_equations(
     one, two = emitters.ends[k], emitters.ends[m]
     top, bottom = max(one[0], two[0]), min(one[1], two[1])
     left, right = max(one[2], two[2]), min(one[3], two[3])
-    matrix = algebra.matrix
+    matrix = algebra.matrices[MATRIX]
     matrix[at : at + 3, to : to + 3] = 0.0
     if top >= bottom or left >= right:
         return
     light, other = emitters.theta[at + PHOTONS], emitters.theta[to + PHOTONS]
-    down_k, slope_k = emitters.down[k, 0], emitters.down[k, 1]
-    down_m, slope_m = emitters.down[m, 0], emitters.down[m, 1]
-    across_k, tilt_k = emitters.across[k, 0], emitters.across[k, 1]
-    across_m, tilt_m = emitters.across[m, 0], emitters.across[m, 1]
+    down_k, slope_k = emitters.shares[DOWN, k, 0], emitters.shares[DOWN, k, 1]
+    down_m, slope_m = emitters.shares[DOWN, m, 0], emitters.shares[DOWN, m, 1]
+    across_k, tilt_k = emitters.shares[ACROSS, k, 0], emitters.shares[ACROSS, k, 1]
+    across_m, tilt_m = emitters.shares[ACROSS, m, 0], emitters.shares[ACROSS, m, 1]
     for i in range(top, bottom):
-        weight = region.weight[i]
+        weight = region.planes[WEIGHT, i]
         ss = st = ts = tt = 0.0
         for j in range(left, right):
             a, b = weight[j] * across_k[j], weight[j] * tilt_k[j]
@@ -458,8 +444,8 @@ def substitute(factor: F64, right: F64, size: int, out: F64) -> None:
 @kernel
 def deviations(algebra: Algebra, size: int, out: F64) -> bool:
     """Write the standard deviations of the bound; False where there are none."""
-    factor, column = algebra.factor, algebra.step
-    if not factorize(algebra.matrix, size, 0.0, factor):
+    factor, column = algebra.matrices[FACTOR], algebra.vectors[STEP]
+    if not factorize(algebra.matrices[MATRIX], size, 0.0, factor):
         return False
     for a in range(size):
         column[a] = 1.0 / factor[a, a]
@@ -511,23 +497,30 @@ def climb(
     On return mean, weight and residual are those of theta.
     """
     size = terms + 3 * count
-    theta, start = emitters.theta, algebra.kept
+    theta, start = emitters.theta, algebra.vectors[KEPT]
     likelihood = predict(region, emitters, terms, count)
     damping = 0.0
     for _ in range(iterations):
         equations(region, emitters, algebra, terms, count)
-        while not factorize(algebra.matrix, size, damping, algebra.factor):
+        while not factorize(
+            algebra.matrices[MATRIX], size, damping, algebra.matrices[FACTOR]
+        ):
             damping = max(10.0 * damping, 1e-3)
             if damping > MAX_DAMPING:
                 return likelihood, False
-        substitute(algebra.factor, algebra.gradient, size, algebra.step)
+        substitute(
+            algebra.matrices[FACTOR],
+            algebra.vectors[GRADIENT],
+            size,
+            algebra.vectors[STEP],
+        )
         decrement = 0.0
         for a in range(size):
-            decrement += algebra.step[a] * algebra.gradient[a]
+            decrement += algebra.vectors[STEP, a] * algebra.vectors[GRADIENT, a]
             start[a] = theta[a]
         is_last = decrement < settled
         while True:
-            move(region, theta, algebra.step, terms, count, start)
+            move(region, theta, algebra.vectors[STEP], terms, count, start)
             candidate = predict(region, emitters, terms, count)
             if candidate >= likelihood - 1e-9 * abs(likelihood):
                 likelihood = candidate
@@ -537,8 +530,13 @@ def climb(
             if damping > MAX_DAMPING:
                 theta[:size] = start[:size]
                 return predict(region, emitters, terms, count), is_last
-            factorize(algebra.matrix, size, damping, algebra.factor)
-            substitute(algebra.factor, algebra.gradient, size, algebra.step)
+            factorize(algebra.matrices[MATRIX], size, damping, algebra.matrices[FACTOR])
+            substitute(
+                algebra.matrices[FACTOR],
+                algebra.vectors[GRADIENT],
+                size,
+                algebra.vectors[STEP],
+            )
         if is_last:
             return likelihood, True
     return likelihood, False
@@ -567,17 +565,16 @@ def correlate(
 
 
 @kernel
-def next_emitter(
-    region: Region, taps: F64, half: int, middle: F64
-) -> tuple[float, float, int, int]:
+def next_emitter(region: Region, taps: F64, half: int) -> tuple[float, float, int, int]:
     """Return score, photons, row and column of the spot that the residuals ask for.
 
     The score is that of adding one emitter at a pixel's centre, in units of its noise.
     ``taps``: shares of a spot; shape (2, 2 half + 1), the second squared.
     """
-    top, bottom = region.scratch[0], region.scratch[1]
-    correlate(region, region.residual, taps[0], half, middle, top)
-    correlate(region, region.weight, taps[1], half, middle, bottom)
+    top, bottom = region.planes[UPPER], region.planes[LOWER]
+    middle = region.planes[MIDDLE]
+    correlate(region, region.planes[RESIDUAL], taps[0], half, middle, top)
+    correlate(region, region.planes[WEIGHT], taps[1], half, middle, bottom)
     best, photons, row, column = 0.0, 0.0, -1, -1
     for i in range(region.height):
         for j in range(region.width):
@@ -619,9 +616,6 @@ def resolve(
     terms: int,
     count: int,
     iterations: int,
-    middle: F64,
-    saved: F64,
-    spread: F64,
 ) -> tuple[int, float, bool]:
     """Find how many emitters a region holds, from ``count`` that were found in it.
 
@@ -629,15 +623,11 @@ def resolve(
     ----------
     region, emitters, algebra
         As prepared; ``emitters.theta`` holds the ground and the emitters to start from,
-        and on return those that stand.
+        and on return those that stand; their deviations are the vector `SPREAD`.
     taps : float64 array, shape (2, odd)
         As in `next_emitter`.
     terms, count, iterations : int
         Of the ground: 1 or 6; emitters at the start; steps of one climb.
-    middle : float64 array, shape (SIDE, SIDE)
-        Scratch.
-    saved, spread : float64 array, shape (SIZE,)
-        Scratch; on return ``spread`` holds the standard deviations of theta.
 
     Returns
     -------
@@ -646,10 +636,11 @@ def resolve(
     """
     half = taps.shape[1] // 2
     theta = emitters.theta
+    saved, spread = algebra.vectors[SAVED], algebra.vectors[SPREAD]
     likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSE, iterations)
     most = min(count + rule.surplus, MOST)
     while count < most:
-        score, photons, row, column = next_emitter(region, taps, half, middle)
+        score, photons, row, column = next_emitter(region, taps, half)
         if not score > rule.score:
             break
         saved[:] = theta
@@ -694,7 +685,7 @@ def deviance(region: Region) -> float:
     total = 0.0
     for i in range(region.height):
         for j in range(region.width):
-            value, mean = region.counts[i, j], region.mean[i, j]
+            value, mean = region.planes[COUNTS, i, j], region.planes[MEAN, i, j]
             total += mean - max(value, 0.0)
             if value > 0.0:
                 total += value * math.log(value / mean)
@@ -771,9 +762,6 @@ class Room(NamedTuple):
     region: Region
     emitters: Emitters
     algebra: Algebra
-    middle: F64
-    saved: F64
-    spread: F64
     parent: I32
     follower: I32
     box: F64
@@ -819,9 +807,6 @@ def new_room(sigma: float, most: int) -> Room:
         new_region(sigma),
         new_emitters(),
         new_algebra(),
-        np.zeros((SIDE, SIDE)),
-        np.zeros(SIZE),
-        np.zeros(SIZE),
         np.zeros(most, np.int32),
         np.zeros(most, np.int32),
         np.zeros((most, 5)),
@@ -838,7 +823,7 @@ def load(camera: Camera, region: Region, top: int, left: int) -> None:
         gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
         noise = camera.variance_e2[min(row, camera.variance_e2.shape[0] - 1)]
         adu = camera.adu[row]
-        counts, fixed = region.counts[i], region.fixed[i]
+        counts, fixed = region.planes[COUNTS, i], region.planes[FIXED, i]
         for j in range(region.width):
             k = left + j
             variance = noise[k] / (excess * excess)
@@ -858,11 +843,11 @@ def add_light(
     right = min(math.floor(x + reach + 0.5) + 1, region.width)
     if top >= bottom or left >= right:
         return
-    down, across = emitters.down[MOST - 1], emitters.across[MOST - 1]
+    down, across = emitters.shares[DOWN, MOST - 1], emitters.shares[ACROSS, MOST - 1]
     axis_shares(y, sigma, top, bottom, down)
     axis_shares(x, sigma, left, right, across)
     for i in range(top, bottom):
-        fixed, light = region.fixed[i], photons * down[0, i]
+        fixed, light = region.planes[FIXED, i], photons * down[0, i]
         for j in range(left, right):
             fixed[j] += light * across[0, j]
 
@@ -892,7 +877,7 @@ def emit(
     squares, ratio, pixels = 0.0, 0.0, 0
     for i in range(ends[0], ends[1]):
         for j in range(ends[2], ends[3]):
-            value, mean = region.counts[i, j], region.mean[i, j]
+            value, mean = region.planes[COUNTS, i, j], region.planes[MEAN, i, j]
             squares += (value - mean) ** 2
             ratio += max(value, 0.0) - mean
             if value > 0.0:
@@ -1012,10 +997,17 @@ def settle(
         for m in range(found):
             if is_odd and is_on_line(region, room.emitters.theta, terms, m):
                 continue
-            if is_kept(room.emitters.theta, room.spread, terms, m, region, rule.least):
+            if is_kept(
+                room.emitters.theta,
+                room.algebra.vectors[SPREAD],
+                terms,
+                m,
+                region,
+                rule.least,
+            ):
                 emit(
-                    region, room.emitters, room.spread, terms, m, top, left,
-                    camera.excess, results[count],
+                    region, room.emitters, room.algebra.vectors[SPREAD], terms, m, top,
+                    left, camera.excess, results[count],
                 )  # fmt: skip
                 codes[count] = joint
                 if stands_out(camera, results[count], sigma, rule, rule.single):
@@ -1082,9 +1074,9 @@ def review(
         k = which[n]
         if status[n] < 0:
             continue
-        room.spread[0] = room.spread[1] = spots[n, X]
-        room.spread[2] = room.spread[3] = spots[n, Y]
-        top, left, region = enclose(camera, room, room.spread, radius)
+        room.algebra.vectors[SPREAD][0] = room.algebra.vectors[SPREAD][1] = spots[n, X]
+        room.algebra.vectors[SPREAD][2] = room.algebra.vectors[SPREAD][3] = spots[n, Y]
+        top, left, region = enclose(camera, room, room.algebra.vectors[SPREAD], radius)
         start_one(room, TERMS, spots[n], top, left, camera.excess)
         share = spots[n, PHOTONS] / camera.excess / (region.height * region.width)
         room.emitters.theta[0] += share
@@ -1131,13 +1123,19 @@ def sift(
         is_faint = not stands_out(camera, results[k], sigma, rule, rule.faint)
         if not is_faint or codes[k] == sealed or results[k, SIGMA] != sigma:
             continue
-        room.spread[0] = room.spread[1] = results[k, X]
-        room.spread[2] = room.spread[3] = results[k, Y]
-        top, left, region = enclose(camera, room, room.spread, 3 * radius + 1)
+        room.algebra.vectors[SPREAD][0] = room.algebra.vectors[SPREAD][1] = results[
+            k, X
+        ]
+        room.algebra.vectors[SPREAD][2] = room.algebra.vectors[SPREAD][3] = results[
+            k, Y
+        ]
+        top, left, region = enclose(
+            camera, room, room.algebra.vectors[SPREAD], 3 * radius + 1
+        )
         shine(camera, room, region, results, count, -1, top, left)
         if unevenness(region) < rule.uneven:
             continue
-        top, left, region = enclose(camera, room, room.spread, radius)
+        top, left, region = enclose(camera, room, room.algebra.vectors[SPREAD], radius)
         shine(camera, room, region, results, count, k, top, left)
         needed = rule.gain if codes[k] == joint else rule.needed
         if is_ripple(
@@ -1186,8 +1184,8 @@ def unevenness(region: Region) -> float:
             mean, light = 0.0, 0.0
             for i in range(top, bottom):
                 for j in range(left, right):
-                    mean += region.counts[i, j] - region.fixed[i, j]
-                    light += region.counts[i, j]
+                    mean += region.planes[COUNTS, i, j] - region.planes[FIXED, i, j]
+                    light += region.planes[COUNTS, i, j]
             mean /= size
             total += mean
             squares += mean * mean
@@ -1284,7 +1282,7 @@ def patch(region: Region, y: float, x: float) -> float:
     total = 0.0
     for i in range(row - 1, row + 2):
         for j in range(column - 1, column + 2):
-            total += region.counts[i, j] - region.fixed[i, j]
+            total += region.planes[COUNTS, i, j] - region.planes[FIXED, i, j]
     return total / 9.0
 
 
@@ -1378,7 +1376,6 @@ def untangle(
     theta[0] = max(ground, MIN_MEAN)
     count, _, is_sound = resolve(
         region, room.emitters, room.algebra, taps, rule, 1, count, iterations,
-        room.middle, room.saved, room.spread,
     )  # fmt: skip
     return count if is_sound else 0
 
@@ -1435,7 +1432,6 @@ def judge(
     start_one(room, 1, spot, top, left, excess)
     count, _, is_sound = resolve(
         region, room.emitters, room.algebra, taps, rule, 1, 1, iterations,
-        room.middle, room.saved, room.spread,
     )  # fmt: skip
     if is_sound and count > 1 and deviance(region) + price * (1 + 3 * count) < least:
         return 1, count
@@ -1446,5 +1442,5 @@ def judge(
     start_one(room, TERMS, spot, top, left, excess)
     climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations)
     equations(region, room.emitters, room.algebra, TERMS, 1)
-    is_sound = deviations(room.algebra, TERMS + 3, room.spread)
+    is_sound = deviations(room.algebra, TERMS + 3, room.algebra.vectors[SPREAD])
     return TERMS, 1 if is_sound else 0

@@ -31,8 +31,8 @@ def region_of(counts, variance=1.0):
     """A region with these counts, and what a fit needs."""
     region = crowd.prepare(crowd.new_region(SIGMA), *counts.shape)
     h, w = counts.shape
-    region.counts[:h, :w] = counts + variance
-    region.fixed[:h, :w] = variance
+    region.planes[crowd.COUNTS, :h, :w] = counts + variance
+    region.planes[crowd.FIXED, :h, :w] = variance
     return region, crowd.new_emitters(), crowd.new_algebra()
 
 
@@ -64,7 +64,10 @@ def test_the_gradient_is_that_of_finite_differences(ground):
     slopes = approx_fprime(emitters.theta[:size].copy(), likelihood, 1e-6)
     # beyond its reach a spot's light is neglected: 3e-4 of it
     np.testing.assert_allclose(
-        algebra.gradient[:size], slopes, rtol=2e-3, atol=2e-3 * np.abs(slopes).max()
+        algebra.vectors[crowd.GRADIENT, :size],
+        slopes,
+        rtol=2e-3,
+        atol=2e-3 * np.abs(slopes).max(),
     )
 
 
@@ -87,7 +90,7 @@ def test_the_information_is_that_of_finite_differences():
     fisher = np.einsum("aij,bij,ij->ab", slopes, slopes, weight)
     lower = np.tril(fisher)
     np.testing.assert_allclose(
-        np.tril(algebra.matrix[:7, :7]),
+        np.tril(algebra.matrices[crowd.MATRIX, :7, :7]),
         lower,
         rtol=5e-3,
         atol=1e-3 * np.abs(lower).max(),
@@ -102,12 +105,9 @@ def test_the_information_is_that_of_finite_differences():
 def resolve(counts, found, rule=RULE):
     region, emitters, algebra = region_of(counts)
     start(emitters, [30.0], found)
-    scratch = np.zeros((crowd.SIDE, crowd.SIDE))
-    saved, spread = np.zeros((2, crowd.SIZE))
     count, _, is_sound = crowd.resolve(
-        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found), 50,
-        scratch, saved, spread,
-    )  # fmt: skip
+        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found), 50
+    )
     return count, is_sound, emitters.theta[1 : 1 + 3 * count].reshape(-1, 3)
 
 
