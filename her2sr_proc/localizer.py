@@ -7,6 +7,7 @@ lends them as a `map`.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -142,15 +143,31 @@ class Localizer:
             parts.extend(each(frame, range(len(adu))))
         return _table(np.concatenate(parts), self._pixel_nm)
 
+    def time_frame(
+        self, adu: U16, clock: Callable[[], float] = time.perf_counter
+    ) -> tuple[float, float, float]:
+        """Return the seconds that one frame takes: to detect, to fit, to select."""
+        frame, workspace = _as_message(adu), self._workspace()
+        moments = [clock()]
+        rows, columns = workspace.finder.find(frame)
+        moments.append(clock())
+        fits = self._fit(frame, rows, columns)
+        moments.append(clock())
+        self._settle(frame, fits, workspace)
+        moments.append(clock())
+        self._idle.append(workspace)
+        detect_s, fit_s, select_s = np.diff(moments)
+        return float(detect_s), float(fit_s), float(select_s)
+
+    def _workspace(self) -> _Workspace:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Workspace(self._camera, self._params)
+
     def _frame(self, adu: U16) -> F64:
         """Return the usable fits of one frame, with the status as last column."""
-        # Kernels are compiled once, for what a message is: contiguous and read-only.
-        frame = np.ascontiguousarray(adu, np.uint16).view()
-        frame.flags.writeable = False
-        try:
-            workspace = self._idle.pop()
-        except IndexError:
-            workspace = _Workspace(self._camera, self._params)
+        frame, workspace = _as_message(adu), self._workspace()
         rows, columns = workspace.finder.find(frame)
         fits = self._fit(frame, rows, columns)
         fits = self._settle(frame, fits, workspace)
@@ -288,6 +305,16 @@ def localize_block(
     """
     localizer = Localizer(camera, pixel_nm=pixel_nm, params=params)
     return localizer.block(adu, first_frame=first_frame)
+
+
+def _as_message(adu: U16) -> U16:
+    """Return a frame as a message brings it: contiguous and read-only.
+
+    Kernels are compiled once, for that.
+    """
+    frame = np.ascontiguousarray(adu, np.uint16).view()
+    frame.flags.writeable = False
+    return frame
 
 
 def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
