@@ -6,6 +6,7 @@ The lock dies with its guard; the text in it tells the next guard which acq was 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import signal
 import time
@@ -20,7 +21,11 @@ from her2sr_acq.errors import RunConflictError
 from her2sr_acq.ownership import holder
 from her2sr_proc.store.layout import DataFolder
 
+log = logging.getLogger(__name__)
+
 GUARDED = "--guarded"
+WORD_BYTES = 16
+"""The text of the lock has always this length, so that it never needs new room."""
 ORDERLY_S = 3.0
 """An acq whose guard died is dark at once and ends by itself; then it is ended."""
 KILLED_S = 1.0
@@ -47,16 +52,24 @@ class GuardHold:
                 f"{self._data} is held by another guard; use its service, stop it, or "
                 f"choose another data folder"
             ) from exc
+        if os.fstat(self._descriptor).st_size == 0:
+            self._write("")  # takes its place on the disk now, while there is some
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.ftruncate(self._descriptor, 0)
+        self._write("")
         os.close(self._descriptor)
 
     def note_acq(self, pid: int) -> None:
-        """Leave word of which acq is ours."""
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, str(pid).encode(), 0)
+        """Leave word of which acq is ours; without, it is looked for by its command."""
+        self._write(str(pid))
+
+    def _write(self, word: str) -> None:
+        """Replace the word; a full disk is no reason to leave acq unguarded."""
+        try:
+            os.pwrite(self._descriptor, word.ljust(WORD_BYTES).encode(), 0)
+        except OSError as exc:
+            log.warning("the number of acq cannot be written down: %s", exc)
 
     def end_leftover(
         self,
@@ -87,7 +100,7 @@ def leftover(data: Path) -> int | None:
     try:
         pid = int(DataFolder(data).guard.read_text())
     except (OSError, ValueError):
-        return None
+        return next((pid for pid in psutil.pids() if _is_ours(pid, data)), None)
     return pid if _is_ours(pid, data) else None
 
 

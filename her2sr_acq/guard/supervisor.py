@@ -120,7 +120,13 @@ class Supervisor:
             state.start_at = None
             state.beat = Beat(progress=0)
             self._records.refresh()
-            self._acq.start()
+            try:
+                self._acq.start()
+            except (
+                OSError
+            ) as exc:  # no memory, no process: it is dark, so there is time
+                log.warning("acq cannot be started now: %s", exc)
+                state.start_at = now + SLOW_RETRY_S
             state.vigil.start(now)
 
     def _try_dark(self, trip: Trip) -> None:
