@@ -63,6 +63,8 @@ OpenHardware = Callable[[DeviceConfig, Path], Hardware]
 
 ENGINE_END_S = 6.0
 """To finish a block, write it and read the unit back; then the process insists."""
+LOOK_S = 0.5
+"""At least so often the main thread wakes, which alone takes signals."""
 DONE, FAULT, WRONG_REQUEST, UNSAFE = 0, 1, 2, 3
 
 
@@ -144,7 +146,9 @@ def _serve(
             for said in desk.helm.go_on(resumable):
                 log.warning("%s", said)
             log.info("ready: %s", station.config.name)
-            ends.ended.wait()
+            # a signal between the last look and the sleep would else be slept over
+            while not ends.ended.wait(LOOK_S):
+                continue
             log.info("ending")
             if ends.orphaned.is_set():
                 desk.helm.abandon()

@@ -73,3 +73,10 @@ def test_a_program_is_no_configuration(tmp_path):
 def test_a_list_is_no_configuration(tmp_path):
     with pytest.raises(ConfigError, match="keys and values"):
         load(write(tmp_path, [1, 2]))
+
+
+@pytest.mark.parametrize("word", [True, False])
+def test_true_and_false_are_no_numbers(tmp_path, word):
+    camera = {**GOOD["camera"], "width": word}
+    with pytest.raises(ConfigError, match=f"not {str(word).lower()}"):
+        load(write(tmp_path, {**GOOD, "camera": camera}))
