@@ -105,6 +105,7 @@ def measure(
             found += len(localizer.block(block, first_frame=done, each=crew.map))
             done += len(block)
         seconds = time.perf_counter() - begun
+    peak_memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     detection_s, fit_s, crowd_s = np.median(steps, axis=0)
     return Speed(
         machine=machine_name(),
@@ -121,7 +122,7 @@ def measure(
         frames_per_s=frames / seconds,
         localizations_per_s=found / seconds,
         bound_frames_per_s=memory_bytes_per_s(threads) / movie[0].nbytes,
-        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
+        peak_memory_mb=peak_memory_mb,
     )
 
 
