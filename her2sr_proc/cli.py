@@ -83,8 +83,8 @@ def localize(
         str | None,
         typer.Option(
             "--threshold",
-            help="find by wavelet planes as ThunderSTORM: std(Wave.F1), "
-            "FACTOR*std(Wave.F1) or FACTOR",
+            help="find by wavelet planes, as ThunderSTORM: a factor of std(Wave.F1), "
+            "or a formula of I, Wave.F, Wave.F1, Wave.F2",
         ),
     ] = None,
     frames: Annotated[

@@ -18,6 +18,7 @@ import typer
 from her2sr_proc.cli_progress import showing
 from her2sr_proc.drift import measure_drift
 from her2sr_proc.errors import RequestError
+from her2sr_proc.finding import formula
 from her2sr_proc.live.warming import warm
 from her2sr_proc.offline.movie import Outcome, Recipe, localize_movie
 from her2sr_proc.rendering import render as draw
@@ -158,18 +159,18 @@ def parse_frames(text: str, count: int) -> range:
     return range(start, stop)
 
 
-def parse_threshold(text: str) -> float:
-    """Return the factor of std(Wave.F1) in a threshold.
+def parse_threshold(text: str) -> dict[str, object]:
+    """Return the settings of a threshold: a factor of std(Wave.F1), or a formula.
 
-    Raises `RequestError` for any other expression.
+    Raises `RequestError` for what is neither.
     """
     match = _THRESHOLD.match(text.replace(" ", ""))
-    factor = float(match[1] or match[2] or 1) if match else 0.0
+    if match is None:
+        return {"detector": "wavelet", "threshold": formula(text).text}
+    factor = float(match[1] or match[2] or 1)
     if not 0 < factor <= 20:
-        raise RequestError(
-            f"--threshold is FACTOR*std(Wave.F1) with a factor up to 20, not '{text}'"
-        )
-    return factor
+        raise RequestError(f"--threshold is a factor up to 20, not '{text}'")
+    return {"detector": "wavelet", "threshold_factor": factor}
 
 
 def _begin() -> None:
@@ -199,8 +200,7 @@ def _params(request: LocalizeRequest) -> LocalizeParams:
     if request.fit_radius_px is not None:
         changes["fit_radius_px"] = request.fit_radius_px
     if request.threshold is not None:
-        changes["detector"] = "wavelet"
-        changes["threshold_factor"] = parse_threshold(request.threshold)
+        changes |= parse_threshold(request.threshold)
     return LocalizeParams.model_validate(changes)
 
 

@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.errors import RequestError
+from her2sr_proc.expression import Expression, parse
 from her2sr_proc.kernels import detect, matched, wavelet
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
@@ -20,6 +22,11 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 
+PLANES = frozenset(
+    f"{of}{name}" for of in ("", "Wave.") for name in ("I", "F", "F1", "F2")
+)
+"""What a threshold's formula may speak of: the frame in photo-electrons, the spots'
+plane V1 - V2, and the frame less its first and second smoothing, as in ThunderSTORM."""
 SAMPLE_PIXELS = 2**17
 """Pixels from which the noise of a frame is known to 0.2 %: all of a small frame."""
 MOST_PER_PIXEL = 1 / 16
@@ -101,7 +108,9 @@ class WaveletFinder:
     def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
         height, width = shape = camera.offset_adu.shape
         self._params = params
-        self._step = max(1, height * width // SAMPLE_PIXELS)
+        self._formula = None if params.threshold is None else formula(params.threshold)
+        is_sampled = self._formula is None
+        self._step = max(1, height * width // SAMPLE_PIXELS) if is_sampled else 1
         sampled = slice(self._step // 2, None, self._step)
         self._all_variance = camera.variance_e2
         self._variance = np.ascontiguousarray(camera.variance_e2[sampled])
@@ -142,7 +151,7 @@ class WaveletFinder:
             self._band,
             self._level,
             self._all_variance,
-            params.threshold_factor * spread,
+            self._threshold(spread),
             params.noise_factor * measured * self._band_sd,
             params.line_ratio,
             params.border_px,
@@ -152,6 +161,39 @@ class WaveletFinder:
             self._maxima[1],
         )
         return self._maxima[0, :count], self._maxima[1, :count]
+
+    def _threshold(self, spread: float) -> float:
+        """Return the threshold of the frame whose planes these are."""
+        if self._formula is None:
+            return self._params.threshold_factor * spread
+        first = self._band + self._level
+        image = first + self._fine
+        planes = {
+            "I": image,
+            "F": self._band,
+            "F1": self._fine,
+            "F2": image - self._level,
+        }
+        planes |= {f"Wave.{name}": plane for name, plane in planes.items()}
+        value = np.asarray(self._formula.evaluate(planes), np.float64)
+        if value.ndim:
+            raise RequestError(
+                f"'{self._formula.text}' gives a plane and not a number; take its std, "
+                f"mean, median, max or the like"
+            )
+        return float(value)
+
+
+def formula(text: str) -> Expression:
+    """Return a threshold that was read. Raises `RequestError` for one without sense."""
+    read = parse(text)
+    unknown = sorted(read.names - PLANES)
+    if unknown:
+        raise RequestError(
+            f"'{unknown[0]}' is not known in the threshold '{text}'; known are "
+            f"{', '.join(sorted(PLANES))}"
+        )
+    return read
 
 
 def new_finder(camera: CameraMaps, params: LocalizeParams) -> Finder:

@@ -87,6 +87,12 @@ class LocalizeParams(Frozen):
         le=20,
         description="wavelet: times std of the first wavelet plane",
     )
+    threshold: str | None = Field(
+        default=None,
+        max_length=500,
+        description="wavelet: formula of planes that gives the threshold in "
+        "photo-electrons, as ThunderSTORM's; none: threshold_factor",
+    )
     clip_deviations: float = Field(
         default=50.0,
         ge=0,

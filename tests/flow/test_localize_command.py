@@ -161,6 +161,25 @@ def test_width_radius_and_threshold_are_taken(movie, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("formula", "rows"),
+    [
+        ("2*std(Wave.F1) + 0*mean(I)", 16),
+        ("max(F) + 1", 0),
+        ("median(I)", 16),
+        ("std(F1)^2 / std(F1)", 16),
+    ],
+)
+def test_a_threshold_may_be_a_formula_of_planes(movie, tmp_path, formula, rows):
+    assert len(located(movie, tmp_path, "--threshold", formula)) == rows
+
+
+def test_one_threshold_said_in_two_ways_gives_one_table(movie, tmp_path):
+    short = located(movie, tmp_path, "--threshold", "1.7*std(Wave.F1)")
+    long = located(movie, tmp_path, "--threshold", "1.7 * sqrt(var(Wave.F1))")
+    np.testing.assert_array_equal(short["x_nm"], long["x_nm"])
+
+
+@pytest.mark.parametrize(
     ("name", "options"),
     [("t.csv", ("--table-format", "native")), ("t.hdf5", ()), ("t.csv", ())],
 )
@@ -218,9 +237,17 @@ WRONG = {
     "range": (("localize", "{movie}", "--frames", "5:99"), "frames 0 to 7"),
     "backwards": (("localize", "{movie}", "--frames", "5:2"), "outside the movie"),
     "words": (("localize", "{movie}", "--frames", "all"), "A:B"),
-    "expression": (
-        ("localize", "{movie}", "--threshold", "mean(I)"),
-        "FACTOR*std(Wave.F1)",
+    "name": (
+        ("localize", "{movie}", "--threshold", "std(Wave.F9)"),
+        "'Wave.F9' is not known in the threshold",
+    ),
+    "formula": (
+        ("localize", "{movie}", "--threshold", "2*(std(F1)"),
+        "character 11: ')' is missing",
+    ),
+    "plane": (
+        ("localize", "{movie}", "--threshold", "2*Wave.F1"),
+        "gives a plane and not a number",
     ),
     "pixel": (("localize", "{movie}", "--pixel-nm", "0"), "greater than or equal to 1"),
     "option": (("localize", "{movie}", "--speed", "9"), "No such option"),
