@@ -179,7 +179,9 @@ class Localizer:
         params = self._params
         fits = self._fit_boxes(adu, rows, columns, params.radius_px, self._free_beyond)
         shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
-        return fits[_is_usable(fits[:, -1]) & (shift <= params.maximum_shift_px)]
+        is_near = shift <= params.maximum_shift_px
+        is_finite = np.isfinite(fits[:, gauss.LOG_RATIO])
+        return fits[_is_usable(fits[:, -1]) & is_near & is_finite]
 
     def _fit_boxes(
         self,

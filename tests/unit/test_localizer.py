@@ -1,5 +1,7 @@
 """A block in, a table out: order, independence, edges, flags."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -112,6 +114,19 @@ def test_a_spot_at_the_ceiling_is_flagged():
     flagged = table["status"] == FitStatus.SATURATED
     assert flagged.sum() == 1
     assert table["x_nm"][flagged] == pytest.approx(20 * 130, abs=30)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -50.0, 1e9])
+@pytest.mark.parametrize("plane", ["offset_adu", "e_per_adu", "variance_e2"])
+def test_an_impossible_pixel_of_a_map_spoils_no_row(plane, value):
+    camera = CameraMaps.uniform(CameraModel(), (SIDE, SIDE))
+    maps = getattr(camera, plane).copy()
+    maps[9, 28] = value
+    broken = replace(camera, **{plane: maps})
+    table = localize(frames(SPOTS, 3), camera=broken)
+    assert len(table) >= 6
+    for name, column in table.columns.items():
+        assert np.isfinite(column.astype(float)).all(), name
 
 
 def test_a_pixel_struck_by_a_cosmic_ray_is_no_molecule_and_hides_none():
