@@ -66,6 +66,10 @@ def localize(
             help="width of a spot in focus; default: 88 nm",
         ),
     ] = None,
+    profile: Annotated[
+        Literal["paper", "recommended"],
+        typer.Option("--profile", help="paper: ThunderSTORM 1.3 at its defaults"),
+    ] = "recommended",
     sigma_fixed: Annotated[
         bool, typer.Option("--sigma-fixed", help="of every spot, in focus or not")
     ] = False,
@@ -117,6 +121,7 @@ def localize(
         },
         camera_maps=camera_maps,
         sigma_px=sigma_px,
+        profile=profile,
         is_sigma_fixed=sigma_fixed,
         emitters=emitters,
         fit_radius_px=fit_radius_px,

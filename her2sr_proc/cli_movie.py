@@ -24,7 +24,7 @@ from her2sr_proc.offline.movie import Outcome, Recipe, localize_movie
 from her2sr_proc.rendering import render as draw
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
-from her2sr_proc.schema.params import LocalizeParams, RenderParams
+from her2sr_proc.schema.params import PAPER_LOCALIZE, LocalizeParams, RenderParams
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.atomic import require_writable
 from her2sr_proc.store.camera_maps import read_camera_maps
@@ -55,6 +55,7 @@ class LocalizeRequest:
     camera: dict[str, float]
     camera_maps: Path | None
     sigma_px: float | None
+    profile: Literal["paper", "recommended"]
     is_sigma_fixed: bool
     emitters: Literal["single", "multi"] | None
     fit_radius_px: int | None
@@ -186,6 +187,8 @@ def _form(request: LocalizeRequest) -> TableForm:
 
 
 def _params(request: LocalizeRequest) -> LocalizeParams:
+    is_paper = request.profile == "paper"
+    base = PAPER_LOCALIZE if is_paper else LocalizeParams()
     changes: dict[str, object] = {}
     if request.is_sigma_fixed:
         changes["width"] = "known"
@@ -193,7 +196,7 @@ def _params(request: LocalizeRequest) -> LocalizeParams:
         changes["emitters"] = request.emitters
     if request.sigma_px is not None:
         changes["sigma_px"] = request.sigma_px
-    else:
+    elif not is_paper:
         # the optics' width in nanometres does not depend on the camera's pixels
         standard = LocalizeParams().sigma_px * CameraModel().pixel_nm
         changes["sigma_px"] = min(max(standard / request.camera["pixel_nm"], 0.4), 5.0)
@@ -201,7 +204,7 @@ def _params(request: LocalizeRequest) -> LocalizeParams:
         changes["fit_radius_px"] = request.fit_radius_px
     if request.threshold is not None:
         changes |= parse_threshold(request.threshold)
-    return LocalizeParams.model_validate(changes)
+    return LocalizeParams.model_validate({**base.model_dump(), **changes})
 
 
 def _maps(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import chi2
 
 from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
-from her2sr_proc.kernels import crowd, gauss
+from her2sr_proc.kernels import crowd, gauss, squares
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
@@ -153,7 +153,8 @@ class Localizer:
         moments.append(clock())
         fits = self._fit(frame, rows, columns)
         moments.append(clock())
-        self._settle(frame, fits, workspace)
+        if self._params.estimator == "mle":
+            self._settle(frame, fits, workspace)
         moments.append(clock())
         self._idle.append(workspace)
         detect_s, fit_s, select_s = np.diff(moments)
@@ -170,18 +171,44 @@ class Localizer:
         frame, workspace = _as_message(adu), self._workspace()
         rows, columns = workspace.finder.find(frame)
         fits = self._fit(frame, rows, columns)
-        fits = self._settle(frame, fits, workspace)
+        if self._params.estimator == "mle":
+            fits = self._settle(frame, fits, workspace)
         self._idle.append(workspace)
         return fits
 
     def _fit(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return the usable fits at the maxima, with the status as last column."""
         params = self._params
+        if params.estimator != "mle":
+            fits = self._fit_squares(adu, rows, columns)
+            return fits[_is_usable(fits[:, -1])]
         fits = self._fit_boxes(adu, rows, columns, params.radius_px, self._free_beyond)
         shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
         is_near = shift <= params.maximum_shift_px
         is_finite = np.isfinite(fits[:, gauss.LOG_RATIO])
         return fits[_is_usable(fits[:, -1]) & is_near & is_finite]
+
+    def _fit_squares(self, adu: U16, rows: I32, columns: I32) -> F64:
+        """Return all fits by least squares, with the status as last column."""
+        params, camera = self._params, self._camera
+        results = np.empty((rows.size, squares.RESULTS))
+        status = np.empty(rows.size, np.int16)
+        squares.fit_spots(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            rows,
+            columns,
+            params.radius_px,
+            params.sigma_px,
+            params.estimator == "wlsq",
+            camera.excess_noise,
+            float(camera.saturation_adu),
+            params.max_iterations,
+            results,
+            status,
+        )
+        return np.column_stack([results, status])
 
     def _fit_boxes(
         self,

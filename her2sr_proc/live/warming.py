@@ -9,7 +9,12 @@ from her2sr_proc.fluctuation import Fluctuations
 from her2sr_proc.localizer import localize_block
 from her2sr_proc.rendering import render
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
-from her2sr_proc.schema.params import LocalizeParams, RenderParams, SpotParams
+from her2sr_proc.schema.params import (
+    PAPER_LOCALIZE,
+    LocalizeParams,
+    RenderParams,
+    SpotParams,
+)
 from her2sr_proc.spots import Optics, TwoScales, find_spots
 
 SIDE = 32
@@ -20,13 +25,13 @@ def warm() -> None:
     adu = _frames()
     camera = CameraModel()
     maps = CameraMaps.uniform(camera, (SIDE, SIDE))
-    for detector in ("wavelet", "matched"):
+    for params in (PAPER_LOCALIZE, LocalizeParams()):
         table = localize_block(
             adu,
             first_frame=0,
             camera=maps,
             pixel_nm=camera.pixel_nm,
-            params=LocalizeParams(detector=detector),
+            params=params,
         )
     for method in ("gaussian", "histogram"):
         render(

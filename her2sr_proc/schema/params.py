@@ -30,6 +30,11 @@ class LocalizeParams(Frozen):
         description="matched: the spot's own shape at a set rate of false spots; "
         "wavelet: as ThunderSTORM, by thresholds",
     )
+    estimator: Literal["mle", "wlsq", "lsq"] = Field(
+        default="mle",
+        description="mle: maximum likelihood with the camera's model; wlsq, lsq: least "
+        "squares as ThunderSTORM, weighted or not, of every spot alone, width free",
+    )
     false_per_mpx: float = Field(
         default=4.0,
         gt=0,
@@ -131,6 +136,24 @@ class LocalizeParams(Frozen):
         """Return the narrowest and widest width that a fit may end with."""
         widest = self.maximum_sigma_px or float(self.radius_px)
         return self.narrowest * self.sigma_px, max(widest, 1.2 * self.sigma_px)
+
+
+PAPER_LOCALIZE = LocalizeParams(
+    sigma_px=1.6,
+    detector="wavelet",
+    threshold="std(Wave.F1)",
+    clip_deviations=0.0,
+    noise_factor=0.0,
+    line_ratio=1.0,
+    border_px=0,
+    estimator="wlsq",
+    width="free",
+    emitters="single",
+    fit_radius_px=3,
+    maximum_shift_px=5.0,
+    max_iterations=1000,
+)
+"""ThunderSTORM 1.3 at its defaults, which the paper used."""
 
 
 class RenderParams(Frozen):

@@ -173,6 +173,14 @@ def test_a_threshold_may_be_a_formula_of_planes(movie, tmp_path, formula, rows):
     assert len(located(movie, tmp_path, "--threshold", formula)) == rows
 
 
+def test_the_papers_profile_may_be_asked_for_and_changed(movie, tmp_path):
+    paper = located(movie, tmp_path, "--profile", "paper")
+    assert len(paper) >= 16
+    assert (paper["log_likelihood"] < 0).all()
+    more = ("--profile", "paper", "--threshold", "20*std(Wave.F1)")
+    assert len(located(movie, tmp_path, *more)) == 0
+
+
 def test_one_threshold_said_in_two_ways_gives_one_table(movie, tmp_path):
     short = located(movie, tmp_path, "--threshold", "1.7*std(Wave.F1)")
     long = located(movie, tmp_path, "--threshold", "1.7 * sqrt(var(Wave.F1))")
