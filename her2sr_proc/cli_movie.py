@@ -171,7 +171,7 @@ def parse_threshold(text: str) -> dict[str, object]:
     factor = float(match[1] or match[2] or 1)
     if not 0 < factor <= 20:
         raise RequestError(f"--threshold is a factor up to 20, not '{text}'")
-    return {"detector": "wavelet", "threshold_factor": factor}
+    return {"detector": "wavelet", "threshold": None, "threshold_factor": factor}
 
 
 def _begin() -> None:
