@@ -43,6 +43,7 @@ REACH = {
     "dense": "E 76.0 at 40 frames/s",
     "nuclei": "J 87.0 E 69.0 precision 0.98",
     "blinks": "J 88.0 E 72.0 precision 0.98",
+    "instrument": "error/bound 1.1 where isolated",
     "ld": "J 95.0 E 77.0",
     "hd": "E 60.0 at 830 frames/s",
 }
