@@ -36,7 +36,7 @@ class LocalizeParams(Frozen):
         "squares as ThunderSTORM, weighted or not, of every spot alone, width free",
     )
     false_per_mpx: float = Field(
-        default=4.0,
+        default=5.0,
         gt=0,
         le=10_000,
         description="spots that noise alone may make in a megapixel of one frame",
