@@ -1116,33 +1116,84 @@ def sift(
 ) -> int:
     """Doubt what a curved ground explains as well as a spot does; return ``count``.
 
-    Asked of the faint ones alone: what stands out by far is no ripple of the ground.
+    Asked of the faint ones alone: what stands out by far is no ripple of the ground,
+    but is fitted anew on curved ground where the likelihood asks for it.
     """
     sigma = room.region.sigma
+    place = room.algebra.vectors[SPREAD]
+    is_varied = varies(camera, results[:count], radius, rule.uneven)
     for k in range(count):
         is_faint = not stands_out(camera, results[k], sigma, rule, rule.faint)
-        if not is_faint or codes[k] == sealed or results[k, SIGMA] != sigma:
+        is_asked = is_varied and codes[k] != joint
+        if not (is_faint or is_asked) or codes[k] == sealed:
             continue
-        room.algebra.vectors[SPREAD][0] = room.algebra.vectors[SPREAD][1] = results[
-            k, X
-        ]
-        room.algebra.vectors[SPREAD][2] = room.algebra.vectors[SPREAD][3] = results[
-            k, Y
-        ]
-        top, left, region = enclose(
-            camera, room, room.algebra.vectors[SPREAD], 3 * radius + 1
-        )
+        if results[k, SIGMA] != sigma:
+            continue
+        place[0] = place[1] = results[k, X]
+        place[2] = place[3] = results[k, Y]
+        top, left, region = enclose(camera, room, place, 3 * radius + 1)
         shine(camera, room, region, results, count, -1, top, left)
         if unevenness(region) < rule.uneven:
             continue
-        top, left, region = enclose(camera, room, room.algebra.vectors[SPREAD], radius)
+        top, left, region = enclose(camera, room, place, radius)
         shine(camera, room, region, results, count, k, top, left)
         needed = rule.gain if codes[k] == joint else rule.needed
-        if is_ripple(
+        if is_faint and is_ripple(
             room, region, needed, iterations, results[k], top, left, camera.excess
         ):
             codes[k] = DOUBTED
+        elif is_asked and is_curved(
+            room, region, iterations, results[k], top, left, camera.excess
+        ):
+            emit(
+                region, room.emitters, room.algebra.vectors[SPREAD], TERMS, 0, top,
+                left, camera.excess, results[k],
+            )  # fmt: skip
+            codes[k] = joint
     return count
+
+
+@kernel
+def varies(camera: Camera, results: F64, radius: int, most: float) -> bool:
+    """Return whether the grounds of a frame's spots differ by more than their noise."""
+    count = results.shape[0]
+    if count < 2:
+        return count == 1
+    total = squares = noise = 0.0
+    for k in range(count):
+        total += results[k, BACKGROUND]
+        squares += results[k, BACKGROUND] ** 2
+        noise += camera.excess * max(results[k, BACKGROUND], 1.0)
+    spread = (squares - total * total / count) / (count - 1)
+    # a ground that is fitted with a spot is as certain as about half of the box
+    return spread > most * 2.0 * noise / (count * (2 * radius + 1) ** 2)
+
+
+@kernel
+def is_curved(
+    room: Room,
+    region: Region,
+    iterations: int,
+    spot: F64,
+    top: int,
+    left: int,
+    excess: float,
+) -> bool:
+    """Fit a spot on flat and on curved ground; return whether the curve is needed.
+
+    Then ``room`` holds that fit and its bounds. Source: Akaike's criterion.
+    """
+    start_one(room, 1, spot, top, left, excess)
+    climb(region, room.emitters, room.algebra, 1, 1, LOOSE, iterations)
+    flat = deviance(region)
+    start_one(room, TERMS, spot, top, left, excess)
+    _, is_settled = climb(
+        region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations
+    )
+    if not is_settled or flat - deviance(region) < 2.0 * (TERMS - 1):
+        return False
+    equations(region, room.emitters, room.algebra, TERMS, 1)
+    return deviations(room.algebra, TERMS + 3, room.algebra.vectors[SPREAD])
 
 
 @kernel

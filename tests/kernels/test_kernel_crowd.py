@@ -211,6 +211,22 @@ def test_crowds_at_the_edge_stay_in_the_frame(corner):
     assert (results[:, :2] < 30).all()
 
 
+def test_a_spot_on_a_slope_is_fitted_on_a_slope():
+    """Flat ground would draw it uphill, by more than its bound."""
+    rng = np.random.default_rng(9)
+    slope = 60.0 + 6.0 * (np.arange(40) - 20.0)
+    ground = np.maximum(slope, 20.0) + np.zeros((40, 1))
+    errors, codes = [], []
+    for _ in range(60):
+        counts = rng.poisson(ground + light([(20.2, 20.1, 1500.0)], (40, 40)))
+        results, code = settle(counts, [single(20.5, 20.1, 1700.0)])
+        errors.append(results[0, 0] - 20.2)
+        codes.extend(code)
+    assert set(codes) == {101}
+    assert abs(np.mean(errors)) < 0.03
+    assert np.std(errors) < 0.12
+
+
 def test_fits_that_ended_at_one_place_are_one():
     counts = np.rint(31 + light([(10, 10, 1500.0)], (30, 30)))
     results, _ = settle(counts, [single(10, 10), single(10.1, 10.1)])
