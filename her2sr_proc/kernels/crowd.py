@@ -1074,14 +1074,11 @@ def review(
         k = which[n]
         if status[n] < 0:
             continue
-        room.algebra.vectors[SPREAD][0] = room.algebra.vectors[SPREAD][1] = spots[n, X]
-        room.algebra.vectors[SPREAD][2] = room.algebra.vectors[SPREAD][3] = spots[n, Y]
-        top, left, region = enclose(camera, room, room.algebra.vectors[SPREAD], radius)
-        start_one(room, TERMS, spots[n], top, left, camera.excess)
-        share = spots[n, PHOTONS] / camera.excess / (region.height * region.width)
-        room.emitters.theta[0] += share
-        climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
-        worse = deviance(region) + 2.0 * spots[n, LOG_RATIO]
+        top, left, region = surround(camera, room, spots[n], radius)
+        ground = without_spot(
+            room, region, iterations, spots[n], top, left, camera.excess
+        )
+        worse = ground + 2.0 * spots[n, LOG_RATIO]
         least = rule.gain if codes[k] == DOUBTED else -rule.gain / 3.0
         if worse < least:
             codes[k] = DOUBTED
@@ -1120,7 +1117,6 @@ def sift(
     but is fitted anew on curved ground where the likelihood asks for it.
     """
     sigma = room.region.sigma
-    place = room.algebra.vectors[SPREAD]
     is_varied = varies(camera, results[:count], radius, rule.uneven)
     for k in range(count):
         is_faint = not stands_out(camera, results[k], sigma, rule, rule.faint)
@@ -1129,13 +1125,11 @@ def sift(
             continue
         if results[k, SIGMA] != sigma:
             continue
-        place[0] = place[1] = results[k, X]
-        place[2] = place[3] = results[k, Y]
-        top, left, region = enclose(camera, room, place, 3 * radius + 1)
+        top, left, region = surround(camera, room, results[k], 3 * radius + 1)
         shine(camera, room, region, results, count, -1, top, left)
         if unevenness(region) < rule.uneven:
             continue
-        top, left, region = enclose(camera, room, place, radius)
+        top, left, region = surround(camera, room, results[k], radius)
         shine(camera, room, region, results, count, k, top, left)
         needed = rule.gain if codes[k] == joint else rule.needed
         if is_faint and is_ripple(
@@ -1263,10 +1257,8 @@ def is_ripple(
     start_one(room, TERMS, spot, top, left, excess)
     climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
     both = deviance(region)
-    start_one(room, TERMS, spot, top, left, excess)
-    room.emitters.theta[0] += spot[PHOTONS] / excess / (region.height * region.width)
-    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
-    return deviance(region) - both < needed
+    ground = without_spot(room, region, iterations, spot, top, left, excess)
+    return ground - both < needed
 
 
 @kernel
@@ -1432,6 +1424,35 @@ def untangle(
 
 
 @kernel
+def surround(
+    camera: Camera, room: Room, spot: F64, radius: int
+) -> tuple[int, int, Region]:
+    """Load the region around one spot; return its first row and column, and itself."""
+    box = room.algebra.vectors[SPREAD]
+    box[0] = box[1] = spot[X]
+    box[2] = box[3] = spot[Y]
+    return enclose(camera, room, box, radius)
+
+
+@kernel
+def without_spot(
+    room: Room,
+    region: Region,
+    iterations: int,
+    spot: F64,
+    top: int,
+    left: int,
+    excess: float,
+) -> float:
+    """Fit a curved ground alone to a region; return its deviance."""
+    start_one(room, TERMS, spot, top, left, excess)
+    share = spot[PHOTONS] / excess / (region.height * region.width)
+    room.emitters.theta[0] += share
+    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
+    return deviance(region)
+
+
+@kernel
 def start_one(
     room: Room, terms: int, spot: F64, top: int, left: int, excess: float
 ) -> None:
@@ -1471,11 +1492,9 @@ def judge(
     is_free = spot[SIGMA] != region.sigma
     least = -2.0 * spot[LOG_RATIO] + price * (5.0 if is_free else 4.0)
     choice = 0
-    start_one(room, TERMS, spot, top, left, excess)
-    room.emitters.theta[0] += spot[PHOTONS] / excess / (region.height * region.width)
-    climb(region, room.emitters, room.algebra, TERMS, 0, SETTLED, iterations)
-    if deviance(region) + price * TERMS < least:
-        choice, least = 1, deviance(region) + price * TERMS
+    ground = without_spot(room, region, iterations, spot, top, left, excess)
+    if ground + price * TERMS < least:
+        choice, least = 1, ground + price * TERMS
     start_one(room, TERMS, spot, top, left, excess)
     climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations)
     if deviance(region) + price * (TERMS + 3) < least:
