@@ -13,6 +13,7 @@ from nights import EXPOSURE_MS, Night, night_request, until
 from small_disks import fill
 
 from her2sr_acq.engine.ledger import read_events
+from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest
 from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
 from her2sr_proc.schema.block import UnitKey
@@ -107,9 +108,13 @@ def mend(service: Night, run_id: str) -> None:
 
 
 def go_on(service: Night, run_id: str) -> None:
-    """Resume a run as soon as that is permitted."""
+    """Resume a run as soon as that is permitted; return once it has left its pause."""
     until(
         lambda: _is_taken(lambda: service.control.resume(run_id)), within_s=PATIENCE_S
+    )
+    until(
+        lambda: service.control.run(run_id).state is not RunState.PAUSED,
+        within_s=PATIENCE_S,
     )
 
 
