@@ -29,9 +29,6 @@ HALF = 1
 REACH = HALF + 1
 """Cells from the middle of the square to its side."""
 AREA = (2 * REACH + 1) ** 2
-PAD = 24
-"""Cells between lines that are kept: 4096 bytes apart they would be in each other's way
-in the processor's cache."""
 CHUNK = 64
 """Cells of a line that are passed over together where none is above the threshold."""
 SAMPLES = 4096
@@ -376,9 +373,9 @@ def find(
     light = np.empty(adu.shape[1], np.float32)
     line = np.empty(width + 2 * REACH, np.float32)
     ring = 2 * REACH + 2
-    shapes, squares = np.empty((2, ring, width + PAD), np.float32)
-    total = np.zeros((3, width + PAD), np.float32)
-    responses = np.zeros((3, width + PAD), np.float32)
+    shapes, squares = np.empty((2, ring, width), np.float32)
+    total = np.zeros((3, width), np.float32)
+    responses = np.zeros((3, width), np.float32)
     running = np.zeros(width, np.float32)
     spare = np.zeros(width, np.float32)
     lift = z * z * gain / AREA * scale * scale
@@ -388,31 +385,31 @@ def find(
     for n in range(height + REACH + 1 if width > 0 else 0):
         if n < height:
             read_line(adu, offset_adu, e_per_adu, n * cell, cell, light, line)
-            along(line, taps, shapes[n % ring][:width], squares[n % ring][:width])
+            along(line, taps, shapes[n % ring], squares[n % ring])
         if n < REACH:  # beyond the upper edge, the first line counts again
             for _ in range(REACH + 1 if n == 0 else 1):
-                slide(running, squares[min(n, height - 1)][:width], spare)
+                slide(running, squares[min(n, height - 1)], spare)
         i = n - REACH
         if 0 <= i < height:
-            new = squares[min(n, height - 1) % ring][:width]
+            new = squares[min(n, height - 1) % ring]
             if i == 0:
                 slide(running, new, spare)
             else:
-                slide(running, new, squares[max(i - REACH - 1, 0) % ring][:width])
-            total[i % 3][:width] = running
+                slide(running, new, squares[max(i - REACH - 1, 0) % ring])
+            total[i % 3] = running
             respond(
-                shapes[max(i - 1, 0) % ring][:width],
-                shapes[i % ring][:width],
-                shapes[min(i + 1, height - 1) % ring][:width],
+                shapes[max(i - 1, 0) % ring],
+                shapes[i % ring],
+                shapes[min(i + 1, height - 1) % ring],
                 taps,
                 running,
-                responses[i % 3][:width],
+                responses[i % 3],
             )
         i -= 1
         if border <= i < height - border:
             multiply(dark_e2[min(i, dark_e2.shape[0] - 1)], shade, dark_line)
             count = search(
-                responses, total[i % 3][:width], dark_line, i,
+                responses, total[i % 3], dark_line, i,
                 height, lift, z, border, cell, found, count,
             )  # fmt: skip
     return count
@@ -436,9 +433,9 @@ def search(
 
     ``responses`` keeps line k at k modulo 3.
     """
-    line = responses[i % 3][: total.size]
-    above = responses[(i - 1) % 3][: total.size]
-    below = responses[(i + 1) % 3][: total.size]
+    line = responses[i % 3]
+    above = responses[(i - 1) % 3]
+    below = responses[(i + 1) % 3]
     if i == 0:
         above = np.full(line.size, -np.inf, np.float32)
     if i == height - 1:
