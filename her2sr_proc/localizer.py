@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import chi2
 
 from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
-from her2sr_proc.kernels import crowd, gauss, squares
+from her2sr_proc.kernels import abreast, crowd, gauss, relief, squares
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
@@ -58,6 +58,8 @@ UNEVEN = 3.0
 """Chi-squared over its expectation, with eight degrees of freedom: 2 in a thousand."""
 NEEDED = 18.0
 """Of twice the log-likelihood, three parameters: one in a thousand by chance."""
+RELIEF = 2.5
+"""Deviations by which a spot that is not plain stands out of curved ground."""
 OWN_NOISE = 0.4
 """By so many deviations a dim spot's own noise lowers what its bound makes of it."""
 
@@ -112,6 +114,7 @@ class Localizer:
             least=z - OWN_NOISE if is_matched else 0.0,
         )
         self._taps = crowd.spot_taps(params.sigma_px)
+        self._filters = relief.shapes(params.sigma_px, params.radius_px + 1)
         self._idle: deque[_Workspace] = deque()
 
     def block(self, adu: U16, *, first_frame: int, each: Each = map) -> Localizations:
@@ -151,7 +154,7 @@ class Localizer:
         moments = [clock()]
         rows, columns = workspace.finder.find(frame)
         moments.append(clock())
-        fits = self._fit(frame, rows, columns)
+        fits = self._fit(frame, rows, columns, workspace.finder.noise_scale)
         moments.append(clock())
         if self._params.estimator == "mle":
             self._settle(frame, fits, workspace)
@@ -170,19 +173,30 @@ class Localizer:
         """Return the usable fits of one frame, with the status as last column."""
         frame, workspace = _as_message(adu), self._workspace()
         rows, columns = workspace.finder.find(frame)
-        fits = self._fit(frame, rows, columns)
+        fits = self._fit(frame, rows, columns, workspace.finder.noise_scale)
         if self._params.estimator == "mle":
             fits = self._settle(frame, fits, workspace)
         self._idle.append(workspace)
         return fits
 
-    def _fit(self, adu: U16, rows: I32, columns: I32) -> F64:
+    def _fit(self, adu: U16, rows: I32, columns: I32, noise_scale: float) -> F64:
         """Return the usable fits at the maxima, with the status as last column."""
         params = self._params
         if params.estimator != "mle":
             fits = self._fit_squares(adu, rows, columns)
             return fits[_is_usable(fits[:, -1])]
-        fits = self._fit_boxes(adu, rows, columns, params.radius_px, self._free_beyond)
+        fits = self._fit_abreast(adu, rows, columns)
+        odd = np.flatnonzero(fits[:, -1] < 0)
+        if odd.size and params.detector == "matched":
+            where = rows[odd], columns[odd]
+            stands = self._relief(adu, *where) > RELIEF * noise_scale
+            odd = odd[stands]
+        is_doubted = fits[odd, -1] == abreast.DOUBTED
+        again = (odd[is_doubted], 0.0), (odd[~is_doubted], self._free_beyond)
+        for left, beyond in again:
+            fits[left] = self._fit_boxes(
+                adu, rows[left], columns[left], params.radius_px, beyond
+            )
         shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
         is_near = shift <= params.maximum_shift_px
         is_finite = np.isfinite(fits[:, gauss.LOG_RATIO])
@@ -242,6 +256,45 @@ class Localizer:
             status,
         )
         return np.column_stack([results, status])
+
+    def _fit_abreast(self, adu: U16, rows: I32, columns: I32) -> F64:
+        """Return fits of the known width, with a status below 0 for what is odd."""
+        params = self._params
+        results = np.empty((rows.size, abreast.RESULTS))
+        status = np.full(rows.size, abreast.OPEN, np.int16)
+        if self._free_beyond > 0.0:
+            abreast.fit_spots(
+                adu,
+                self._offset,
+                self._e_per_adu,
+                self._variance,
+                rows,
+                columns,
+                params.radius_px,
+                params.sigma_px,
+                self._free_beyond,
+                self._camera.excess_noise,
+                float(self._camera.saturation_adu),
+                results,
+                status,
+            )
+        return np.column_stack([results, status])
+
+    def _relief(self, adu: U16, rows: I32, columns: I32) -> F64:
+        """Return by how many deviations spots stand out of curved ground."""
+        significance = np.empty(rows.size)
+        relief.significance(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._variance,
+            self._camera.excess_noise,
+            self._filters,
+            rows,
+            columns,
+            significance,
+        )
+        return significance
 
     def _settle(self, adu: U16, fits: F64, workspace: _Workspace) -> F64:
         """Return the fits that stand, those of crowds and odd ones made anew."""

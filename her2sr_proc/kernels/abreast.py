@@ -1,0 +1,552 @@
+"""Maximum-likelihood fits of spots of one known width, sixteen side by side.
+
+The same likelihood, steps and bounds as of `gauss`, for the many spots that are plain:
+what does not settle in a few undamped steps, comes near a limit, or speaks against the
+width is left open, for `gauss` to fit. Every number is an array over the spots
+("lanes"), innermost in memory, so that a processor's vector unit works on all of them;
+a spot's result does not depend on its neighbours.
+
+Source: Smith et al. 2010, doi:10.1038/nmeth.1449; Huang et al. 2013,
+doi:10.1038/nmeth.2488; Rao's score test for the width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.kernels._jit import kernel
+
+U16 = npt.NDArray[np.uint16]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+I16 = npt.NDArray[np.int16]
+
+LANES = 16
+"""A multiple of every vector's length; two boxes' planes then fit the nearest cache."""
+FITTED, SATURATED, OPEN, DOUBTED = 0, 100, -1, -2
+"""Codes: as of `gauss`; left open; settled, but the width is another."""
+RESULTS = 10
+"""Columns of a result, as of `gauss.fit_spots`."""
+ROUNDS = 6
+"""Steps after which a fit is left open; a plain spot takes three or four."""
+SETTLED = 1e-4
+"""Squared length of a step in units of the bound, below which it is the last."""
+MIN_PHOTONS = 1.0
+MIN_BACKGROUND = 0.01
+MIN_SPREAD = 1e-12
+NEAR = 0.16
+"""Of the square of (a - b) / (a + b): a and b differ by less than a factor of 2.3."""
+
+# Planes of LANES numbers. Offsets are constants, so that a compiler sees that what is
+# read and what is written never overlap.
+X, Y, PHOTONS, BACKGROUND = 0, LANES, 2 * LANES, 3 * LANES
+ACTIVE, RATIO, SQUARES, BROKEN = 4 * LANES, 5 * LANES, 6 * LANES, 7 * LANES
+STATE = 8 * LANES
+"""The estimate; 1 while it moves; deviance; squared residuals; 1 if it may not stand."""
+
+SHARE, SLOPE, WIDEN = 0, 1, 2
+"""Of an axis: the share of a pixel, its derivatives by place and by width."""
+
+# sums along a row
+SS, SB, BB, S, B, ONE, RS, RB, R = (n * LANES for n in range(9))
+ST, BT, TT, T, RT = (n * LANES for n in range(9, 14))
+ROW = 14 * LANES
+# the lower half of the information, then the gradient
+XX, YX, YY, PX, PY, PP = (ROW + n * LANES for n in range(6))
+GX, GY, GP, GG = (ROW + n * LANES for n in range(6, 10))
+WX, WY, WP, WG, WW = (ROW + n * LANES for n in range(10, 15))
+DX, DY, DP, DG, DW = (ROW + n * LANES for n in range(15, 20))
+SUMS = ROW + 20 * LANES
+
+# erfc(z) exp(z z) as a polynomial of 2 (t - 0.3) / 0.7 - 1, where t = 3 / (3 + z), by
+# Chebyshev's nodes on 0 <= z <= 7; erfc itself is then right to 5e-12 everywhere.
+C0, C1, C2, C3 = 0.303671376437709, 0.366038767341772, 0.208967316552335, 0.0892110918408702  # noqa: E501
+C4, C5, C6 = 0.0271330204072665, 0.00501391852398528, 0.00015213157304741
+C7, C8, C9 = -0.000169797856339898, -2.52509119647741e-05, 6.27007319166141e-06
+C10, C11, C12 = 1.50133446218892e-06, -2.77092653078013e-07, -6.82286451174628e-08
+SLOPE_T, LEVEL_T = 2.0 / 0.7, -0.6 / 0.7 - 1.0
+
+
+@kernel
+def load(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    row: int,
+    column: int,
+    radius: int,
+    sigma: float,
+    excess: float,
+    ceiling_adu: float,
+    lane: int,
+    box: F64,
+    state: F64,
+) -> bool:
+    """Copy one spot's pixels into its lane and write where its fit starts.
+
+    The background is the lowest mean of the box's four sides, so that a neighbour at
+    one side does not lift it. Returns whether a pixel is saturated.
+    """
+    size = 2 * radius + 1
+    pixels = size * size
+    top = min(max(row - radius, 0), adu.shape[0] - size)
+    left = min(max(column - radius, 0), adu.shape[1] - size)
+    is_saturated = False
+    total, first, last, before, after = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(size):
+        k = top + i
+        dark = offset_adu[min(k, offset_adu.shape[0] - 1)]
+        gain = e_per_adu[min(k, e_per_adu.shape[0] - 1)]
+        noise = variance_e2[min(k, variance_e2.shape[0] - 1)]
+        line = adu[k]
+        along, light = 0.0, 0.0
+        for j in range(size):
+            m = left + j
+            spread = np.float64(noise[m]) / (excess * excess)
+            light = np.float64((np.float32(line[m]) - dark[m]) * gain[m]) / excess
+            at = (i * size + j) * LANES + lane
+            box[at] = light + spread
+            box[pixels * LANES + at] = spread
+            along += light
+            if j == 0:
+                before += light
+            is_saturated = is_saturated or line[m] >= ceiling_adu
+        after += light
+        total += along
+        if i == 0:
+            first = along
+        last = along
+    ground = max(min(first, last, before, after) / size, 10.0 * MIN_BACKGROUND)
+    i, j = row - top, column - left
+    at = (i * size + j) * LANES + lane
+    peak = box[at] - box[pixels * LANES + at] - ground
+    by_peak = peak * 2.0 * math.pi * sigma * sigma
+    by_sum = total - ground * pixels
+    state[X + lane] = j
+    state[Y + lane] = i
+    state[PHOTONS + lane] = max(by_sum, 0.5 * by_peak, 10.0 * MIN_PHOTONS)
+    state[BACKGROUND + lane] = ground
+    state[ACTIVE + lane] = 1.0
+    state[BROKEN + lane] = 0.0 if math.isfinite(total) else 1.0
+    if 0 < i < size - 1 and 0 < j < size - 1:
+        state[X + lane] += tilt(box, pixels, at, LANES, size * LANES, ground, sigma)
+        state[Y + lane] += tilt(box, pixels, at, size * LANES, LANES, ground, sigma)
+    return is_saturated
+
+
+@kernel
+def tilt(
+    box: F64, pixels: int, at: int, along: int, aside: int, ground: float, sigma: float
+) -> float:
+    """Return how far a spot lies from a pixel's centre along one axis.
+
+    The logarithms of three neighbouring sums of a Gaussian lie on a parabola, whose
+    bend the known width gives.
+    """
+    before = middle = after = -3.0 * ground
+    for k in range(-1, 2):
+        here = at + k * aside
+        fixed = pixels * LANES + here
+        before += box[here - along] - box[fixed - along]
+        middle += box[here] - box[fixed]
+        after += box[here + along] - box[fixed + along]
+    middle = max(middle, MIN_PHOTONS)
+    low = math.log(min(max(before / middle, 0.03), 0.95))
+    high = math.log(min(max(after / middle, 0.03), 0.95))
+    return min(max(-(high - low) / (low + high), -0.7), 0.7)
+
+
+@kernel
+def axis_shares(
+    state: F64,
+    which: int,
+    sigma: float,
+    size: int,
+    bells: F64,
+    edges: F64,
+    axes: F64,
+    begin: int,
+) -> None:
+    """Write the shares of every pixel of an axis, and their derivatives, of all lanes.
+
+    Parameters
+    ----------
+    which : int
+        The plane of ``state`` that holds the place along this axis.
+    bells, edges : float64 array, shape ((size + 1) LANES,)
+        Scratch.
+    axes : float64 array
+        Gets three times ``size`` planes from ``begin`` on: shares, derivatives by
+        place, by width.
+    """
+    scale = math.sqrt(0.5) / sigma
+    bend = scale * scale
+    height = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
+    middle = (size + 1) // 2
+    for lane in range(LANES):
+        edge = middle - 0.5 - state[which + lane]
+        edges[lane] = math.exp(-2.0 * bend * edge)
+        bells[middle * LANES + lane] = math.exp(-bend * edge * edge)
+    # from edge to edge a Gaussian changes by a factor, and that by a constant one
+    for k in range(middle, size):
+        factor = math.exp(-(2 * (k - middle) + 1) * bend)
+        for lane in range(LANES):
+            at = k * LANES + lane
+            bells[at + LANES] = bells[at] * (edges[lane] * factor)
+    for k in range(middle):
+        factor = math.exp(-(2 * k + 1) * bend)
+        for lane in range(LANES):
+            at = (middle - k) * LANES + lane
+            bells[at - LANES] = bells[at] * (factor / edges[lane])
+    for k in range(size + 1):
+        for lane in range(LANES):
+            z = scale * (k - 0.5 - state[which + lane])
+            u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
+            series = C12
+            series = series * u + C11
+            series = series * u + C10
+            series = series * u + C9
+            series = series * u + C8
+            series = series * u + C7
+            series = series * u + C6
+            series = series * u + C5
+            series = series * u + C4
+            series = series * u + C3
+            series = series * u + C2
+            series = series * u + C1
+            series = series * u + C0
+            tail = 0.5 * bells[k * LANES + lane] * series
+            edges[k * LANES + lane] = tail if z < 0.0 else 1.0 - tail
+    slopes, widens = begin + size * LANES, begin + 2 * size * LANES
+    for k in range(size):
+        for lane in range(LANES):
+            at = k * LANES + lane
+            low, high = bells[at], bells[at + LANES]
+            edge = k - 0.5 - state[which + lane]
+            axes[begin + at] = edges[at + LANES] - edges[at]
+            axes[slopes + at] = height * (low - high)
+            axes[widens + at] = height / sigma * (edge * low - (edge + 1.0) * high)
+
+
+@kernel
+def gather(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
+    """Write the gradient and the lower half of the expected information of all lanes.
+
+    ``axes`` as `axis_shares` writes it, first of x, then of y.
+    """
+    for k in range(ROW, SUMS):
+        sums[k] = 0.0
+    for i in range(size):
+        for k in range(ROW):
+            sums[k] = 0.0
+        row = (3 * size + i) * LANES
+        for j in range(size):
+            pixel = (i * size + j) * LANES
+            fixed = pixel + size * size * LANES
+            column = j * LANES
+            slope = column + size * LANES
+            for lane in range(LANES):
+                share, by = axes[column + lane], axes[slope + lane]
+                mean = state[BACKGROUND + lane] + box[fixed + lane]
+                mean += state[PHOTONS + lane] * axes[row + lane] * share
+                weight = 1.0 / mean
+                residual = box[pixel + lane] * weight - 1.0
+                weighted, weighted_by = weight * share, weight * by
+                sums[SS + lane] += weighted * share
+                sums[SB + lane] += weighted * by
+                sums[BB + lane] += weighted_by * by
+                sums[S + lane] += weighted
+                sums[B + lane] += weighted_by
+                sums[ONE + lane] += weight
+                sums[RS + lane] += residual * share
+                sums[RB + lane] += residual * by
+                sums[R + lane] += residual
+        # every slope is one along x times one down: the row's sums make its part
+        slope = row + size * LANES
+        for lane in range(LANES):
+            share = axes[row + lane]
+            y = state[PHOTONS + lane] * share
+            by = state[PHOTONS + lane] * axes[slope + lane]
+            sums[XX + lane] += y * y * sums[BB + lane]
+            sums[YX + lane] += y * by * sums[SB + lane]
+            sums[YY + lane] += by * by * sums[SS + lane]
+            sums[PX + lane] += share * y * sums[SB + lane]
+            sums[PY + lane] += share * by * sums[SS + lane]
+            sums[PP + lane] += share * share * sums[SS + lane]
+            sums[GX + lane] += y * sums[B + lane]
+            sums[GY + lane] += by * sums[S + lane]
+            sums[GP + lane] += share * sums[S + lane]
+            sums[GG + lane] += sums[ONE + lane]
+            sums[DX + lane] += y * sums[RB + lane]
+            sums[DY + lane] += by * sums[RS + lane]
+            sums[DP + lane] += share * sums[RS + lane]
+            sums[DG + lane] += sums[R + lane]
+
+
+@kernel
+def gather_width(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
+    """Write the rows of the width that belong to what `gather` writes."""
+    for k in range(WX, WW + LANES):
+        sums[k] = 0.0
+    for k in range(DW, DW + LANES):
+        sums[k] = 0.0
+    for i in range(size):
+        for k in range(ROW):
+            sums[k] = 0.0
+        row = (3 * size + i) * LANES
+        for j in range(size):
+            pixel = (i * size + j) * LANES
+            fixed = pixel + size * size * LANES
+            column = j * LANES
+            slope, widen = column + size * LANES, column + 2 * size * LANES
+            for lane in range(LANES):
+                share, by = axes[column + lane], axes[slope + lane]
+                wide = axes[widen + lane]
+                mean = state[BACKGROUND + lane] + box[fixed + lane]
+                mean += state[PHOTONS + lane] * axes[row + lane] * share
+                weight = 1.0 / mean
+                residual = box[pixel + lane] * weight - 1.0
+                weighted = weight * wide
+                sums[ST + lane] += weighted * share
+                sums[BT + lane] += weighted * by
+                sums[TT + lane] += weighted * wide
+                sums[T + lane] += weighted
+                sums[RT + lane] += residual * wide
+                sums[SS + lane] += weight * share * share
+                sums[SB + lane] += weight * share * by
+                sums[S + lane] += weight * share
+                sums[RS + lane] += residual * share
+        slope, widen = row + size * LANES, row + 2 * size * LANES
+        for lane in range(LANES):
+            share = axes[row + lane]
+            y = state[PHOTONS + lane] * share
+            by = state[PHOTONS + lane] * axes[slope + lane]
+            wide = state[PHOTONS + lane] * axes[widen + lane]
+            by_wide = y * sums[ST + lane] + wide * sums[SS + lane]
+            sums[WX + lane] += y * (y * sums[BT + lane] + wide * sums[SB + lane])
+            sums[WY + lane] += by * by_wide
+            sums[WP + lane] += share * by_wide
+            sums[WG + lane] += y * sums[T + lane] + wide * sums[S + lane]
+            twice = 2.0 * y * sums[ST + lane] + wide * sums[SS + lane]
+            sums[WW + lane] += y * y * sums[TT + lane] + wide * twice
+            sums[DW + lane] += y * sums[RT + lane] + wide * sums[RS + lane]
+
+
+@kernel
+def step(sums: F64, state: F64, size: int) -> float:
+    """Move every lane that is active by one step; return how many still are.
+
+    The information is split as L D L'. A lane whose step is small against its bound
+    rests after it.
+    """
+    left = 0.0
+    for lane in range(LANES):
+        i0 = 1.0 / sums[XX + lane]
+        l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
+        l30 = sums[GX + lane] * i0
+        d1 = sums[YY + lane] - l10 * sums[YX + lane]
+        i1 = 1.0 / d1
+        u21 = sums[PY + lane] - l20 * sums[YX + lane]
+        u31 = sums[GY + lane] - l30 * sums[YX + lane]
+        l21, l31 = u21 * i1, u31 * i1
+        d2 = sums[PP + lane] - l20 * sums[PX + lane] - l21 * u21
+        i2 = 1.0 / d2
+        u32 = sums[GP + lane] - l30 * sums[PX + lane] - l31 * u21
+        l32 = u32 * i2
+        d3 = sums[GG + lane] - l30 * sums[GX + lane] - l31 * u31 - l32 * u32
+        i3 = 1.0 / d3
+        y0 = sums[DX + lane]
+        y1 = sums[DY + lane] - l10 * y0
+        y2 = sums[DP + lane] - l20 * y0 - l21 * y1
+        y3 = sums[DG + lane] - l30 * y0 - l31 * y1 - l32 * y2
+        by_ground = y3 * i3
+        by_photons = y2 * i2 - l32 * by_ground
+        by_y = y1 * i1 - l21 * by_photons - l31 * by_ground
+        by_x = y0 * i0 - l10 * by_y - l20 * by_photons - l30 * by_ground
+        decrement = y0 * y0 * i0 + y1 * y1 * i1 + y2 * y2 * i2 + y3 * y3 * i3
+        x, y = state[X + lane], state[Y + lane]
+        photons, ground = state[PHOTONS + lane], state[BACKGROUND + lane]
+        x += min(max(by_x, -1.0), 1.0)
+        y += min(max(by_y, -1.0), 1.0)
+        photons += min(max(by_photons, -0.6 * photons), 1.5 * photons)
+        ground += max(by_ground, -0.9 * ground)
+        is_sound = d1 > 0.0 and d2 > 0.0 and d3 > 0.0
+        is_sound = is_sound and -0.5 < x < size - 0.5 and -0.5 < y < size - 0.5
+        is_sound = is_sound and photons > MIN_PHOTONS and ground > MIN_BACKGROUND
+        was_active = state[ACTIVE + lane] > 0.5
+        moves = was_active and is_sound
+        state[X + lane] = x if moves else state[X + lane]
+        state[Y + lane] = y if moves else state[Y + lane]
+        state[PHOTONS + lane] = photons if moves else state[PHOTONS + lane]
+        state[BACKGROUND + lane] = ground if moves else state[BACKGROUND + lane]
+        state[ACTIVE + lane] = 1.0 if moves and decrement >= SETTLED else 0.0
+        is_broken = was_active and not is_sound
+        state[BROKEN + lane] = 1.0 if is_broken else state[BROKEN + lane]
+    for lane in range(LANES):
+        left += state[ACTIVE + lane]
+    return left
+
+
+@kernel
+def conclude(sums: F64) -> None:
+    """Write the bounds of x, y and photons, and the score of the width, of all lanes.
+
+    They take the planes `SS`, `SB`, `BB` and `S`; nan where there is no bound.
+    """
+    for lane in range(LANES):
+        i0 = 1.0 / sums[XX + lane]
+        l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
+        l30 = sums[GX + lane] * i0
+        i1 = 1.0 / (sums[YY + lane] - l10 * sums[YX + lane])
+        u21 = sums[PY + lane] - l20 * sums[YX + lane]
+        u31 = sums[GY + lane] - l30 * sums[YX + lane]
+        l21, l31 = u21 * i1, u31 * i1
+        i2 = 1.0 / (sums[PP + lane] - l20 * sums[PX + lane] - l21 * u21)
+        u32 = sums[GP + lane] - l30 * sums[PX + lane] - l31 * u21
+        l32 = u32 * i2
+        i3 = 1.0 / (
+            sums[GG + lane] - l30 * sums[GX + lane] - l31 * u31 - l32 * u32
+        )
+        # the inverse of L, column by column, gives the diagonal of the inverse
+        m20 = l21 * l10 - l20
+        m31 = l32 * l21 - l31
+        m30 = -l30 + l31 * l10 - l32 * m20
+        sums[SS + lane] = math.sqrt(i0 + l10 * l10 * i1 + m20 * m20 * i2 + m30 * m30 * i3)
+        sums[SB + lane] = math.sqrt(i1 + l21 * l21 * i2 + m31 * m31 * i3)
+        sums[BB + lane] = math.sqrt(i2 + l32 * l32 * i3)
+        # what the width's own information keeps when the others are free
+        w0 = sums[WX + lane]
+        w1 = sums[WY + lane] - l10 * w0
+        w2 = sums[WP + lane] - l20 * w0 - l21 * w1
+        w3 = sums[WG + lane] - l30 * w0 - l31 * w1 - l32 * w2
+        own = sums[WW + lane] - w0 * w0 * i0 - w1 * w1 * i1 - w2 * w2 * i2 - w3 * w3 * i3
+        sums[S + lane] = sums[DW + lane] / math.sqrt(max(own, MIN_SPREAD))
+
+
+@kernel
+def misfit(size: int, box: F64, state: F64, axes: F64, far: F64) -> None:
+    """Write the log-likelihood ratio to a perfect fit, and the squared residuals.
+
+    A count at or below zero is held against a model of zero. ``far``, shape
+    (size LANES,), is scratch.
+    """
+    pixels, down = size * size, 3 * size * LANES
+    for k in range(RATIO, BROKEN):
+        state[k] = 0.0
+    for i in range(size):
+        for j in range(size):
+            at = (i * size + j) * LANES
+            fixed = at + pixels * LANES
+            row, column = down + i * LANES, j * LANES
+            for lane in range(LANES):
+                mean = state[BACKGROUND + lane] + box[fixed + lane]
+                mean += state[PHOTONS + lane] * axes[row + lane] * axes[column + lane]
+                value = max(box[at + lane], 0.0)
+                odds = (mean - value) / (mean + value)
+                square = odds * odds
+                # log(mean / value) as a series that is right to 1e-10 where they
+                # differ by less than a factor of 2.3
+                series = 1.0 / 21.0
+                series = series * square + 1.0 / 19.0
+                series = series * square + 1.0 / 17.0
+                series = series * square + 1.0 / 15.0
+                series = series * square + 1.0 / 13.0
+                series = series * square + 1.0 / 11.0
+                series = series * square + 1.0 / 9.0
+                series = series * square + 1.0 / 7.0
+                series = series * square + 1.0 / 5.0
+                series = series * square + 1.0 / 3.0
+                series = 2.0 * odds * (series * square + 1.0)
+                is_near = square < NEAR
+                residual = box[at + lane] - mean
+                state[SQUARES + lane] += residual * residual
+                state[RATIO + lane] += value - mean
+                state[RATIO + lane] += value * series if is_near else 0.0
+                far[column + lane] = 0.0 if is_near or value == 0.0 else mean
+        for k in range(size * LANES):
+            if far[k] > 0.0:
+                value = box[i * size * LANES + k]
+                state[RATIO + k % LANES] += value * math.log(far[k] / value)
+
+
+@kernel
+def fit_spots(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    sigma: float,
+    doubt: float,
+    excess: float,
+    ceiling_adu: float,
+    results: F64,
+    status: I16,
+) -> None:
+    """Fit one spot of the known width at each of the given pixels.
+
+    Parameters
+    ----------
+    adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, excess, ceiling_adu
+        As of `gauss.fit_spots`.
+    sigma : float
+        The width, pixels.
+    doubt : float
+        Deviations of the score test from which the width is another; inf never.
+    results : float64 array, shape (spots, RESULTS)
+        Overwritten as by `gauss.fit_spots`.
+    status : int16 array, shape (spots,)
+        Overwritten: `FITTED`, `SATURATED`, `OPEN` or `DOUBTED`.
+    """
+    size = 2 * radius + 1
+    height, width = adu.shape
+    box, axes = np.empty(2 * size * size * LANES), np.empty(6 * size * LANES)
+    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
+    state, sums = np.empty(STATE), np.empty(SUMS)
+    is_saturated = np.empty(LANES, np.bool_)
+    for first in range(0, rows.size, LANES):
+        for lane in range(LANES):
+            n = min(first + lane, rows.size - 1)
+            is_saturated[lane] = load(
+                adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius,
+                sigma, excess, ceiling_adu, lane, box, state,
+            )  # fmt: skip
+        moving = float(LANES)
+        for _ in range(ROUNDS):
+            axis_shares(state, X, sigma, size, bells, edges, axes, 0)
+            axis_shares(state, Y, sigma, size, bells, edges, axes, 3 * size * LANES)
+            if moving == 0.0:
+                break
+            gather(size, box, state, axes, sums)
+            moving = step(sums, state, size)
+        gather(size, box, state, axes, sums)
+        gather_width(size, box, state, axes, sums)
+        misfit(size, box, state, axes, edges)
+        conclude(sums)
+        for lane in range(min(LANES, rows.size - first)):
+            n = first + lane
+            top = min(max(rows[n] - radius, 0), height - size)
+            left = min(max(columns[n] - radius, 0), width - size)
+            results[n, 0] = state[X + lane] + left
+            results[n, 1] = state[Y + lane] + top
+            results[n, 2] = state[PHOTONS + lane] * excess
+            results[n, 3] = state[BACKGROUND + lane] * excess
+            results[n, 4] = sigma
+            results[n, 5] = sums[SS + lane]
+            results[n, 6] = sums[SB + lane]
+            results[n, 7] = sums[BB + lane] * excess
+            results[n, 8] = math.sqrt(state[SQUARES + lane]) / size * excess
+            results[n, 9] = state[RATIO + lane]
+            status[n] = SATURATED if is_saturated[lane] else FITTED
+            if abs(sums[S + lane]) > doubt:
+                status[n] = DOUBTED
+            is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
+            if not (is_settled and math.isfinite(sums[SS + lane])):
+                status[n] = OPEN
