@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from her2sr_proc.kernels._jit import kernel
 
+U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -29,8 +30,6 @@ HALF = 1
 REACH = HALF + 1
 """Cells from the middle of the square to its side."""
 AREA = (2 * REACH + 1) ** 2
-CHUNK = 64
-"""Cells of a line that are passed over together where none is above the threshold."""
 SAMPLES = 4096
 """Places of a frame at which its noise is measured."""
 MIN_SAMPLES = 64
@@ -235,15 +234,29 @@ def multiply(line: F32, by: float, out: F32) -> None:
 
 
 @kernel
-def holds_spot(line: F32, total: F32, dark: F32, lift: float) -> bool:
-    """Return whether any cell is above its threshold; without a branch a cell."""
+def mark_peaks(
+    above: F32, line: F32, below: F32, total: F32, dark: F32, lift: float, out: U8
+) -> None:
+    """Write 1 for cells above their threshold and their eight neighbours, 0 otherwise.
+
+    Of equal neighbours, the first is it. Without a branch a cell, so that a vector unit
+    does many at once; the line's two ends are left to `is_peak`.
+    """
     per = np.float32(lift)
     zero = np.float32(0.0)
-    count = 0
-    for j in range(line.size):
-        value = max(line[j], zero)
-        count += value * value > per * max(total[j], zero) + dark[j]
-    return count > 0
+    count = line.size - 2
+    before, here, after = line[:count], line[1 : 1 + count], line[2 : 2 + count]
+    a, b, c = above[:count], above[1 : 1 + count], above[2 : 2 + count]
+    d, e, f = below[:count], below[1 : 1 + count], below[2 : 2 + count]
+    noise, light, mark = dark[1 : 1 + count], total[1 : 1 + count], out[1 : 1 + count]
+    for j in range(count):
+        value = here[j]
+        high = max(value, zero)
+        is_it = high * high > per * max(light[j], zero) + noise[j]
+        is_it &= (value > a[j]) & (value > b[j]) & (value > c[j])
+        is_it &= (value > before[j]) & (value >= after[j])
+        is_it &= (value >= d[j]) & (value >= e[j]) & (value >= f[j])
+        mark[j] = is_it
 
 
 @kernel
@@ -373,7 +386,10 @@ def find(
     light = np.empty(adu.shape[1], np.float32)
     line = np.empty(width + 2 * REACH, np.float32)
     ring = 2 * REACH + 2
-    shapes, squares = np.empty((2, ring, width), np.float32)
+    # arrays of their own: in one, a compiler could not tell what is read from what is
+    # written, and would treat cells one by one
+    shapes = np.empty((ring, width), np.float32)
+    squares = np.empty((ring, width), np.float32)
     total = np.zeros((3, width), np.float32)
     responses = np.zeros((3, width), np.float32)
     running = np.zeros(width, np.float32)
@@ -381,6 +397,7 @@ def find(
     lift = z * z * gain / AREA * scale * scale
     shade = np.float32(scale * scale)
     dark_line = np.empty(width, np.float32)
+    marks = np.zeros(-(-width // 8) * 8, np.uint8)
     count = 0
     for n in range(height + REACH + 1 if width > 0 else 0):
         if n < height:
@@ -410,7 +427,7 @@ def find(
             multiply(dark_e2[min(i, dark_e2.shape[0] - 1)], shade, dark_line)
             count = search(
                 responses, total[i % 3], dark_line, i,
-                height, lift, z, border, cell, found, count,
+                height, lift, z, border, cell, marks, found, count,
             )  # fmt: skip
     return count
 
@@ -426,12 +443,14 @@ def search(
     z: float,
     border: int,
     cell: int,
+    marks: U8,
     found: F64,
     count: int,
 ) -> int:
     """Write the maxima of line ``i`` behind the ``count`` found; return how many.
 
-    ``responses`` keeps line k at k modulo 3.
+    ``responses`` keeps line k at k modulo 3. ``marks`` is scratch, zero behind the
+    line's end; uint8, shape (a multiple of 8 that is at least the line's length,).
     """
     line = responses[i % 3]
     above = responses[(i - 1) % 3]
@@ -440,29 +459,31 @@ def search(
         above = np.full(line.size, -np.inf, np.float32)
     if i == height - 1:
         below = np.full(line.size, -np.inf, np.float32)
-    end = line.size - border
+    last = line.size - 1
+    for j in (0, last):
+        high = max(line[j], np.float32(0.0))
+        is_high = high * high > lift * max(total[j], 0.0) + dark_e2[j]
+        marks[j] = is_high and is_peak(above, line, below, j)
+    if last > 1:
+        mark_peaks(above, line, below, total, dark_e2, lift, marks)
     middle = 0.5 * (cell - 1)
-    for start in range(border, end, CHUNK):
-        stop = min(start + CHUNK, end)
-        if not holds_spot(
-            line[start:stop], total[start:stop], dark_e2[start:stop], lift
-        ):
+    words = marks.view(np.uint64)
+    for word in range(words.size):
+        if words[word] == 0:
             continue
-        for j in range(start, stop):
+        for j in range(max(8 * word, border), min(8 * word + 8, line.size - border)):
+            if marks[j] == 0 or count == found.shape[0]:
+                continue
             value = line[j]
-            noise2 = lift * max(total[j], 0.0) + dark_e2[j]
-            if not (value > 0.0 and value * value > noise2):
-                continue
-            if not is_peak(above, line, below, j) or count == found.shape[0]:
-                continue
-            left, right = line[max(j - 1, 0)], line[min(j + 1, line.size - 1)]
-            up = above[j] if i > 0 else line[j]
-            down = below[j] if i < height - 1 else line[j]
+            left, right = line[max(j - 1, 0)], line[min(j + 1, last)]
+            up = above[j] if i > 0 else value
+            down = below[j] if i < height - 1 else value
             right_by, more_x = between(left, value, right)
             down_by, more_y = between(up, value, down)
             found[count, 0] = (j + right_by) * cell + middle
             found[count, 1] = (i + down_by) * cell + middle
             top = value + more_x + more_y
+            noise2 = lift * max(total[j], 0.0) + dark_e2[j]
             found[count, 2] = z * top / math.sqrt(noise2) if noise2 > 0.0 else np.inf
             count += 1
     return count
