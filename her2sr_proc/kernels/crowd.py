@@ -37,8 +37,13 @@ ORDER_PX = 4.0
 """By so many pixels a spot's y may be out of order: they were found line by line."""
 DOUBTED = -1
 """Status of a faint spot on uneven ground, which `review` looks at again."""
+VARIED = 0.3
+"""Share of a frame's spots whose ground is another, from which the ground varies: of
+even ground's, a twelfth is, and those with near neighbours are."""
 DOUBLE = 0.5
 """Widths below which two fits are one."""
+EXTENT = 20.0
+"""Widths that a group of spots extends along an axis, at most."""
 GROUP = 8
 """Spots found one by one that are fitted together, at most."""
 RESULTS = 10
@@ -994,7 +999,7 @@ def settle(
     parent, box, follower = room.parent, room.box, room.follower
     extent = SIDE - 2.0 * radius - 3.0
     reach = rule.reach * sigma if multi else -1.0
-    group(spots, reach, min(extent, 20.0 * sigma), parent, box)
+    group(spots, reach, min(extent, EXTENT * sigma), parent, box)
     follower[:total] = -1
     for k in range(total - 1, -1, -1):
         root = find_root(parent, k)
@@ -1162,6 +1167,9 @@ def sift(
     """
     sigma = room.region.sigma
     is_varied = varies(camera, results[:count], radius, rule.uneven)
+    broadest = sigma
+    for k in range(count):
+        broadest = max(broadest, results[k, SIGMA])
     for k in range(count):
         is_faint = not stands_out(camera, results[k], sigma, rule, rule.faint)
         is_asked = is_varied and codes[k] != joint
@@ -1170,11 +1178,15 @@ def sift(
         if results[k, SIGMA] != sigma:
             continue
         top, left, region = surround(camera, room, results[k], 3 * radius + 1)
-        shine(camera, room, region, results, count, -1, top, left)
+        shine(
+            camera, room, region, results, count, k, True, broadest, top, left
+        )
         if unevenness(region) < rule.uneven:
             continue
         top, left, region = surround(camera, room, results[k], radius)
-        shine(camera, room, region, results, count, k, top, left)
+        shine(
+            camera, room, region, results, count, k, False, broadest, top, left
+        )
         needed = rule.gain if codes[k] == joint else rule.needed
         if is_faint and is_ripple(
             room, region, taps, needed, iterations, results[k], top, left, camera.excess
@@ -1193,18 +1205,22 @@ def sift(
 
 @kernel
 def varies(camera: Camera, results: F64, radius: int, most: float) -> bool:
-    """Return whether the grounds of a frame's spots differ by more than their noise."""
+    """Return whether the grounds of a frame's spots differ by more than their noise.
+
+    Asked of most of them: neighbours lift the ground of a few on any frame. ``most``:
+    in variances.
+    """
     count = results.shape[0]
     if count < 2:
         return count == 1
-    total = squares = noise = 0.0
+    level = np.median(results[:, BACKGROUND])
+    far = 0
     for k in range(count):
-        total += results[k, BACKGROUND]
-        squares += results[k, BACKGROUND] ** 2
-        noise += camera.excess * max(results[k, BACKGROUND], 1.0)
-    spread = (squares - total * total / count) / (count - 1)
-    # a ground that is fitted with a spot is as certain as about half of the box
-    return spread > most * 2.0 * noise / (count * (2 * radius + 1) ** 2)
+        # a ground that is fitted with a spot is as certain as about half of the box
+        ground = camera.excess * max(results[k, BACKGROUND], level, 1.0)
+        noise = 2.0 * ground / (2 * radius + 1) ** 2
+        far += (results[k, BACKGROUND] - level) ** 2 > most * noise
+    return far > VARIED * count
 
 
 @kernel
@@ -1241,19 +1257,31 @@ def shine(
     region: Region,
     results: F64,
     count: int,
-    but: int,
+    k: int,
+    with_own: bool,
+    broadest: float,
     top: int,
     left: int,
 ) -> None:
-    """Add the light of all spots but one to what is fixed of a region."""
-    for m in range(count):
-        reach = REACH * results[m, SIGMA]
-        y, x = results[m, Y] - top, results[m, X] - left
-        if m == but or not -reach < y < region.height + reach:
-            continue
-        if -reach < x < region.width + reach:
-            photons = results[m, PHOTONS] / camera.excess
-            add_light(region, room.emitters, x, y, photons, results[m, SIGMA])
+    """Add the light of the spots around spot ``k`` to what is fixed of its region.
+
+    ``broadest``: the largest width among ``results``, which are in about the order of
+    y: none that shines here is farther away in the list.
+    """
+    slack = region.height + EXTENT * region.sigma + ORDER_PX + REACH * broadest
+    for direction in (-1, 1):
+        m = k if direction > 0 else k - 1
+        while 0 <= m < count and abs(results[m, Y] - results[k, Y]) < slack:
+            reach = REACH * results[m, SIGMA]
+            y, x = results[m, Y] - top, results[m, X] - left
+            if (
+                (m != k or with_own)
+                and -reach < y < region.height + reach
+                and -reach < x < region.width + reach
+            ):
+                photons = results[m, PHOTONS] / camera.excess
+                add_light(region, room.emitters, x, y, photons, results[m, SIGMA])
+            m += direction
 
 
 @kernel
