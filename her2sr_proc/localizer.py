@@ -259,25 +259,34 @@ class Localizer:
 
     def _fit_abreast(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return fits of the known width, with a status below 0 for what is odd."""
+        fits = np.empty((rows.size, abreast.RESULTS + 1))
+        fits[:, -1] = abreast.OPEN
+        if self._free_beyond > 0.0:
+            for rounds in (abreast.ROUNDS, abreast.MORE_ROUNDS):
+                left = np.flatnonzero(fits[:, -1] == abreast.OPEN)
+                fits[left] = self._fit_plain(adu, rows[left], columns[left], rounds)
+        return fits
+
+    def _fit_plain(self, adu: U16, rows: I32, columns: I32, rounds: int) -> F64:
         params = self._params
         results = np.empty((rows.size, abreast.RESULTS))
-        status = np.full(rows.size, abreast.OPEN, np.int16)
-        if self._free_beyond > 0.0:
-            abreast.fit_spots(
-                adu,
-                self._offset,
-                self._e_per_adu,
-                self._variance,
-                rows,
-                columns,
-                params.radius_px,
-                params.sigma_px,
-                self._free_beyond,
-                self._camera.excess_noise,
-                float(self._camera.saturation_adu),
-                results,
-                status,
-            )
+        status = np.empty(rows.size, np.int16)
+        abreast.fit_spots(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._variance,
+            rows,
+            columns,
+            params.radius_px,
+            params.sigma_px,
+            self._free_beyond,
+            self._camera.excess_noise,
+            float(self._camera.saturation_adu),
+            rounds,
+            results,
+            status,
+        )
         return np.column_stack([results, status])
 
     def _relief(self, adu: U16, rows: I32, columns: I32) -> F64:

@@ -31,8 +31,9 @@ FITTED, SATURATED, OPEN, DOUBTED = 0, 100, -1, -2
 """Codes: as of `gauss`; left open; settled, but the width is another."""
 RESULTS = 10
 """Columns of a result, as of `gauss.fit_spots`."""
-ROUNDS = 6
-"""Steps after which a fit is left open; a plain spot takes three or four."""
+ROUNDS, MORE_ROUNDS = 5, 12
+"""Steps after which a fit is left open, of a plain spot, which takes three or four, and
+of those that were left open, tried once more among themselves."""
 SETTLED = 1e-4
 """Squared length of a step in units of the bound, below which it is the last."""
 MIN_PHOTONS = 1.0
@@ -169,8 +170,9 @@ def axis_shares(
     size: int,
     bells: F64,
     edges: F64,
-    axes: F64,
-    begin: int,
+    shares: F64,
+    slopes: F64,
+    widens: F64,
 ) -> None:
     """Write the shares of every pixel of an axis, and their derivatives, of all lanes.
 
@@ -180,29 +182,23 @@ def axis_shares(
         The plane of ``state`` that holds the place along this axis.
     bells, edges : float64 array, shape ((size + 1) LANES,)
         Scratch.
-    axes : float64 array
-        Gets three times ``size`` planes from ``begin`` on: shares, derivatives by
-        place, by width.
+    shares, slopes, widens : float64 array, shape (size LANES,)
+        Overwritten: of every pixel in turn the share, its derivatives by place and by
+        width.
     """
     scale = math.sqrt(0.5) / sigma
     bend = scale * scale
     height = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
-    middle = (size + 1) // 2
-    for lane in range(LANES):
-        edge = middle - 0.5 - state[which + lane]
-        edges[lane] = math.exp(-2.0 * bend * edge)
-        bells[middle * LANES + lane] = math.exp(-bend * edge * edge)
     # from edge to edge a Gaussian changes by a factor, and that by a constant one
-    for k in range(middle, size):
-        factor = math.exp(-(2 * (k - middle) + 1) * bend)
+    for lane in range(LANES):
+        edge = -0.5 - state[which + lane]
+        edges[lane] = math.exp(-2.0 * bend * edge)
+        bells[lane] = math.exp(-bend * edge * edge)
+    for k in range(size):
+        factor = math.exp(-(2 * k + 1) * bend)
         for lane in range(LANES):
             at = k * LANES + lane
             bells[at + LANES] = bells[at] * (edges[lane] * factor)
-    for k in range(middle):
-        factor = math.exp(-(2 * k + 1) * bend)
-        for lane in range(LANES):
-            at = (middle - k) * LANES + lane
-            bells[at - LANES] = bells[at] * (factor / edges[lane])
     for k in range(size + 1):
         for lane in range(LANES):
             z = scale * (k - 0.5 - state[which + lane])
@@ -222,38 +218,45 @@ def axis_shares(
             series = series * u + C0
             tail = 0.5 * bells[k * LANES + lane] * series
             edges[k * LANES + lane] = tail if z < 0.0 else 1.0 - tail
-    slopes, widens = begin + size * LANES, begin + 2 * size * LANES
     for k in range(size):
         for lane in range(LANES):
             at = k * LANES + lane
             low, high = bells[at], bells[at + LANES]
             edge = k - 0.5 - state[which + lane]
-            axes[begin + at] = edges[at + LANES] - edges[at]
-            axes[slopes + at] = height * (low - high)
-            axes[widens + at] = height / sigma * (edge * low - (edge + 1.0) * high)
+            shares[at] = edges[at + LANES] - edges[at]
+            slopes[at] = height * (low - high)
+            widens[at] = height / sigma * (edge * low - (edge + 1.0) * high)
 
 
 @kernel
-def gather(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
+def gather(
+    size: int,
+    box: F64,
+    state: F64,
+    across: F64,
+    across_x: F64,
+    down: F64,
+    down_y: F64,
+    sums: F64,
+) -> None:
     """Write the gradient and the lower half of the expected information of all lanes.
 
-    ``axes`` as `axis_shares` writes it, first of x, then of y.
+    ``across`` to ``down_y``: shares and slopes as of `axis_shares`, along x and y.
     """
     for k in range(ROW, SUMS):
         sums[k] = 0.0
     for i in range(size):
         for k in range(ROW):
             sums[k] = 0.0
-        row = (3 * size + i) * LANES
+        row = i * LANES
         for j in range(size):
             pixel = (i * size + j) * LANES
             fixed = pixel + size * size * LANES
             column = j * LANES
-            slope = column + size * LANES
             for lane in range(LANES):
-                share, by = axes[column + lane], axes[slope + lane]
+                share, by = across[column + lane], across_x[column + lane]
                 mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * axes[row + lane] * share
+                mean += state[PHOTONS + lane] * down[row + lane] * share
                 weight = 1.0 / mean
                 residual = box[pixel + lane] * weight - 1.0
                 weighted, weighted_by = weight * share, weight * by
@@ -267,11 +270,10 @@ def gather(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
                 sums[RB + lane] += residual * by
                 sums[R + lane] += residual
         # every slope is one along x times one down: the row's sums make its part
-        slope = row + size * LANES
         for lane in range(LANES):
-            share = axes[row + lane]
+            share = down[row + lane]
             y = state[PHOTONS + lane] * share
-            by = state[PHOTONS + lane] * axes[slope + lane]
+            by = state[PHOTONS + lane] * down_y[row + lane]
             sums[XX + lane] += y * y * sums[BB + lane]
             sums[YX + lane] += y * by * sums[SB + lane]
             sums[YY + lane] += by * by * sums[SS + lane]
@@ -289,7 +291,18 @@ def gather(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
 
 
 @kernel
-def gather_width(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
+def gather_width(
+    size: int,
+    box: F64,
+    state: F64,
+    across: F64,
+    across_x: F64,
+    across_w: F64,
+    down: F64,
+    down_y: F64,
+    down_w: F64,
+    sums: F64,
+) -> None:
     """Write the rows of the width that belong to what `gather` writes."""
     for k in range(WX, WW + LANES):
         sums[k] = 0.0
@@ -298,17 +311,16 @@ def gather_width(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
     for i in range(size):
         for k in range(ROW):
             sums[k] = 0.0
-        row = (3 * size + i) * LANES
+        row = i * LANES
         for j in range(size):
             pixel = (i * size + j) * LANES
             fixed = pixel + size * size * LANES
             column = j * LANES
-            slope, widen = column + size * LANES, column + 2 * size * LANES
             for lane in range(LANES):
-                share, by = axes[column + lane], axes[slope + lane]
-                wide = axes[widen + lane]
+                share, by = across[column + lane], across_x[column + lane]
+                wide = across_w[column + lane]
                 mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * axes[row + lane] * share
+                mean += state[PHOTONS + lane] * down[row + lane] * share
                 weight = 1.0 / mean
                 residual = box[pixel + lane] * weight - 1.0
                 weighted = weight * wide
@@ -321,12 +333,11 @@ def gather_width(size: int, box: F64, state: F64, axes: F64, sums: F64) -> None:
                 sums[SB + lane] += weight * share * by
                 sums[S + lane] += weight * share
                 sums[RS + lane] += residual * share
-        slope, widen = row + size * LANES, row + 2 * size * LANES
         for lane in range(LANES):
-            share = axes[row + lane]
+            share = down[row + lane]
             y = state[PHOTONS + lane] * share
-            by = state[PHOTONS + lane] * axes[slope + lane]
-            wide = state[PHOTONS + lane] * axes[widen + lane]
+            by = state[PHOTONS + lane] * down_y[row + lane]
+            wide = state[PHOTONS + lane] * down_w[row + lane]
             by_wide = y * sums[ST + lane] + wide * sums[SS + lane]
             sums[WX + lane] += y * (y * sums[BT + lane] + wide * sums[SB + lane])
             sums[WY + lane] += by * by_wide
@@ -429,23 +440,25 @@ def conclude(sums: F64) -> None:
 
 
 @kernel
-def misfit(size: int, box: F64, state: F64, axes: F64, far: F64) -> None:
+def misfit(
+    size: int, box: F64, state: F64, across: F64, down: F64, far: F64
+) -> None:
     """Write the log-likelihood ratio to a perfect fit, and the squared residuals.
 
     A count at or below zero is held against a model of zero. ``far``, shape
     (size LANES,), is scratch.
     """
-    pixels, down = size * size, 3 * size * LANES
+    pixels = size * size
     for k in range(RATIO, BROKEN):
         state[k] = 0.0
     for i in range(size):
         for j in range(size):
             at = (i * size + j) * LANES
             fixed = at + pixels * LANES
-            row, column = down + i * LANES, j * LANES
+            row, column = i * LANES, j * LANES
             for lane in range(LANES):
                 mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * axes[row + lane] * axes[column + lane]
+                mean += state[PHOTONS + lane] * down[row + lane] * across[column + lane]
                 value = max(box[at + lane], 0.0)
                 odds = (mean - value) / (mean + value)
                 square = odds * odds
@@ -487,6 +500,7 @@ def fit_spots(
     doubt: float,
     excess: float,
     ceiling_adu: float,
+    rounds: int,
     results: F64,
     status: I16,
 ) -> None:
@@ -500,6 +514,8 @@ def fit_spots(
         The width, pixels.
     doubt : float
         Deviations of the score test from which the width is another; inf never.
+    rounds : int
+        Steps of one fit, at most.
     results : float64 array, shape (spots, RESULTS)
         Overwritten as by `gauss.fit_spots`.
     status : int16 array, shape (spots,)
@@ -507,7 +523,12 @@ def fit_spots(
     """
     size = 2 * radius + 1
     height, width = adu.shape
-    box, axes = np.empty(2 * size * size * LANES), np.empty(6 * size * LANES)
+    box = np.empty(2 * size * size * LANES)
+    # arrays of their own: in one, a compiler could not tell what is read from what is
+    # written, and would treat lanes one by one
+    across, down = np.empty(size * LANES), np.empty(size * LANES)
+    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
+    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
     bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
     state, sums = np.empty(STATE), np.empty(SUMS)
     is_saturated = np.empty(LANES, np.bool_)
@@ -518,17 +539,21 @@ def fit_spots(
                 adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius,
                 sigma, excess, ceiling_adu, lane, box, state,
             )  # fmt: skip
-        moving = float(LANES)
-        for _ in range(ROUNDS):
-            axis_shares(state, X, sigma, size, bells, edges, axes, 0)
-            axis_shares(state, Y, sigma, size, bells, edges, axes, 3 * size * LANES)
-            if moving == 0.0:
+        for _ in range(rounds):
+            axis_shares(
+                state, X, sigma, size, bells, edges, across, across_x, across_w
+            )
+            axis_shares(state, Y, sigma, size, bells, edges, down, down_y, down_w)
+            gather(size, box, state, across, across_x, down, down_y, sums)
+            if step(sums, state, size) == 0.0:
                 break
-            gather(size, box, state, axes, sums)
-            moving = step(sums, state, size)
-        gather(size, box, state, axes, sums)
-        gather_width(size, box, state, axes, sums)
-        misfit(size, box, state, axes, edges)
+        axis_shares(state, X, sigma, size, bells, edges, across, across_x, across_w)
+        axis_shares(state, Y, sigma, size, bells, edges, down, down_y, down_w)
+        gather(size, box, state, across, across_x, down, down_y, sums)
+        gather_width(
+            size, box, state, across, across_x, across_w, down, down_y, down_w, sums
+        )
+        misfit(size, box, state, across, down, edges)
         conclude(sums)
         for lane in range(min(LANES, rows.size - first)):
             n = first + lane
