@@ -409,7 +409,12 @@ def _as_message(adu: U16) -> U16:
 
 
 def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-    return np.isin(status, list(FitStatus))
+    return _USABLE[status.astype(np.intp)]
+
+
+# the codes of what is left open are below zero: they come to the end
+_USABLE = np.zeros(max(FitStatus) + 1 - abreast.DOUBTED, np.bool_)
+_USABLE[list(FitStatus)] = True
 
 
 def _are_alone(
