@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
+from her2sr_proc.store.pixels import BROKEN
 
 ARRAYS = ("offset_adu", "e_per_adu", "variance_e2")
 """Counts in the dark; photo-electrons a count and read-noise variance (electrons
@@ -50,7 +50,7 @@ def _one(path: Path, name: str, shape: tuple[int, int]) -> npt.NDArray[np.float3
     try:
         with np.load(path, allow_pickle=False) as archive:
             array = np.ascontiguousarray(archive[name], np.float32)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+    except (*BROKEN, TypeError, RuntimeError) as exc:
         raise DataError(
             f"{path} must be an .npz with {', '.join(ARRAYS)}; '{name}' cannot be read"
         ) from exc

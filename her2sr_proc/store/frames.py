@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -14,6 +13,7 @@ import zarr
 from her2sr_proc.errors import MovieError
 from her2sr_proc.store import tiff
 from her2sr_proc.store.pixels import (
+    BROKEN,
     U16,
     as_counts,
     check_dtype,
@@ -21,8 +21,6 @@ from her2sr_proc.store.pixels import (
     check_shape,
 )
 from her2sr_proc.store.raw import ARRAY
-
-_BROKEN = (OSError, ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile)
 
 
 class FrameSource(Protocol):
@@ -78,7 +76,7 @@ class NpyMovie:
             self._array: npt.NDArray[Any] | None = np.load(
                 path, mmap_mode="r", allow_pickle=False
             )
-        except _BROKEN as exc:
+        except BROKEN as exc:
             raise _unreadable(path, exc) from exc
         check_dtype(path, self._array.dtype)
         self.shape = check_shape(path, self._array.shape)
@@ -102,12 +100,12 @@ class NpzMovie:
         self._path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except _BROKEN as exc:
+        except BROKEN as exc:
             raise _unreadable(path, exc) from exc
         try:
             self._member = _choose_member(path, self._zip)
             self._stream, self.shape, self._dtype = self._begin()
-        except _BROKEN as exc:
+        except BROKEN as exc:
             self._zip.close()
             raise _unreadable(path, exc) from exc
         except MovieError:
@@ -126,7 +124,7 @@ class NpzMovie:
             while self._next < start:
                 self._take(1)
             return self._take(stop - start)
-        except _BROKEN as exc:
+        except BROKEN as exc:
             raise _unreadable(self._path, exc) from exc
 
     def close(self) -> None:
@@ -193,7 +191,7 @@ class ZarrMovie:
             found = zarr.open(str(path), mode="r")
             self._array: Any = found if isinstance(found, zarr.Array) else found[ARRAY]
             has_pixels = isinstance(self._array, zarr.Array)
-        except (*_BROKEN, zarr.errors.BaseZarrError, TypeError) as exc:
+        except (*BROKEN, zarr.errors.BaseZarrError, TypeError) as exc:
             raise _unreadable(path, exc) from exc
         if not has_pixels:
             raise MovieError(f"{path} has no image array '{ARRAY}'", path=str(path))
@@ -214,7 +212,7 @@ class ZarrMovie:
             index[axis] = slice(start, stop)
         try:
             frames = np.asarray(self._array[tuple(index)])
-        except (*_BROKEN, RuntimeError) as exc:
+        except (*BROKEN, RuntimeError) as exc:
             raise _unreadable(self._path, exc) from exc
         self._refuse_missing(frames, start)
         return as_counts(frames.reshape(stop - start, *self.shape[1:]))

@@ -120,6 +120,19 @@ def truncated(name, share):
     return write
 
 
+def overwritten(name, share):
+    """The bytes of a file lost, from a share of its length on for a while."""
+
+    def write(path):
+        FORMS[name](path)
+        data = bytearray(path.read_bytes())
+        at = int(share * len(data))
+        data[at : at + 99] = b"\xff" * 99
+        path.write_bytes(data)
+
+    return write
+
+
 def uneven_folder(path):
     folder_of_frames(path)
     tifffile.imwrite(path / "img_5.tif", MOVIE[0, :4])
@@ -168,6 +181,11 @@ BAD = {
     "line.npy": (lambda p: np.save(p, MOVIE[0, 0]), "shape"),
     "half.npy": (truncated("x.npy", 0.5), "cannot be read"),
     "half.npz": (truncated("x.npz", 0.5), "cannot be read"),
+    "overwritten.npz": (overwritten("packed.npz", 0.5), "cannot be read"),
+    "torn_header.npy": (
+        lambda p: fill(p, b"\x93NUMPY\x01\x00\x07\x00{'descr"),
+        "cannot be read",
+    ),
     "two.npz": (lambda p: np.savez(p, a=MOVIE, b=MOVIE), "it holds: a, b"),
     "movie.avi": (lambda p: fill(p, b"RIFF"), "no movie this program reads"),
     "folder": (lambda p: p.mkdir(), "neither TIFF frames"),
