@@ -212,7 +212,7 @@ class ZarrMovie:
             index[axis] = slice(start, stop)
         try:
             frames = np.asarray(self._array[tuple(index)])
-        except (*BROKEN, RuntimeError) as exc:
+        except BROKEN as exc:
             raise _unreadable(self._path, exc) from exc
         self._refuse_missing(frames, start)
         return as_counts(frames.reshape(stop - start, *self.shape[1:]))

@@ -22,7 +22,7 @@ BROKEN = (
     EOFError,
     KeyError,
     SyntaxError,
-    NotImplementedError,
+    RuntimeError,
     struct.error,
     tokenize.TokenError,
     zipfile.BadZipFile,

@@ -149,6 +149,41 @@ def test_camera_maps_replace_offset_gain_and_read_noise(movie, tmp_path):
     np.testing.assert_array_equal(with_maps["x_nm"], located(movie, tmp_path)["x_nm"])
 
 
+def spoilt(value, dtype=np.float64, shape=(40, 40)):
+    """A map that is 1 everywhere but at one pixel."""
+    array = np.ones(shape, dtype)
+    array[3, 5] = value
+    return array
+
+
+BAD_MAPS = {
+    "nan": ("offset_adu", spoilt(np.nan), "at 1 pixels, the first in row 3, column 5"),
+    "too large": ("variance_e2", spoilt(1e39), "no finite value at 1 pixels"),
+    "shape": ("e_per_adu", spoilt(1, shape=(41, 40)), "float64 of shape (41, 40)"),
+    "complex": ("e_per_adu", spoilt(1j, np.complex128), "complex128 of shape (40, 40)"),
+    "zero gain": ("e_per_adu", spoilt(0), "a gain not above 0"),
+    "negative gain": ("e_per_adu", spoilt(-1), "a gain not above 0"),
+    "negative variance": ("variance_e2", spoilt(-1), "a variance below 0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MAPS)
+def test_a_camera_map_with_an_impossible_pixel_is_refused_by_what_is_wrong(
+    movie, tmp_path, capsys, name
+):
+    culprit, array, sentence = BAD_MAPS[name]
+    maps, flat = tmp_path / "maps.npz", np.ones((40, 40))
+    np.savez(
+        maps,
+        **{"offset_adu": flat, "e_per_adu": flat, "variance_e2": flat, culprit: array},
+    )
+    out = tmp_path / "t.csv"
+    assert run("localize", movie, "--out", out, "--camera-maps", maps) == 1
+    errors = [e for e in capsys.readouterr().err.splitlines() if e != BANNER]
+    assert len(errors) == 1
+    assert sentence in errors[0]
+
+
 def test_width_radius_and_threshold_are_taken(movie, tmp_path):
     fixed = located(movie, tmp_path, "--sigma-px", 1.2, "--sigma-fixed")
     np.testing.assert_allclose(fixed["sigma_nm"], 156.0)
