@@ -105,6 +105,13 @@ def test_frames_are_sorted_as_people_count(tmp_path):
         np.testing.assert_array_equal(movie.read(10, 11)[0], MOVIE[10])
 
 
+def test_hidden_files_of_a_folder_are_no_frames(tmp_path):
+    folder_of_frames(tmp_path / "f")
+    (tmp_path / "f" / "._img_3.tif").write_bytes(b"\0\5\x16\7 of macOS")
+    with contextlib.closing(open_movie(tmp_path / "f")) as movie:
+        assert movie.shape == MOVIE.shape
+
+
 def fill(path, data: bytes):
     path.write_bytes(data)
 
@@ -128,6 +135,20 @@ def overwritten(name, share):
         data = bytearray(path.read_bytes())
         at = int(share * len(data))
         data[at : at + 99] = b"\xff" * 99
+        path.write_bytes(data)
+
+    return write
+
+
+def mistold(tag, value):
+    """The first page of a TIFF says of itself what cannot be."""
+
+    def write(path):
+        FORMS["plain.tif"](path)
+        with tifffile.TiffFile(path) as file:
+            entry = file.pages.first.tags[tag]
+        data = bytearray(path.read_bytes())
+        data[entry.offset + 8 : entry.offset + 12] = value.to_bytes(4, "little")
         path.write_bytes(data)
 
     return write
@@ -171,6 +192,10 @@ BAD = {
     "half_huge.tif": (truncated("huge_imagej.tif", 0.3), "truncated"),
     "half_ome.ome.tif": (truncated("x.ome.tif", 0.5), "truncated"),
     "half_packed.tif": (truncated("packed.tif", 0.5), "truncated"),
+    "no_page.tif": (lambda p: fill(p, b"II*" + b"\0" * 13), "holds no page"),
+    "no_width.tif": (mistold("ImageWidth", 0), "tags cannot be true"),
+    "no_colour.tif": (mistold("PhotometricInterpretation", 77), "tags cannot be true"),
+    "no_bits.tif": (mistold("BitsPerSample", 0), "tags cannot be true"),
     "rgb.tif": (rgb, "colour image"),
     "channels.tif": (two_channels, "one channel"),
     "float.tif": (lambda p: tifffile.imwrite(p, MOVIE / 1.5), "float64 pixels"),
