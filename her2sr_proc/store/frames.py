@@ -214,20 +214,28 @@ class ZarrMovie:
             frames = np.asarray(self._array[tuple(index)])
         except BROKEN as exc:
             raise _unreadable(self._path, exc) from exc
+        frames = frames.reshape(stop - start, *self.shape[1:])
         self._refuse_missing(frames, start)
-        return as_counts(frames.reshape(stop - start, *self.shape[1:]))
+        return as_counts(frames)
 
     def close(self) -> None:
         """Do nothing: no file is kept open."""
 
     def _refuse_missing(self, frames: npt.NDArray[Any], start: int) -> None:
-        # A camera has an offset: a frame without any count is one never written.
-        written = frames.reshape(len(frames), -1).any(axis=1)
-        if not written.all():
-            first = start + int(np.argmin(written))
+        # A camera has an offset: a chunk of nothing but the value that zarr gives for
+        # a missing one was never written. A chunk may be a part of a frame.
+        blank = frames == (self._array.fill_value or 0)
+        down, right = self._array.chunks[-2:]
+        for axis, step in ((-2, down), (-1, right)):
+            tiles = np.arange(0, frames.shape[axis], step)
+            blank = np.logical_and.reduceat(blank, tiles, axis=axis)
+        missing = blank.reshape(len(frames), -1).any(axis=1)
+        if missing.any():
+            first = start + int(np.argmax(missing))
+            before = f"localize the frames before it with --frames 0:{first}"
             raise MovieError(
                 f"frame {first} of {self._path} was never written (the burst ended "
-                f"early?); localize the frames before it with --frames 0:{first}",
+                f"early?); {before if first else 'copy it again'}",
                 path=str(self._path),
             )
 

@@ -169,6 +169,20 @@ def unfinished_zarr(path):
     raw.chunk_path(path, 1).unlink()
 
 
+def headless_zarr(path):
+    ome_zarr(path)
+    raw.chunk_path(path, 0).unlink()
+
+
+def tiled_zarr(path, fill_value=0):
+    """Chunks that are parts of frames; one of them is lost."""
+    array = zarr.create_group(store=str(path)).create_array(
+        "0", shape=MOVIE.shape, chunks=(4, 5, 6), dtype="u2", fill_value=fill_value
+    )
+    array[:] = MOVIE
+    (path / "0" / "c" / "1" / "1" / "0").unlink()
+
+
 def rgb(path):
     tifffile.imwrite(path, np.zeros((9, 9, 3), np.uint8), photometric="rgb")
 
@@ -217,6 +231,9 @@ BAD = {
     "uneven": (uneven_folder, "frames of one size"),
     "stacks": (stacks_in_folder, "each file is one frame"),
     "unfinished.zarr": (unfinished_zarr, "never written"),
+    "headless.zarr": (headless_zarr, "early.*; copy it again"),
+    "tile.zarr": (tiled_zarr, "frame 4 of .* was never written"),
+    "filled.zarr": (lambda p: tiled_zarr(p, 100), "frame 4 of .* was never written"),
     "float.zarr": (
         lambda p: zarr.create_group(store=str(p)).create_array("0", data=MOVIE / 2),
         "float64 pixels",
