@@ -41,7 +41,9 @@ from her2sr_proc.store.tables import (
 
 _RANGE = re.compile(r"^(\d*):(\d*)$")
 _SIZE = re.compile(r"^([1-9]\d{0,4})x([1-9]\d{0,4})$")
-_THRESHOLD = re.compile(r"^(?:(\d+\.?\d*)|(?:(\d+\.?\d*)\*)?std\(Wave\.F1\))$")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_THRESHOLD = re.compile(rf"^(?:({_NUMBER})|(?:({_NUMBER})\*)?std\(Wave\.F1\))$")
+LONGEST_FORMULA = 500
 MAX_IMAGE_PX = 2**28
 DRIFT_SEGMENT_FRAMES = 100
 
@@ -167,10 +169,18 @@ def parse_threshold(text: str) -> dict[str, object]:
     """
     match = _THRESHOLD.match(text.replace(" ", ""))
     if match is None:
+        if len(text) > LONGEST_FORMULA:
+            raise RequestError(
+                f"--threshold is a formula of {LONGEST_FORMULA} characters at most, "
+                f"and this one has {len(text)}"
+            )
         return {"detector": "wavelet", "threshold": formula(text).text}
     factor = float(match[1] or match[2] or 1)
     if not 0 < factor <= 20:
-        raise RequestError(f"--threshold is a factor up to 20, not '{text}'")
+        raise RequestError(
+            f"--threshold is a factor of std(Wave.F1) above 0 and up to 20, or a "
+            f"formula of planes, not '{text}'"
+        )
     return {"detector": "wavelet", "threshold": None, "threshold_factor": factor}
 
 

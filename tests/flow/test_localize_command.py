@@ -216,6 +216,14 @@ def test_the_papers_profile_may_be_asked_for_and_changed(movie, tmp_path):
     assert len(located(movie, tmp_path, *more)) == 0
 
 
+@pytest.mark.parametrize("number", ["20", "2e1", "+20.", ".2e2"])
+def test_a_number_as_threshold_is_a_factor_however_it_is_written(
+    movie, tmp_path, number
+):
+    # as photo-electrons, 20 would find every spot
+    assert len(located(movie, tmp_path, "--threshold", number)) == 0
+
+
 def test_one_threshold_said_in_two_ways_gives_one_table(movie, tmp_path):
     short = located(movie, tmp_path, "--threshold", "1.7*std(Wave.F1)")
     long = located(movie, tmp_path, "--threshold", "1.7 * sqrt(var(Wave.F1))")
@@ -291,6 +299,14 @@ WRONG = {
     "plane": (
         ("localize", "{movie}", "--threshold", "2*Wave.F1"),
         "gives a plane and not a number",
+    ),
+    "factor": (("localize", "{movie}", "--threshold", "1e3"), "above 0 and up to 20"),
+    "negative": (("localize", "{movie}", "--threshold=-.5"), "above 0 and up to 20"),
+    "nothing": (("localize", "{movie}", "--threshold", "log(0-1)"), "is no number"),
+    "yes": (("localize", "{movie}", "--threshold", "max(F)>1"), "says yes or no"),
+    "essay": (
+        ("localize", "{movie}", "--threshold", "1+" * 300 + "mean(I)"),
+        "500 characters at most, and this one has 607",
     ),
     "pixel": (("localize", "{movie}", "--pixel-nm", "0"), "greater than or equal to 1"),
     "option": (("localize", "{movie}", "--speed", "9"), "No such option"),
