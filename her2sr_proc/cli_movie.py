@@ -91,6 +91,7 @@ def localize(request: LocalizeRequest, *, as_json: bool) -> None:
     params = _params(request)
     camera = CameraModel.model_validate(request.camera)
     with closing(open_movie(request.movie)) as movie:
+        _require_room(movie.shape, 2 * params.radius_px + 1)
         wanted = parse_frames(request.frames, movie.shape[0])
         recipe = Recipe(_maps(request, camera, movie), camera.pixel_nm, params)
         warm()
@@ -215,6 +216,16 @@ def _params(request: LocalizeRequest) -> LocalizeParams:
     if request.threshold is not None:
         changes |= parse_threshold(request.threshold)
     return LocalizeParams.model_validate({**base.model_dump(), **changes})
+
+
+def _require_room(shape: tuple[int, int, int], box_px: int) -> None:
+    """Refuse frames in which no spot could ever be fitted."""
+    if min(shape[1:]) < box_px:
+        raise RequestError(
+            f"frames of {shape[1]} x {shape[2]} pixels are smaller than the box of "
+            f"{box_px} x {box_px} that a spot is fitted in; choose a smaller "
+            f"--fit-radius-px, or check that the movie is the right one"
+        )
 
 
 def _maps(

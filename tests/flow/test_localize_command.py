@@ -274,6 +274,27 @@ def test_a_movie_without_molecules_gives_an_empty_valid_table(tmp_path, suffix):
     assert run("render", table, "--out", tmp_path / "sr.png", "--size", "20x20") == 0
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 1, 40), (2, 40, 4), (2, 3, 3)])
+@pytest.mark.parametrize("profile", ["paper", "recommended"])
+def test_frames_too_small_for_a_fit_are_refused_instead_of_found_empty(
+    tmp_path, capsys, shape, profile
+):
+    source, table = tmp_path / "tiny.npy", tmp_path / "t.csv"
+    np.save(source, np.full(shape, 400, np.uint16))
+    assert run("localize", source, "--out", table, "--profile", profile) == 2
+    assert "choose a smaller --fit-radius-px" in capsys.readouterr().err
+    assert not table.exists()
+
+
+def test_the_smallest_frame_with_room_for_a_fit_gives_its_spot(tmp_path):
+    source = tmp_path / "small.npy"
+    np.save(source, counts()[:, 9:16, 7:14])
+    table = located(source, tmp_path)
+    assert len(table) == 8
+    np.testing.assert_allclose(table["x_nm"] / 130, 3, atol=0.1)
+    np.testing.assert_allclose(table["y_nm"] / 130, 3, atol=0.1)
+
+
 def broken(tmp_path):
     path = tmp_path / "broken.tif"
     tifffile.imwrite(path, counts(), photometric="minisblack")
