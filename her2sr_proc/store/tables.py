@@ -108,7 +108,7 @@ def write_table(
         write_thunderstorm(path, table, pixel_nm=facts.pixel_nm)
     elif form == "picasso":
         write_picasso(path, table, facts)
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".csv":
         write_native_csv(path, table)
     else:
         write_parquet(path, table, facts.to_metadata())

@@ -88,6 +88,16 @@ def test_a_native_csv_has_native_names_and_conventions(tmp_path):
     assert_close(back, table(), back.columns)
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("T.CSV", "native"), ("T.CSV", "thunderstorm"), ("T.PARQUET", "native")],
+)
+def test_a_suffix_in_capitals_means_the_same(tmp_path, name, form):
+    tables.write_table(tmp_path / name, table(), FACTS, form=form)
+    back, _ = tables.read_table(tmp_path / name)
+    assert_close(back, table(), ["frame", "x_nm", "photons"])
+
+
 def test_thunderstorm_counts_frames_from_1_and_pixels_from_their_corner(tmp_path):
     path = tmp_path / "t.csv"
     write_thunderstorm(path, table(), pixel_nm=130.0)
