@@ -33,9 +33,9 @@ from her2sr_proc.store.frames import FrameSource, open_movie
 from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
 from her2sr_proc.store.tables import (
     TableForm,
-    check_form,
     form_of,
     read_table,
+    require_place,
     write_table,
 )
 
@@ -86,8 +86,8 @@ class RenderRequest:
 def localize(request: LocalizeRequest, *, as_json: bool) -> None:
     """Write the table of a movie, and say what was found and how fast."""
     _begin()
-    form = _form(request)
-    require_writable(request.out)
+    form = request.form or form_of(request.out)
+    require_place(request.out, form)
     params = _params(request)
     camera = CameraModel.model_validate(request.camera)
     with closing(open_movie(request.movie)) as movie:
@@ -189,12 +189,6 @@ def _begin() -> None:
     typer.echo(BANNER, err=True)
     # tifffile logs every oddity of a file; what matters is raised in one sentence.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
-
-
-def _form(request: LocalizeRequest) -> TableForm:
-    form = request.form or form_of(request.out)
-    check_form(request.out, form)
-    return form
 
 
 def _params(request: LocalizeRequest) -> LocalizeParams:

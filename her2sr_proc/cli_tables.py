@@ -231,13 +231,11 @@ def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieF
     """Return a table and its facts; refuse an ``out`` that cannot be written."""
     import numpy as np
 
-    from her2sr_proc.store.atomic import require_writable
     from her2sr_proc.store.facts import MovieFacts
-    from her2sr_proc.store.tables import form_of, read_table
+    from her2sr_proc.store.tables import form_of, read_table, require_place
 
     typer.echo(BANNER, err=True)
-    form_of(out)
-    require_writable(out)
+    require_place(out, form_of(out))
     table, facts = read_table(locs, pixel_nm=pixel_nm)
     if facts is None:
         far = [float(np.nanmax(table[n], initial=0.0)) for n in ("x_nm", "y_nm")]

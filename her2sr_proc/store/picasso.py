@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from her2sr_proc.errors import TableError
+from her2sr_proc.errors import RequestError, TableError
 from her2sr_proc.schema.table import COLUMNS, Localizations
-from her2sr_proc.store.atomic import replacing, write_text
+from her2sr_proc.store.atomic import replacing, require_writable, write_text
 from her2sr_proc.store.facts import MovieFacts
 
 F64 = npt.NDArray[np.float64]
@@ -28,8 +28,29 @@ def yaml_path(path: Path) -> Path:
     return path.with_suffix(".yaml")
 
 
+def require_free_yaml(path: Path) -> None:
+    """Raise `RequestError` when the YAML of a table could not, or must not, be written.
+
+    One that describes no movie belongs to something else.
+    """
+    where = yaml_path(path)
+    require_writable(where)
+    if not where.exists():
+        return
+    try:
+        _read_description(path)
+    except TableError as exc:
+        raise RequestError(
+            f"{where}, which {path.name} would need, stands there already and is no "
+            f"description of a Picasso table; choose another name"
+        ) from exc
+
+
 def write_picasso(path: Path, table: Localizations, facts: MovieFacts) -> None:
     """Write both files, each whole; the table last, so that it never lacks its YAML.
+
+    The YAML is replaced once the table is written beside: it would misread a former
+    one.
 
     Columns with a value that is not finite are left out: Picasso would drop the rows.
     """
@@ -54,9 +75,10 @@ def write_picasso(path: Path, table: Localizations, facts: MovieFacts) -> None:
     rows = np.empty(len(table), form)
     for name, array in kept.items():
         rows[name] = array
-    write_text(yaml_path(path), yaml.safe_dump_all([_description(facts)]))
-    with replacing(path) as beside, h5py.File(beside, "w") as file:
-        file.create_dataset(DATASET, data=rows)
+    with replacing(path) as beside:
+        with h5py.File(beside, "w") as file:
+            file.create_dataset(DATASET, data=rows)
+        write_text(yaml_path(path), yaml.safe_dump_all([_description(facts)]))
 
 
 def _in_pixels(table: Localizations, name: str, facts: MovieFacts) -> F64:

@@ -15,9 +15,9 @@ from pyarrow import csv
 
 from her2sr_proc.errors import RequestError, TableError
 from her2sr_proc.schema.table import COLUMNS, NAMES, Localizations
-from her2sr_proc.store.atomic import replacing
+from her2sr_proc.store.atomic import replacing, require_writable
 from her2sr_proc.store.facts import MovieFacts
-from her2sr_proc.store.picasso import read_picasso, write_picasso
+from her2sr_proc.store.picasso import read_picasso, require_free_yaml, write_picasso
 from her2sr_proc.store.thunderstorm import (
     read_csv_columns,
     read_thunderstorm,
@@ -132,6 +132,17 @@ def check_form(path: Path, form: TableForm) -> None:
             f"a {form} table is written as {' or '.join(FORMS[form])}, "
             f"not '{path.suffix}'"
         )
+
+
+def require_place(path: Path, form: TableForm) -> None:
+    """Raise `RequestError` when a table of that form could not be written there.
+
+    To be asked before work that would be lost.
+    """
+    check_form(path, form)
+    require_writable(path)
+    if form == "picasso":
+        require_free_yaml(path)
 
 
 def read_table(

@@ -376,6 +376,23 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_a_yaml_of_something_else_is_not_overwritten(movie, tmp_path, capsys):
+    other, out = tmp_path / "scope.yaml", tmp_path / "scope.hdf5"
+    other.write_text("lasers: [488, 561]\n")
+    assert run("localize", movie, "--out", out) == 2
+    assert "choose another name" in capsys.readouterr().err
+    assert other.read_text() == "lasers: [488, 561]\n"
+    other.unlink()
+    assert run("localize", movie, "--out", out) == 0
+    assert run("localize", movie, "--out", out) == 0
+
+
+def test_a_yaml_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    (tmp_path / "t.yaml").mkdir()
+    assert run("localize", "none.tif", "--out", tmp_path / "t.hdf5") == 2
+    assert "t.yaml is a folder; rename it" in capsys.readouterr().err
+
+
 def test_too_fine_an_image_is_refused_before_memory_is_taken(movie, tmp_path, capsys):
     table = tmp_path / "t.parquet"
     assert run("localize", movie, "--out", table) == 0

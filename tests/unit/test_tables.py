@@ -138,6 +138,24 @@ def test_picasso_reads_our_table_at_the_same_pixels(tmp_path):
     assert (info[0]["Height"], info[0]["Width"], info[0]["Frames"]) == (64, 80, 500)
 
 
+def test_a_picasso_table_that_fails_leaves_the_former_one_with_its_yaml(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "t.hdf5"
+    write_picasso(path, table(), FACTS)
+    former, description = path.read_bytes(), path.with_suffix(".yaml").read_bytes()
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_picasso(path, table(), MovieFacts(65.0, 9, 9, 9))
+    assert path.read_bytes() == former
+    assert path.with_suffix(".yaml").read_bytes() == description
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_picasso_gets_no_column_that_would_make_it_drop_rows(tmp_path):
     rows = table()
     rows["log_likelihood"][3] = np.nan
