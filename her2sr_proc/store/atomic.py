@@ -25,10 +25,15 @@ def require_writable(path: Path) -> None:
         raise RequestError(
             f"{path} cannot be written: {culprit} is a {kind}; rename it"
         )
-    if not os.access(place, os.W_OK | os.X_OK):
+    probe = place / _beside(path).name
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
         raise RequestError(
-            f"{path} cannot be written: {place} takes no files; choose another folder"
-        )
+            f"{path} cannot be written: {place} takes no file of that name "
+            f"({exc.strerror}); choose another folder or name"
+        ) from exc
 
 
 @contextmanager
@@ -39,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, since writers choose formats by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    beside = _beside(path)
     try:
         yield beside
         sync_file(beside)
@@ -48,6 +53,10 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

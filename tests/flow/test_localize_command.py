@@ -364,7 +364,7 @@ def test_an_output_of_unknown_kind_is_refused(movie, tmp_path, capsys, out, mess
 
 
 @pytest.mark.parametrize("verb", ["localize", "render"])
-@pytest.mark.parametrize("out", ["file/o{}", "folder{}"])
+@pytest.mark.parametrize("out", ["file/o{}", "folder{}", "new/" + 248 * "a" + "{}"])
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     tmp_path, capsys, verb, out
 ):
