@@ -26,7 +26,7 @@ from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import PAPER_LOCALIZE, LocalizeParams, RenderParams
 from her2sr_proc.schema.table import Localizations
-from her2sr_proc.store.atomic import require_writable
+from her2sr_proc.store.atomic import require_writable, telling
 from her2sr_proc.store.camera_maps import read_camera_maps
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.frames import FrameSource, open_movie
@@ -106,7 +106,8 @@ def localize(request: LocalizeRequest, *, as_json: bool) -> None:
             frames=movie.shape[0],
             source=request.movie.name,
         )
-    write_table(request.out, outcome.table, facts, form=form)
+    with telling(request.out):
+        write_table(request.out, outcome.table, facts, form=form)
     _tell_localized(request, outcome, facts, as_json=as_json)
 
 
@@ -136,14 +137,19 @@ def render(request: RenderRequest, *, as_json: bool) -> None:
     image = draw(
         table, height_px=height_px, width_px=width_px, pixel_nm=camera_nm, params=params
     )
-    if request.out.suffix.lower() == ".png":
-        style = PreviewStyle(colour=request.colour, pixel_nm=params.pixel_nm)
-        write_preview(request.out, image, style)
-    else:
-        write_tiff(request.out, image, pixel_nm=params.pixel_nm)
+    with telling(request.out):
+        _write_image(request, image)
     uncertainty = table["uncertainty_nm"].astype(np.float64)
     drawn = int((uncertainty <= params.maximum_uncertainty_nm).sum())
     _tell_rendered(request, len(table), drawn, image.shape, as_json=as_json)
+
+
+def _write_image(request: RenderRequest, image: npt.NDArray[np.float32]) -> None:
+    if request.out.suffix.lower() == ".png":
+        style = PreviewStyle(colour=request.colour, pixel_nm=request.pixel_nm)
+        write_preview(request.out, image, style)
+    else:
+        write_tiff(request.out, image, pixel_nm=request.pixel_nm)
 
 
 def parse_frames(text: str, count: int) -> range:

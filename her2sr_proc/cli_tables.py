@@ -141,7 +141,7 @@ def drift(
     """
     import numpy as np
 
-    from her2sr_proc.store.atomic import require_writable, write_text
+    from her2sr_proc.store.atomic import require_writable, telling, write_text
 
     if trace is not None:
         require_writable(trace)
@@ -150,7 +150,8 @@ def drift(
     _write(out, path.taken_off(table), facts)
     if trace is not None:
         rows = (f"{n},{x:.3f},{y:.3f}" for n, (x, y) in enumerate(path.xy_nm))
-        write_text(trace, "\n".join(["frame,x_nm,y_nm", *rows]) + "\n")
+        with telling(trace):
+            write_text(trace, "\n".join(["frame,x_nm,y_nm", *rows]) + "\n")
     reach = np.ptp(path.xy_nm, axis=0)
     said = {"x_nm": round(float(reach[0]), 2), "y_nm": round(float(reach[1]), 2)}
     words = f"drift of {reach[0]:.1f} nm in x and {reach[1]:.1f} nm in y taken off"
@@ -246,9 +247,11 @@ def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieF
 
 
 def _write(out: Path, table: Localizations, facts: MovieFacts) -> None:
+    from her2sr_proc.store.atomic import telling
     from her2sr_proc.store.tables import form_of, write_table
 
-    write_table(out, table, facts, form=form_of(out))
+    with telling(out):
+        write_table(out, table, facts, form=form_of(out))
 
 
 def _tell(out: Path, said: Mapping[str, object], words: str, *, as_json: bool) -> None:

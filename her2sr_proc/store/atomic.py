@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from her2sr_proc.errors import RequestError
+from her2sr_proc.errors import RequestError, WriteError
 
 
 def require_writable(path: Path) -> None:
@@ -57,6 +58,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write of ``path`` into one sentence.
+
+    HDF5 and Arrow hide the number of the error in their message.
+
+    Raises `WriteError` in place of `OSError`.
+    """
+    try:
+        yield
+    except OSError as exc:
+        hidden = re.search(r"errno\W+(\d+)", str(exc))
+        number = exc.errno or (int(hidden[1]) if hidden else 0)
+        reason = os.strerror(number) if number else str(exc).split("\n")[0]
+        raise WriteError(
+            f"{path} could not be written ({reason}); make room there, or choose "
+            f"another folder",
+            path=str(path),
+        ) from exc
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -5,6 +5,7 @@ There, positions are in pixels with the first pixel's centre at 0; frames count 
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import h5py
@@ -75,9 +76,12 @@ def write_picasso(path: Path, table: Localizations, facts: MovieFacts) -> None:
     rows = np.empty(len(table), form)
     for name, array in kept.items():
         rows[name] = array
+    # HDF5 cannot close a file that a full disk has cut off: it gets memory to write to.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.create_dataset(DATASET, data=rows)
     with replacing(path) as beside:
-        with h5py.File(beside, "w") as file:
-            file.create_dataset(DATASET, data=rows)
+        beside.write_bytes(content.getbuffer())
         write_text(yaml_path(path), yaml.safe_dump_all([_description(facts)]))
 
 
