@@ -144,6 +144,7 @@ def drift(
     from her2sr_proc.store.atomic import require_writable, telling, write_text
 
     if trace is not None:
+        _require_apart(trace, locs, out)
         require_writable(trace)
     table, facts = _open(locs, out, camera_pixel_nm)
     path = _drift(table, facts, method, segment)
@@ -209,6 +210,18 @@ def resolution(
 
 def _nm(value: float) -> str:
     return "unknown" if math.isnan(value) else f"{value:.1f} nm"
+
+
+def _require_apart(trace: Path, *tables: Path) -> None:
+    """Refuse a trace that would be written over one of the tables."""
+    from her2sr_proc.errors import RequestError
+
+    for table in tables:
+        if trace.resolve() == table.resolve():
+            raise RequestError(
+                f"--trace {trace} would be written over the table {table}; give it "
+                f"another name"
+            )
 
 
 def _drift(

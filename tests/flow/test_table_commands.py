@@ -115,6 +115,15 @@ def test_a_disk_without_room_costs_one_sentence_and_no_former_file(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == former
 
 
+@pytest.mark.parametrize("trace", ["locs.parquet", "still.csv", "new/../still.csv"])
+def test_a_trace_is_not_written_over_a_table(locs, tmp_path, capsys, trace):
+    before, out = locs.read_bytes(), tmp_path / "still.csv"
+    assert run("drift", locs, "--out", out, "--trace", tmp_path / trace) == 2
+    assert "give it another name" in capsys.readouterr().err
+    assert locs.read_bytes() == before
+    assert not out.exists()
+
+
 def test_too_few_frames_for_a_drift_are_a_wrong_request(locs, tmp_path, capsys):
     out = tmp_path / "still.parquet"
     assert run("drift", locs, "--out", out, "--segment", 900) == 2
