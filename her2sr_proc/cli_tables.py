@@ -74,7 +74,11 @@ def keep(
 
     read = parse(formula)
     table, facts = _open(locs, out, camera_pixel_nm)
-    values = {name: array.astype(np.float64) for name, array in table.columns.items()}
+    values = {
+        name: array.astype(np.float64)
+        for name, array in table.columns.items()
+        if array.dtype.kind in "iufb"
+    }
     for short, name in SHORT.items():
         values.setdefault(short, values[name])
     is_kept = np.asarray(read.evaluate(values))

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import yaml
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.atomic import replacing, require_writable, write_text
+from her2sr_proc.store.columns import as_table
 from her2sr_proc.store.facts import MovieFacts
 
 F64 = npt.NDArray[np.float64]
@@ -115,6 +116,12 @@ def read_picasso(path: Path) -> tuple[Localizations, MovieFacts]:
             f"{path} lacks the columns {', '.join(missing)} of a Picasso fit",
             path=str(path),
         )
+    if rows.ndim != 1 or any(rows.dtype[name].kind not in "iuf" for name in _REQUIRED):
+        raise TableError(
+            f"'{DATASET}' of {path} is no list of rows of numbers; save it again from "
+            f"Picasso",
+            path=str(path),
+        )
     pixel_nm = facts.pixel_nm
     lpx, lpy = rows["lpx"] * pixel_nm, rows["lpy"] * pixel_nm
     names = rows.dtype.names or ()
@@ -135,8 +142,7 @@ def read_picasso(path: Path) -> tuple[Localizations, MovieFacts]:
         else unknown,
         "status": np.zeros(len(rows), np.int16),
     }
-    columns = {c.name: values[c.name].astype(c.dtype) for c in COLUMNS}
-    return Localizations(columns), facts
+    return as_table(path, values), facts
 
 
 def _read_rows(path: Path) -> npt.NDArray[np.void]:

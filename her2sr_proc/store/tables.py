@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, NAMES, Localizations
+from her2sr_proc.schema.table import COLUMNS, Localizations
 from her2sr_proc.store.atomic import replacing, require_writable
+from her2sr_proc.store.columns import as_table, require_names
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.picasso import read_picasso, require_free_yaml, write_picasso
 from her2sr_proc.store.thunderstorm import (
@@ -37,14 +38,15 @@ _KNOWN = {column.name: column for column in COLUMNS}
 def write_parquet(path: Path, table: Localizations, metadata: dict[str, str]) -> None:
     """Write the native form whole, with units by column and ``metadata`` by file."""
     arrays = {name: np.ascontiguousarray(a) for name, a in table.columns.items()}
+    filled = {name: pa.array(array) for name, array in arrays.items()}
     fields = [
-        pa.field(name, pa.from_numpy_dtype(array.dtype), metadata=_column_facts(name))
-        for name, array in arrays.items()
+        pa.field(name, array.type, metadata=_column_facts(name))
+        for name, array in filled.items()
     ]
     schema = pa.schema(fields, metadata=dict(metadata))
     with replacing(path) as beside:
         pq.write_table(
-            pa.Table.from_arrays([pa.array(a) for a in arrays.values()], schema=schema),
+            pa.Table.from_arrays(list(filled.values()), schema=schema),
             beside,
             compression="zstd",
         )
@@ -64,25 +66,20 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
     try:
         with pq.ParquetFile(path) as file:
             content = file.read()
-    except (OSError, pa.ArrowInvalid) as exc:
+    except (OSError, ValueError, pa.ArrowException) as exc:
         raise TableError(
             f"{path} cannot be read as Parquet ({_first_line(exc)}); "
             f"make it again with `her2sr localize`",
             path=str(path),
         ) from exc
-    missing = [name for name in NAMES if name not in content.column_names]
-    if missing:
-        raise TableError(
-            f"{path} is no localization table: it lacks {', '.join(missing)}",
-            path=str(path),
-        )
+    require_names(path, content.column_names)
     metadata = {
         key.decode(): value.decode()
         for key, value in (content.schema.metadata or {}).items()
         if not key.startswith(b"ARROW:")
     }
     columns = {n: content.column(n).to_numpy() for n in content.column_names}
-    return Localizations(columns), metadata
+    return as_table(path, columns, is_exact=True), metadata
 
 
 def _first_line(exc: Exception) -> str:
@@ -175,15 +172,5 @@ def _read_csv(path: Path, pixel_nm: float) -> Localizations:
     columns = read_csv_columns(path)
     if "x_nm" not in columns:
         return read_thunderstorm(path, pixel_nm=pixel_nm)
-    missing = [name for name in NAMES if name not in columns]
-    if missing:
-        raise TableError(
-            f"{path} is no localization table: it lacks {', '.join(missing)}",
-            path=str(path),
-        )
-    return Localizations(
-        {
-            n: a.astype(_KNOWN[n].dtype if n in _KNOWN else a.dtype)
-            for n, a in columns.items()
-        }
-    )
+    require_names(path, list(columns))
+    return as_table(path, columns)

@@ -73,6 +73,19 @@ def test_a_formula_that_says_nothing_writes_nothing(
     assert not out.exists()
 
 
+def test_a_filter_keeps_columns_of_words_but_does_not_reckon_with_them(
+    locs, tmp_path, capsys
+):
+    source, out = tmp_path / "words.parquet", tmp_path / "kept.parquet"
+    table, _ = read_table(locs)
+    words = np.array(["561"] * len(table), object)
+    write_parquet(source, Localizations({**table.columns, "channel": words}), {})
+    assert run("filter", source, "photons > 500", "--out", out) == 0
+    assert set(read_table(out)[0]["channel"]) == {"561"}
+    assert run("filter", source, "channel == 561", "--out", out) == 2
+    assert "'channel' is not known" in capsys.readouterr().err
+
+
 def test_drift_is_taken_off_and_its_trace_written(locs, tmp_path, capsys):
     still, trace = tmp_path / "still.parquet", tmp_path / "drift.csv"
     assert run("drift", locs, "--out", still, "--trace", trace, "--json") == 0
