@@ -162,10 +162,8 @@ def read_table(
     if suffix == ".csv":
         return _read_csv(path, pixel_nm), None
     table, metadata = read_parquet(path)
-    try:
-        return table, MovieFacts.from_metadata(metadata)
-    except TableError:  # a unit's table: its run's manifest knows
-        return table, None
+    # a unit's table says nothing: its run's manifest knows
+    return table, MovieFacts.from_metadata(path, metadata)
 
 
 def _read_csv(path: Path, pixel_nm: float) -> Localizations:

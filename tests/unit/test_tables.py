@@ -252,6 +252,24 @@ def picasso(name, kind, value=0, shape=5):
     return write
 
 
+def described(**changed):
+    """A native table whose metadata are partly wrong."""
+    return lambda p: tables.write_parquet(
+        p, table(), {**FACTS.to_metadata(), **changed}
+    )
+
+
+def picasso_of(**changed):
+    """A Picasso table whose YAML is partly wrong."""
+
+    def write(path):
+        write_picasso(path, table(), FACTS)
+        said = yaml.safe_load(path.with_suffix(".yaml").read_text())
+        path.with_suffix(".yaml").write_text(yaml.safe_dump({**said, **changed}))
+
+    return write
+
+
 SOME = np.arange(50.0)
 BAD = {
     "words.parquet": (native(x_nm=["a"] * 50), "'x_nm' of .* holds no numbers"),
@@ -278,6 +296,13 @@ BAD = {
     "words.hdf5": (picasso("x", "S8"), "no list of rows of numbers"),
     "nan.hdf5": (picasso("frame", "f4", np.nan), "row 1 of .* has a frame"),
     "square.hdf5": (picasso("x", "f4", shape=(5, 2)), "no list of rows of numbers"),
+    "pixel.parquet": (described(pixel_nm="nan"), "what cannot be .pixels of nan nm"),
+    "word.parquet": (described(pixel_nm="small"), "what cannot be"),
+    "flat.parquet": (described(height_px="0"), "frames of 0 x 80 pixels"),
+    "endless.parquet": (described(frames="99999999999"), "99999999999 frames"),
+    "pixel.hdf5": (picasso_of(Pixelsize=0), "must name .*pixels of 0.0 nm"),
+    "flat.hdf5": (picasso_of(Height=-5), "must name .*frames of -5 x 80 pixels"),
+    "endless.hdf5": (picasso_of(Frames=10**11), "must name .*100000000000 frames"),
     "absent.parquet": (lambda p: None, "there is no table"),
     "half.parquet": (half, "cannot be read as Parquet"),
     "foreign.parquet": (foreign, "lacks frame, x_nm"),
