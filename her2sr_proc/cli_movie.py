@@ -25,7 +25,7 @@ from her2sr_proc.rendering import render as draw
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import PAPER_LOCALIZE, LocalizeParams, RenderParams
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, farthest
 from her2sr_proc.store.atomic import require_writable, telling
 from her2sr_proc.store.camera_maps import read_camera_maps
 from her2sr_proc.store.facts import MovieFacts
@@ -268,9 +268,7 @@ def _field(
 
 def _reach(position_nm: npt.NDArray[np.generic], pixel_nm: float) -> int:
     """Return the camera pixels from 0 to the farthest finite position."""
-    finite = position_nm[np.isfinite(position_nm.astype(np.float64))]
-    farthest = float(finite.max()) if finite.size else 0.0
-    return max(1, math.ceil(farthest / pixel_nm + 0.5))
+    return max(1, math.ceil(farthest(position_nm) / pixel_nm + 0.5))
 
 
 def _tell_localized(

@@ -247,8 +247,7 @@ def _drift(
 
 def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieFacts]:
     """Return a table and its facts; refuse an ``out`` that cannot be written."""
-    import numpy as np
-
+    from her2sr_proc.schema.table import farthest
     from her2sr_proc.store.facts import MovieFacts
     from her2sr_proc.store.tables import form_of, read_table, require_place
 
@@ -256,7 +255,7 @@ def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieF
     require_place(out, form_of(out))
     table, facts = read_table(locs, pixel_nm=pixel_nm)
     if facts is None:
-        far = [float(np.nanmax(table[n], initial=0.0)) for n in ("x_nm", "y_nm")]
+        far = (farthest(table["x_nm"]), farthest(table["y_nm"]))
         width, height = (int(reach / pixel_nm) + 1 for reach in far)
         frames = int(table["frame"].max()) + 1 if len(table) else 0
         facts = MovieFacts(pixel_nm, height, width, frames, source=locs.name)

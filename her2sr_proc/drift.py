@@ -17,7 +17,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 
 from her2sr_proc.errors import RequestError
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, require_places
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -68,8 +68,10 @@ def measure_drift(
         Frames whose localizations are put together; the drift between their middles is
         a monotone cubic through them.
 
-    Raises `RequestError` if there are too few frames or localizations for it.
+    Raises `RequestError` if there are too few frames or localizations for it, and
+    `TableError` for a row without a position.
     """
+    require_places(table)
     edges = np.linspace(0, frames, max(frames // segment_frames, 1) + 1)
     if len(edges) < 3:
         raise RequestError(

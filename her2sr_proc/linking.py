@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, require_places
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -31,7 +31,10 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
         new uncertainties follow. Photons: summed. Frame: the first; column
         ``last_frame``: the last; ``detections``: how many. Width, background and its
         noise: means. Log-likelihood: summed. Status: the highest.
+
+    Raises `TableError` for a row without a position.
     """
+    require_places(table)
     order = np.lexsort((table["x_nm"], table["frame"]))
     table = table.take(order)
     if len(table) == 0:

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import curve_fit
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, require_places
 
 F64 = npt.NDArray[np.float64]
 
@@ -46,8 +46,9 @@ def measure_resolution(table: Localizations, rng: np.random.Generator) -> Resolu
     """Return precision, density and resolution of a table.
 
     Re-blinks must be linked before, else the ring correlation is that of one molecule
-    with itself.
+    with itself. Raises `TableError` for a row without a position.
     """
+    require_places(table)
     count = len(table)
     where = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
     spread = np.ptp(where, axis=0) if count else np.zeros(2)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.errors import TableError
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -62,6 +64,24 @@ class Localizations:
         return Localizations(
             {name: array[rows] for name, array in self.columns.items()}
         )
+
+
+def require_places(table: Localizations) -> None:
+    """Raise `TableError` for a row whose position is not finite: nothing is near it."""
+    places = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
+    lost = ~np.isfinite(places).all(axis=1)
+    if lost.any():
+        raise TableError(
+            f"{int(lost.sum())} of {len(table)} rows have no finite position, the "
+            f"first is row {int(np.argmax(lost)) + 1}; remove them with her2sr filter "
+            f"LOCS 'abs(x_nm) < 1e9 & abs(y_nm) < 1e9'"
+        )
+
+
+def farthest(position_nm: npt.NDArray[np.generic]) -> float:
+    """Return the largest finite position, at least 0."""
+    finite = position_nm[np.isfinite(position_nm.astype(np.float64))]
+    return max(0.0, float(finite.max())) if finite.size else 0.0
 
 
 def empty() -> Localizations:

@@ -3,6 +3,7 @@
 import json
 import resource
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,13 @@ from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.table import COLUMNS, Localizations
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.images import read_tiff
-from her2sr_proc.store.tables import read_table, write_parquet, write_thunderstorm
+from her2sr_proc.store.tables import (
+    form_of,
+    read_table,
+    write_parquet,
+    write_table,
+    write_thunderstorm,
+)
 
 FRAMES = 1000
 
@@ -165,6 +172,37 @@ def test_a_table_of_thunderstorm_is_taken_as_well(locs, tmp_path):
     write_thunderstorm(csv, read_table(locs)[0], pixel_nm=130.0)
     assert run("link", csv, "--out", out) == 0
     assert len(read_table(out)[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "value"), [("parquet", np.nan), ("csv", np.inf), ("hdf5", np.nan)]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("link", "--out", "o.csv"),
+        ("drift", "--out", "o.csv"),
+        ("drift", "--out", "o.csv", "--method", "rcc"),
+        ("resolution",),
+        ("render", "--out", "o.tif", "--drift-corrected"),
+    ],
+)
+def test_rows_without_a_place_are_told_and_can_be_filtered_out(
+    locs, tmp_path, capsys, monkeypatch, words, value, suffix
+):
+    monkeypatch.chdir(tmp_path)
+    table, facts = read_table(locs)
+    x = np.where(np.isin(np.arange(len(table)), [4, 7]), value, table["x_nm"])
+    table = Localizations({**table.columns, "x_nm": x})
+    source, cured = Path(f"lost.{suffix}"), Path(f"cured.{suffix}")
+    write_table(source, table, facts, form=form_of(source))
+    assert run(words[0], source, *words[1:]) == 2
+    said = capsys.readouterr().err
+    assert f"2 of {len(table)} rows have no finite position, the first is row 5" in said
+    formula = said.split("'")[1]
+    assert run("filter", source, formula, "--out", cured) == 0
+    assert len(read_table(cured)[0]) == len(table) - 2
+    assert run(words[0], cured, *words[1:]) == 0
 
 
 @pytest.mark.parametrize(
