@@ -30,7 +30,8 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
         Position: mean weighted by the inverse squares of the uncertainties, which the
         new uncertainties follow. Photons: summed. Frame: the first; column
         ``last_frame``: the last; ``detections``: how many. Width, background and its
-        noise: means. Log-likelihood: summed. Status: the highest.
+        noise: means. Log-likelihood: summed. Status: the highest. Rows that know no
+        uncertainty do not weigh beside those that do; alone, they weigh alike.
 
     Raises `TableError` for a row without a position.
     """
@@ -100,10 +101,13 @@ def _merged(table: Localizations, group: I64) -> Localizations:
     numbers = [n for n, a in table.columns.items() if a.dtype.kind in "fiu"]
     means = {name: total(table[name]) / detections for name in numbers}
     for axis in ("x", "y"):
-        weight = table[f"uncertainty_{axis}_nm"].astype(np.float64) ** -2.0
+        weight = _weights(table[f"uncertainty_{axis}_nm"].astype(np.float64))
+        is_unknown = total(weight) == 0.0
+        weight[is_unknown[group]] = 1.0
         place = table[f"{axis}_nm"].astype(np.float64)
         means[f"{axis}_nm"] = total(weight * place) / total(weight)
-        means[f"uncertainty_{axis}_nm"] = total(weight) ** -0.5
+        bound = total(weight) ** -0.5
+        means[f"uncertainty_{axis}_nm"] = np.where(is_unknown, np.nan, bound)
     both = means["uncertainty_x_nm"] ** 2 + means["uncertainty_y_nm"] ** 2
     means |= {
         "uncertainty_nm": np.sqrt(both / 2.0),
@@ -116,3 +120,9 @@ def _merged(table: Localizations, group: I64) -> Localizations:
     out["last_frame"] = last.astype(np.int32)
     out["detections"] = detections.astype(np.int32)
     return Localizations(out)
+
+
+def _weights(sd_nm: F64) -> F64:
+    """Return inverse squares; 0 for what is no uncertainty and so says nothing."""
+    is_known = np.isfinite(sd_nm) & (sd_nm > 0.0)
+    return np.where(is_known, np.where(is_known, sd_nm, 1.0) ** -2.0, 0.0)

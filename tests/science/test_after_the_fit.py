@@ -124,6 +124,17 @@ def test_a_dark_frame_is_bridged_where_that_is_asked_for(gap, rows):
     assert len(link(one, distance_nm=20, gap=gap)) == rows
 
 
+@pytest.mark.parametrize("unknown", [0.0, np.nan, np.inf])
+def test_rows_without_an_uncertainty_leave_the_others_their_place(unknown):
+    seen = table(np.arange(3), np.array([10.0, 12.0, 16.0]), 0, [unknown, 8.0, 8.0])
+    merged = link(seen, distance_nm=20, gap=0)
+    assert merged["x_nm"] == pytest.approx(14.0)
+    assert merged["uncertainty_nm"] == pytest.approx(8.0 / 2**0.5)
+    lost = link(table(np.arange(2), [10, 12], 0, unknown), distance_nm=20, gap=0)
+    assert lost["x_nm"] == pytest.approx(11.0)
+    assert np.isnan(lost["uncertainty_nm"]).all()
+
+
 def test_an_empty_table_stays_empty():
     assert len(link(table(np.empty(0), 0, 0), distance_nm=20, gap=1)) == 0
 
