@@ -7,7 +7,7 @@ from her2sr_proc.drift import measure_drift
 from her2sr_proc.errors import RequestError
 from her2sr_proc.linking import link
 from her2sr_proc.resolution import measure_resolution
-from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.schema.table import COLUMNS, Localizations, concatenate
 
 FRAMES = 5000
 
@@ -133,6 +133,24 @@ def test_rows_without_an_uncertainty_leave_the_others_their_place(unknown):
     lost = link(table(np.arange(2), [10, 12], 0, unknown), distance_nm=20, gap=0)
     assert lost["x_nm"] == pytest.approx(11.0)
     assert np.isnan(lost["uncertainty_nm"]).all()
+
+
+def test_linking_once_more_counts_detections_and_last_frames_on():
+    seen = table(np.array([0, 1, 2, 5, 6]), np.zeros(5), np.zeros(5))
+    twice = link(link(seen, distance_nm=20, gap=0), distance_nm=20, gap=2)
+    once = link(seen, distance_nm=20, gap=2)
+    for name in once.columns:
+        np.testing.assert_allclose(twice[name], once[name], rtol=1e-6)
+    assert list(twice["detections"]) == [5]
+    assert list(twice["last_frame"]) == [6]
+
+
+def test_a_molecule_still_lit_takes_no_other_one_in():
+    lit = link(table(np.arange(9), np.zeros(9), np.zeros(9)), distance_nm=20, gap=0)
+    brief = table(np.array([4]), np.array([5.0]), np.zeros(1))
+    extra = {"last_frame": np.array([4]), "detections": np.array([1])}
+    both = concatenate([lit, Localizations({**brief.columns, **extra})])
+    assert len(link(both, distance_nm=20, gap=9)) == 2
 
 
 def test_an_empty_table_stays_empty():
