@@ -200,9 +200,11 @@ def resolution(
         }
         typer.echo(json.dumps({**said, "banner": BANNER}))
         return
+    density = found.density_um2
     typer.echo(
-        f"{found.localizations} localizations, {found.density_um2:.3g} a um2; "
-        f"reported precision {found.uncertainty_nm:.1f} nm (median), "
+        f"{found.localizations} localizations, "
+        f"{'unknown' if math.isnan(density) else f'{density:.3g}'} a um2; "
+        f"reported precision {_nm(found.uncertainty_nm)} (median), "
         f"measured {_nm(found.nena_nm)} (neighbours in adjacent frames)"
     )
     doubt = "" if is_linked else "; not linked: re-blinks make it look finer than it is"

@@ -167,6 +167,16 @@ def test_the_resolution_of_a_table_is_told(locs, capsys):
     assert said["localizations"] == len(read_table(locs)[0])
 
 
+def test_an_empty_table_has_an_unknown_resolution(locs, tmp_path, capsys):
+    out = tmp_path / "none.parquet"
+    assert run("filter", locs, "photons < 0", "--out", out) == 0
+    capsys.readouterr()
+    assert run("resolution", out) == 0
+    said = capsys.readouterr().out
+    assert "0 localizations, unknown a um2; reported precision unknown" in said
+    assert "nan" not in said
+
+
 def test_a_table_of_thunderstorm_is_taken_as_well(locs, tmp_path):
     csv, out = tmp_path / "t.csv", tmp_path / "linked.csv"
     write_thunderstorm(csv, read_table(locs)[0], pixel_nm=130.0)

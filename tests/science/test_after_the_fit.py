@@ -180,3 +180,23 @@ def test_rings_stop_where_the_precision_ends(sd_nm):
     found = measure_resolution(seen, rng)
     assert 2.0 * sd_nm < found.frc_nm < 5.0 * sd_nm
     assert found.frc_sd_nm < 0.15 * found.frc_nm
+
+
+@pytest.mark.parametrize("x", ["alike", "on a line", "with one far off"])
+def test_where_nothing_is_resolved_no_resolution_is_told(x):
+    rng = np.random.default_rng(8)
+    places = rng.uniform(0, 5000, (2, 600))
+    places[1] = 0.0 if x != "with one far off" else places[1]
+    places[0] = 0.0 if x == "alike" else places[0]
+    if x == "with one far off":
+        places[0, 0] = 1e7
+    found = measure_resolution(table(np.arange(600), *places, 10.0), rng)
+    assert np.isnan(found.frc_nm)
+    assert not found.nena_nm < 0.5
+
+
+def test_uncertainties_that_are_unknown_do_not_hide_the_others():
+    sd_nm = np.array([np.nan, 10.0, 12.0, 14.0])
+    seen = table(np.arange(4), np.arange(4), np.arange(4), sd_nm)
+    found = measure_resolution(seen, np.random.default_rng(9))
+    assert found.uncertainty_nm == 12.0
