@@ -9,7 +9,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from her2sr_proc.errors import RequestError
 from her2sr_proc.finding import formula
 from her2sr_proc.live.warming import warm
 from her2sr_proc.offline.movie import Outcome, Recipe, localize_movie
+from her2sr_proc.rendering import is_drawn
 from her2sr_proc.rendering import render as draw
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
@@ -83,6 +84,12 @@ class RenderRequest:
     colour: Colour
 
 
+class _Frame(TypedDict):
+    height_px: int
+    width_px: int
+    pixel_nm: float
+
+
 def localize(request: LocalizeRequest, *, as_json: bool) -> None:
     """Write the table of a movie, and say what was found and how fast."""
     _begin()
@@ -134,13 +141,11 @@ def render(request: RenderRequest, *, as_json: bool) -> None:
             f"{height_px} x {width_px} pixels of {camera_nm:g} nm are too many at "
             f"{params.pixel_nm:g} nm; choose a larger --pixel-nm"
         )
-    image = draw(
-        table, height_px=height_px, width_px=width_px, pixel_nm=camera_nm, params=params
-    )
+    frame = _Frame(height_px=height_px, width_px=width_px, pixel_nm=camera_nm)
+    image = draw(table, **frame, params=params)
     with telling(request.out):
         _write_image(request, image)
-    uncertainty = table["uncertainty_nm"].astype(np.float64)
-    drawn = int((uncertainty <= params.maximum_uncertainty_nm).sum())
+    drawn = int(is_drawn(table, **frame, params=params).sum())
     _tell_rendered(request, len(table), drawn, image.shape, as_json=as_json)
 
 
@@ -335,6 +340,6 @@ def _tell_rendered(
     typer.echo(
         f"{drawn} of {count} localizations drawn on {shape[0]} x {shape[1]} px of "
         f"{request.pixel_nm:g} nm; the others are less certain than "
-        f"{request.max_uncertainty_nm:g} nm"
+        f"{request.max_uncertainty_nm:g} nm or outside"
     )
     typer.echo(f"wrote {request.out}")

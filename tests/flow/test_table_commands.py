@@ -224,6 +224,18 @@ def test_every_way_of_drawing_keeps_the_volume(locs, tmp_path, how):
     assert read_tiff(out).sum() == pytest.approx(len(read_table(locs)[0]), rel=0.02)
 
 
+def test_rows_outside_or_without_a_place_do_not_count_as_drawn(locs, tmp_path, capsys):
+    source, out = tmp_path / "far.parquet", tmp_path / "sr.tif"
+    table, facts = read_table(locs)
+    x = table["x_nm"].copy()
+    x[:4] = np.nan, 1e9, -500.0, np.inf
+    far = Localizations({**table.columns, "x_nm": x})
+    write_parquet(source, far, facts.to_metadata())
+    assert run("render", source, "--out", out, "--method", "histogram") == 0
+    assert f"{len(table) - 4} of {len(table)} local" in capsys.readouterr().out
+    assert read_tiff(out).sum() == len(table) - 4
+
+
 def test_the_drift_corrected_picture_is_sharper(locs, tmp_path):
     peaks = []
     for more in ((), ("--drift-corrected",)):
