@@ -56,8 +56,8 @@ FUNCTIONS: dict[str, Callable[[Value], Value]] = {
 """As in ThunderSTORM's formulas, with `exp` and `log` besides; std of a sample. Those
 over many values leave out what is no number."""
 _SIGNS: dict[str, Callable[[Value, Value], Value]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
+    "+": lambda a, b: a + 1.0 * b,  # a yes counts 1, which numpy denies between two
+    "-": lambda a, b: a - 1.0 * b,
     "*": lambda a, b: a * b,
     "/": lambda a, b: np.true_divide(a, b),
     "^": lambda a, b: np.power(a, b),
