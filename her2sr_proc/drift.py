@@ -6,6 +6,7 @@ tables; no files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
@@ -25,6 +26,8 @@ Method = Literal["aim", "rcc"]
 
 LEAST_PER_SEGMENT = 20
 """Localizations of a segment, in the median, without which nothing is certain."""
+MOST_SEGMENTS = 200
+"""Of rcc, whose pairs of images take memory and minutes."""
 STEP_NM = 20.0
 REACH_STEPS = 3
 """A segment may have moved by so many steps against the one before."""
@@ -77,6 +80,12 @@ def measure_drift(
         raise RequestError(
             f"drift needs two segments of {segment_frames} frames at least, and the "
             f"movie has {frames}; choose a shorter --segment",
+            frames=frames,
+        )
+    if method == "rcc" and len(edges) - 1 > MOST_SEGMENTS:
+        raise RequestError(
+            f"rcc compares every one of {len(edges) - 1} segments with every other; "
+            f"choose a --segment of {math.ceil(frames / MOST_SEGMENTS)} frames or more",
             frames=frames,
         )
     segment = np.searchsorted(edges, table["frame"], side="right") - 1

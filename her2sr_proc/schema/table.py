@@ -44,6 +44,10 @@ COLUMNS: tuple[Column, ...] = (
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 
 
+FARTHEST_NM = 1e9
+"""A metre: no stage goes farther."""
+
+
 @dataclass(frozen=True, slots=True)
 class Localizations:
     """A table in memory: one array a column, all of one length.
@@ -67,14 +71,16 @@ class Localizations:
 
 
 def require_places(table: Localizations) -> None:
-    """Raise `TableError` for a row whose position is not finite: nothing is near it."""
+    """Raise `TableError` for a row whose position is nowhere: nothing is near it."""
     places = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
-    lost = ~np.isfinite(places).all(axis=1)
+    lost = ~(np.abs(places) < FARTHEST_NM).all(axis=1)
     if lost.any():
+        limit = f"{FARTHEST_NM:.0e}".replace("+0", "")
         raise TableError(
-            f"{int(lost.sum())} of {len(table)} rows have no finite position, the "
-            f"first is row {int(np.argmax(lost)) + 1}; remove them with her2sr filter "
-            f"LOCS 'abs(x_nm) < 1e9 & abs(y_nm) < 1e9'"
+            f"{int(lost.sum())} of {len(table)} rows have no position, or one more "
+            f"than a metre away; the first is row {int(np.argmax(lost)) + 1}: remove "
+            f"them with her2sr filter LOCS "
+            f"'abs(x_nm) < {limit} & abs(y_nm) < {limit}'"
         )
 
 
