@@ -21,6 +21,7 @@ from her2sr_proc.store.pixels import (
     check_shape,
 )
 from her2sr_proc.store.raw import ARRAY
+from her2sr_proc.store.unit_movie import UnitMovie
 
 
 class FrameSource(Protocol):
@@ -41,11 +42,16 @@ class FrameSource(Protocol):
 def open_movie(path: Path) -> FrameSource:
     """Open a TIFF, BigTIFF, OME-TIFF, folder of TIFF frames, .npy, .npz or OME-Zarr.
 
+    A unit's raw frames in a run folder are compared with its ledger as they are read.
+
     Raises `MovieError`, whose one sentence says what is wrong and what helps.
     """
     if not path.exists():
         raise MovieError(f"there is no movie {path}; check the path", path=str(path))
     try:
+        unit = UnitMovie.find(path)
+        if unit is not None:
+            return unit
         if path.is_dir():
             is_zarr = any((path / n).exists() for n in ("zarr.json", ".zattrs"))
             return ZarrMovie(path) if is_zarr else tiff.TiffFolder(path)

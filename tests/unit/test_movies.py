@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from run_folders import add_unit, make_run
 
-from her2sr_proc.errors import MovieError
+from her2sr_proc.errors import IntegrityError, MovieError
 from her2sr_proc.store import raw
 from her2sr_proc.store.frames import open_movie
 
@@ -110,6 +111,34 @@ def test_hidden_files_of_a_folder_are_no_frames(tmp_path):
     (tmp_path / "f" / "._img_3.tif").write_bytes(b"\0\5\x16\7 of macOS")
     with contextlib.closing(open_movie(tmp_path / "f")) as movie:
         assert movie.shape == MOVIE.shape
+
+
+@pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
+def test_a_unit_of_a_run_is_compared_with_its_ledger_as_it_is_read(tmp_path, form):
+    run = make_run(tmp_path / "r1", frames={"561": 12}, size=9)
+    square = MOVIE[:, :, :9]
+    unit = add_unit(run, "561", square, block=4, form=form)
+    path = run.raw(unit, form)
+    np.testing.assert_array_equal(whole(path), square)
+    part = path if form == "ome-tiff" else raw.chunk_path(path, 1)
+    data = bytearray(part.read_bytes())
+    at = data.index(square[5].tobytes()) if form == "ome-tiff" else len(data) // 2
+    data[at] ^= 4
+    part.write_bytes(data)
+    sentence = r"does not match its checksum; restore it .* --frames 0:4"
+    with pytest.raises(IntegrityError, match=sentence):
+        whole(path)
+    with contextlib.closing(open_movie(path)) as movie:
+        np.testing.assert_array_equal(movie.read(0, 4), square[:4])
+        np.testing.assert_array_equal(movie.read(9, 11), square[9:11])
+
+
+def test_frames_that_a_ledger_does_not_name_are_not_there(tmp_path):
+    run = make_run(tmp_path / "r1", frames={"561": 12}, size=9)
+    unit = add_unit(run, "561", MOVIE[:8, :, :9], block=4, requested=12)
+    raw.write_block(run.raw(unit), 2, MOVIE[8:, :, :9])
+    with pytest.raises(MovieError, match=r"frame 8 of .* never written .* 0:8"):
+        whole(run.raw(unit))
 
 
 def fill(path, data: bytes):
