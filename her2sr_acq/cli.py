@@ -75,7 +75,8 @@ def _run(arguments: list[str]) -> int:
 
         return _refuse(faults.sentence(exc), faults.exit_code(exc))
     except OSError as exc:
-        return _refuse(f"{exc.strerror or exc}: {exc.filename or ''}".rstrip(": "), 1)
+        words = f"{exc.strerror or exc}: {exc.filename or ''}".rstrip(": ")
+        return _refuse(" ".join(words.split()), 1)
     except MemoryError:
         return _refuse(
             "there is not memory enough for this; ask for less at a time, or check "

@@ -42,6 +42,8 @@ def test_an_error_of_several_lines_is_told_in_one():
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "there is not memory enough for this"),
+        (OSError(5, "Input/output error", "a.csv"), 1, "Input/output error: a.csv"),
+        (OSError("read failed\n, errno = 5"), 1, "read failed , errno = 5"),
     ],
 )
 def test_what_stops_a_verb_from_outside_is_told_in_one_line(
