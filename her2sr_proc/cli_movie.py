@@ -256,6 +256,9 @@ def _field(
     request: RenderRequest, table: Localizations, facts: MovieFacts | None
 ) -> tuple[int, int, float]:
     """Return height, width and pixel of the camera's frame, as far as it is known."""
+    match = _SIZE.match(request.size or "1x1")
+    if match is None:
+        raise RequestError(f"--size is HxW, such as 512x512, not '{request.size}'")
     if facts is not None:
         return facts.height_px, facts.width_px, facts.pixel_nm
     pixel_nm = request.camera_pixel_nm
@@ -265,9 +268,6 @@ def _field(
             _reach(table["x_nm"], pixel_nm),
             pixel_nm,
         )
-    match = _SIZE.match(request.size)
-    if match is None:
-        raise RequestError(f"--size is HxW, such as 512x512, not '{request.size}'")
     return int(match[1]), int(match[2]), pixel_nm
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from her2sr_acq.cli import main
 from her2sr_proc.schema.banner import BANNER
@@ -232,6 +233,23 @@ def test_every_way_of_drawing_keeps_the_volume(locs, tmp_path, how):
     out = tmp_path / "sr.tif"
     assert run("render", locs, "--out", out, *how) == 0
     assert read_tiff(out).sum() == pytest.approx(len(read_table(locs)[0]), rel=0.02)
+
+
+@pytest.mark.parametrize("size", ["1x9000", "9000x1"])
+def test_a_line_of_pixels_has_a_preview(locs, tmp_path, size):
+    csv, out = tmp_path / "t.csv", tmp_path / "line.png"
+    write_thunderstorm(csv, read_table(locs)[0], pixel_nm=130.0)
+    shape = ("--size", size, "--pixel-nm", 130)
+    assert run("render", csv, "--out", out, *shape) == 0
+    with Image.open(out) as picture:
+        assert min(picture.size) == 1
+
+
+def test_a_size_that_is_none_is_refused_also_where_it_is_not_needed(
+    locs, tmp_path, capsys
+):
+    assert run("render", locs, "--out", tmp_path / "a.png", "--size", "abc") == 2
+    assert "--size is HxW" in capsys.readouterr().err
 
 
 def test_rows_outside_or_without_a_place_do_not_count_as_drawn(locs, tmp_path, capsys):
