@@ -25,6 +25,8 @@ _PLAIN = {
 }
 _UNCERTAINTY = ("uncertainty [nm]", "uncertainty_xy [nm]")
 """As version 1.3 says, and as later builds say."""
+MERGED = "detections"
+"""There once molecules were merged, in ThunderSTORM as here: of how many rows."""
 REQUIRED = ("frame", "x [nm]", "y [nm]", *_PLAIN)
 
 
@@ -40,6 +42,8 @@ def write_thunderstorm(path: Path, table: Localizations, *, pixel_nm: float) -> 
     for theirs, ours in _PLAIN.items():
         columns[theirs] = table[ours].astype(np.float64)
     columns[_UNCERTAINTY[0]] = table["uncertainty_nm"].astype(np.float64)
+    if MERGED in table.columns:
+        columns[MERGED] = table[MERGED].astype(np.float64)
     with replacing(path) as beside:
         csv.write_csv(pa.table({n: pa.array(c) for n, c in columns.items()}), beside)
 
@@ -68,6 +72,8 @@ def read_thunderstorm(path: Path, *, pixel_nm: float) -> Localizations:
         values[name] = content[given[0]]
     values["log_likelihood"] = np.full(len(values["frame"]), np.nan)
     values["status"] = np.zeros(len(values["frame"]))
+    if MERGED in content:
+        values[MERGED] = content[MERGED]
     return as_table(path, values)
 
 

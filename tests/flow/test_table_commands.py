@@ -168,6 +168,16 @@ def test_linked_rows_say_of_how_many_they_are(locs, tmp_path):
     assert 0.9 * len(before) < len(after) < len(before)
 
 
+def test_a_linked_csv_is_known_as_linked(locs, tmp_path, capsys):
+    linked, many = tmp_path / "linked.csv", tmp_path / "many.csv"
+    assert run("link", locs, "--out", linked, "--distance-nm", 60) == 0
+    assert run("filter", linked, "detections > 1", "--out", many) == 0
+    assert read_table(many)[0]["detections"].min() == 2
+    capsys.readouterr()
+    assert run("resolution", linked) == 0
+    assert "not linked" not in capsys.readouterr().out
+
+
 def test_the_resolution_of_a_table_is_told(locs, capsys):
     assert run("resolution", locs, "--json") == 0
     said = json.loads(capsys.readouterr().out)
