@@ -88,7 +88,7 @@ def keep(
             f"as in 'photons > 200'"
         )
     kept = table.take(np.broadcast_to(is_kept, len(table)))
-    _write(out, kept, facts)
+    _write(locs, out, kept, facts)
     said = {"rows": len(table), "kept": len(kept)}
     _tell(out, said, f"{len(kept)} of {len(table)} rows kept", as_json=as_json)
 
@@ -114,7 +114,7 @@ def link(
 
     table, facts = _open(locs, out, camera_pixel_nm)
     merged = merge(table, distance_nm=distance_nm, gap=gap)
-    _write(out, merged, facts)
+    _write(locs, out, merged, facts)
     said = {"rows": len(table), "molecules": len(merged)}
     _tell(out, said, f"{len(table)} rows are {len(merged)} now", as_json=as_json)
 
@@ -152,7 +152,7 @@ def drift(
         require_writable(trace)
     table, facts = _open(locs, out, camera_pixel_nm)
     path = _drift(table, facts, method, segment)
-    _write(out, path.taken_off(table), facts)
+    _write(locs, out, path.taken_off(table), facts)
     if trace is not None:
         rows = (f"{n},{x:.3f},{y:.3f}" for n, (x, y) in enumerate(path.xy_nm))
         with telling(trace):
@@ -264,12 +264,12 @@ def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieF
     return table, facts
 
 
-def _write(out: Path, table: Localizations, facts: MovieFacts) -> None:
+def _write(locs: Path, out: Path, table: Localizations, facts: MovieFacts) -> None:
     from her2sr_proc.store.atomic import telling
-    from her2sr_proc.store.tables import form_of, write_table
+    from her2sr_proc.store.tables import form_after, write_table
 
     with telling(out):
-        write_table(out, table, facts, form=form_of(out))
+        write_table(out, table, facts, form=form_after(locs, out))
 
 
 def _tell(out: Path, said: Mapping[str, object], words: str, *, as_json: bool) -> None:

@@ -122,6 +122,16 @@ def form_of(path: Path) -> TableForm:
     )
 
 
+def form_after(source: Path, path: Path) -> TableForm:
+    """Return the form of a table that is made of another one.
+
+    That of its suffix; but a CSV of native columns stays one, or it would lose some.
+    """
+    form = form_of(path)
+    is_csv = source.suffix.lower() == path.suffix.lower() == ".csv"
+    return "native" if is_csv and "x_nm" in read_csv_columns(source) else form
+
+
 def check_form(path: Path, form: TableForm) -> None:
     """Raise `RequestError` when a table of that form may not have that suffix."""
     if path.suffix.lower() not in FORMS[form]:

@@ -168,6 +168,17 @@ def test_linked_rows_say_of_how_many_they_are(locs, tmp_path):
     assert 0.9 * len(before) < len(after) < len(before)
 
 
+def test_a_native_csv_filtered_in_place_keeps_its_columns(locs, tmp_path):
+    source = tmp_path / "t.csv"
+    table, facts = read_table(locs)
+    status = Localizations({**table.columns, "status": np.full(len(table), 6)})
+    write_table(source, status, facts, form="native")
+    assert run("filter", source, "photons > 500", "--out", source) == 0
+    after, _ = read_table(source)
+    assert len(after) == (table["photons"] > 500).sum()
+    assert set(after["status"]) == {6}
+
+
 def test_a_linked_csv_is_known_as_linked(locs, tmp_path, capsys):
     linked, many = tmp_path / "linked.csv", tmp_path / "many.csv"
     assert run("link", locs, "--out", linked, "--distance-nm", 60) == 0
