@@ -128,8 +128,10 @@ def form_after(source: Path, path: Path) -> TableForm:
     That of its suffix; but a CSV of native columns stays one, or it would lose some.
     """
     form = form_of(path)
-    is_csv = source.suffix.lower() == path.suffix.lower() == ".csv"
-    return "native" if is_csv and "x_nm" in read_csv_columns(source) else form
+    if not source.suffix.lower() == path.suffix.lower() == ".csv":
+        return form
+    with csv.open_csv(source) as head:
+        return "native" if "x_nm" in head.schema.names else form
 
 
 def check_form(path: Path, form: TableForm) -> None:
