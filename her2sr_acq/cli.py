@@ -25,6 +25,7 @@ EPILOG = (
     "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request, 3 unsafe or "
     "interlocked."
 )
+INTERRUPTED = 130
 Config = Annotated[
     str, typer.Option("--config", help="device configuration: a packaged name or path")
 ]
@@ -74,9 +75,18 @@ def _run(arguments: list[str]) -> int:
 
         return _refuse(faults.sentence(exc), faults.exit_code(exc))
     except OSError as exc:
-        return _refuse(f"{exc.strerror or exc}: {exc.filename or ''}".rstrip(": "), 1)
+        words = f"{exc.strerror or exc}: {exc.filename or ''}".rstrip(": ")
+        return _refuse(" ".join(words.split()), 1)
+    except MemoryError:
+        return _refuse(
+            "there is not memory enough for this; ask for less at a time, or check "
+            "that the size of what was read is true",
+            1,
+        )
     except (KeyboardInterrupt, typer.Abort):
-        return _refuse("interrupted", 130)
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # what typer makes of Ctrl-C within a verb
+        return _refuse("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

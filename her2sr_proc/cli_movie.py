@@ -9,7 +9,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -21,27 +21,30 @@ from her2sr_proc.errors import RequestError
 from her2sr_proc.finding import formula
 from her2sr_proc.live.warming import warm
 from her2sr_proc.offline.movie import Outcome, Recipe, localize_movie
+from her2sr_proc.rendering import is_drawn
 from her2sr_proc.rendering import render as draw
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import PAPER_LOCALIZE, LocalizeParams, RenderParams
-from her2sr_proc.schema.table import Localizations
-from her2sr_proc.store.atomic import require_writable
+from her2sr_proc.schema.table import Localizations, farthest
+from her2sr_proc.store.atomic import require_writable, telling
 from her2sr_proc.store.camera_maps import read_camera_maps
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.frames import FrameSource, open_movie
 from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
 from her2sr_proc.store.tables import (
     TableForm,
-    check_form,
     form_of,
     read_table,
+    require_place,
     write_table,
 )
 
 _RANGE = re.compile(r"^(\d*):(\d*)$")
 _SIZE = re.compile(r"^([1-9]\d{0,4})x([1-9]\d{0,4})$")
-_THRESHOLD = re.compile(r"^(?:(\d+\.?\d*)|(?:(\d+\.?\d*)\*)?std\(Wave\.F1\))$")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_THRESHOLD = re.compile(rf"^(?:({_NUMBER})|(?:({_NUMBER})\*)?std\(Wave\.F1\))$")
+LONGEST_FORMULA = 500
 MAX_IMAGE_PX = 2**28
 DRIFT_SEGMENT_FRAMES = 100
 
@@ -81,14 +84,21 @@ class RenderRequest:
     colour: Colour
 
 
+class _Frame(TypedDict):
+    height_px: int
+    width_px: int
+    pixel_nm: float
+
+
 def localize(request: LocalizeRequest, *, as_json: bool) -> None:
     """Write the table of a movie, and say what was found and how fast."""
     _begin()
-    form = _form(request)
-    require_writable(request.out)
+    form = request.form or form_of(request.out)
+    require_place(request.out, form)
     params = _params(request)
     camera = CameraModel.model_validate(request.camera)
     with closing(open_movie(request.movie)) as movie:
+        _require_room(movie.shape, 2 * params.radius_px + 1)
         wanted = parse_frames(request.frames, movie.shape[0])
         recipe = Recipe(_maps(request, camera, movie), camera.pixel_nm, params)
         warm()
@@ -103,7 +113,8 @@ def localize(request: LocalizeRequest, *, as_json: bool) -> None:
             frames=movie.shape[0],
             source=request.movie.name,
         )
-    write_table(request.out, outcome.table, facts, form=form)
+    with telling(request.out):
+        write_table(request.out, outcome.table, facts, form=form)
     _tell_localized(request, outcome, facts, as_json=as_json)
 
 
@@ -130,17 +141,20 @@ def render(request: RenderRequest, *, as_json: bool) -> None:
             f"{height_px} x {width_px} pixels of {camera_nm:g} nm are too many at "
             f"{params.pixel_nm:g} nm; choose a larger --pixel-nm"
         )
-    image = draw(
-        table, height_px=height_px, width_px=width_px, pixel_nm=camera_nm, params=params
-    )
+    frame = _Frame(height_px=height_px, width_px=width_px, pixel_nm=camera_nm)
+    image = draw(table, **frame, params=params)
+    with telling(request.out):
+        _write_image(request, image)
+    drawn = int(is_drawn(table, **frame, params=params).sum())
+    _tell_rendered(request, len(table), drawn, image.shape, as_json=as_json)
+
+
+def _write_image(request: RenderRequest, image: npt.NDArray[np.float32]) -> None:
     if request.out.suffix.lower() == ".png":
-        style = PreviewStyle(colour=request.colour, pixel_nm=params.pixel_nm)
+        style = PreviewStyle(colour=request.colour, pixel_nm=request.pixel_nm)
         write_preview(request.out, image, style)
     else:
-        write_tiff(request.out, image, pixel_nm=params.pixel_nm)
-    uncertainty = table["uncertainty_nm"].astype(np.float64)
-    drawn = int((uncertainty <= params.maximum_uncertainty_nm).sum())
-    _tell_rendered(request, len(table), drawn, image.shape, as_json=as_json)
+        write_tiff(request.out, image, pixel_nm=request.pixel_nm)
 
 
 def parse_frames(text: str, count: int) -> range:
@@ -167,10 +181,18 @@ def parse_threshold(text: str) -> dict[str, object]:
     """
     match = _THRESHOLD.match(text.replace(" ", ""))
     if match is None:
+        if len(text) > LONGEST_FORMULA:
+            raise RequestError(
+                f"--threshold is a formula of {LONGEST_FORMULA} characters at most, "
+                f"and this one has {len(text)}"
+            )
         return {"detector": "wavelet", "threshold": formula(text).text}
     factor = float(match[1] or match[2] or 1)
     if not 0 < factor <= 20:
-        raise RequestError(f"--threshold is a factor up to 20, not '{text}'")
+        raise RequestError(
+            f"--threshold is a factor of std(Wave.F1) above 0 and up to 20, or a "
+            f"formula of planes, not '{text}'"
+        )
     return {"detector": "wavelet", "threshold": None, "threshold_factor": factor}
 
 
@@ -178,12 +200,6 @@ def _begin() -> None:
     typer.echo(BANNER, err=True)
     # tifffile logs every oddity of a file; what matters is raised in one sentence.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
-
-
-def _form(request: LocalizeRequest) -> TableForm:
-    form = request.form or form_of(request.out)
-    check_form(request.out, form)
-    return form
 
 
 def _params(request: LocalizeRequest) -> LocalizeParams:
@@ -205,6 +221,16 @@ def _params(request: LocalizeRequest) -> LocalizeParams:
     if request.threshold is not None:
         changes |= parse_threshold(request.threshold)
     return LocalizeParams.model_validate({**base.model_dump(), **changes})
+
+
+def _require_room(shape: tuple[int, int, int], box_px: int) -> None:
+    """Refuse frames in which no spot could ever be fitted."""
+    if min(shape[1:]) < box_px:
+        raise RequestError(
+            f"frames of {shape[1]} x {shape[2]} pixels are smaller than the box of "
+            f"{box_px} x {box_px} that a spot is fitted in; choose a smaller "
+            f"--fit-radius-px, or check that the movie is the right one"
+        )
 
 
 def _maps(
@@ -230,6 +256,9 @@ def _field(
     request: RenderRequest, table: Localizations, facts: MovieFacts | None
 ) -> tuple[int, int, float]:
     """Return height, width and pixel of the camera's frame, as far as it is known."""
+    match = _SIZE.match(request.size or "1x1")
+    if match is None:
+        raise RequestError(f"--size is HxW, such as 512x512, not '{request.size}'")
     if facts is not None:
         return facts.height_px, facts.width_px, facts.pixel_nm
     pixel_nm = request.camera_pixel_nm
@@ -239,17 +268,12 @@ def _field(
             _reach(table["x_nm"], pixel_nm),
             pixel_nm,
         )
-    match = _SIZE.match(request.size)
-    if match is None:
-        raise RequestError(f"--size is HxW, such as 512x512, not '{request.size}'")
     return int(match[1]), int(match[2]), pixel_nm
 
 
 def _reach(position_nm: npt.NDArray[np.generic], pixel_nm: float) -> int:
     """Return the camera pixels from 0 to the farthest finite position."""
-    finite = position_nm[np.isfinite(position_nm.astype(np.float64))]
-    farthest = float(finite.max()) if finite.size else 0.0
-    return max(1, math.ceil(farthest / pixel_nm + 0.5))
+    return max(1, math.ceil(farthest(position_nm) / pixel_nm + 0.5))
 
 
 def _tell_localized(
@@ -316,6 +340,6 @@ def _tell_rendered(
     typer.echo(
         f"{drawn} of {count} localizations drawn on {shape[0]} x {shape[1]} px of "
         f"{request.pixel_nm:g} nm; the others are less certain than "
-        f"{request.max_uncertainty_nm:g} nm"
+        f"{request.max_uncertainty_nm:g} nm or outside"
     )
     typer.echo(f"wrote {request.out}")

@@ -74,7 +74,11 @@ def keep(
 
     read = parse(formula)
     table, facts = _open(locs, out, camera_pixel_nm)
-    values = {name: array.astype(np.float64) for name, array in table.columns.items()}
+    values = {
+        name: array.astype(np.float64)
+        for name, array in table.columns.items()
+        if array.dtype.kind in "iufb"
+    }
     for short, name in SHORT.items():
         values.setdefault(short, values[name])
     is_kept = np.asarray(read.evaluate(values))
@@ -84,7 +88,7 @@ def keep(
             f"as in 'photons > 200'"
         )
     kept = table.take(np.broadcast_to(is_kept, len(table)))
-    _write(out, kept, facts)
+    _write(locs, out, kept, facts)
     said = {"rows": len(table), "kept": len(kept)}
     _tell(out, said, f"{len(kept)} of {len(table)} rows kept", as_json=as_json)
 
@@ -110,7 +114,7 @@ def link(
 
     table, facts = _open(locs, out, camera_pixel_nm)
     merged = merge(table, distance_nm=distance_nm, gap=gap)
-    _write(out, merged, facts)
+    _write(locs, out, merged, facts)
     said = {"rows": len(table), "molecules": len(merged)}
     _tell(out, said, f"{len(table)} rows are {len(merged)} now", as_json=as_json)
 
@@ -141,16 +145,18 @@ def drift(
     """
     import numpy as np
 
-    from her2sr_proc.store.atomic import require_writable, write_text
+    from her2sr_proc.store.atomic import require_writable, telling, write_text
 
     if trace is not None:
+        _require_apart(trace, locs, out)
         require_writable(trace)
     table, facts = _open(locs, out, camera_pixel_nm)
     path = _drift(table, facts, method, segment)
-    _write(out, path.taken_off(table), facts)
+    _write(locs, out, path.taken_off(table), facts)
     if trace is not None:
         rows = (f"{n},{x:.3f},{y:.3f}" for n, (x, y) in enumerate(path.xy_nm))
-        write_text(trace, "\n".join(["frame,x_nm,y_nm", *rows]) + "\n")
+        with telling(trace):
+            write_text(trace, "\n".join(["frame,x_nm,y_nm", *rows]) + "\n")
     reach = np.ptp(path.xy_nm, axis=0)
     said = {"x_nm": round(float(reach[0]), 2), "y_nm": round(float(reach[1]), 2)}
     words = f"drift of {reach[0]:.1f} nm in x and {reach[1]:.1f} nm in y taken off"
@@ -194,9 +200,11 @@ def resolution(
         }
         typer.echo(json.dumps({**said, "banner": BANNER}))
         return
+    density = found.density_um2
     typer.echo(
-        f"{found.localizations} localizations, {found.density_um2:.3g} a um2; "
-        f"reported precision {found.uncertainty_nm:.1f} nm (median), "
+        f"{found.localizations} localizations, "
+        f"{'unknown' if math.isnan(density) else f'{density:.3g}'} a um2; "
+        f"reported precision {_nm(found.uncertainty_nm)} (median), "
         f"measured {_nm(found.nena_nm)} (neighbours in adjacent frames)"
     )
     doubt = "" if is_linked else "; not linked: re-blinks make it look finer than it is"
@@ -208,6 +216,18 @@ def resolution(
 
 def _nm(value: float) -> str:
     return "unknown" if math.isnan(value) else f"{value:.1f} nm"
+
+
+def _require_apart(trace: Path, *tables: Path) -> None:
+    """Refuse a trace that would be written over one of the tables."""
+    from her2sr_proc.errors import RequestError
+
+    for table in tables:
+        if trace.resolve() == table.resolve():
+            raise RequestError(
+                f"--trace {trace} would be written over the table {table}; give it "
+                f"another name"
+            )
 
 
 def _drift(
@@ -229,28 +249,27 @@ def _drift(
 
 def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieFacts]:
     """Return a table and its facts; refuse an ``out`` that cannot be written."""
-    import numpy as np
-
-    from her2sr_proc.store.atomic import require_writable
+    from her2sr_proc.schema.table import farthest
     from her2sr_proc.store.facts import MovieFacts
-    from her2sr_proc.store.tables import form_of, read_table
+    from her2sr_proc.store.tables import form_of, read_table, require_place
 
     typer.echo(BANNER, err=True)
-    form_of(out)
-    require_writable(out)
+    require_place(out, form_of(out))
     table, facts = read_table(locs, pixel_nm=pixel_nm)
     if facts is None:
-        far = [float(np.nanmax(table[n], initial=0.0)) for n in ("x_nm", "y_nm")]
+        far = (farthest(table["x_nm"]), farthest(table["y_nm"]))
         width, height = (int(reach / pixel_nm) + 1 for reach in far)
         frames = int(table["frame"].max()) + 1 if len(table) else 0
         facts = MovieFacts(pixel_nm, height, width, frames, source=locs.name)
     return table, facts
 
 
-def _write(out: Path, table: Localizations, facts: MovieFacts) -> None:
-    from her2sr_proc.store.tables import form_of, write_table
+def _write(locs: Path, out: Path, table: Localizations, facts: MovieFacts) -> None:
+    from her2sr_proc.store.atomic import telling
+    from her2sr_proc.store.tables import form_after, write_table
 
-    write_table(out, table, facts, form=form_of(out))
+    with telling(out):
+        write_table(out, table, facts, form=form_after(locs, out))
 
 
 def _tell(out: Path, said: Mapping[str, object], words: str, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ tables; no files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +18,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 
 from her2sr_proc.errors import RequestError
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, require_places
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -25,6 +26,8 @@ Method = Literal["aim", "rcc"]
 
 LEAST_PER_SEGMENT = 20
 """Localizations of a segment, in the median, without which nothing is certain."""
+MOST_SEGMENTS = 200
+"""Of rcc, whose pairs of images take memory and minutes."""
 STEP_NM = 20.0
 REACH_STEPS = 3
 """A segment may have moved by so many steps against the one before."""
@@ -68,13 +71,21 @@ def measure_drift(
         Frames whose localizations are put together; the drift between their middles is
         a monotone cubic through them.
 
-    Raises `RequestError` if there are too few frames or localizations for it.
+    Raises `RequestError` if there are too few frames or localizations for it, and
+    `TableError` for a row without a position.
     """
+    require_places(table)
     edges = np.linspace(0, frames, max(frames // segment_frames, 1) + 1)
     if len(edges) < 3:
         raise RequestError(
             f"drift needs two segments of {segment_frames} frames at least, and the "
             f"movie has {frames}; choose a shorter --segment",
+            frames=frames,
+        )
+    if method == "rcc" and len(edges) - 1 > MOST_SEGMENTS:
+        raise RequestError(
+            f"rcc compares every one of {len(edges) - 1} segments with every other; "
+            f"choose a --segment of {math.ceil(frames / MOST_SEGMENTS)} frames or more",
             frames=frames,
         )
     segment = np.searchsorted(edges, table["frame"], side="right") - 1

@@ -7,6 +7,7 @@ ProcError
 │  ├─ TableError       a table lacks columns or holds impossible values
 │  ├─ WireError        a message is not a block
 │  └─ IntegrityError   a stored block does not match its checksum
+├─ WriteError          a result could not be written; what stood there is untouched
 └─ StateError          the request is fine, but not for this run folder as it stands
 """
 
@@ -56,6 +57,12 @@ class IntegrityError(DataError):
     """A stored block does not match its checksum."""
 
     code = "bad-checksum"
+
+
+class WriteError(ProcError):
+    """A result could not be written; what stood there is untouched."""
+
+    code = "not-written"
 
 
 class StateError(ProcError):

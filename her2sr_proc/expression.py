@@ -5,8 +5,10 @@ Knows names, numbers and arrays; neither tables nor frames.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,23 +25,39 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)?)"
     r"|(?P<sign><=|>=|==|!=|&&|\|\||[-+*/^<>()=!&|]))"
 )
+
+
+def _known(function: Callable[[Any], Value], least: int) -> Callable[[Value], Value]:
+    """Return a function of the values that are numbers; nan where they are too few."""
+
+    def of_known(values: Value) -> Value:
+        known = np.asarray(values)
+        is_unknown = np.isnan(known)
+        if is_unknown.any():
+            known = known[~is_unknown]
+        return function(known) if known.size >= least else math.nan
+
+    return of_known
+
+
 FUNCTIONS: dict[str, Callable[[Value], Value]] = {
     "abs": np.abs,
     "sqrt": np.sqrt,
     "exp": np.exp,
     "log": np.log,
-    "sum": np.sum,
-    "mean": np.mean,
-    "median": np.median,
-    "min": np.min,
-    "max": np.max,
-    "std": lambda a: float(np.std(a, ddof=1)) if np.size(a) > 1 else 0.0,
-    "var": lambda a: float(np.var(a, ddof=1)) if np.size(a) > 1 else 0.0,
+    "sum": _known(np.sum, 0),
+    "mean": _known(np.mean, 1),
+    "median": _known(np.median, 1),
+    "min": _known(np.min, 1),
+    "max": _known(np.max, 1),
+    "std": _known(lambda a: float(np.std(a, ddof=1)) if a.size > 1 else 0.0, 0),
+    "var": _known(lambda a: float(np.var(a, ddof=1)) if a.size > 1 else 0.0, 0),
 }
-"""As in ThunderSTORM's formulas, with `exp` and `log` besides; std of a sample."""
+"""As in ThunderSTORM's formulas, with `exp` and `log` besides; std of a sample. Those
+over many values leave out what is no number."""
 _SIGNS: dict[str, Callable[[Value, Value], Value]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
+    "+": lambda a, b: a + 1.0 * b,  # a yes counts 1, which numpy denies between two
+    "-": lambda a, b: a - 1.0 * b,
     "*": lambda a, b: a * b,
     "/": lambda a, b: np.true_divide(a, b),
     "^": lambda a, b: np.power(a, b),
@@ -61,6 +79,9 @@ _LEVELS: tuple[tuple[str, ...], ...] = (
     ("*", "/"),
 )
 """What binds weakest comes first; then unary minus and !, then ^."""
+_COMPARISONS = 2
+"""The level of which a second sign would compare a yes with a number."""
+_JOINED = "200 < photons & photons < 900"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +104,8 @@ class Expression:
                 f"{', '.join(sorted(values))}",
                 name=unknown[0],
             )
-        with np.errstate(all="ignore"):  # 1/0 is inf, and log(-1) nan: no row passes
-            return self._node(values)
+        with np.errstate(all="ignore"), _shallow(self.text):
+            return self._node(values)  # 1/0 is inf, and log(-1) nan: no row passes
 
 
 def parse(text: str) -> Expression:
@@ -93,9 +114,21 @@ def parse(text: str) -> Expression:
     Raises `RequestError` with the place where it cannot be read.
     """
     reader = _Reader(text)
-    node = reader.level(0)
+    with _shallow(text):
+        node = reader.level(0)
     reader.require_end()
     return Expression(text, frozenset(reader.names), node)
+
+
+@contextmanager
+def _shallow(text: str) -> Iterator[None]:
+    try:
+        yield
+    except RecursionError as exc:
+        raise RequestError(
+            f"the formula of {len(text)} characters is too long or too deep; "
+            f"make it several, one after the other"
+        ) from exc
 
 
 class _Reader:
@@ -111,7 +144,11 @@ class _Reader:
         if depth == len(_LEVELS):
             return self._unary()
         node = self.level(depth + 1)
+        compared = 0
         while (sign := self._sign()) in _LEVELS[depth]:
+            compared += depth == _COMPARISONS
+            if compared > 1:
+                self._fail(f"two comparisons are joined by &, as in '{_JOINED}'")
             self._at += 1
             node = _joined(_SIGNS[sign], node, self.level(depth + 1))
         return node

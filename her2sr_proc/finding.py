@@ -175,11 +175,16 @@ class WaveletFinder:
             "F2": image - self._level,
         }
         planes |= {f"Wave.{name}": plane for name, plane in planes.items()}
-        value = np.asarray(self._formula.evaluate(planes), np.float64)
+        value = np.asarray(self._formula.evaluate(planes))
         if value.ndim:
             raise RequestError(
                 f"'{self._formula.text}' gives a plane and not a number; take its std, "
                 f"mean, median, max or the like"
+            )
+        if value.dtype == np.bool_:
+            raise RequestError(
+                f"'{self._formula.text}' says yes or no; a threshold is a number, such "
+                f"as 1.5*std(Wave.F1)"
             )
         return float(value)
 
@@ -193,6 +198,8 @@ def formula(text: str) -> Expression:
             f"'{unknown[0]}' is not known in the threshold '{text}'; known are "
             f"{', '.join(sorted(PLANES))}"
         )
+    if not read.names and not np.isfinite(read.evaluate({})):
+        raise RequestError(f"the threshold '{text}' is no number; check the formula")
     return read
 
 

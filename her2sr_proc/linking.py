@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, require_places
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -29,20 +29,26 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
     Localizations
         Position: mean weighted by the inverse squares of the uncertainties, which the
         new uncertainties follow. Photons: summed. Frame: the first; column
-        ``last_frame``: the last; ``detections``: how many. Width, background and its
-        noise: means. Log-likelihood: summed. Status: the highest.
+        ``last_frame``: the last; ``detections``: how many, also where rows are
+        molecules that were linked before. Width, background and its noise: means.
+        Log-likelihood: summed. Status: the highest. Rows that know no uncertainty do
+        not weigh beside those that do; alone, they weigh alike.
+
+    Raises `TableError` for a row without a position.
     """
+    require_places(table)
     order = np.lexsort((table["x_nm"], table["frame"]))
     table = table.take(order)
     if len(table) == 0:
         return _merged(table, np.empty(0, np.int64))
     frame = table["frame"].astype(np.int64)
+    last = table.columns.get("last_frame", table["frame"]).astype(np.int64)
     where = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
-    return _merged(table, _groups(frame, where, distance_nm, gap))
+    return _merged(table, _groups(frame, last, where, distance_nm, gap))
 
 
-def _groups(frame: I64, where: F64, distance_nm: float, gap: int) -> I64:
-    """Return the number of the group of every row."""
+def _groups(frame: I64, last: I64, where: F64, distance_nm: float, gap: int) -> I64:
+    """Return the number of the group of every row, lit from ``frame`` to ``last``."""
     group = np.empty(len(frame), np.int64)
     starts = np.flatnonzero(np.diff(frame, prepend=frame[0] - 1))
     bounds = np.append(starts, len(frame))
@@ -51,8 +57,10 @@ def _groups(frame: I64, where: F64, distance_nm: float, gap: int) -> I64:
     for start, end in pairwise(bounds):
         rows = np.arange(start, end)
         now = frame[start]
-        open_rows = open_rows[frame[open_rows] >= now - 1 - gap]
-        own, theirs = _pairs(where[open_rows], where[rows], distance_nm)
+        open_rows = open_rows[last[open_rows] >= now - 1 - gap]
+        dark = np.flatnonzero(last[open_rows] < now)  # one still lit is another one
+        own, theirs = _pairs(where[open_rows[dark]], where[rows], distance_nm)
+        own = dark[own]
         group[rows] = -1
         group[rows[theirs]] = group[open_rows[own]]
         fresh = rows[group[rows] < 0]
@@ -88,19 +96,24 @@ def _merged(table: Localizations, group: I64) -> Localizations:
         sums = np.bincount(group, values.astype(np.float64), count)
         return sums.astype(np.float64)
 
-    detections = np.bincount(group, minlength=count)
+    rows = np.bincount(group, minlength=count)
+    ends = table.columns.get("last_frame", table["frame"])
+    seen = table.columns.get("detections", np.ones(len(table)))
     first = np.full(count, np.iinfo(np.int64).max)
     last, status = np.full((2, count), -1)
     np.minimum.at(first, group, table["frame"])
-    np.maximum.at(last, group, table["frame"])
+    np.maximum.at(last, group, ends)
     np.maximum.at(status, group, table["status"])
     numbers = [n for n, a in table.columns.items() if a.dtype.kind in "fiu"]
-    means = {name: total(table[name]) / detections for name in numbers}
+    means = {name: total(table[name]) / rows for name in numbers}
     for axis in ("x", "y"):
-        weight = table[f"uncertainty_{axis}_nm"].astype(np.float64) ** -2.0
+        weight = _weights(table[f"uncertainty_{axis}_nm"].astype(np.float64))
+        is_unknown = total(weight) == 0.0
+        weight[is_unknown[group]] = 1.0
         place = table[f"{axis}_nm"].astype(np.float64)
         means[f"{axis}_nm"] = total(weight * place) / total(weight)
-        means[f"uncertainty_{axis}_nm"] = total(weight) ** -0.5
+        bound = total(weight) ** -0.5
+        means[f"uncertainty_{axis}_nm"] = np.where(is_unknown, np.nan, bound)
     both = means["uncertainty_x_nm"] ** 2 + means["uncertainty_y_nm"] ** 2
     means |= {
         "uncertainty_nm": np.sqrt(both / 2.0),
@@ -111,5 +124,11 @@ def _merged(table: Localizations, group: I64) -> Localizations:
     }
     out = {name: means[name].astype(table[name].dtype) for name in numbers}
     out["last_frame"] = last.astype(np.int32)
-    out["detections"] = detections.astype(np.int32)
+    out["detections"] = total(seen).astype(np.int32)
     return Localizations(out)
+
+
+def _weights(sd_nm: F64) -> F64:
+    """Return inverse squares; 0 for what is no uncertainty and so says nothing."""
+    is_known = np.isfinite(sd_nm) & (sd_nm > 0.0)
+    return np.where(is_known, np.where(is_known, sd_nm, 1.0) ** -2.0, 0.0)

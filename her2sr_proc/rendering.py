@@ -36,6 +36,23 @@ def rendered_shape(
     )
 
 
+def is_drawn(
+    table: Localizations,
+    *,
+    height_px: int,
+    width_px: int,
+    pixel_nm: float,
+    params: RenderParams,
+) -> npt.NDArray[np.bool_]:
+    """Return which rows stand in the image: certain enough, and inside the frame."""
+    uncertainty, y, x = (
+        table[name].astype(np.float64) for name in ("uncertainty_nm", "y_nm", "x_nm")
+    )
+    is_inside = (y >= -0.5 * pixel_nm) & (y < (height_px - 0.5) * pixel_nm)
+    is_inside &= (x >= -0.5 * pixel_nm) & (x < (width_px - 0.5) * pixel_nm)
+    return is_inside & (uncertainty <= params.maximum_uncertainty_nm)
+
+
 def render(
     table: Localizations,
     *,

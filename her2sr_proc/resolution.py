@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import curve_fit
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, require_places
 
 F64 = npt.NDArray[np.float64]
 
@@ -24,6 +24,7 @@ MOST_SIDE = 2048
 REACH_NM = 150.0
 """Neighbours in the next frame are looked at so far away."""
 LEAST_PAIRS = 200
+LEAST_SD_NM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Resolution:
     density_um2: float
     """Of localizations, in the rectangle that holds them."""
     uncertainty_nm: float
-    """Median of what each fit reports."""
+    """Median of what each fit reports, where it reports something."""
     nena_nm: float
     """Precision from neighbours in adjacent frames."""
     frc_nm: float
@@ -46,19 +47,21 @@ def measure_resolution(table: Localizations, rng: np.random.Generator) -> Resolu
     """Return precision, density and resolution of a table.
 
     Re-blinks must be linked before, else the ring correlation is that of one molecule
-    with itself.
+    with itself. Raises `TableError` for a row without a position.
     """
+    require_places(table)
     count = len(table)
     where = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
     spread = np.ptp(where, axis=0) if count else np.zeros(2)
     area_um2 = float(spread.prod()) * 1e-6
     uncertainty = table["uncertainty_nm"].astype(np.float64)
+    known = uncertainty[np.isfinite(uncertainty)]
     rings = [ring_resolution(where, rng) for _ in range(REPEATS)] if count > 100 else []
     told = [value for value in rings if math.isfinite(value)]
     return Resolution(
         localizations=count,
         density_um2=count / area_um2 if area_um2 > 0.0 else math.nan,
-        uncertainty_nm=float(np.median(uncertainty)) if count else math.nan,
+        uncertainty_nm=float(np.median(known)) if known.size else math.nan,
         nena_nm=neighbour_precision(table["frame"].astype(np.int64), where),
         frc_nm=float(np.mean(told)) if len(told) > REPEATS // 2 else math.nan,
         frc_sd_nm=float(np.std(told)) if len(told) > REPEATS // 2 else math.nan,
@@ -86,7 +89,9 @@ def neighbour_precision(frame: npt.NDArray[np.int64], where: F64) -> float:
         return math.nan
     heights, edges = np.histogram(distance, bins=75, range=(0.0, REACH_NM))
     middles = 0.5 * (edges[:-1] + edges[1:])
-    start = (heights.sum(), float(np.median(distance)) / 2.0, 1.0, 1.0, 60.0, 30.0)
+    # points that stand on each other have no distance, and the fit begins above 0
+    near = max(float(np.median(distance)) / 2.0, LEAST_SD_NM)
+    start = (heights.sum(), near, 1.0, 1.0, 60.0, 30.0)
     try:
         found, _ = curve_fit(
             _distances,
@@ -94,7 +99,7 @@ def neighbour_precision(frame: npt.NDArray[np.int64], where: F64) -> float:
             heights.astype(np.float64),
             p0=start,
             bounds=(
-                (0.0, 0.5, 0.0, 0.0, 0.0, 10.0),
+                (0.0, LEAST_SD_NM, 0.0, 0.0, 0.0, 10.0),
                 (np.inf, 100.0, np.inf, np.inf, REACH_NM, REACH_NM),
             ),
         )
@@ -138,6 +143,8 @@ def ring_resolution(where: F64, rng: np.random.Generator) -> float:
     if not below.size:
         return math.nan
     n = int(below[0])
+    if curve[n - 1] < THRESHOLD:  # nowhere above it: nothing is resolved
+        return math.nan
     part = (curve[n - 1] - THRESHOLD) / max(curve[n - 1] - curve[n], 1e-12)
     return float(side * pixel_nm / (n - 1 + part))
 

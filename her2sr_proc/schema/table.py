@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.errors import TableError
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -42,6 +44,10 @@ COLUMNS: tuple[Column, ...] = (
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 
 
+FARTHEST_NM = 1e9
+"""A metre: no stage goes farther."""
+
+
 @dataclass(frozen=True, slots=True)
 class Localizations:
     """A table in memory: one array a column, all of one length.
@@ -62,6 +68,26 @@ class Localizations:
         return Localizations(
             {name: array[rows] for name, array in self.columns.items()}
         )
+
+
+def require_places(table: Localizations) -> None:
+    """Raise `TableError` for a row whose position is nowhere: nothing is near it."""
+    places = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
+    lost = ~(np.abs(places) < FARTHEST_NM).all(axis=1)
+    if lost.any():
+        limit = f"{FARTHEST_NM:.0e}".replace("+0", "")
+        raise TableError(
+            f"{int(lost.sum())} of {len(table)} rows have no position, or one more "
+            f"than a metre away; the first is row {int(np.argmax(lost)) + 1}: remove "
+            f"them with her2sr filter LOCS "
+            f"'abs(x_nm) < {limit} & abs(y_nm) < {limit}'"
+        )
+
+
+def farthest(position_nm: npt.NDArray[np.generic]) -> float:
+    """Return the largest finite position, at least 0."""
+    finite = position_nm[np.isfinite(position_nm.astype(np.float64))]
+    return max(0.0, float(finite.max())) if finite.size else 0.0
 
 
 def empty() -> Localizations:

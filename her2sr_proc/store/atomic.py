@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from her2sr_proc.errors import RequestError
+from her2sr_proc.errors import RequestError, WriteError
 
 
 def require_writable(path: Path) -> None:
@@ -25,10 +26,15 @@ def require_writable(path: Path) -> None:
         raise RequestError(
             f"{path} cannot be written: {culprit} is a {kind}; rename it"
         )
-    if not os.access(place, os.W_OK | os.X_OK):
+    probe = place / _beside(path).name
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
         raise RequestError(
-            f"{path} cannot be written: {place} takes no files; choose another folder"
-        )
+            f"{path} cannot be written: {place} takes no file of that name "
+            f"({exc.strerror}); choose another folder or name"
+        ) from exc
 
 
 @contextmanager
@@ -39,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, since writers choose formats by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    beside = _beside(path)
     try:
         yield beside
         sync_file(beside)
@@ -48,6 +54,31 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write of ``path`` into one sentence.
+
+    HDF5 and Arrow hide the number of the error in their message.
+
+    Raises `WriteError` in place of `OSError`.
+    """
+    try:
+        yield
+    except OSError as exc:
+        hidden = re.search(r"errno\W+(\d+)", str(exc))
+        number = exc.errno or (int(hidden[1]) if hidden else 0)
+        reason = os.strerror(number) if number else str(exc).split("\n")[0]
+        raise WriteError(
+            f"{path} could not be written ({reason}); make room there, or choose "
+            f"another folder",
+            path=str(path),
+        ) from exc
 
 
 def write_bytes(path: Path, data: bytes) -> None:

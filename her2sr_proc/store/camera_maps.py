@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
+from her2sr_proc.store.pixels import BROKEN
 
 ARRAYS = ("offset_adu", "e_per_adu", "variance_e2")
 """Counts in the dark; photo-electrons a count and read-noise variance (electrons
@@ -47,16 +48,29 @@ def read_camera_maps(
 
 
 def _one(path: Path, name: str, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    array = _read(path, name)
+    if array.shape != shape or array.dtype.kind not in "iuf":
+        raise DataError(
+            f"'{name}' of {path} must hold {shape[0]} x {shape[1]} real numbers like "
+            f"the movie's frames; it holds {array.dtype.name} of shape {array.shape}"
+        )
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(array, np.float32)
+    unknown = np.argwhere(~np.isfinite(single))
+    if len(unknown):
+        row, column = unknown[0]
+        raise DataError(
+            f"'{name}' of {path} has no finite value at {len(unknown)} pixels, the "
+            f"first in row {row}, column {column}; give them those of a neighbour"
+        )
+    return single
+
+
+def _read(path: Path, name: str) -> npt.NDArray[Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            array = np.ascontiguousarray(archive[name], np.float32)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+            return np.asarray(archive[name])
+    except (*BROKEN, TypeError) as exc:
         raise DataError(
             f"{path} must be an .npz with {', '.join(ARRAYS)}; '{name}' cannot be read"
         ) from exc
-    if array.shape != shape or not np.isfinite(array).all():
-        raise DataError(
-            f"'{name}' of {path} must hold {shape[0]} x {shape[1]} finite values like "
-            f"the movie's frames; it has shape {array.shape}"
-        )
-    return array

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -14,6 +13,7 @@ import zarr
 from her2sr_proc.errors import MovieError
 from her2sr_proc.store import tiff
 from her2sr_proc.store.pixels import (
+    BROKEN,
     U16,
     as_counts,
     check_dtype,
@@ -21,8 +21,7 @@ from her2sr_proc.store.pixels import (
     check_shape,
 )
 from her2sr_proc.store.raw import ARRAY
-
-_BROKEN = (OSError, ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile)
+from her2sr_proc.store.unit_movie import UnitMovie
 
 
 class FrameSource(Protocol):
@@ -43,11 +42,16 @@ class FrameSource(Protocol):
 def open_movie(path: Path) -> FrameSource:
     """Open a TIFF, BigTIFF, OME-TIFF, folder of TIFF frames, .npy, .npz or OME-Zarr.
 
+    A unit's raw frames in a run folder are compared with its ledger as they are read.
+
     Raises `MovieError`, whose one sentence says what is wrong and what helps.
     """
     if not path.exists():
         raise MovieError(f"there is no movie {path}; check the path", path=str(path))
     try:
+        unit = UnitMovie.find(path)
+        if unit is not None:
+            return unit
         if path.is_dir():
             is_zarr = any((path / n).exists() for n in ("zarr.json", ".zattrs"))
             return ZarrMovie(path) if is_zarr else tiff.TiffFolder(path)
@@ -78,7 +82,7 @@ class NpyMovie:
             self._array: npt.NDArray[Any] | None = np.load(
                 path, mmap_mode="r", allow_pickle=False
             )
-        except _BROKEN as exc:
+        except BROKEN as exc:
             raise _unreadable(path, exc) from exc
         check_dtype(path, self._array.dtype)
         self.shape = check_shape(path, self._array.shape)
@@ -102,12 +106,12 @@ class NpzMovie:
         self._path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except _BROKEN as exc:
+        except BROKEN as exc:
             raise _unreadable(path, exc) from exc
         try:
             self._member = _choose_member(path, self._zip)
             self._stream, self.shape, self._dtype = self._begin()
-        except _BROKEN as exc:
+        except BROKEN as exc:
             self._zip.close()
             raise _unreadable(path, exc) from exc
         except MovieError:
@@ -126,7 +130,7 @@ class NpzMovie:
             while self._next < start:
                 self._take(1)
             return self._take(stop - start)
-        except _BROKEN as exc:
+        except BROKEN as exc:
             raise _unreadable(self._path, exc) from exc
 
     def close(self) -> None:
@@ -193,7 +197,7 @@ class ZarrMovie:
             found = zarr.open(str(path), mode="r")
             self._array: Any = found if isinstance(found, zarr.Array) else found[ARRAY]
             has_pixels = isinstance(self._array, zarr.Array)
-        except (*_BROKEN, zarr.errors.BaseZarrError, TypeError) as exc:
+        except (*BROKEN, zarr.errors.BaseZarrError, TypeError) as exc:
             raise _unreadable(path, exc) from exc
         if not has_pixels:
             raise MovieError(f"{path} has no image array '{ARRAY}'", path=str(path))
@@ -214,22 +218,30 @@ class ZarrMovie:
             index[axis] = slice(start, stop)
         try:
             frames = np.asarray(self._array[tuple(index)])
-        except (*_BROKEN, RuntimeError) as exc:
+        except BROKEN as exc:
             raise _unreadable(self._path, exc) from exc
+        frames = frames.reshape(stop - start, *self.shape[1:])
         self._refuse_missing(frames, start)
-        return as_counts(frames.reshape(stop - start, *self.shape[1:]))
+        return as_counts(frames)
 
     def close(self) -> None:
         """Do nothing: no file is kept open."""
 
     def _refuse_missing(self, frames: npt.NDArray[Any], start: int) -> None:
-        # A camera has an offset: a frame without any count is one never written.
-        written = frames.reshape(len(frames), -1).any(axis=1)
-        if not written.all():
-            first = start + int(np.argmin(written))
+        # A camera has an offset: a chunk of nothing but the value that zarr gives for
+        # a missing one was never written. A chunk may be a part of a frame.
+        blank = frames == (self._array.fill_value or 0)
+        down, right = self._array.chunks[-2:]
+        for axis, step in ((-2, down), (-1, right)):
+            tiles = np.arange(0, frames.shape[axis], step)
+            blank = np.logical_and.reduceat(blank, tiles, axis=axis)
+        missing = blank.reshape(len(frames), -1).any(axis=1)
+        if missing.any():
+            first = start + int(np.argmax(missing))
+            before = f"localize the frames before it with --frames 0:{first}"
             raise MovieError(
                 f"frame {first} of {self._path} was never written (the burst ended "
-                f"early?); localize the frames before it with --frames 0:{first}",
+                f"early?); {before if first else 'copy it again'}",
                 path=str(self._path),
             )
 

@@ -103,13 +103,12 @@ def write_preview(
 
 
 def _reduce(image: F32, longest_px: int) -> tuple[F32, int]:
-    """Return the image with blocks of pixels averaged, and the side of a block."""
+    """Return the image with blocks of pixels averaged, and the width of a block."""
     factor = max(1, -(-max(image.shape) // longest_px))
-    height, width = (side // factor * factor for side in image.shape)
-    blocks = image[:height, :width].reshape(
-        height // factor, factor, width // factor, factor
-    )
-    return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), factor
+    down, right = (min(factor, side) for side in image.shape)
+    height, width = image.shape[0] // down, image.shape[1] // right
+    blocks = image[: height * down, : width * right].reshape(height, down, width, right)
+    return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32), right
 
 
 def _stretch(image: F32, style: PreviewStyle) -> F32:

@@ -131,6 +131,18 @@ class RunFolder:
                 yield key
 
 
+def unit_at(path: Path) -> tuple[RunFolder, str, str, int] | None:
+    """Return run, field, channel and attempt of what may be a unit's raw frames.
+
+    None where the path is not one of a run folder; nothing of it need exist.
+    """
+    match = _RAW_NAME.match(path.name)
+    if match is None or path.parent.parent.name != "raw":
+        return None
+    attempt = int(match["attempt"] or 1)
+    return RunFolder(path.parents[2]), path.parent.name, match["channel"], attempt
+
+
 @dataclass(frozen=True, slots=True)
 class DataFolder:
     """The paths of a data folder, which holds runs and the daemon's own state."""

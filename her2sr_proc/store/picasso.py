@@ -5,6 +5,7 @@ There, positions are in pixels with the first pixel's centre at 0; frames count 
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import h5py
@@ -12,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from her2sr_proc.errors import TableError
-from her2sr_proc.schema.table import COLUMNS, Localizations
-from her2sr_proc.store.atomic import replacing, write_text
+from her2sr_proc.errors import RequestError, TableError
+from her2sr_proc.schema.table import Localizations
+from her2sr_proc.store.atomic import replacing, require_writable, write_text
+from her2sr_proc.store.columns import as_table
 from her2sr_proc.store.facts import MovieFacts
 
 F64 = npt.NDArray[np.float64]
@@ -28,8 +30,29 @@ def yaml_path(path: Path) -> Path:
     return path.with_suffix(".yaml")
 
 
+def require_free_yaml(path: Path) -> None:
+    """Raise `RequestError` when the YAML of a table could not, or must not, be written.
+
+    One that describes no movie belongs to something else.
+    """
+    where = yaml_path(path)
+    require_writable(where)
+    if not where.exists():
+        return
+    try:
+        _read_description(path)
+    except TableError as exc:
+        raise RequestError(
+            f"{where}, which {path.name} would need, stands there already and is no "
+            f"description of a Picasso table; choose another name"
+        ) from exc
+
+
 def write_picasso(path: Path, table: Localizations, facts: MovieFacts) -> None:
     """Write both files, each whole; the table last, so that it never lacks its YAML.
+
+    The YAML is replaced once the table is written beside: it would misread a former
+    one.
 
     Columns with a value that is not finite are left out: Picasso would drop the rows.
     """
@@ -54,9 +77,13 @@ def write_picasso(path: Path, table: Localizations, facts: MovieFacts) -> None:
     rows = np.empty(len(table), form)
     for name, array in kept.items():
         rows[name] = array
-    write_text(yaml_path(path), yaml.safe_dump_all([_description(facts)]))
-    with replacing(path) as beside, h5py.File(beside, "w") as file:
+    # HDF5 cannot close a file that a full disk has cut off: it gets memory to write to.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         file.create_dataset(DATASET, data=rows)
+    with replacing(path) as beside:
+        beside.write_bytes(content.getbuffer())
+        write_text(yaml_path(path), yaml.safe_dump_all([_description(facts)]))
 
 
 def _in_pixels(table: Localizations, name: str, facts: MovieFacts) -> F64:
@@ -89,6 +116,12 @@ def read_picasso(path: Path) -> tuple[Localizations, MovieFacts]:
             f"{path} lacks the columns {', '.join(missing)} of a Picasso fit",
             path=str(path),
         )
+    if rows.ndim != 1 or any(rows.dtype[name].kind not in "iuf" for name in _REQUIRED):
+        raise TableError(
+            f"'{DATASET}' of {path} is no list of rows of numbers; save it again from "
+            f"Picasso",
+            path=str(path),
+        )
     pixel_nm = facts.pixel_nm
     lpx, lpy = rows["lpx"] * pixel_nm, rows["lpy"] * pixel_nm
     names = rows.dtype.names or ()
@@ -109,8 +142,7 @@ def read_picasso(path: Path) -> tuple[Localizations, MovieFacts]:
         else unknown,
         "status": np.zeros(len(rows), np.int16),
     }
-    columns = {c.name: values[c.name].astype(c.dtype) for c in COLUMNS}
-    return Localizations(columns), facts
+    return as_table(path, values), facts
 
 
 def _read_rows(path: Path) -> npt.NDArray[np.void]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import tokenize
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,20 @@ import numpy.typing as npt
 from her2sr_proc.errors import MovieError
 
 U16 = npt.NDArray[np.uint16]
+
+BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    SyntaxError,
+    RuntimeError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and Python's archives raise for a damaged file."""
 
 
 def check_dtype(path: Path, dtype: np.dtype[Any]) -> None:

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, NAMES, Localizations
-from her2sr_proc.store.atomic import replacing
+from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.store.atomic import replacing, require_writable
+from her2sr_proc.store.columns import as_table, require_names
 from her2sr_proc.store.facts import MovieFacts
-from her2sr_proc.store.picasso import read_picasso, write_picasso
+from her2sr_proc.store.picasso import read_picasso, require_free_yaml, write_picasso
 from her2sr_proc.store.thunderstorm import (
     read_csv_columns,
     read_thunderstorm,
@@ -37,14 +38,15 @@ _KNOWN = {column.name: column for column in COLUMNS}
 def write_parquet(path: Path, table: Localizations, metadata: dict[str, str]) -> None:
     """Write the native form whole, with units by column and ``metadata`` by file."""
     arrays = {name: np.ascontiguousarray(a) for name, a in table.columns.items()}
+    filled = {name: pa.array(array) for name, array in arrays.items()}
     fields = [
-        pa.field(name, pa.from_numpy_dtype(array.dtype), metadata=_column_facts(name))
-        for name, array in arrays.items()
+        pa.field(name, array.type, metadata=_column_facts(name))
+        for name, array in filled.items()
     ]
     schema = pa.schema(fields, metadata=dict(metadata))
     with replacing(path) as beside:
         pq.write_table(
-            pa.Table.from_arrays([pa.array(a) for a in arrays.values()], schema=schema),
+            pa.Table.from_arrays(list(filled.values()), schema=schema),
             beside,
             compression="zstd",
         )
@@ -64,25 +66,20 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
     try:
         with pq.ParquetFile(path) as file:
             content = file.read()
-    except (OSError, pa.ArrowInvalid) as exc:
+    except (OSError, ValueError, pa.ArrowException) as exc:
         raise TableError(
             f"{path} cannot be read as Parquet ({_first_line(exc)}); "
             f"make it again with `her2sr localize`",
             path=str(path),
         ) from exc
-    missing = [name for name in NAMES if name not in content.column_names]
-    if missing:
-        raise TableError(
-            f"{path} is no localization table: it lacks {', '.join(missing)}",
-            path=str(path),
-        )
+    require_names(path, content.column_names)
     metadata = {
         key.decode(): value.decode()
         for key, value in (content.schema.metadata or {}).items()
         if not key.startswith(b"ARROW:")
     }
     columns = {n: content.column(n).to_numpy() for n in content.column_names}
-    return Localizations(columns), metadata
+    return as_table(path, columns, is_exact=True), metadata
 
 
 def _first_line(exc: Exception) -> str:
@@ -108,7 +105,7 @@ def write_table(
         write_thunderstorm(path, table, pixel_nm=facts.pixel_nm)
     elif form == "picasso":
         write_picasso(path, table, facts)
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".csv":
         write_native_csv(path, table)
     else:
         write_parquet(path, table, facts.to_metadata())
@@ -125,6 +122,18 @@ def form_of(path: Path) -> TableForm:
     )
 
 
+def form_after(source: Path, path: Path) -> TableForm:
+    """Return the form of a table that is made of another one.
+
+    That of its suffix; but a CSV of native columns stays one, or it would lose some.
+    """
+    form = form_of(path)
+    if not source.suffix.lower() == path.suffix.lower() == ".csv":
+        return form
+    with csv.open_csv(source) as head:
+        return "native" if "x_nm" in head.schema.names else form
+
+
 def check_form(path: Path, form: TableForm) -> None:
     """Raise `RequestError` when a table of that form may not have that suffix."""
     if path.suffix.lower() not in FORMS[form]:
@@ -132,6 +141,17 @@ def check_form(path: Path, form: TableForm) -> None:
             f"a {form} table is written as {' or '.join(FORMS[form])}, "
             f"not '{path.suffix}'"
         )
+
+
+def require_place(path: Path, form: TableForm) -> None:
+    """Raise `RequestError` when a table of that form could not be written there.
+
+    To be asked before work that would be lost.
+    """
+    check_form(path, form)
+    require_writable(path)
+    if form == "picasso":
+        require_free_yaml(path)
 
 
 def read_table(
@@ -154,25 +174,13 @@ def read_table(
     if suffix == ".csv":
         return _read_csv(path, pixel_nm), None
     table, metadata = read_parquet(path)
-    try:
-        return table, MovieFacts.from_metadata(metadata)
-    except TableError:  # a unit's table: its run's manifest knows
-        return table, None
+    # a unit's table says nothing: its run's manifest knows
+    return table, MovieFacts.from_metadata(path, metadata)
 
 
 def _read_csv(path: Path, pixel_nm: float) -> Localizations:
     columns = read_csv_columns(path)
     if "x_nm" not in columns:
         return read_thunderstorm(path, pixel_nm=pixel_nm)
-    missing = [name for name in NAMES if name not in columns]
-    if missing:
-        raise TableError(
-            f"{path} is no localization table: it lacks {', '.join(missing)}",
-            path=str(path),
-        )
-    return Localizations(
-        {
-            n: a.astype(_KNOWN[n].dtype if n in _KNOWN else a.dtype)
-            for n, a in columns.items()
-        }
-    )
+    require_names(path, list(columns))
+    return as_table(path, columns)

@@ -13,8 +13,9 @@ import pyarrow as pa
 from pyarrow import csv
 
 from her2sr_proc.errors import TableError
-from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.atomic import replacing
+from her2sr_proc.store.columns import as_table, require_single
 
 _PLAIN = {
     "sigma [nm]": "sigma_nm",
@@ -24,6 +25,8 @@ _PLAIN = {
 }
 _UNCERTAINTY = ("uncertainty [nm]", "uncertainty_xy [nm]")
 """As version 1.3 says, and as later builds say."""
+MERGED = "detections"
+"""There once molecules were merged, in ThunderSTORM as here: of how many rows."""
 REQUIRED = ("frame", "x [nm]", "y [nm]", *_PLAIN)
 
 
@@ -39,6 +42,8 @@ def write_thunderstorm(path: Path, table: Localizations, *, pixel_nm: float) -> 
     for theirs, ours in _PLAIN.items():
         columns[theirs] = table[ours].astype(np.float64)
     columns[_UNCERTAINTY[0]] = table["uncertainty_nm"].astype(np.float64)
+    if MERGED in table.columns:
+        columns[MERGED] = table[MERGED].astype(np.float64)
     with replacing(path) as beside:
         csv.write_csv(pa.table({n: pa.array(c) for n, c in columns.items()}), beside)
 
@@ -67,19 +72,24 @@ def read_thunderstorm(path: Path, *, pixel_nm: float) -> Localizations:
         values[name] = content[given[0]]
     values["log_likelihood"] = np.full(len(values["frame"]), np.nan)
     values["status"] = np.zeros(len(values["frame"]))
-    return Localizations({c.name: values[c.name].astype(c.dtype) for c in COLUMNS})
+    if MERGED in content:
+        values[MERGED] = content[MERGED]
+    return as_table(path, values)
 
 
 def read_csv_columns(path: Path) -> dict[str, npt.NDArray[np.float64]]:
     """Return the columns of a CSV of numbers. Raises `TableError` when it is none."""
     try:
         content = csv.read_csv(path)
+        require_single(path, content.column_names)
         return {
             name: content.column(name).cast(pa.float64()).to_numpy()
             for name in content.column_names
         }
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+    except (OSError, ValueError, pa.ArrowException) as exc:
         reason = str(exc).split("\n")[0]
         raise TableError(
-            f"{path} cannot be read as a CSV of numbers ({reason})", path=str(path)
+            f"{path} cannot be read as a CSV of numbers ({reason}); export it in UTF-8 "
+            f"with commas between columns and points in numbers",
+            path=str(path),
         ) from exc

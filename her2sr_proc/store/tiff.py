@@ -27,12 +27,13 @@ from her2sr_proc.store.pixels import (
 )
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+_BAD_TAGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
+"""What tifffile stumbles into when a tag is damaged: it believes what it reads."""
 _READ_ERRORS = (
+    *_BAD_TAGS,
     OSError,
-    ValueError,
     RuntimeError,
-    KeyError,
-    IndexError,
+    ValueError,
     struct.error,
     zlib.error,
     tifffile.TiffFileError,
@@ -53,7 +54,10 @@ class TiffMovie:
             self._pages = self._find_pages()
             self.shape = check_shape(path, self._pages.shape)
             self._pages.check_end()
-        except BaseException:
+        except _READ_ERRORS as exc:
+            self._file.close()
+            raise _unreadable(path, exc) from exc
+        except MovieError:
             self._file.close()
             raise
 
@@ -67,14 +71,11 @@ class TiffMovie:
         self._file.close()
 
     def _find_pages(self) -> _Pages | _Plane:
-        try:
-            first = self._file.pages.first
-            series = self._file.series[0]
-            frames = series.shape[:-2] if len(series.shape) > 2 else (1,)
-            is_stack = self._file.is_ome or self._file.is_imagej
-            pages = list(series.pages) if is_stack else list(self._file.pages)
-        except _READ_ERRORS as exc:
-            raise _unreadable(self._path, exc) from exc
+        first = self._file.pages.first
+        series = self._file.series[0]
+        frames = series.shape[:-2] if len(series.shape) > 2 else (1,)
+        is_stack = self._file.is_ome or self._file.is_imagej
+        pages = list(series.pages) if is_stack else list(self._file.pages)
         if first.samplesperpixel > 1 or first.photometric.name == "PALETTE":
             raise MovieError(
                 f"{self._path} is a colour image ({first.photometric.name}); camera "
@@ -109,8 +110,8 @@ class _Pages:
     def read(self, start: int, stop: int) -> U16:
         out = np.empty((stop - start, *self.shape[-2:]), np.uint16)
         for index in range(start, stop):
-            self._check_extent(index)
             try:
+                self._check_extent(index)
                 frame = self._pages[index].asarray()
             except _READ_ERRORS as exc:
                 raise _unreadable(self._path, exc, f"page {index + 1} of ") from exc
@@ -162,9 +163,7 @@ class TiffFolder:
     """A folder with one frame a file, in natural order of the names."""
 
     def __init__(self, path: Path) -> None:
-        self._files = sorted(
-            (f for f in path.iterdir() if f.suffix.lower() in SUFFIXES), key=_natural
-        )
+        self._files = sorted((f for f in path.iterdir() if _is_frame(f)), key=_natural)
         if not self._files:
             raise MovieError(
                 f"{path} holds neither TIFF frames nor an OME-Zarr; name a movie file, "
@@ -205,6 +204,11 @@ class TiffFolder:
             movie.close()
 
 
+def _is_frame(path: Path) -> bool:
+    # macOS puts a hidden ._name.tif beside every file on a share.
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort img_10 after img_9."""
     parts = re.split(r"(\d+)", path.name)
@@ -236,6 +240,8 @@ def _walk(file: BinaryIO) -> None:
     is_big = struct.unpack_from(order + "H", head, 2)[0] == 43
     count_form, entry, next_form = ("Q", 20, "Q") if is_big else ("H", 12, "I")
     offset = struct.unpack_from(order + next_form, head, 8 if is_big else 4)[0]
+    if not offset:
+        raise ValueError("it holds no page")
     seen = set()
     while offset:
         if offset in seen:
@@ -252,6 +258,8 @@ def _walk(file: BinaryIO) -> None:
 
 def _unreadable(path: Path, exc: Exception, where: str = "") -> MovieError:
     reason = str(exc).split("\n")[0] or type(exc).__name__
+    if isinstance(exc, _BAD_TAGS):
+        reason = "its tags cannot be true"
     return MovieError(
         f"{where}{path} cannot be read as TIFF ({reason}); copy or export it again",
         path=str(path),

@@ -149,6 +149,41 @@ def test_camera_maps_replace_offset_gain_and_read_noise(movie, tmp_path):
     np.testing.assert_array_equal(with_maps["x_nm"], located(movie, tmp_path)["x_nm"])
 
 
+def spoilt(value, dtype=np.float64, shape=(40, 40)):
+    """A map that is 1 everywhere but at one pixel."""
+    array = np.ones(shape, dtype)
+    array[3, 5] = value
+    return array
+
+
+BAD_MAPS = {
+    "nan": ("offset_adu", spoilt(np.nan), "at 1 pixels, the first in row 3, column 5"),
+    "too large": ("variance_e2", spoilt(1e39), "no finite value at 1 pixels"),
+    "shape": ("e_per_adu", spoilt(1, shape=(41, 40)), "float64 of shape (41, 40)"),
+    "complex": ("e_per_adu", spoilt(1j, np.complex128), "complex128 of shape (40, 40)"),
+    "zero gain": ("e_per_adu", spoilt(0), "a gain not above 0"),
+    "negative gain": ("e_per_adu", spoilt(-1), "a gain not above 0"),
+    "negative variance": ("variance_e2", spoilt(-1), "a variance below 0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MAPS)
+def test_a_camera_map_with_an_impossible_pixel_is_refused_by_what_is_wrong(
+    movie, tmp_path, capsys, name
+):
+    culprit, array, sentence = BAD_MAPS[name]
+    maps, flat = tmp_path / "maps.npz", np.ones((40, 40))
+    np.savez(
+        maps,
+        **{"offset_adu": flat, "e_per_adu": flat, "variance_e2": flat, culprit: array},
+    )
+    out = tmp_path / "t.csv"
+    assert run("localize", movie, "--out", out, "--camera-maps", maps) == 1
+    errors = [e for e in capsys.readouterr().err.splitlines() if e != BANNER]
+    assert len(errors) == 1
+    assert sentence in errors[0]
+
+
 def test_width_radius_and_threshold_are_taken(movie, tmp_path):
     fixed = located(movie, tmp_path, "--sigma-px", 1.2, "--sigma-fixed")
     np.testing.assert_allclose(fixed["sigma_nm"], 156.0)
@@ -179,6 +214,14 @@ def test_the_papers_profile_may_be_asked_for_and_changed(movie, tmp_path):
     assert (paper["log_likelihood"] < 0).all()
     more = ("--profile", "paper", "--threshold", "20*std(Wave.F1)")
     assert len(located(movie, tmp_path, *more)) == 0
+
+
+@pytest.mark.parametrize("number", ["20", "2e1", "+20.", ".2e2"])
+def test_a_number_as_threshold_is_a_factor_however_it_is_written(
+    movie, tmp_path, number
+):
+    # as photo-electrons, 20 would find every spot
+    assert len(located(movie, tmp_path, "--threshold", number)) == 0
 
 
 def test_one_threshold_said_in_two_ways_gives_one_table(movie, tmp_path):
@@ -231,6 +274,27 @@ def test_a_movie_without_molecules_gives_an_empty_valid_table(tmp_path, suffix):
     assert run("render", table, "--out", tmp_path / "sr.png", "--size", "20x20") == 0
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 1, 40), (2, 40, 4), (2, 3, 3)])
+@pytest.mark.parametrize("profile", ["paper", "recommended"])
+def test_frames_too_small_for_a_fit_are_refused_instead_of_found_empty(
+    tmp_path, capsys, shape, profile
+):
+    source, table = tmp_path / "tiny.npy", tmp_path / "t.csv"
+    np.save(source, np.full(shape, 400, np.uint16))
+    assert run("localize", source, "--out", table, "--profile", profile) == 2
+    assert "choose a smaller --fit-radius-px" in capsys.readouterr().err
+    assert not table.exists()
+
+
+def test_the_smallest_frame_with_room_for_a_fit_gives_its_spot(tmp_path):
+    source = tmp_path / "small.npy"
+    np.save(source, counts()[:, 9:16, 7:14])
+    table = located(source, tmp_path)
+    assert len(table) == 8
+    np.testing.assert_allclose(table["x_nm"] / 130, 3, atol=0.1)
+    np.testing.assert_allclose(table["y_nm"] / 130, 3, atol=0.1)
+
+
 def broken(tmp_path):
     path = tmp_path / "broken.tif"
     tifffile.imwrite(path, counts(), photometric="minisblack")
@@ -256,6 +320,14 @@ WRONG = {
     "plane": (
         ("localize", "{movie}", "--threshold", "2*Wave.F1"),
         "gives a plane and not a number",
+    ),
+    "factor": (("localize", "{movie}", "--threshold", "1e3"), "above 0 and up to 20"),
+    "negative": (("localize", "{movie}", "--threshold=-.5"), "above 0 and up to 20"),
+    "nothing": (("localize", "{movie}", "--threshold", "log(0-1)"), "is no number"),
+    "yes": (("localize", "{movie}", "--threshold", "max(F)>1"), "says yes or no"),
+    "essay": (
+        ("localize", "{movie}", "--threshold", "1+" * 300 + "mean(I)"),
+        "500 characters at most, and this one has 607",
     ),
     "pixel": (("localize", "{movie}", "--pixel-nm", "0"), "greater than or equal to 1"),
     "option": (("localize", "{movie}", "--speed", "9"), "No such option"),
@@ -292,7 +364,7 @@ def test_an_output_of_unknown_kind_is_refused(movie, tmp_path, capsys, out, mess
 
 
 @pytest.mark.parametrize("verb", ["localize", "render"])
-@pytest.mark.parametrize("out", ["file/o{}", "folder{}"])
+@pytest.mark.parametrize("out", ["file/o{}", "folder{}", "new/" + 248 * "a" + "{}"])
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     tmp_path, capsys, verb, out
 ):
@@ -302,6 +374,23 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     # the input is looked at later: it need not even exist
     assert run(verb, "none", "--out", tmp_path / out.format(suffix)) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_yaml_of_something_else_is_not_overwritten(movie, tmp_path, capsys):
+    other, out = tmp_path / "scope.yaml", tmp_path / "scope.hdf5"
+    other.write_text("lasers: [488, 561]\n")
+    assert run("localize", movie, "--out", out) == 2
+    assert "choose another name" in capsys.readouterr().err
+    assert other.read_text() == "lasers: [488, 561]\n"
+    other.unlink()
+    assert run("localize", movie, "--out", out) == 0
+    assert run("localize", movie, "--out", out) == 0
+
+
+def test_a_yaml_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    (tmp_path / "t.yaml").mkdir()
+    assert run("localize", "none.tif", "--out", tmp_path / "t.hdf5") == 2
+    assert "t.yaml is a folder; rename it" in capsys.readouterr().err
 
 
 def test_too_fine_an_image_is_refused_before_memory_is_taken(movie, tmp_path, capsys):

@@ -7,7 +7,7 @@ from her2sr_proc.drift import measure_drift
 from her2sr_proc.errors import RequestError
 from her2sr_proc.linking import link
 from her2sr_proc.resolution import measure_resolution
-from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.schema.table import COLUMNS, Localizations, concatenate
 
 FRAMES = 5000
 
@@ -124,6 +124,35 @@ def test_a_dark_frame_is_bridged_where_that_is_asked_for(gap, rows):
     assert len(link(one, distance_nm=20, gap=gap)) == rows
 
 
+@pytest.mark.parametrize("unknown", [0.0, np.nan, np.inf])
+def test_rows_without_an_uncertainty_leave_the_others_their_place(unknown):
+    seen = table(np.arange(3), np.array([10.0, 12.0, 16.0]), 0, [unknown, 8.0, 8.0])
+    merged = link(seen, distance_nm=20, gap=0)
+    assert merged["x_nm"] == pytest.approx(14.0)
+    assert merged["uncertainty_nm"] == pytest.approx(8.0 / 2**0.5)
+    lost = link(table(np.arange(2), [10, 12], 0, unknown), distance_nm=20, gap=0)
+    assert lost["x_nm"] == pytest.approx(11.0)
+    assert np.isnan(lost["uncertainty_nm"]).all()
+
+
+def test_linking_once_more_counts_detections_and_last_frames_on():
+    seen = table(np.array([0, 1, 2, 5, 6]), np.zeros(5), np.zeros(5))
+    twice = link(link(seen, distance_nm=20, gap=0), distance_nm=20, gap=2)
+    once = link(seen, distance_nm=20, gap=2)
+    for name in once.columns:
+        np.testing.assert_allclose(twice[name], once[name], rtol=1e-6)
+    assert list(twice["detections"]) == [5]
+    assert list(twice["last_frame"]) == [6]
+
+
+def test_a_molecule_still_lit_takes_no_other_one_in():
+    lit = link(table(np.arange(9), np.zeros(9), np.zeros(9)), distance_nm=20, gap=0)
+    brief = table(np.array([4]), np.array([5.0]), np.zeros(1))
+    extra = {"last_frame": np.array([4]), "detections": np.array([1])}
+    both = concatenate([lit, Localizations({**brief.columns, **extra})])
+    assert len(link(both, distance_nm=20, gap=9)) == 2
+
+
 def test_an_empty_table_stays_empty():
     assert len(link(table(np.empty(0), 0, 0), distance_nm=20, gap=1)) == 0
 
@@ -151,3 +180,23 @@ def test_rings_stop_where_the_precision_ends(sd_nm):
     found = measure_resolution(seen, rng)
     assert 2.0 * sd_nm < found.frc_nm < 5.0 * sd_nm
     assert found.frc_sd_nm < 0.15 * found.frc_nm
+
+
+@pytest.mark.parametrize("x", ["alike", "on a line", "with one far off"])
+def test_where_nothing_is_resolved_no_resolution_is_told(x):
+    rng = np.random.default_rng(8)
+    places = rng.uniform(0, 5000, (2, 600))
+    places[1] = 0.0 if x != "with one far off" else places[1]
+    places[0] = 0.0 if x == "alike" else places[0]
+    if x == "with one far off":
+        places[0, 0] = 1e7
+    found = measure_resolution(table(np.arange(600), *places, 10.0), rng)
+    assert np.isnan(found.frc_nm)
+    assert not found.nena_nm < 0.5
+
+
+def test_uncertainties_that_are_unknown_do_not_hide_the_others():
+    sd_nm = np.array([np.nan, 10.0, 12.0, 14.0])
+    seen = table(np.arange(4), np.arange(4), np.arange(4), sd_nm)
+    found = measure_resolution(seen, np.random.default_rng(9))
+    assert found.uncertainty_nm == 12.0

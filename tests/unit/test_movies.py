@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from run_folders import add_unit, make_run
 
-from her2sr_proc.errors import MovieError
+from her2sr_proc.errors import IntegrityError, MovieError
 from her2sr_proc.store import raw
 from her2sr_proc.store.frames import open_movie
 
@@ -105,6 +106,41 @@ def test_frames_are_sorted_as_people_count(tmp_path):
         np.testing.assert_array_equal(movie.read(10, 11)[0], MOVIE[10])
 
 
+def test_hidden_files_of_a_folder_are_no_frames(tmp_path):
+    folder_of_frames(tmp_path / "f")
+    (tmp_path / "f" / "._img_3.tif").write_bytes(b"\0\5\x16\7 of macOS")
+    with contextlib.closing(open_movie(tmp_path / "f")) as movie:
+        assert movie.shape == MOVIE.shape
+
+
+@pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
+def test_a_unit_of_a_run_is_compared_with_its_ledger_as_it_is_read(tmp_path, form):
+    run = make_run(tmp_path / "r1", frames={"561": 12}, size=9)
+    square = MOVIE[:, :, :9]
+    unit = add_unit(run, "561", square, block=4, form=form)
+    path = run.raw(unit, form)
+    np.testing.assert_array_equal(whole(path), square)
+    part = path if form == "ome-tiff" else raw.chunk_path(path, 1)
+    data = bytearray(part.read_bytes())
+    at = data.index(square[5].tobytes()) if form == "ome-tiff" else len(data) // 2
+    data[at] ^= 4
+    part.write_bytes(data)
+    sentence = r"does not match its checksum; restore it .* --frames 0:4"
+    with pytest.raises(IntegrityError, match=sentence):
+        whole(path)
+    with contextlib.closing(open_movie(path)) as movie:
+        np.testing.assert_array_equal(movie.read(0, 4), square[:4])
+        np.testing.assert_array_equal(movie.read(9, 11), square[9:11])
+
+
+def test_frames_that_a_ledger_does_not_name_are_not_there(tmp_path):
+    run = make_run(tmp_path / "r1", frames={"561": 12}, size=9)
+    unit = add_unit(run, "561", MOVIE[:8, :, :9], block=4, requested=12)
+    raw.write_block(run.raw(unit), 2, MOVIE[8:, :, :9])
+    with pytest.raises(MovieError, match=r"frame 8 of .* never written .* 0:8"):
+        whole(run.raw(unit))
+
+
 def fill(path, data: bytes):
     path.write_bytes(data)
 
@@ -116,6 +152,33 @@ def truncated(name, share):
         data = whole.read_bytes()
         whole.unlink()
         path.write_bytes(data[: int(share * len(data))])
+
+    return write
+
+
+def overwritten(name, share):
+    """The bytes of a file lost, from a share of its length on for a while."""
+
+    def write(path):
+        FORMS[name](path)
+        data = bytearray(path.read_bytes())
+        at = int(share * len(data))
+        data[at : at + 99] = b"\xff" * 99
+        path.write_bytes(data)
+
+    return write
+
+
+def mistold(tag, value):
+    """The first page of a TIFF says of itself what cannot be."""
+
+    def write(path):
+        FORMS["plain.tif"](path)
+        with tifffile.TiffFile(path) as file:
+            entry = file.pages.first.tags[tag]
+        data = bytearray(path.read_bytes())
+        data[entry.offset + 8 : entry.offset + 12] = value.to_bytes(4, "little")
+        path.write_bytes(data)
 
     return write
 
@@ -133,6 +196,20 @@ def stacks_in_folder(path):
 def unfinished_zarr(path):
     ome_zarr(path)
     raw.chunk_path(path, 1).unlink()
+
+
+def headless_zarr(path):
+    ome_zarr(path)
+    raw.chunk_path(path, 0).unlink()
+
+
+def tiled_zarr(path, fill_value=0):
+    """Chunks that are parts of frames; one of them is lost."""
+    array = zarr.create_group(store=str(path)).create_array(
+        "0", shape=MOVIE.shape, chunks=(4, 5, 6), dtype="u2", fill_value=fill_value
+    )
+    array[:] = MOVIE
+    (path / "0" / "c" / "1" / "1" / "0").unlink()
 
 
 def rgb(path):
@@ -158,6 +235,10 @@ BAD = {
     "half_huge.tif": (truncated("huge_imagej.tif", 0.3), "truncated"),
     "half_ome.ome.tif": (truncated("x.ome.tif", 0.5), "truncated"),
     "half_packed.tif": (truncated("packed.tif", 0.5), "truncated"),
+    "no_page.tif": (lambda p: fill(p, b"II*" + b"\0" * 13), "holds no page"),
+    "no_width.tif": (mistold("ImageWidth", 0), "tags cannot be true"),
+    "no_colour.tif": (mistold("PhotometricInterpretation", 77), "tags cannot be true"),
+    "no_bits.tif": (mistold("BitsPerSample", 0), "tags cannot be true"),
     "rgb.tif": (rgb, "colour image"),
     "channels.tif": (two_channels, "one channel"),
     "float.tif": (lambda p: tifffile.imwrite(p, MOVIE / 1.5), "float64 pixels"),
@@ -168,12 +249,20 @@ BAD = {
     "line.npy": (lambda p: np.save(p, MOVIE[0, 0]), "shape"),
     "half.npy": (truncated("x.npy", 0.5), "cannot be read"),
     "half.npz": (truncated("x.npz", 0.5), "cannot be read"),
+    "overwritten.npz": (overwritten("packed.npz", 0.5), "cannot be read"),
+    "torn_header.npy": (
+        lambda p: fill(p, b"\x93NUMPY\x01\x00\x07\x00{'descr"),
+        "cannot be read",
+    ),
     "two.npz": (lambda p: np.savez(p, a=MOVIE, b=MOVIE), "it holds: a, b"),
     "movie.avi": (lambda p: fill(p, b"RIFF"), "no movie this program reads"),
     "folder": (lambda p: p.mkdir(), "neither TIFF frames"),
     "uneven": (uneven_folder, "frames of one size"),
     "stacks": (stacks_in_folder, "each file is one frame"),
     "unfinished.zarr": (unfinished_zarr, "never written"),
+    "headless.zarr": (headless_zarr, "early.*; copy it again"),
+    "tile.zarr": (tiled_zarr, "frame 4 of .* was never written"),
+    "filled.zarr": (lambda p: tiled_zarr(p, 100), "frame 4 of .* was never written"),
     "float.zarr": (
         lambda p: zarr.create_group(store=str(p)).create_array("0", data=MOVIE / 2),
         "float64 pixels",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
-from her2sr_proc.errors import DataError, IntegrityError, StateError
+from her2sr_proc.errors import DataError, IntegrityError, RequestError, StateError
 from her2sr_proc.schema.block import BlockKey, UnitKey
 from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
 from her2sr_proc.store import atomic, raw, raw_zarr
@@ -126,6 +126,18 @@ def test_a_failed_write_leaves_the_former_file(tmp_path):
         write_half(beside)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("folder", ["/proc", "/proc/new"])
+def test_a_folder_that_takes_no_files_is_found_out_by_trying(folder):
+    with pytest.raises(RequestError, match="choose another folder"):
+        atomic.require_writable(Path(folder) / "t.csv")
+
+
+def test_trying_whether_a_file_can_be_written_leaves_nothing(tmp_path):
+    atomic.require_writable(tmp_path / "t.csv")
+    atomic.require_writable(tmp_path / "new" / "t.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_torn_line_is_dropped_and_writing_goes_on(tmp_path):

@@ -4,6 +4,7 @@ import warnings
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -55,6 +56,17 @@ def test_parquet_keeps_every_bit_the_metadata_and_more_columns(tmp_path):
         np.testing.assert_array_equal(back[name], column)
 
 
+def test_columns_of_words_and_numbers_of_double_length_are_kept(tmp_path):
+    path, places = tmp_path / "t.parquet", np.linspace(0, 1e9, 50)
+    native(x_nm=places, channel=["561"] * 50, frame=np.arange(50.0))(path)
+    back, _ = tables.read_table(path)
+    tables.write_parquet(path, back, {})
+    again, _ = tables.read_table(path)
+    np.testing.assert_array_equal(again["x_nm"], places)
+    assert list(again["channel"]) == ["561"] * 50
+    assert again["frame"].dtype == np.int32
+
+
 def test_parquet_says_the_unit_of_every_column(tmp_path):
     tables.write_parquet(tmp_path / "t.parquet", empty(), {})
     schema = pq.read_schema(tmp_path / "t.parquet")
@@ -86,6 +98,16 @@ def test_a_native_csv_has_native_names_and_conventions(tmp_path):
     assert path.read_text().startswith('"frame","x_nm","y_nm"')
     back, _ = tables.read_table(path)
     assert_close(back, table(), back.columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("T.CSV", "native"), ("T.CSV", "thunderstorm"), ("T.PARQUET", "native")],
+)
+def test_a_suffix_in_capitals_means_the_same(tmp_path, name, form):
+    tables.write_table(tmp_path / name, table(), FACTS, form=form)
+    back, _ = tables.read_table(tmp_path / name)
+    assert_close(back, table(), ["frame", "x_nm", "photons"])
 
 
 def test_thunderstorm_counts_frames_from_1_and_pixels_from_their_corner(tmp_path):
@@ -126,6 +148,24 @@ def test_picasso_reads_our_table_at_the_same_pixels(tmp_path):
     )
     assert info[0]["Pixelsize"] == 130.0
     assert (info[0]["Height"], info[0]["Width"], info[0]["Frames"]) == (64, 80, 500)
+
+
+def test_a_picasso_table_that_fails_leaves_the_former_one_with_its_yaml(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "t.hdf5"
+    write_picasso(path, table(), FACTS)
+    former, description = path.read_bytes(), path.with_suffix(".yaml").read_bytes()
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_picasso(path, table(), MovieFacts(65.0, 9, 9, 9))
+    assert path.read_bytes() == former
+    assert path.with_suffix(".yaml").read_bytes() == description
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_picasso_gets_no_column_that_would_make_it_drop_rows(tmp_path):
@@ -176,7 +216,93 @@ def without_yaml(path):
     path.with_suffix(".yaml").unlink()
 
 
+def twice(path):
+    columns = [*table().columns.items(), ("frame", np.arange(50))]
+    arrays = [pa.array(array) for _, array in columns]
+    pq.write_table(pa.Table.from_arrays(arrays, [n for n, _ in columns]), path)
+
+
+def native(**changed):
+    """A Parquet of native columns, some of them changed."""
+
+    def write(path):
+        pq.write_table(pa.table({**table().columns, **changed}), path)
+
+    return write
+
+
+def one_row(frame, x="200"):
+    row = f"1,{frame},{x},100,100,500,0,0,10"
+    return lambda p: p.write_text(f"{THUNDERSTORM_HEADER}\n{row}\n")
+
+
+def picasso(name, kind, value=0, shape=5):
+    """A Picasso table in which one column is of another kind."""
+
+    def write(path):
+        write_picasso(path, table(), FACTS)
+        with h5py.File(path, "a") as file:
+            form = file["locs"].dtype
+            fields = [(n, kind if n == name else form[n]) for n in form.names]
+            del file["locs"]
+            rows = np.zeros(shape, fields)
+            rows[name] = value
+            file["locs"] = rows
+
+    return write
+
+
+def described(**changed):
+    """A native table whose metadata are partly wrong."""
+    return lambda p: tables.write_parquet(
+        p, table(), {**FACTS.to_metadata(), **changed}
+    )
+
+
+def picasso_of(**changed):
+    """A Picasso table whose YAML is partly wrong."""
+
+    def write(path):
+        write_picasso(path, table(), FACTS)
+        said = yaml.safe_load(path.with_suffix(".yaml").read_text())
+        path.with_suffix(".yaml").write_text(yaml.safe_dump({**said, **changed}))
+
+    return write
+
+
+SOME = np.arange(50.0)
 BAD = {
+    "words.parquet": (native(x_nm=["a"] * 50), "'x_nm' of .* holds no numbers"),
+    "lists.parquet": (native(photons=[[1.0]] * 50), "'photons' of .* holds no numbers"),
+    "gap.parquet": (
+        native(frame=[3, None] * 25),
+        "row 2 of .* has a frame that cannot",
+    ),
+    "between.parquet": (native(frame=SOME + 0.5), "row 1 of .* in whole numbers"),
+    "before.parquet": (native(frame=SOME - 9), "row 1 of .* count from 0"),
+    "late.parquet": (native(frame=SOME * 1e9), "row 4 of .* has a frame"),
+    "odd.parquet": (native(status=SOME * 1e4), "row 5 of .* has a status that cannot"),
+    "twice.parquet": (twice, "two columns 'frame'"),
+    "twice.csv": (
+        lambda p: p.write_text(f'"frame",{THUNDERSTORM_HEADER}\n'),
+        "two columns 'frame'",
+    ),
+    "frame0.csv": (one_row(0), "row 1 of .*ThunderSTORM's from 1"),
+    "frame15.csv": (one_row(1.5), "row 1 of .* in whole numbers"),
+    "late.csv": (one_row(1e12), "row 1 of .* has a frame"),
+    "nobody.csv": (one_row(""), "row 1 of .* has a frame"),
+    "latin.csv": (lambda p: p.write_bytes(b"\xb5,x\n1,2\n"), "UTF-8"),
+    "wide.csv": (lambda p: p.write_bytes("x_nm\n1\n".encode("utf-16")), "UTF-8"),
+    "words.hdf5": (picasso("x", "S8"), "no list of rows of numbers"),
+    "nan.hdf5": (picasso("frame", "f4", np.nan), "row 1 of .* has a frame"),
+    "square.hdf5": (picasso("x", "f4", shape=(5, 2)), "no list of rows of numbers"),
+    "pixel.parquet": (described(pixel_nm="nan"), "what cannot be .pixels of nan nm"),
+    "word.parquet": (described(pixel_nm="small"), "what cannot be"),
+    "flat.parquet": (described(height_px="0"), "frames of 0 x 80 pixels"),
+    "endless.parquet": (described(frames="99999999999"), "99999999999 frames"),
+    "pixel.hdf5": (picasso_of(Pixelsize=0), "must name .*pixels of 0.0 nm"),
+    "flat.hdf5": (picasso_of(Height=-5), "must name .*frames of -5 x 80 pixels"),
+    "endless.hdf5": (picasso_of(Frames=10**11), "must name .*100000000000 frames"),
     "absent.parquet": (lambda p: None, "there is no table"),
     "half.parquet": (half, "cannot be read as Parquet"),
     "foreign.parquet": (foreign, "lacks frame, x_nm"),
