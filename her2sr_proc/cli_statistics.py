@@ -1,4 +1,4 @@
-"""The verb `her2sr statistics`: a cohort's tables and figures. Imports its work late."""
+"""The verb `her2sr statistics`: tables and figures of a cohort, imported late."""
 
 from __future__ import annotations
 

@@ -78,9 +78,7 @@ def dot_plate(cohort: Cohort, arm: ArmName) -> Plate:
         ihc = str(sample.features.get("ihc", UNKNOWN))
         dots.append(plots.Dot(sample.sample, ihc, first, second))
     shown = [
-        d
-        for d in dots
-        if d.conventional is not None or d.superresolution is not None
+        d for d in dots if d.conventional is not None or d.superresolution is not None
     ]
     if not shown:
         return _absent(
@@ -103,9 +101,7 @@ def dot_plate(cohort: Cohort, arm: ArmName) -> Plate:
     )
     if lacking:
         caption += f" {lacking} samples have no conventional value."
-    figure = plots.dot_plot(
-        shown, [c for c in every if c[0] in used], ARM_TITLES[arm]
-    )
+    figure = plots.dot_plot(shown, [c for c in every if c[0] in used], ARM_TITLES[arm])
     records = [("sample", "ihc", "her2_per_nucleus_conventional", f"..._{arm}")]
     records[0] = (*records[0][:3], f"her2_per_nucleus_{arm}")
     for dot in shown:

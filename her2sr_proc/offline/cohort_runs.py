@@ -98,7 +98,7 @@ def with_counts(cohort: Cohort, runs: Sequence[SampleRun]) -> Cohort:
         if run is not None:
             missing = [arm for arm in ARMS if arm not in sample.arms]
             arms = sample.arms | {arm: _figures(run, arm) for arm in missing}
-            sample = sample.model_copy(update={"arms": arms})  # noqa: PLW2901
+            sample = sample.model_copy(update={"arms": arms})
         samples.append(sample)
     return cohort.model_copy(update={"samples": tuple(samples)})
 

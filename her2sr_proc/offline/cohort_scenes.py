@@ -82,7 +82,9 @@ def _field_scene(run: SampleRun, arm: ArmName) -> Scene | None:
     field = min(set(scored), key=lambda name: (-scored.count(name), name))
     window = Window(0, run.manifest.frame_height, 0, run.manifest.frame_width)
     texts = tuple(_group_text(run, name) for name in ("conventional", arm))
-    title = f"{run.sample.sample}, {run.sample.features.get('follow_up', 'no follow-up')}"
+    title = (
+        f"{run.sample.sample}, {run.sample.features.get('follow_up', 'no follow-up')}"
+    )
     return _scene(run, field, window, title, (texts[0], texts[1]))
 
 

@@ -33,9 +33,7 @@ class Plate:
     @property
     def uri(self) -> str:
         """The figure as text that stands in a page by itself."""
-        data, kind = (
-            (self.png, "png") if self.is_picture else (self.svg, "svg+xml")
-        )
+        data, kind = (self.png, "png") if self.is_picture else (self.svg, "svg+xml")
         return f"data:image/{kind};base64," + base64.b64encode(data or b"").decode()
 
 

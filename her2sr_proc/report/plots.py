@@ -158,7 +158,14 @@ def _draw(axes: Any, dot: Dot, place: float) -> None:  # noqa: ANN401 - matplotl
         if y is not None:
             size = 34 if mark == "o" else 27
             axes.scatter(
-                [x], [y], s=size, marker=mark, color=colour, ec="white", lw=0.6, zorder=2
+                [x],
+                [y],
+                s=size,
+                marker=mark,
+                color=colour,
+                ec="white",
+                lw=0.6,
+                zorder=2,
             )
 
 

@@ -194,7 +194,7 @@ def _icc_interval(
     case: float, rater: float, rest: float, shape: tuple[int, int], value: float
 ) -> tuple[float, float]:
     n, k = shape
-    if value >= 1.0 or rest <= 0 and rater <= 0:
+    if value >= 1.0 or (rest <= 0 and rater <= 0):
         return 1.0, 1.0
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))

@@ -10,7 +10,7 @@ from her2sr_proc.statistics.contingency import chi_squared, fisher
 from her2sr_proc.statistics.formats import DASH, count_share, fixed, short
 from her2sr_proc.statistics.ranks import mann_whitney
 from her2sr_proc.statistics.summary import summarize
-from her2sr_proc.statistics.tables import Row, Table, Forms, tested
+from her2sr_proc.statistics.tables import Forms, Row, Table, tested
 
 COLUMNS = ("Characteristic", "Total", "HER2-positive", "HER2-negative")
 

@@ -12,7 +12,7 @@ from her2sr_proc.statistics.contingency import fisher, mcnemar
 from her2sr_proc.statistics.formats import fixed, percent
 from her2sr_proc.statistics.quantities import ARM_TITLES, GROUP_CELLS, group_in
 from her2sr_proc.statistics.summary import Proportion, clopper_pearson
-from her2sr_proc.statistics.tables import Row, Table, Forms
+from her2sr_proc.statistics.tables import Forms, Row, Table
 
 GROUP_TITLES: dict[GroupCell, str] = {
     "1": "Group 1",
@@ -79,7 +79,7 @@ def change_rows(cohort: Cohort, arm: ArmName) -> Iterator[Row]:
     if lost:
         gained = sum(b != "unevaluable" for b in lost)
         yield Row(
-            "Evaluable by super-resolution alone, of those not evaluable conventionally",
+            "Evaluable by super-resolution, of those not evaluable conventionally",
             _share(gained, len(lost)),
         )
     yield from _mcnemar_rows(both)

@@ -90,7 +90,7 @@ class Table:
         return first, second
 
 
-def tested(asymptotic: Trial, exact: Trial, left_out: int = 0) -> Forms:
+def tested(asymptotic: Trial, exact: Trial, left_out: int) -> Forms:
     """Return both forms of a comparison; what cannot be tested says why instead."""
     found: list[Outcome | None] = []
     refused = ""

@@ -161,9 +161,7 @@ def _named_by_kind(path: Path, name: str) -> Feature:
     )
 
 
-def _sample(
-    path: Path, line: int, row: Row, features: tuple[Feature, ...]
-) -> Sample:
+def _sample(path: Path, line: int, row: Row, features: tuple[Feature, ...]) -> Sample:
     arms: dict[ArmName, Row] = {}
     for name, (arm, field) in arm_columns().items():
         if name in row:
