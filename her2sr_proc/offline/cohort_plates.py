@@ -12,6 +12,7 @@ from her2sr_proc.offline.cohort_scenes import case_scenes, nucleus_scenes
 from her2sr_proc.report import plots
 from her2sr_proc.report.cohort_page import Plate
 from her2sr_proc.report.crops import Scene, side_by_side
+from her2sr_proc.report.pictures import GAMMA
 from her2sr_proc.schema.cohort import FEATURES, Cohort, ThresholdRow
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.statistics.agreement import bland_altman
@@ -27,6 +28,12 @@ from her2sr_proc.statistics.regression import threshold_line
 NUCLEUS_BAR_UM = 2.0
 FIELD_BAR_UM = 10.0
 """Scale bars of the paper's figures 3 and 5."""
+COLOURS = (
+    "HER2 red, CEP17 green, DAPI blue, dimmed. Conventional: the mean of the first "
+    "frames; super-resolution: localizations at their uncertainty. Rings: signals "
+    "counted in scored nuclei; one without a localization was counted from light that "
+    f"fluctuates. Each panel on its own scale, gamma {GAMMA}."
+)
 UNKNOWN = "?"
 LEAST_EVIDENCE = 0.95
 """Of R², below which the paper's own claim for its line does not hold."""
@@ -138,10 +145,9 @@ def nucleus_plate(runs: Sequence[SampleRun], arm: ArmName) -> Plate:
     title = "Conventional and super-resolution images of a nucleus"
     scenes = nucleus_scenes(runs, arm)
     caption = (
-        "HER2 red, CEP17 green, DAPI blue. Conventional: mean of the first frames. Of "
-        "the first sample of each status: the nucleus whose HER2 count in the "
-        "super-resolution arm is nearest its sample's mean. Each panel on its own "
-        f"scale, gamma 0.6; scale bar {NUCLEUS_BAR_UM:g} µm."
+        f"{COLOURS} Of the first sample of each status with images: the nucleus whose "
+        f"HER2 count in the super-resolution arm is nearest its sample's mean, among "
+        f"those with signals of both probes. Scale bar {NUCLEUS_BAR_UM:g} µm."
     )
     return _pictured("figure3", title, caption, scenes, NUCLEUS_BAR_UM)
 
@@ -151,10 +157,9 @@ def case_plate(runs: Sequence[SampleRun], arm: ArmName) -> Plate:
     title = "Cases that relapsed, or of group 2"
     scenes = case_scenes(runs, arm)
     caption = (
-        "HER2 red, CEP17 green, DAPI blue. Samples whose follow-up is a relapse; where "
-        "none is, those of group 2 by super-resolution. Of each the field with the "
-        "most scored nuclei. Each panel on its own scale, gamma 0.6; scale bar "
-        f"{FIELD_BAR_UM:g} µm."
+        f"{COLOURS} Samples whose follow-up is a relapse; where none is, those of "
+        f"group 2 by super-resolution. Of each the field with the most scored nuclei. "
+        f"Scale bar {FIELD_BAR_UM:g} µm."
     )
     return _pictured("figure5", title, caption, scenes, FIELD_BAR_UM)
 

@@ -10,6 +10,8 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
 
 from her2sr_proc.report.pictures import (
     Stretch,
@@ -23,6 +25,11 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 Layers = list[tuple[str, F32]]
 PANEL_PX = 700
+DAPI_DIMMED = 2.0
+"""Nuclei are drawn to so many times their brightest level, below the signals."""
+RING_UM = 0.35
+RING_COLOURS = {"HER2": "#ff9aa5", "CEP17": "#8dffb0"}
+OUTLINE = [withStroke(linewidth=2, foreground="black")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """A counted signal, in camera pixels; the first pixel's centre is 0."""
+
+    probe: str
+    y_px: float
+    x_px: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """What is shown of one sample: both arms of a window in a field."""
 
@@ -46,6 +62,8 @@ class Scene:
     """Probe and image of every channel, nuclei first; camera pixels."""
     superresolution: Layers
     """Signal channels alone, any pixel size."""
+    rings_conventional: tuple[Ring, ...]
+    rings_superresolution: tuple[Ring, ...]
     window: Window
     pixel_um: float
 
@@ -95,19 +113,60 @@ def _panel(
     axes.set_axis_off()
     words = scene.caption_superresolution if arm else scene.caption_conventional
     axes.set_title(f"{mark} {scene.title}\n{words}", fontsize=8, color=INK, loc="left")
+    rings = scene.rings_superresolution if arm else scene.rings_conventional
+    px_per_um = picture.shape[1] / scene.pixel_um
+    px_per_um /= scene.window.right - scene.window.left
+    _draw_rings(axes, scene, rings, px_per_um)
+    _draw_bar(axes, picture, bar_um, px_per_um)
+
+
+def _draw_rings(
+    axes: Any,  # noqa: ANN401 - an Axes of matplotlib
+    scene: Scene,
+    rings: tuple[Ring, ...],
+    px_per_um: float,
+) -> None:
+    scale = px_per_um * scene.pixel_um
+    for ring in rings:
+        place = (
+            (ring.x_px + 0.5 - scene.window.left) * scale - 0.5,
+            (ring.y_px + 0.5 - scene.window.top) * scale - 0.5,
+        )
+        colour = RING_COLOURS.get(ring.probe, "white")
+        radius = RING_UM * px_per_um
+        axes.add_patch(Circle(place, radius, fill=False, ec=colour, lw=0.9))
+
+
+def _draw_bar(
+    axes: Any,  # noqa: ANN401 - an Axes of matplotlib
+    picture: U8,
+    bar_um: float,
+    px_per_um: float,
+) -> None:
     height, width = picture.shape[:2]
-    wide_um = (scene.window.right - scene.window.left) * scene.pixel_um
-    bar = bar_um / wide_um * width
+    bar = bar_um * px_per_um
     x, y = width * 0.95 - bar, height * 0.94
-    axes.plot((x, x + bar), (y, y), color="white", lw=3, solid_capstyle="butt")
+    axes.plot(
+        (x, x + bar),
+        (y, y),
+        color="white",
+        lw=3,
+        solid_capstyle="butt",
+        path_effects=[withStroke(linewidth=4.5, foreground="black")],
+    )
     axes.text(
-        x + bar / 2, y - height * 0.025, f"{bar_um:g} µm", color="white", ha="center"
+        x + bar / 2,
+        y - height * 0.025,
+        f"{bar_um:g} µm",
+        color="white",
+        ha="center",
+        path_effects=OUTLINE,
     )
 
 
 def _conventional(scene: Scene) -> U8:
     layers = [
-        (probe, _cut(image, scene, image.shape), stretch(probe, image))
+        (probe, _cut(image, scene, image.shape), _levels(probe, image))
         for probe, image in scene.conventional
     ]
     return composite(layers, PANEL_PX)
@@ -116,7 +175,7 @@ def _conventional(scene: Scene) -> U8:
 def _superresolution(scene: Scene) -> U8:
     field = scene.conventional[0][1].shape
     nuclei = [
-        (p, _cut(i, scene, field), stretch(p, i))
+        (p, _cut(i, scene, field), _levels(p, i))
         for p, i in scene.conventional
         if p == "DAPI"
     ]
@@ -124,6 +183,15 @@ def _superresolution(scene: Scene) -> U8:
         (p, _cut(i, scene, field), stretch_sparse(i)) for p, i in scene.superresolution
     ]
     return composite([*nuclei, *signals], PANEL_PX)
+
+
+def _levels(probe: str, image: F32) -> Stretch:
+    """Return the levels of the whole field, nuclei dimmed."""
+    levels = stretch(probe, image)
+    if probe != "DAPI":
+        return levels
+    span = levels.white - levels.black
+    return Stretch(levels.black, levels.black + DAPI_DIMMED * span)
 
 
 def _cut(image: F32, scene: Scene, field: tuple[int, ...]) -> F32:

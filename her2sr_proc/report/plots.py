@@ -129,7 +129,7 @@ def bland_altman_plot(
             axes.axhline(value, color=INK, lw=0.9, ls="-" if name == "bias" else "--")
             axes.axhspan(*interval, color=FAINT, alpha=0.16, lw=0)
             axes.annotate(
-                f"{name} {value:.2f}",
+                f"{name} {value:.2f}".replace("-", "\N{MINUS SIGN}"),
                 (1.01, value),
                 xycoords=("axes fraction", "data"),
                 va="center",

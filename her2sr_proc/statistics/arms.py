@@ -8,7 +8,7 @@ from her2sr_proc.errors import RequestError
 from her2sr_proc.schema.cohort import Cohort
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.statistics.agreement import BlandAltman, bland_altman, icc
-from her2sr_proc.statistics.formats import fixed, p_text
+from her2sr_proc.statistics.formats import fixed, p_equals
 from her2sr_proc.statistics.groups import change_rows
 from her2sr_proc.statistics.quantities import (
     CEP17_PER_NUCLEUS,
@@ -81,7 +81,7 @@ def _bland_altman_rows(found: BlandAltman) -> Iterator[Row]:
     if found.slope is not None and found.slope_p is not None:
         yield Row(
             "slope of the difference over the mean",
-            (fixed(found.slope, 2), f"p = {p_text(found.slope_p)}, linear regression"),
+            (fixed(found.slope, 2), f"{p_equals(found.slope_p)}, linear regression"),
         )
 
 

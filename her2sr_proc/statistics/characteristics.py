@@ -7,7 +7,7 @@ from functools import partial
 
 from her2sr_proc.schema.cohort import Cohort, Feature, Sample
 from her2sr_proc.statistics.contingency import chi_squared, fisher
-from her2sr_proc.statistics.formats import DASH, count_share, fixed, short
+from her2sr_proc.statistics.formats import DASH, count_share, fixed, quartile
 from her2sr_proc.statistics.ranks import mann_whitney
 from her2sr_proc.statistics.summary import summarize
 from her2sr_proc.statistics.tables import Forms, Row, Table, tested
@@ -71,7 +71,9 @@ def _value_rows(
         else DASH
         for s in found
     )
-    quartiles = tuple(f"{short(s.q1)}; {short(s.q3)}" if s else DASH for s in found)
+    quartiles = tuple(
+        f"{quartile(s.q1)}; {quartile(s.q3)}" if s else DASH for s in found
+    )
     tests = _ranked(values[1], values[2], missing)
     return [
         Row(feature.title, tests=tests, level=0, note=note),

@@ -16,7 +16,7 @@ from her2sr_proc.statistics.outcome import Exactness, Outcome
 I64 = npt.NDArray[np.int64]
 FEW_EXPECTED = 5.0
 """Cochran's limit, below which the chi-squared distribution is doubtful."""
-TABLES_UP_TO = 200_000
+TABLES_UP_TO = 100_000
 """Tables that an exact test larger than 2 x 2 goes through: about two seconds."""
 SAME = 1 + 1e-7
 """Tables as probable as the one seen count as such, despite the last digits."""
@@ -65,7 +65,7 @@ def fisher(counts: Counts) -> Outcome:
 
     p is the share of all tables with these sums that are at most as probable as the
     one seen. Raises `RequestError` for what is no table, and for one so large that
-    more than 200,000 tables share its sums.
+    more than 100,000 tables share its sums.
     Source: Fisher 1935; Freeman and Halton 1951, Biometrika 38:141 (beyond 2 x 2).
     """
     observed = table(counts)

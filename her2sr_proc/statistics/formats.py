@@ -25,6 +25,18 @@ def short(value: float | None, digits: int = 2) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def quartile(value: float) -> str:
+    """Return a quartile: one decimal, or the two that it may need."""
+    text = fixed(value, 2)
+    return text.removesuffix("0")
+
+
+def p_equals(p: float) -> str:
+    """Return a p-value as part of a sentence."""
+    text = p_text(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 def count_share(count: int, total: int) -> str:
     """Return a count with its percentage of ``total``."""
     if total == 0 or count == 0:
