@@ -57,6 +57,10 @@ def agreement_table(cohort: Cohort, arm: ArmName) -> Table:
 
 def _number_rows(cohort: Cohort, arm: ArmName, quantity: Quantity) -> Iterator[Row]:
     pairs = value_pairs(cohort, arm, quantity)
+    if len(pairs) < 2:
+        few = f"{len(pairs)} samples have a value in both arms, and 2 are needed"
+        yield Row("not told", note=few)
+        return
     first, second = [a for _, a, _ in pairs], [b for _, _, b in pairs]
     try:
         found = icc(list(zip(first, second, strict=True)))
