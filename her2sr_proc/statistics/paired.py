@@ -29,7 +29,7 @@ def paired_table(cohort: Cohort, arm: ArmName) -> Table:
     statuses: tuple[HerStatus, ...] = ("negative", "positive")
     for status in statuses:
         samples = [s for s in cohort.samples if s.status == status]
-        rows.append(Row(f"Routine HER2-{status}, median (min; max)", level=0))
+        rows.append(Row(f"Routine HER2-{status}", level=0))
         rows += [_row(samples, arm, quantity) for quantity in QUANTITIES]
     return Table(
         key="table2",
@@ -37,7 +37,7 @@ def paired_table(cohort: Cohort, arm: ArmName) -> Table:
         columns=("Quantity", ARM_TITLES["conventional"], ARM_TITLES[arm], "Pairs"),
         rows=tuple(rows),
         notes=(
-            "Medians with range over all samples with a value; Pairs: samples with "
+            "Median (min; max) over all samples with a value; Pairs: samples with "
             "both values, of which zero differences are left out of the test.",
             "Wilcoxon signed-rank test, asymptotic without continuity correction, and "
             "exact given the ties.",

@@ -240,3 +240,29 @@ def test_a_median_of_6_5_with_p_below_0_01_needs_eight_pairs_and_the_exact_test(
     before, after = list(range(1, 9)), list(range(9, 25, 2))
     assert wilcoxon(before, after).p == pytest.approx(0.0078, abs=5e-5)
     assert wilcoxon(before, after, exactness="asymptotic").p > 0.01
+
+
+FORMS = [
+    {"exactness": "exact"},
+    {"exactness": "asymptotic", "continuity": False},
+    {"exactness": "asymptotic", "continuity": True},
+]
+
+
+def every_signed_rank_p(pairs: int) -> set[float]:
+    """Return each p of so many differing pairs, over all ties, signs and forms."""
+    found = set()
+    for joins in itertools.product((0, 1), repeat=pairs - 1):
+        sizes = np.cumsum([1, *joins])
+        for signs in itertools.product((-1, 1), repeat=pairs):
+            gaps = sizes * np.array(signs)
+            found |= {wilcoxon([0] * pairs, gaps, **form).p for form in FORMS}
+    return found
+
+
+def test_three_rows_of_table_2_are_no_signed_rank_p_of_five_pairs_or_fewer():
+    reached = set().union(*map(every_signed_rank_p, (2, 3, 4, 5)))
+    for shown in ("0.01", "0.53", "0.54"):
+        assert not any(printed(p, shown) for p in reached)
+    for shown in ("0.07", "0.18", "0.23", "0.57"):
+        assert any(printed(p, shown) for p in reached)

@@ -1,9 +1,14 @@
 """A cohort as a CSV: what is read, and one sentence for what cannot be."""
 
+import re
+from pathlib import Path
+
 import paper_cohort
 import pytest
 
 from her2sr_proc.errors import TableError
+from her2sr_proc.schema.cohort import FEATURES
+from her2sr_proc.schema.results import ARMS
 from her2sr_proc.store.cohort import arm_columns, read_cohort, read_thresholds
 
 
@@ -123,3 +128,18 @@ def test_thresholds_need_their_three_columns(tmp_path):
         read_thresholds(path)
     path = written(tmp_path, "label,mean_adu,sd_adu,threshold_adu\n1,2,3,4\n")
     assert read_thresholds(path)[0].threshold_adu == 4.0
+
+
+DOCS = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text()
+
+
+def test_every_column_is_told_in_the_docs_and_none_that_is_not_read():
+    section = DOCS.split("## The cohort's columns")[1].split("## What is computed")[0]
+    cells = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)
+    told = set(re.findall(r"`([^`]+)`", " ".join(cells)))
+    generic = {f"{kind}:NAME" for kind in ("nominal", "ordinal", "continuous")}
+    arms = {name for name in told if "ARM" in name}
+    own = {feature.name for feature in FEATURES} | {"sample", "status", "run"}
+    assert told - generic - arms == own
+    names = {n.replace("ARM", arm) for n in arms for arm in ARMS}
+    assert names == set(arm_columns())
