@@ -39,6 +39,13 @@ def statistics(
             "--thresholds", help="CSV of mean_adu, sd_adu, threshold_adu: figure 2"
         ),
     ] = None,
+    observers: Annotated[
+        Path | None,
+        typer.Option(
+            "--observers",
+            help="CSV of case, observer, her2, cep17, group: kappa, ICC, Bland-Altman",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print one JSON object")
     ] = False,
@@ -53,7 +60,7 @@ def statistics(
     from her2sr_proc.offline.cohort import as_json as plain
 
     typer.echo(BANNER, err=True)
-    page = describe_cohort(CohortRequest(cohort, out, arm, thresholds))
+    page = describe_cohort(CohortRequest(cohort, out, arm, thresholds, observers))
     if as_json:
         typer.echo(json.dumps(plain(page)))
         return

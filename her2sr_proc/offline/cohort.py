@@ -21,11 +21,12 @@ from her2sr_proc.schema.results import ArmName
 from her2sr_proc.statistics.arms import agreement_table
 from her2sr_proc.statistics.characteristics import characteristics_table
 from her2sr_proc.statistics.groups import group_table
+from her2sr_proc.statistics.observers import observer_table
 from her2sr_proc.statistics.paired import paired_table
 from her2sr_proc.statistics.quantities import ARM_TITLES, contradictions
 from her2sr_proc.statistics.tables import Table
 from her2sr_proc.store.atomic import require_writable, telling, write_bytes, write_text
-from her2sr_proc.store.cohort import read_cohort, read_thresholds
+from her2sr_proc.store.cohort import read_cohort, read_observers, read_thresholds
 from her2sr_proc.store.layout import StatisticsFolder
 
 PACKAGES = ("her2sr", "numpy", "scipy", "matplotlib")
@@ -58,6 +59,7 @@ class CohortRequest:
     arm: ArmName | None = None
     """Super-resolution arm of the tables; None: merged where there is one."""
     thresholds: Path | None = None
+    observers: Path | None = None
 
 
 def describe_cohort(request: CohortRequest) -> CohortPage:
@@ -72,6 +74,7 @@ def describe_cohort(request: CohortRequest) -> CohortPage:
     runs = open_runs(cohort, request.cohort.parent)
     cohort = with_counts(cohort, runs)
     rows = read_thresholds(request.thresholds) if request.thresholds else ()
+    readings = read_observers(request.observers) if request.observers else ()
     arm = _arm(cohort, request.arm)
     page = CohortPage(
         cohort=cohort,
@@ -81,6 +84,7 @@ def describe_cohort(request: CohortRequest) -> CohortPage:
             paired_table(cohort, arm),
             group_table(cohort, arm),
             agreement_table(cohort, arm),
+            *((observer_table(readings),) if request.observers else ()),
         ),
         plates=(
             plates.threshold_plate(rows),
@@ -88,6 +92,7 @@ def describe_cohort(request: CohortRequest) -> CohortPage:
             plates.dot_plate(cohort, arm),
             plates.case_plate(runs, arm),
             plates.agreement_plate(cohort, arm),
+            *((plates.observer_plate(readings),) if request.observers else ()),
         ),
         warnings=tuple(_warnings(cohort, arm)),
         made_with=_versions(),
@@ -137,6 +142,8 @@ def _warnings(cohort: Cohort, arm: ArmName) -> Iterator[str]:
 
 def _write(folder: StatisticsFolder, page: CohortPage) -> None:
     folder.root.mkdir(parents=True, exist_ok=True)
+    folder.table("observers").unlink(missing_ok=True)  # of an earlier request
+    _write_plate(folder, Plate(plates.OBSERVERS_KEY, "", ""))
     for table in page.tables:
         write_text(folder.table(table.key), _csv(table.records()))
     for plate in page.plates:

@@ -13,11 +13,12 @@ from her2sr_proc.report import plots
 from her2sr_proc.report.cohort_page import Plate
 from her2sr_proc.report.crops import Scene, side_by_side
 from her2sr_proc.report.pictures import GAMMA
-from her2sr_proc.schema.cohort import FEATURES, Cohort, ThresholdRow
+from her2sr_proc.schema.cohort import FEATURES, Cohort, ObserverRow, ThresholdRow
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.statistics.agreement import bland_altman
 from her2sr_proc.statistics.arms import value_pairs
 from her2sr_proc.statistics.formats import fixed
+from her2sr_proc.statistics.observers import count_pairs, observers_of
 from her2sr_proc.statistics.quantities import (
     ARM_TITLES,
     HER2_PER_NUCLEUS,
@@ -34,6 +35,7 @@ COLOURS = (
     "counted in scored nuclei; one without a localization was counted from light that "
     f"fluctuates. Each panel on its own scale, gamma {GAMMA}."
 )
+OBSERVERS_KEY = "observers_bland_altman"
 UNKNOWN = "?"
 LEAST_EVIDENCE = 0.95
 """Of R², below which the paper's own claim for its line does not hold."""
@@ -128,16 +130,48 @@ def agreement_plate(cohort: Cohort, arm: ArmName) -> Plate:
             title,
             f"{len(pairs)} samples have a value in both arms, and 2 are needed.",
         )
+    labels = (
+        f"{HER2_PER_NUCLEUS.title}: mean of both arms",
+        "super-resolution \N{MINUS SIGN} conventional",
+    )
+    return _bland_altman("bland_altman", title, pairs, ("conventional", arm), labels)
+
+
+def observer_plate(rows: Sequence[ObserverRow]) -> Plate:
+    """Return the Bland-Altman plot of HER2 counts of the first two observers."""
+    first, second = observers_of(rows)[:2]
+    title = f"Agreement of observers: HER2 signals, {first} and {second}"
+    pairs = count_pairs(rows, "her2", first, second)
+    if len(pairs) < 2:
+        return _absent(
+            OBSERVERS_KEY,
+            title,
+            f"{len(pairs)} cases have a HER2 count of both, and 2 are needed.",
+        )
+    labels = (
+        "HER2 signals: mean of both observers",
+        f"{second} \N{MINUS SIGN} {first}",
+    )
+    return _bland_altman(OBSERVERS_KEY, title, pairs, (first, second), labels)
+
+
+def _bland_altman(
+    key: str,
+    title: str,
+    pairs: Sequence[tuple[str, float, float]],
+    names: tuple[str, str],
+    labels: tuple[str, str],
+) -> Plate:
     found = bland_altman([a for _, a, _ in pairs], [b for _, _, b in pairs])
-    figure = plots.bland_altman_plot(pairs, found, HER2_PER_NUCLEUS.title)
+    figure = plots.bland_altman_plot(pairs, found, *labels)
     caption = (
         "Bland-Altman: solid the mean difference, dashed the limits of agreement, "
-        "shaded their 95 % intervals."
+        "shaded their 95 % intervals; larger points are several cases."
     )
-    records = [("sample", "conventional", arm, "mean", "difference")]
+    records = [("case", *names, "mean", "difference")]
     for name, a, b in pairs:
         records.append((name, *(f"{v:.4f}" for v in (a, b, (a + b) / 2, b - a))))
-    return _drawn("bland_altman", title, caption, figure, records)
+    return _drawn(key, title, caption, figure, records)
 
 
 def nucleus_plate(runs: Sequence[SampleRun], arm: ArmName) -> Plate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,11 +113,16 @@ def threshold_plot(rows: Sequence[ThresholdRow], line: ThresholdLine) -> Figure:
 
 
 def bland_altman_plot(
-    pairs: Sequence[tuple[str, float, float]], found: BlandAltman, quantity: str
+    pairs: Sequence[tuple[str, float, float]],
+    found: BlandAltman,
+    x_label: str,
+    y_label: str,
 ) -> Figure:
-    """Return differences of the arms against their means, with limits."""
-    means = [(a + b) / 2 for _, a, b in pairs]
-    gaps = [b - a for _, a, b in pairs]
+    """Return differences, second less first, against means, with limits.
+
+    Pairs that fall on one point are drawn as a larger one.
+    """
+    points = Counter(((a + b) / 2, b - a) for _, a, b in pairs)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.6))
         axes = figure.add_axes((0.1, 0.16, 0.72, 0.78))
@@ -135,9 +141,17 @@ def bland_altman_plot(
                 va="center",
             )
         axes.axhline(0, color=FAINT, lw=0.8)
-        axes.scatter(means, gaps, s=26, color=SUPERRESOLUTION, zorder=3)
-        axes.set_xlabel(f"{quantity}: mean of both arms")
-        axes.set_ylabel("super-resolution − conventional")
+        axes.scatter(
+            [mean for mean, _ in points],
+            [gap for _, gap in points],
+            s=[26 * count for count in points.values()],
+            color=SUPERRESOLUTION,
+            ec="white",
+            lw=0.5,
+            zorder=3,
+        )
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
     return figure
 
 

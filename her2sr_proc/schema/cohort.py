@@ -64,10 +64,11 @@ class Feature(Frozen):
         default=(), description="in order; empty: as found in the cohort"
     )
     level_titles: tuple[str, ...] = ()
+    least: float | None = Field(default=None, description="of a number")
 
 
 FEATURES: tuple[Feature, ...] = (
-    Feature(name="age_years", title="Age, years", kind="continuous"),
+    Feature(name="age_years", title="Age, years", kind="continuous", least=0),
     Feature(
         name="pt",
         title="pT",
@@ -75,7 +76,7 @@ FEATURES: tuple[Feature, ...] = (
         levels=("1", "2", "3", "4"),
         level_titles=("pT1", "pT2", "pT3", "pT4"),
     ),
-    Feature(name="size_mm", title="Tumour size, mm", kind="continuous"),
+    Feature(name="size_mm", title="Tumour size, mm", kind="continuous", least=0),
     Feature(name="tumour_type", title="Tumour type", kind="nominal"),
     Feature(name="pn", title="pN", kind="nominal"),
     Feature(
@@ -131,3 +132,13 @@ class ThresholdRow(Frozen):
     sd_adu: float = Field(ge=0)
     threshold_adu: float
     label: str = ""
+
+
+class ObserverRow(Frozen):
+    """What one observer found in one case, such as a sample or a nucleus."""
+
+    case: str = Field(pattern=SAMPLE, description="a pseudonym")
+    observer: str = Field(pattern=SAMPLE, description="a pseudonym")
+    her2: float | None = Field(default=None, ge=0, description="signals")
+    cep17: float | None = Field(default=None, ge=0, description="signals")
+    group: GroupCell | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from her2sr_proc.errors import RequestError
 from her2sr_proc.schema.cohort import Cohort
@@ -61,15 +61,27 @@ def _number_rows(cohort: Cohort, arm: ArmName, quantity: Quantity) -> Iterator[R
         few = f"{len(pairs)} samples have a value in both arms, and 2 are needed"
         yield Row("not told", note=few)
         return
-    first, second = [a for _, a, _ in pairs], [b for _, _, b in pairs]
+    yield from number_rows([(a, b) for _, a, b in pairs])
+
+
+def number_rows(pairs: Sequence[tuple[float, float]]) -> Iterator[Row]:
+    """Yield ICC(2,1) and Bland-Altman of pairs, or why there is none."""
+    first, second = [a for a, _ in pairs], [b for _, b in pairs]
     try:
-        found = icc(list(zip(first, second, strict=True)))
-        low, high = found.interval_95
-        cells = (fixed(found.icc, 3), f"95 % {fixed(low, 3)} to {fixed(high, 3)}")
-        yield Row(f"ICC(2,1), n = {len(pairs)}", cells)
-        yield from _bland_altman_rows(bland_altman(first, second))
+        found = bland_altman(first, second)
+        yield icc_row(pairs)
     except RequestError as exc:
         yield Row("not told", (f"{len(pairs)} pairs",), note=str(exc))
+        return
+    yield from _bland_altman_rows(found)
+
+
+def icc_row(ratings: Sequence[Sequence[float]]) -> Row:
+    """Return ICC(2,1) with its interval. Raises `RequestError` as `icc` does."""
+    found = icc(ratings)
+    low, high = found.interval_95
+    cells = (fixed(found.icc, 3), f"95 % {fixed(low, 3)} to {fixed(high, 3)}")
+    return Row(f"ICC(2,1), n = {len(ratings)}, {found.raters} ratings each", cells)
 
 
 def _bland_altman_rows(found: BlandAltman) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from her2sr_proc.errors import RequestError
 from her2sr_proc.schema.cohort import Cohort, GroupCell, Sample
@@ -71,22 +71,25 @@ def change_rows(cohort: Cohort, arm: ArmName) -> Iterator[Row]:
         return
     if both:
         same = sum(a == b for a, b in both)
-        yield Row("Same group, of those evaluable in both", _share(same, len(both)))
-        yield _kappa_row(both)
+        yield Row(
+            "Same group, of those evaluable in both", share_cells(same, len(both))
+        )
+        yield kappa_row(both)
     moved = sum(a != b for a, b in both)
-    yield Row("Other group, of all samples", _share(moved, len(pairs)))
+    yield Row("Other group, of all samples", share_cells(moved, len(pairs)))
     lost = [b for a, b in pairs if a == "unevaluable"]
     if lost:
         gained = sum(b != "unevaluable" for b in lost)
         yield Row(
             "Evaluable by super-resolution, of those not evaluable conventionally",
-            _share(gained, len(lost)),
+            share_cells(gained, len(lost)),
         )
     yield from _mcnemar_rows(both)
     yield from _relapse_row(found)
 
 
-def _share(successes: int, n: int) -> tuple[str, str]:
+def share_cells(successes: int, n: int) -> tuple[str, str]:
+    """Return a share as counts, and in percent with its interval."""
     return f"{successes} of {n}", interval_text(clopper_pearson(successes, n))
 
 
@@ -98,7 +101,8 @@ def interval_text(share: Proportion) -> str:
     )
 
 
-def _kappa_row(both: list[Pair]) -> Row:
+def kappa_row(both: Sequence[Pair]) -> Row:
+    """Return Cohen's kappa of pairs of groups, or why there is none."""
     used = [g for g in GROUP_CELLS if any(g in pair for pair in both)]
     label = "Cohen's kappa of the groups, unweighted"
     if len(used) < 2:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from her2sr_proc.errors import TableError
 from her2sr_proc.schema.cohort import (
@@ -17,16 +12,42 @@ from her2sr_proc.schema.cohort import (
     Cohort,
     Feature,
     Kind,
+    ObserverRow,
     Sample,
     ThresholdRow,
 )
 from her2sr_proc.schema.results import ARMS, ArmName
+from her2sr_proc.store.spreadsheet import (
+    Row,
+    as_model,
+    read_rows,
+    require_column,
+    require_known,
+)
 
-MISSING = {"", "NA", "na"}
 KINDS: tuple[Kind, ...] = ("continuous", "ordinal", "nominal")
-LARGEST_BYTES = 20_000_000
-Row = dict[str, str]
-Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_observers(path: Path) -> tuple[ObserverRow, ...]:
+    """Return the rows of a CSV of ``case, observer[, her2, cep17, group]``.
+
+    Raises `TableError` as `read_cohort` does, and for a case that an observer read
+    twice.
+    """
+    names, rows = read_rows(path)
+    for name in ("case", "observer"):
+        require_column(path, names, name)
+    require_known(path, names, ObserverRow)
+    found: dict[tuple[str, str], ObserverRow] = {}
+    for line, row in rows:
+        one = as_model(path, line, ObserverRow, row, {})
+        if (one.case, one.observer) in found:
+            raise TableError(
+                f"{path.name}, line {line}: {one.observer} read case {one.case} twice; "
+                f"keep one row, or name a second reading another observer"
+            )
+        found[one.case, one.observer] = one
+    return tuple(found.values())
 
 
 def arm_columns() -> dict[str, tuple[ArmName, str]]:
@@ -53,7 +74,7 @@ def read_cohort(path: Path) -> Cohort:
     Raises `TableError` for a file without rows, an unknown column, a sample that
     stands twice, and a value that cannot be, with its line.
     """
-    names, rows = _read(path)
+    names, rows = read_rows(path)
     features = _features(path, names)
     samples: dict[str, Sample] = {}
     for line, row in rows:
@@ -72,69 +93,17 @@ def read_thresholds(path: Path) -> tuple[ThresholdRow, ...]:
 
     Raises `TableError` as `read_cohort` does.
     """
-    names, rows = _read(path)
-    known = set(ThresholdRow.model_fields)
+    names, rows = read_rows(path)
     for name in ("mean_adu", "sd_adu", "threshold_adu"):
-        _require(path, names, name)
-    for name in names:
-        if name not in known:
-            raise TableError(
-                f"{path.name} has an unknown column '{name}'; known are "
-                f"{', '.join(ThresholdRow.model_fields)}"
-            )
-    return tuple(_model(path, line, ThresholdRow, row, {}) for line, row in rows)
-
-
-def _read(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
-    """Return the names of the columns, and each row with its line; blank ones not."""
-    lines = [
-        (number, line)
-        for number, line in enumerate(_text(path).splitlines(), 1)
-        if line.strip(" ,;\t") and not line.startswith("#")
-    ]
-    if len(lines) < 2:
-        raise TableError(f"{path.name} has no rows; give a header and one row a sample")
-    sign = max(",;\t", key=lines[0][1].count)
-    names = [name.strip() for name in _cells(lines[0][1], sign)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TableError(
-            f"{path.name} has two columns '{twice[0]}'; rename or remove one"
-        )
-    rows = []
-    for number, line in lines[1:]:
-        cells = [cell.strip() for cell in _cells(line, sign)]
-        if len(cells) != len(names):
-            raise TableError(
-                f"{path.name}, line {number} has {len(cells)} cells, and the header "
-                f"{len(names)}; fill in what is missing, with nothing for not known"
-            )
-        filled = zip(names, cells, strict=True)
-        rows.append((number, {n: cell for n, cell in filled if cell not in MISSING}))
-    return names, rows
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise TableError(f"{path.name} is too large for a cohort; give one CSV")
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as exc:
-        raise TableError(f"there is no file {path}; name a CSV") from exc
-    except IsADirectoryError as exc:
-        raise TableError(f"{path} is a folder; name a CSV") from exc
-    except UnicodeDecodeError as exc:
-        raise TableError(f"{path.name} is no UTF-8 text; save it as CSV UTF-8") from exc
-
-
-def _cells(line: str, sign: str) -> list[str]:
-    return next(csv.reader(io.StringIO(line), delimiter=sign))
+        require_column(path, names, name)
+    require_known(path, names, ThresholdRow)
+    return tuple(as_model(path, line, ThresholdRow, row, {}) for line, row in rows)
 
 
 def _features(path: Path, names: list[str]) -> tuple[Feature, ...]:
     """Return the characteristics in their order. Refuse a column that is unknown."""
     for name in ("sample", "status"):
-        _require(path, names, name)
+        require_column(path, names, name)
     known = {feature.name: feature for feature in FEATURES}
     extra: list[Feature] = []
     for name in names:
@@ -143,11 +112,6 @@ def _features(path: Path, names: list[str]) -> tuple[Feature, ...]:
         extra.append(_named_by_kind(path, name))
     own = [feature for feature in FEATURES if feature.name in names]
     return (*own, *extra)
-
-
-def _require(path: Path, names: list[str], name: str) -> None:
-    if name not in names:
-        raise TableError(f"{path.name} has no column '{name}'; add it to the header")
 
 
 def _named_by_kind(path: Path, name: str) -> Feature:
@@ -169,14 +133,14 @@ def _sample(path: Path, line: int, row: Row, features: tuple[Feature, ...]) -> S
     values: dict[str, object] = {
         "features": dict(_values(path, line, row, features)),
         "arms": {
-            arm: _model(path, line, ArmFigures, cells, _named(arm))
+            arm: as_model(path, line, ArmFigures, cells, _named(arm))
             for arm, cells in arms.items()
         },
     }
     for name in ("sample", "status", "run"):
         if name in row:
             values[name] = row[name]
-    return _model(path, line, Sample, values, {})
+    return as_model(path, line, Sample, values, {})
 
 
 def _named(arm: ArmName) -> dict[str, str]:
@@ -207,27 +171,14 @@ def _number(path: Path, line: int, feature: Feature, cell: str) -> float:
         value = float(cell)
     except ValueError:
         value = float("nan")
+    if feature.least is not None and value < feature.least:
+        raise TableError(
+            f"{path.name}, line {line}: {feature.name} is {cell}, less than "
+            f"{feature.least:g}; correct that cell"
+        )
     if not abs(value) < float("inf"):
         raise TableError(
             f"{path.name}, line {line}: {feature.name} is '{cell}', and a number is "
             f"asked for; write it with a point, or leave the cell empty"
         )
     return value
-
-
-def _model(
-    path: Path,
-    line: int,
-    model: type[Model],
-    values: Mapping[str, object],
-    names: Mapping[str, str],
-) -> Model:
-    try:
-        return model.model_validate(values)
-    except ValidationError as exc:
-        fault = exc.errors(include_url=False)[0]
-        field = str(fault["loc"][0]) if fault["loc"] else ""
-        where = f"{names.get(field, field)}: " if field else ""
-        raise TableError(
-            f"{path.name}, line {line}: {where}{fault['msg']}; correct that cell"
-        ) from exc

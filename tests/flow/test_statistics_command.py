@@ -281,6 +281,29 @@ def test_text_of_the_csv_is_shown_and_never_run(tmp_path, capsys):
     assert "&lt;script&gt;0" in page
 
 
+def test_observers_are_compared_where_asked_and_gone_where_not(tmp_path, capsys):
+    (tmp_path / "c.csv").write_text(paper_cohort.as_csv())
+    lines = ["case,observer,her2,cep17,group"]
+    lines += [
+        f"n{n},{who},{n % 5 + more * (n % 2)},2,{5 - n % 2}"
+        for who, more in (("A", 0), ("B", 1))
+        for n in range(12)
+    ]
+    (tmp_path / "o.csv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    code, _, _ = told(
+        capsys, tmp_path / "c.csv", "--out", out, "--observers", tmp_path / "o.csv"
+    )
+    assert code == 0
+    names = ("observers.csv", "observers_bland_altman.png")
+    assert all((out / name).exists() for name in names)
+    cells = {row[0]: row[1] for row in records(out / "observers.csv")}
+    assert cells["Same group"] == "12 of 12"
+    assert "Agreement of observers" in (out / "statistics.html").read_text()
+    told(capsys, tmp_path / "c.csv", "--out", out)
+    assert not any((out / name).exists() for name in names)
+
+
 REFUSED = [
     pytest.param(["none.csv", "--out", "o"], "there is no file", id="no file"),
     pytest.param(["c.csv", "--out", "c.csv"], "is a file", id="out is a file"),

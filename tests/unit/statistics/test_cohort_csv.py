@@ -9,7 +9,12 @@ import pytest
 from her2sr_proc.errors import TableError
 from her2sr_proc.schema.cohort import FEATURES
 from her2sr_proc.schema.results import ARMS
-from her2sr_proc.store.cohort import arm_columns, read_cohort, read_thresholds
+from her2sr_proc.store.cohort import (
+    arm_columns,
+    read_cohort,
+    read_observers,
+    read_thresholds,
+)
 
 
 def written(tmp_path, text, *, encoding="utf-8"):
@@ -91,6 +96,7 @@ REFUSED = [
     pytest.param(
         f"{HEAD},ratio_sr\ns,positive,inf\n", "line 2: ratio_sr:", id="infinite ratio"
     ),
+    pytest.param(f"{HEAD},age_years\ns,positive,-5\n", "less than 0", id="age -5"),
     pytest.param(f"{HEAD},group_sr\ns,positive,6\n", "group_sr", id="group 6"),
     pytest.param(
         f"{HEAD},nuclei_sr,her2_sr_nuclei\ns,positive,20,21\n",
@@ -128,6 +134,15 @@ def test_thresholds_need_their_three_columns(tmp_path):
         read_thresholds(path)
     path = written(tmp_path, "label,mean_adu,sd_adu,threshold_adu\n1,2,3,4\n")
     assert read_thresholds(path)[0].threshold_adu == 4.0
+
+
+def test_a_case_that_an_observer_read_twice_is_refused(tmp_path):
+    path = written(tmp_path, "case,observer,her2\nc1,A,4\nc1,B,5\nc1,A,6\n")
+    with pytest.raises(TableError, match="line 4: A read case c1 twice"):
+        read_observers(path)
+    path = written(tmp_path, "case,observer,her2\nc1,A,-4\n")
+    with pytest.raises(TableError, match="line 2: her2:"):
+        read_observers(path)
 
 
 DOCS = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text()
