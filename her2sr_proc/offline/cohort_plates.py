@@ -70,7 +70,9 @@ def threshold_plate(rows: Sequence[ThresholdRow]) -> Plate:
         )
     elif line.r_squared < LEAST_EVIDENCE:
         caption += "R² is below 0.95: the line does not stand in for a choice by eye."
-    records = [("label", "mean_adu", "sd_adu", "threshold_adu", "line_adu")]
+    records: list[tuple[str, ...]] = [
+        ("label", "mean_adu", "sd_adu", "threshold_adu", "line_adu")
+    ]
     for row, fitted in zip(rows, line.fitted_adu, strict=True):
         numbers = (row.mean_adu, row.sd_adu, row.threshold_adu, float(fitted))
         records.append((row.label, *(f"{v:.6f}" for v in numbers)))
@@ -111,8 +113,9 @@ def dot_plate(cohort: Cohort, arm: ArmName) -> Plate:
     if lacking:
         caption += f" {lacking} samples have no conventional value."
     figure = plots.dot_plot(shown, [c for c in every if c[0] in used], ARM_TITLES[arm])
-    records = [("sample", "ihc", "her2_per_nucleus_conventional", f"..._{arm}")]
-    records[0] = (*records[0][:3], f"her2_per_nucleus_{arm}")
+    records: list[tuple[str, ...]] = [
+        ("sample", "ihc", "her2_per_nucleus_conventional", f"her2_per_nucleus_{arm}")
+    ]
     for dot in shown:
         values = (dot.conventional, dot.superresolution)
         cells = ("" if v is None else f"{v:.4f}" for v in values)
@@ -168,7 +171,7 @@ def _bland_altman(
         "Bland-Altman: solid the mean difference, dashed the limits of agreement, "
         "shaded their 95 % intervals; larger points are several cases."
     )
-    records = [("case", *names, "mean", "difference")]
+    records: list[tuple[str, ...]] = [("case", *names, "mean", "difference")]
     for name, a, b in pairs:
         records.append((name, *(f"{v:.4f}" for v in (a, b, (a + b) / 2, b - a))))
     return _drawn(key, title, caption, figure, records)
@@ -209,7 +212,7 @@ def _pictured(
             "column 'run'.",
         )
     figure = side_by_side(scenes, bar_um, in_columns=key == "figure3")
-    records = [("panel", "conventional", "superresolution")]
+    records: list[tuple[str, ...]] = [("panel", "conventional", "superresolution")]
     for scene in scenes:
         captions = (scene.caption_conventional, scene.caption_superresolution)
         records.append((scene.title, *captions))

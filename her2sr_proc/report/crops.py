@@ -72,11 +72,12 @@ def window_around(labels: npt.NDArray[np.int32], nucleus: int, margin: int) -> W
     """Return a square around a nucleus with a margin, kept inside the field."""
     rows, columns = np.nonzero(labels == nucleus)
     height, width = labels.shape
-    side = max(np.ptp(rows), np.ptp(columns)) + 1 + 2 * margin
-    side = int(min(side, height, width))
-    top = int(np.clip((rows.min() + rows.max() + 1) // 2 - side // 2, 0, height - side))
-    left = (columns.min() + columns.max() + 1) // 2 - side // 2
-    left = int(np.clip(left, 0, width - side))
+    down, right = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+    side = min(max(down, right) + 2 * margin, height, width)
+    top = int(rows.min()) + (down - side) // 2
+    left = int(columns.min()) + (right - side) // 2
+    top = min(max(0, top), height - side)
+    left = min(max(0, left), width - side)
     return Window(top, top + side, left, left + side)
 
 

@@ -33,7 +33,10 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "path",
 }
 DPI = 200
-JITTER = 0.16
+APART = 0.2
+"""Half the distance of the arms of one category, whose width is 1."""
+SPREAD = 0.28
+"""Most that the samples of one arm and category spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,9 @@ def dot_plot(
         for place, (value, _) in enumerate(categories):
             mine = [dot for dot in dots if dot.category == value]
             for n, dot in enumerate(mine):
-                shift = (n - (len(mine) - 1) / 2) * min(0.05, 0.3 / max(1, len(mine)))
+                shift = (n - (len(mine) - 1) / 2) * min(
+                    0.05, SPREAD / max(1, len(mine))
+                )
                 _draw(axes, dot, place + shift)
         _legend(axes, arm_title)
         axes.set_xticks(range(len(categories)), [title for _, title in categories])
@@ -160,7 +165,7 @@ def _values(dot: Dot) -> list[float]:
 
 
 def _draw(axes: Any, dot: Dot, place: float) -> None:  # noqa: ANN401 - matplotlib's Axes
-    left, right = place - JITTER, place + JITTER
+    left, right = place - APART, place + APART
     if dot.conventional is not None and dot.superresolution is not None:
         ys = (dot.conventional, dot.superresolution)
         axes.plot((left, right), ys, color=FAINT, lw=0.8, zorder=1)

@@ -158,7 +158,7 @@ def _relapse_row(found: list[tuple[Sample, Pair]]) -> Iterator[Row]:
         (
             f"{table[0][0]} of {table[0][0] + table[1][0]} against "
             f"{table[0][1]} of {table[0][1] + table[1][1]}",
-            "Fisher's exact test; a hypothesis, found in these data",
+            "Fisher's exact test; exploratory",
         ),
         Forms(exact=exact),
     )
