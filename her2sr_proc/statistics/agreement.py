@@ -10,10 +10,12 @@ import numpy.typing as npt
 from scipy import stats
 
 from her2sr_proc.errors import RequestError
-from her2sr_proc.statistics.checks import Counts, Numbers, numbers, table
+from her2sr_proc.statistics.checks import Counts, Numbers, differences, numbers, table
 from her2sr_proc.statistics.summary import Proportion, clopper_pearson
 
 F64 = npt.NDArray[np.float64]
+ROUNDING = 1e-12
+"""Of the largest rating: what differs by less does so in the last digits alone."""
 Weights = Literal["none", "linear", "quadratic"]
 
 
@@ -56,7 +58,7 @@ class BlandAltman:
     slope: float | None
     """Of the difference over the mean; None where all means are equal."""
     slope_p: float | None
-    """None too for fewer than three pairs."""
+    """None too for fewer than three pairs, and where all differences are equal."""
 
 
 def kappa(counts: Counts, weights: Weights = "none") -> Kappa:
@@ -112,7 +114,13 @@ def icc(ratings: npt.ArrayLike) -> Icc:
     Source: Shrout and Fleiss 1979, Psychol Bull 86:420; interval: McGraw and Wong
     1996, Psychol Methods 1:30, case 2A.
     """
-    x = np.asarray(ratings, np.float64)
+    try:
+        x = np.asarray(ratings, np.float64)
+    except ValueError as exc:
+        raise RequestError(
+            "the cases differ in how many ratings they have; leave out those that not "
+            "all raters rated"
+        ) from exc
     if x.ndim != 2 or min(x.shape) < 2:
         raise RequestError(
             f"ratings of shape {x.shape} show no agreement; give at least two cases "
@@ -126,6 +134,11 @@ def icc(ratings: npt.ArrayLike) -> Icc:
         )
     n, k = x.shape
     case, rater, rest = _mean_squares(x)
+    if case == 0.0 and rest == 0.0:
+        raise RequestError(
+            "every case has the same ratings, so that cases cannot be told apart; ICC "
+            "is not defined"
+        )
     below = case + (k - 1) * rest + k * (rater - rest) / n
     if below <= 0:
         raise RequestError("the ratings vary too little for an ICC; add cases")
@@ -146,7 +159,7 @@ def bland_altman(first: Numbers, second: Numbers) -> BlandAltman:
         raise RequestError(
             f"{len(a)} and {len(b)} values are no pairs; give each case both values"
         )
-    gaps, means, n = b - a, (a + b) / 2, len(a)
+    gaps, means, n = differences(a, b), (a + b) / 2, len(a)
     bias, sd = float(gaps.mean()), float(gaps.std(ddof=1))
     z, t = float(stats.norm.ppf(0.975)), float(stats.t.ppf(0.975, n - 1))
     half = t * sd / n**0.5
@@ -183,11 +196,14 @@ def _mean_squares(x: F64) -> tuple[float, float, float]:
     grand = x.mean()
     cases, raters = x.mean(axis=1), x.mean(axis=0)
     rest = x - cases[:, None] - raters[None, :] + grand
-    return (
+    found = (
         float(k * ((cases - grand) ** 2).sum() / (n - 1)),
         float(n * ((raters - grand) ** 2).sum() / (k - 1)),
         float((rest**2).sum() / ((n - 1) * (k - 1))),
     )
+    floor = (ROUNDING * float(np.abs(x).max())) ** 2
+    case, rater, left = (square if square > floor else 0.0 for square in found)
+    return case, rater, left
 
 
 def _icc_interval(
@@ -212,5 +228,7 @@ def _icc_interval(
 def _slope(means: F64, gaps: F64) -> tuple[float | None, float | None]:
     if np.ptp(means) == 0:
         return None, None
+    if np.ptp(gaps) == 0:
+        return 0.0, None
     found = stats.linregress(means, gaps)
     return float(found.slope), float(found.pvalue) if len(means) > 2 else None
