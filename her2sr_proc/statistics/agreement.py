@@ -134,10 +134,10 @@ def icc(ratings: npt.ArrayLike) -> Icc:
         )
     n, k = x.shape
     case, rater, rest = _mean_squares(x)
-    if case == 0.0 and rest == 0.0:
+    if case == 0.0:
         raise RequestError(
-            "every case has the same ratings, so that cases cannot be told apart; ICC "
-            "is not defined"
+            "every case has the same mean rating, so that cases cannot be told apart; "
+            "ICC is not defined"
         )
     below = case + (k - 1) * rest + k * (rater - rest) / n
     if below <= 0:
@@ -222,7 +222,10 @@ def _icc_interval(
     spread = k * rater + (k * n - k - n) * rest
     low = n * (case - f_low * rest) / (f_low * spread + n * case)
     high = n * (f_high * case - rest) / (spread + n * f_high * case)
-    return low, high
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return min(value, -1.0 / (k - 1)), 1.0  # so few cases that nothing is excluded
+    # Satterthwaite's degrees of freedom may miss an estimate far below 0
+    return min(low, value), max(high, value)
 
 
 def _slope(means: F64, gaps: F64) -> tuple[float | None, float | None]:
