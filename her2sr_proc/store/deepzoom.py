@@ -35,7 +35,8 @@ TILING = Tiling(510, 1)
 """With a pixel of each neighbour a PNG is 512 wide, and smooth scaling has no seams."""
 NAMESPACE = "http://schemas.microsoft.com/deepzoom/2008"
 FACTS = "facts.json"
-COMPRESSION = 6
+COMPRESSION = 3
+"""Half the time of the usual 6, and a seventh more bytes."""
 
 
 def files_of(path: Path) -> Path:

@@ -51,6 +51,8 @@ class NgffWriter:
     """Writes tiles of one picture as chunks. Threads may share it."""
 
     def __init__(self, folder: Path, levels: Levels, facts: PyramidFacts) -> None:
+        if levels.overlap_px:
+            raise ValueError("chunks do not overlap, and two threads would share one")
         group = zarr.create_group(store=str(folder), zarr_format=2)
         group.attrs.update(_attributes(levels, facts))
         self._levels = levels
