@@ -15,7 +15,8 @@ SMALL = Tiling(64, 1)
 def table(x_nm, y_nm, uncertainty_nm=15.0) -> Localizations:
     columns = {c.name: np.zeros(len(x_nm), c.dtype) for c in COLUMNS}
     places = {"x_nm": x_nm, "y_nm": y_nm}
-    places["uncertainty_nm"] = np.broadcast_to(uncertainty_nm, len(x_nm))
+    for name in ("uncertainty_nm", "uncertainty_x_nm", "uncertainty_y_nm"):
+        places[name] = np.broadcast_to(uncertainty_nm, len(x_nm))
     return Localizations(
         columns | {n: np.asarray(a, np.float32) for n, a in places.items()}
     )
