@@ -17,6 +17,7 @@ from her2sr_proc.rendering import drawn_sigma_nm, is_drawn
 from her2sr_proc.schema.params import RenderParams
 from her2sr_proc.schema.table import Localizations
 
+F32 = npt.NDArray[np.float32]
 Batches = Callable[[], Iterable[Localizations]]
 """Gives a table in parts, from its beginning, every time it is called."""
 PLACES = ("x_nm", "y_nm", "uncertainty_nm")
@@ -73,10 +74,8 @@ def frame_of(
     rivals = [other for other in others if other != ground and _overlap(ground, other)]
 
     def load() -> Points:
-        parts = [_kept(batch, ground, rivals, params) for batch in batches()]
-        none = Columns(*(np.empty(0, np.float32) for _ in range(3)))
         return Points.sorted_by_cell(
-            Columns(*map(np.concatenate, zip(none, *parts, strict=True))),
+            _joined(_kept(batch, ground, rivals, params) for batch in batches()),
             left_nm=ground.left_nm,
             top_nm=ground.top_nm,
             cell_nm=cell_nm,
@@ -84,6 +83,19 @@ def frame_of(
 
     height, width = ground.size_nm
     return Frame(ground.top_nm, ground.left_nm, height, width, load)
+
+
+def _joined(parts: Iterable[Columns]) -> Columns:
+    """Return parts as one; each part is let go as soon as it has been copied."""
+    lists: tuple[list[F32], ...] = tuple([np.empty(0, np.float32)] for _ in PLACES)
+    for part in parts:
+        for some, column in zip(lists, part, strict=True):
+            some.append(column)
+    joined = []
+    for some in lists:
+        joined.append(np.concatenate(some))
+        some.clear()
+    return Columns(*joined)
 
 
 def _kept(
