@@ -106,6 +106,10 @@ class RunFolder:
     def preview(self, field: str, channel: str, kind: str) -> Path:
         return self.image(field, channel, kind).with_suffix(".png")
 
+    def mosaic(self, channel: str, kind: str) -> Path:
+        """All fields of a channel as one picture at many scales (Deep Zoom)."""
+        return self.root / "images" / "mosaic" / f"{channel}_{kind}.dzi"
+
     def labels(self, field: str) -> Path:
         return self.root / "nuclei" / f"{field}_labels.tif"
 
