@@ -1,4 +1,4 @@
-"""What stands beside a group: which nuclei, which checks, what still blocks sign-off."""
+"""What stands beside a group: which nuclei, which checks, what blocks sign-off."""
 
 from __future__ import annotations
 

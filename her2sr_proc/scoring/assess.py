@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ RESEARCH = (
 class Origin:
     """How a sample came about, as far as that changes what may be said of it."""
 
-    evidence: Evidence = Evidence()
+    evidence: Evidence = field(default_factory=Evidence)
     has_channel_map: bool = True
     stopped_by_width: bool = False
     """Counting stopped because the interval had become narrow enough."""

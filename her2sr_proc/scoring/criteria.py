@@ -1,8 +1,8 @@
 """The guideline's grounds for rejecting a test, each computed with value and limit.
 
 A broken ground leaves no group; one that nobody measured blocks sign-off.
-Source: Wolff et al. 2018, J Clin Oncol 36:2105, and 2013, J Clin Oncol 31:3997, rejection
-criteria for ISH; the limits without a figure there are this program's and said to be.
+Source: Wolff et al. 2018, J Clin Oncol 36:2105, and 2013, J Clin Oncol 31:3997:
+rejection criteria for ISH. Limits without a figure there are this program's, see docs/scoring.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The counted nuclei of one arm as arrays, checked once. Knows neither files nor images."""
+"""The counted nuclei of one arm as arrays, checked once. Knows no files, no images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sample:
     distance_um: F64 | None = None
     """From the centre of the field."""
     region: I64 | None = None
-    """Code of `REGIONS`; None: marks are not of this sample's kind (simulated truth)."""
+    """Code of `REGIONS`; None: all are invasive by what they are (simulated truth)."""
     area: I64 | None = None
     """Code of the marked area; None: each field is an area."""
     her2_low: I64 | None = None
