@@ -64,16 +64,11 @@ class Counts:
     def first(self, nuclei: int) -> Counts:
         """Return the first nuclei that were found."""
         return Counts(
-            *(
-                array[:nuclei]
-                for array in (
-                    self.her2,
-                    self.cep17,
-                    self.field,
-                    self.distance_um,
-                    self.is_second,
-                )
-            )
+            self.her2[:nuclei],
+            self.cep17[:nuclei],
+            self.field[:nuclei],
+            self.distance_um[:nuclei],
+            self.is_second[:nuclei],
         )
 
 

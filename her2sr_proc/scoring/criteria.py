@@ -2,7 +2,8 @@
 
 A broken ground leaves no group; one that nobody measured blocks sign-off.
 Source: Wolff et al. 2018, J Clin Oncol 36:2105, and 2013, J Clin Oncol 31:3997:
-rejection criteria for ISH. Limits without a figure there are this program's, see docs/scoring.md.
+rejection criteria for ISH. Limits without a figure there are this program's own, see
+docs/scoring.md.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ class Sample:
 
     def take(self, rows: Mask | I64) -> Sample:
         """Return the sample of some nuclei."""
-        values = {e.name: getattr(self, e.name) for e in fields(self)}
+        values: dict[str, Any] = {e.name: getattr(self, e.name) for e in fields(self)}
         return Sample(**{k: None if v is None else v[rows] for k, v in values.items()})
 
     def of_region(self, name: str) -> Sample:

@@ -116,7 +116,7 @@ def wrong_answers(
         )
         nuclei = int(generator.choice([20, 40, 80]))
         arm = judged(draw(seen, nuclei, generator), generator).arm
-        tally[arm.status] += 1
+        tally[f"status {arm.status}"] += 1
         for kind in _kinds(arm):
             tally[kind] += 1
             tally[f"wrong {kind}"] += arm.group != truth
@@ -124,9 +124,12 @@ def wrong_answers(
     for kind in ("definite", "sure of its group"):
         wrong = 100 * tally[f"wrong {kind}"] / max(1, tally[kind])
         yield (
-            f"  {kind}: {tally[kind]}, wrong {tally[f'wrong {kind}']} = {wrong:.2f} % "
-            f"(reach: 1 %)"
-        ), wrong <= 1.0
+            (
+                f"  {kind}: {tally[kind]}, {tally[f'wrong {kind}']} wrong = {wrong:.2f} % "
+                f"(reach: 1 %)"
+            ),
+            wrong <= 1.0,
+        )
 
 
 def _kinds(arm: Arm) -> Iterator[str]:
@@ -141,7 +144,7 @@ def _kinds(arm: Arm) -> Iterator[str]:
 def coverage(
     samples: int, generator: np.random.Generator
 ) -> Iterator[tuple[str, bool]]:
-    """How often the 95 % interval holds the expected ratio, however counting stopped."""
+    """How often the 95 % interval holds the expected ratio, however it was stopped."""
     for nuclei in (20, 40, 100):
         yield _covered(f"{nuclei} nuclei", samples, _fixed(nuclei), generator)
         yield _covered(
@@ -293,15 +296,21 @@ def populations(
     for nuclei in (20, 40, 100):
         alone = _seen_second(nuclei, 0.0, 1.0, n, generator)
         yield (
-            f"second population, {nuclei} nuclei: falsely {100 * alone:.1f} % "
-            f"(reach: 2 %)"
-        ), alone <= 0.02
+            (
+                f"second population, {nuclei} nuclei: falsely {100 * alone:.1f} % "
+                f"(reach: 2 %)"
+            ),
+            alone <= 0.02,
+        )
         for share, times in ((0.2, 4.0), (0.3, 3.0), (0.5, 4.0)):
             found = _seen_second(nuclei, share, times, n, generator)
             yield (
-                f"  {100 * share:.0f} % with {times:g} times the HER2: seen in "
-                f"{100 * found:.0f} %"
-            ), True
+                (
+                    f"  {100 * share:.0f} % with {times:g} times the HER2: seen in "
+                    f"{100 * found:.0f} %"
+                ),
+                True,
+            )
 
 
 def _seen_second(
