@@ -343,7 +343,7 @@ class ScoreParams(Frozen):
         default=0.1, gt=0, le=1, description="of signals that shine in every channel"
     )
     minimum_resolution: float = Field(
-        default=0.5, ge=0, le=1, description="median quality of the nuclei"
+        default=0.3, ge=0, le=1, description="median quality of the nuclei"
     )
     maximum_ambiguous: float = Field(
         default=0.5, gt=0, le=1, description="of nuclei, above which nobody signs"

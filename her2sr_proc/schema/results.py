@@ -40,6 +40,10 @@ class Arm(Frozen):
     group_probabilities: dict[str, float] = Field(default_factory=dict)
     status: Status
     reasons: tuple[str, ...] = ()
+    outcome: Literal["positive", "negative"] | None = Field(
+        default=None, description="of group and IHC; no result before a person signs"
+    )
+    comment: str = Field(default="", description="that such an outcome carries")
 
 
 class UnitAccounting(Frozen):

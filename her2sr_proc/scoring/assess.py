@@ -27,6 +27,7 @@ from her2sr_proc.scoring.populations import second_population
 from her2sr_proc.scoring.reasons import Findings, answer, blockers
 from her2sr_proc.scoring.sample import Sample
 from her2sr_proc.scoring.trends import trends
+from her2sr_proc.scoring.workflow import comment
 
 I64 = npt.NDArray[np.int64]
 RESEARCH = (
@@ -43,6 +44,7 @@ class Origin:
     has_channel_map: bool = True
     stopped_by_width: bool = False
     """Counting stopped because the interval had become narrow enough."""
+    ihc: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _findings(
         if ambiguous is None or not len(tumour)
         else float(ambiguous.mean()),
         outnumbered=interval is not None and interval[1] < 1.0,
+        ihc=origin.ihc,
     )
 
 
@@ -195,6 +198,8 @@ def _arm(work: _Work, found: Findings) -> Arm:
         group_probabilities=found.chances,
         status=said.status,
         reasons=said.reasons,
+        outcome=said.outcome,
+        comment=comment(said.group, said.outcome) if said.group else "",
     )
 
 

@@ -38,7 +38,7 @@ def criteria(
 ) -> tuple[Criterion, ...]:
     """Return every criterion of a sample; ``tumour`` is what is scored of it."""
     return (
-        _nuclei(tumour, params),
+        _nuclei(len(tumour), params),
         _areas(tumour, params),
         _lacking(tumour),
         _weak(tumour),
@@ -49,14 +49,26 @@ def criteria(
     )
 
 
+def on_totals(
+    totals: Totals, evidence: Evidence, params: ScoreParams
+) -> tuple[Criterion, ...]:
+    """Return the criteria that totals alone can meet or break, and those measured."""
+    return (
+        _nuclei(totals.nuclei, params),
+        _few_her2(totals, params),
+        *_measured(evidence, params),
+        _external_control(evidence),
+    )
+
+
 def areas_of(tumour: Sample) -> int | None:
     """Return how many areas of tumour were counted: marked ones, else fields."""
     codes = tumour.area if tumour.area is not None else tumour.field
     return None if codes is None else len(np.unique(codes))
 
 
-def _nuclei(tumour: Sample, params: ScoreParams) -> Criterion:
-    n, least = len(tumour), params.minimum_nuclei
+def _nuclei(n: int, params: ScoreParams) -> Criterion:
+    least = params.minimum_nuclei
     return Criterion(
         name="invasive nuclei",
         verdict="met" if n >= least else "broken",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from her2sr_proc.schema.assessment import Criterion, Subset, Trend
+from her2sr_proc.schema.case import Outcome
 from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Status
 from her2sr_proc.scoring.criteria import REJECTING
@@ -16,6 +17,7 @@ from her2sr_proc.scoring.groups import (
     is_near_ratio,
     roundings,
 )
+from her2sr_proc.scoring.workflow import outcome
 
 UNMARKED = (
     "no region was marked by a named person: only invasive tumour is scored, so there "
@@ -44,6 +46,8 @@ class Findings:
     ambiguous_share: float | None = None
     outnumbered: bool = False
     """CEP17 exceeds HER2 by more than sampling explains."""
+    ihc: int | None = None
+    """Score of the same tissue; None: not read yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Answer:
     status: Status
     group: Group | None
     reasons: tuple[str, ...]
+    outcome: Outcome | None = None
 
 
 def answer(found: Findings, params: ScoreParams) -> Answer:
@@ -65,13 +70,15 @@ def answer(found: Findings, params: ScoreParams) -> Answer:
         return Answer(status, None, (UNMARKED, *nothing, *few))
     if found.group is None or nothing:
         return Answer("indeterminate", None, nothing)
-    ihc = _ihc(found.group)
-    reasons = (*few, *ihc, *roundings(found.totals))
+    group, next_step = found.group, _next_step(found.group, found.ihc)
+    words = (next_step[1],) if next_step else ()
+    reasons = (*few, *words, *roundings(found.totals))
     if found.totals.nuclei < params.minimum_nuclei:
-        return Answer("insufficient", found.group, reasons)
-    if ihc:
-        return Answer("needs_ihc", found.group, reasons)
-    return Answer("insufficient" if few else "definite", found.group, reasons)
+        return Answer("insufficient", group, reasons)
+    if next_step:
+        return Answer(next_step[0], group, reasons)
+    said = outcome(group, found.ihc)
+    return Answer("insufficient" if few else "definite", group, reasons, said)
 
 
 def blockers(found: Findings, said: Answer, params: ScoreParams) -> Iterator[str]:
@@ -156,7 +163,16 @@ def _second(second: Subset | None, params: ScoreParams) -> Iterator[str]:
     yield f"{said}: {cure}"
 
 
-def _ihc(group: Group) -> tuple[str, ...]:
+def _next_step(group: Group, ihc: int | None) -> tuple[Status, str] | None:
+    """Return what the guideline asks for next; None when nothing is left."""
     if group not in NEEDS_IHC:
-        return ()
-    return (f"group {group} needs IHC on the same tissue",)
+        return None
+    if ihc is None:
+        return "needs_ihc", f"group {group} needs IHC on the same tissue"
+    if ihc != 2:
+        return None
+    return (
+        "needs_recount",
+        f"group {group} with IHC 2+: a second observer, blind to this count, recounts "
+        f"at least 20 nuclei in the area of 2+",
+    )

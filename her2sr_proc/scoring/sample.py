@@ -72,7 +72,10 @@ class Sample:
     def take(self, rows: Mask | I64) -> Sample:
         """Return the sample of some nuclei."""
         values: dict[str, Any] = {e.name: getattr(self, e.name) for e in fields(self)}
-        return Sample(**{k: None if v is None else v[rows] for k, v in values.items()})
+        kept: dict[str, Any] = {
+            k: None if v is None else v[rows] for k, v in values.items()
+        }
+        return Sample(**kept)
 
     def of_region(self, name: str) -> Sample:
         """Return the nuclei marked with a region; all where marks do not apply."""
