@@ -16,8 +16,9 @@ Clock = Callable[[], str]
 
 
 class CaseFile:
-    """The record of one case. One writer at a time: a second breaks the chain, and
-    `read` says so.
+    """The record of one case, for one writer at a time.
+
+    A second writer would break the chain, and the next reading says so.
     """
 
     def __init__(self, path: Path, utc: Clock) -> None:

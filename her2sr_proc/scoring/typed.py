@@ -1,4 +1,4 @@
-"""Totals that a person types in: the guideline's rules without any nucleus to look at."""
+"""Totals that a person types in: the guideline's rules without a nucleus to see."""
 
 from __future__ import annotations
 
