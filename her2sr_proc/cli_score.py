@@ -132,7 +132,7 @@ def score(
         typer.echo(line)
 
 
-def _case_file(path: Path | None, has_counts: bool) -> CaseFile | None:  # noqa: FBT001
+def _case_file(path: Path | None, has_counts: bool) -> CaseFile | None:
     from her2sr_proc.errors import RequestError
     from her2sr_proc.offline.casefile import CaseFile
 

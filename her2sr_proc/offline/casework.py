@@ -43,7 +43,6 @@ from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.marks import Marks, mark_all, read_marks
 
-TYPED = "typed totals: nobody can see the nuclei they are from"
 ALL = "all"
 
 
@@ -90,7 +89,8 @@ class Scored:
 def score_case(request: ScoreRequest, file: CaseFile | None) -> Scored:
     """Score, and do the acts of a request in the order of the work-flow.
 
-    Raises `RequestError`, `StateError` for an act that may not be; acts before it stand.
+    Raises `RequestError`, `StateError` for an act that may not be; those before it
+    stand.
     """
     if file is None:
         return _score_alone(request)
@@ -193,10 +193,10 @@ def _score(
 ) -> tuple[Arm | None, Assessment | None, tuple[str, ...]]:
     generator = np.random.default_rng(request.params.seed)
     if request.totals is not None:
-        arm = score_totals(
+        arm, blockers = score_totals(
             request.totals, params=request.params, generator=generator, ihc=ihc
         )
-        return arm, None, (*_not_definite(arm), TYPED, *_no_map(request))
+        return arm, None, (*blockers, *_no_map(request))
     if request.table is None:
         return None, None, ()
     table = read_counts(request.table, request.arm)
@@ -226,10 +226,6 @@ def _sample(table: CountTable, path: Path, marks: Marks | None) -> Sample:
         areas=marks.areas if marks else None,
         centres=centres,
     )
-
-
-def _not_definite(arm: Arm) -> tuple[str, ...]:
-    return arm.reasons if arm.status in ("insufficient", "indeterminate") else ()
 
 
 def _marks(request: ScoreRequest) -> Marks | None:

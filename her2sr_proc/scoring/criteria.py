@@ -52,11 +52,17 @@ def criteria(
 def on_totals(
     totals: Totals, evidence: Evidence, params: ScoreParams
 ) -> tuple[Criterion, ...]:
-    """Return the criteria that totals alone can meet or break, and those measured."""
+    """Return every criterion; totals alone can meet or break few of them."""
     return (
         _nuclei(totals.nuclei, params),
+        _unknown(
+            "areas of tumour", params.minimum_areas, "how many areas were counted"
+        ),
+        _unknown("nuclei lacking a colour", QUARTER, "how many nuclei lack a colour"),
+        _unknown("weak signals", QUARTER, "how weak the signals are"),
         _few_her2(totals, params),
         *_measured(evidence, params),
+        _internal_control(Totals(0, 0, 0)),
         _external_control(evidence),
     )
 
@@ -204,7 +210,7 @@ def _external_control(evidence: Evidence) -> Criterion:
     )
 
 
-def _unknown(name: str, limit: Fraction, what: str) -> Criterion:
+def _unknown(name: str, limit: Fraction | float, what: str) -> Criterion:
     return Criterion(
         name=name,
         verdict="unknown",

@@ -11,9 +11,10 @@ from her2sr_proc.schema.results import Arm
 from her2sr_proc.scoring.chances import totals_probabilities
 from her2sr_proc.scoring.criteria import on_totals
 from her2sr_proc.scoring.groups import Totals, group_of
-from her2sr_proc.scoring.reasons import Findings, answer
+from her2sr_proc.scoring.reasons import Findings, answer, blockers
 from her2sr_proc.scoring.workflow import comment
 
+TYPED = "typed totals: nobody can see the nuclei they are from"
 SIGNAL_LIMIT = 10_000_000
 
 
@@ -23,8 +24,8 @@ def score_totals(
     params: ScoreParams,
     generator: np.random.Generator,
     ihc: int | None = None,
-) -> Arm:
-    """Score totals of invasive tumour.
+) -> tuple[Arm, tuple[str, ...]]:
+    """Score totals of invasive tumour; return the arm and what blocks its sign-off.
 
     There is no interval, since totals do not say how nuclei scatter; chances of the
     groups take counts as Poisson. Raises `RequestError` for totals that cannot be.
@@ -46,7 +47,7 @@ def score_totals(
     )
     said = answer(found, params)
     n = totals.nuclei
-    return Arm(
+    arm = Arm(
         her2_signals=totals.her2,
         cep17_signals=totals.cep17,
         nuclei=n,
@@ -61,6 +62,7 @@ def score_totals(
         outcome=said.outcome,
         comment=comment(said.group, said.outcome) if said.group else "",
     )
+    return arm, (TYPED, *blockers(found, said, params))
 
 
 def _require_possible(totals: Totals) -> None:

@@ -125,8 +125,8 @@ def wrong_answers(
         wrong = 100 * tally[f"wrong {kind}"] / max(1, tally[kind])
         yield (
             (
-                f"  {kind}: {tally[kind]}, {tally[f'wrong {kind}']} wrong = {wrong:.2f} % "
-                f"(reach: 1 %)"
+                f"  {kind}: {tally[kind]}, {tally[f'wrong {kind}']} of them wrong = "
+                f"{wrong:.2f} % (reach: 1 %)"
             ),
             wrong <= 1.0,
         )
