@@ -46,6 +46,9 @@ Each = Callable[[Callable[[int], F64], Iterable[int]], Iterable[F64]]
 
 BROAD = 1.4
 """Over the known width, from which a spot is seen whole in a larger box only."""
+WHOLE = 2.8
+"""Over the known width, from which a spot with one maximum is no pair of narrow ones:
+those would be five widths apart."""
 LINK_SIGMAS = 5.0
 """Spots nearer than so many widths share light enough to be fitted together."""
 SURPLUS = 4
@@ -112,6 +115,7 @@ class Localizer:
             uneven=UNEVEN,
             needed=NEEDED,
             least=z - OWN_NOISE if is_matched else 0.0,
+            broad=WHOLE if params.width == "doubted" else np.inf,
         )
         self._taps = crowd.spot_taps(params.sigma_px)
         self._filters = relief.shapes(params.sigma_px, params.radius_px + 1)

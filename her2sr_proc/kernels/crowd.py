@@ -58,8 +58,8 @@ MIN_PHOTONS = 1.0
 MIN_MEAN = 0.01
 SETTLED = 1e-4
 """Squared length of the last step, in units of the bound."""
-LOOSE = 1e-2
-"""The same while the number of emitters is still open."""
+LOOSE = 0.5
+"""The same while it is open which model stands; what does is climbed to the end."""
 MAX_DAMPING = 1e6
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -143,6 +143,9 @@ class Rule(NamedTuple):
     """What it must then add to twice the log-likelihood on curved ground."""
     least: float
     """Photons over their bound, below which any is dropped."""
+    broad: float
+    """Over the known width, from which a lone spot is not held to be several narrow
+    ones, but left for `review`."""
 
 
 def noisier(rule: Rule, scale: float) -> Rule:
@@ -663,6 +666,7 @@ def resolve(
     terms: int,
     count: int,
     iterations: int,
+    bar: float,
 ) -> tuple[int, float, bool]:
     """Find how many emitters a region holds, from ``count`` that were found in it.
 
@@ -675,6 +679,9 @@ def resolve(
         As in `next_emitter`.
     terms, count, iterations : int
         Of the ground: 1 or 6; emitters at the start; steps of one climb.
+    bar : float
+        Deviance, at the rule's price for each parameter, that three emitters must get
+        below if a fourth is to be tried: what grows on without it is no crowd.
 
     Returns
     -------
@@ -703,6 +710,9 @@ def resolve(
             break
         count += 1
         likelihood = higher
+        price = rule.gain / 3.0 * (terms + 3 * count)
+        if count > 2 and deviance(region) + price > bar:
+            return count, likelihood, False
     while count > 1:
         equations(region, emitters, algebra, terms, count)
         if not deviations(algebra, terms + 3 * count, spread):
@@ -1504,7 +1514,7 @@ def untangle(
         k = room.follower[k]
     theta[0] = max(ground, MIN_MEAN)
     count, _, is_sound = resolve(
-        region, room.emitters, room.algebra, taps, rule, 1, count, iterations,
+        region, room.emitters, room.algebra, taps, rule, 1, count, iterations, np.inf,
     )  # fmt: skip
     return count if is_sound else 0
 
@@ -1584,15 +1594,17 @@ def judge(
             return TERMS, 0
         choice, least = 1, ground + price * TERMS
     start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations)
+    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
     if deviance(region) + price * (TERMS + 3) < least:
         choice, least = 2, deviance(region) + price * (TERMS + 3)
-    start_one(room, 1, spot, top, left, excess)
-    count, _, is_sound = resolve(
-        region, room.emitters, room.algebra, taps, rule, 1, 1, iterations,
-    )  # fmt: skip
-    if is_sound and count > 1 and deviance(region) + price * (1 + 3 * count) < least:
-        return 1, count
+    if spot[SIGMA] < rule.broad * region.sigma:
+        start_one(room, 1, spot, top, left, excess)
+        count, _, is_sound = resolve(
+            region, room.emitters, room.algebra, taps, rule, 1, 1, iterations, least,
+        )  # fmt: skip
+        is_better = deviance(region) + price * (1 + 3 * count) < least
+        if is_sound and count > 1 and is_better:
+            return 1, count
     if choice == 0:
         return 1, -1
     if choice == 1:

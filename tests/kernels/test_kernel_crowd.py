@@ -11,7 +11,7 @@ SIGMA = 1.2
 RULE = crowd.Rule(
     gain=25.9, score=3.0, surplus=4, significance=6.0, misfit=4.0, reach=5.0,
     noise_px=crowd.noise_pixels(SIGMA, 4), skew_px=crowd.skew_pixels(SIGMA, 4),
-    single=4.5, faint=14.0, uneven=3.0, needed=18.0, least=4.1,
+    single=4.5, faint=14.0, uneven=3.0, needed=18.0, least=4.1, broad=1.4,
 )  # fmt: skip
 
 
@@ -102,11 +102,11 @@ def test_the_information_is_that_of_finite_differences():
     )
 
 
-def resolve(counts, found, rule=RULE):
+def resolve(counts, found, rule=RULE, bar=np.inf):
     region, emitters, algebra = region_of(counts)
     start(emitters, [30.0], found)
     count, _, is_sound = crowd.resolve(
-        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found), 50
+        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found), 50, bar
     )
     return count, is_sound, emitters.theta[1 : 1 + 3 * count].reshape(-1, 3)
 
@@ -144,6 +144,15 @@ def test_there_are_never_more_than_the_rule_allows():
     few = RULE._replace(surplus=2)
     assert resolve(counts, [(8, 8, 3000.0)], few)[0] <= 3
     assert resolve(counts, [(8, 8, 3000.0)], RULE._replace(surplus=40))[0] <= crowd.MOST
+
+
+def test_a_blob_that_three_spots_do_not_explain_is_given_up():
+    rng = np.random.default_rng(8)
+    blob = np.add.outer((np.arange(17) - 8.0) ** 2, (np.arange(17) - 8.0) ** 2)
+    counts = rng.poisson(30 + 2000 * np.exp(-blob / (2 * 3.5**2)))
+    assert resolve(counts, [(8, 8, 9000.0)])[0] > 3
+    count, is_sound, _ = resolve(counts, [(8, 8, 9000.0)], bar=400.0)
+    assert (count, is_sound) == (3, False)
 
 
 def test_errors_of_overlapping_spots_are_as_large_as_reported():
