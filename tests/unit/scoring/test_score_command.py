@@ -182,7 +182,7 @@ def test_a_broken_table_is_named_with_its_row(capsys, tmp_path, text, word):
     path = tmp_path / "counts.csv"
     path.write_text(text)
     code, err = refused(capsys, path)
-    assert code == 1
+    assert code == 2
     assert word in err
 
 
@@ -201,7 +201,8 @@ def slide(table, tmp_path):
     """A table that nothing stands against: group 2, with controls and evidence."""
     counts = ((3, 1, "invasive"), (3, 1, "invasive"))
     path = table([*counts * 40, *[(2, 2, "normal")] * 60])
-    rows = list(csv.DictReader(path.open()))
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
     ends = ("low", "high")
     for row in rows:
         for stem in ("her2_sr_merged", "cep17_sr_merged"):
