@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from her2sr_proc.errors import WriteError
+from her2sr_proc.errors import StateError, WriteError
 from her2sr_proc.schema.case import Act
 from her2sr_proc.scoring import record
 from her2sr_proc.scoring.case import Case
@@ -38,6 +38,11 @@ class CaseFile:
 
     def add(self, act: Act, *, by: str, reason: str = "") -> Case:
         """Return once the act is on disk; an act that is refused leaves no line."""
+        if record.read(read_lines(self._path)).head != self._record.head:
+            raise StateError(
+                f"{self._path.name} was extended by somebody else meanwhile; look at "
+                f"the case again"
+            )
         found, line = record.add(
             self._record, act, by=by, utc=self._utc(), reason=reason
         )

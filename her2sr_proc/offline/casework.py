@@ -44,6 +44,7 @@ from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.marks import Marks, mark_all, read_marks
 
 ALL = "all"
+MEANING_LIMIT, REASON_LIMIT = 200, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class ScoreRequest:
     adjudicate: Outcome | None = None
     sign: str = ""
     reopen: bool = False
+
+    def __post_init__(self) -> None:
+        for name, text, most in (
+            ("--sign", self.sign, MEANING_LIMIT),
+            ("--reason", self.reason, REASON_LIMIT),
+        ):
+            if len(text) > most:
+                raise RequestError(f"{name} has {len(text)} letters; give {most}")
 
     @property
     def has_counts(self) -> bool:

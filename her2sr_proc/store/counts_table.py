@@ -149,7 +149,8 @@ class _Row:
 
     def _count(self, name: str) -> int:
         text = self._raw(name)
-        if not (text.isascii() and text.isdigit() and int(text) <= SIGNAL_LIMIT):
+        is_whole = text.isascii() and text.isdigit() and len(text) < 10
+        if not (is_whole and int(text) <= SIGNAL_LIMIT):
             raise self._fault(name, f"whole numbers from 0 to {SIGNAL_LIMIT} are asked")
         return int(text)
 

@@ -75,7 +75,10 @@ def read_marks(path: Path, table: CountTable) -> Marks:
     Raises `TableError` for what cannot be read, and for marks that meet no nucleus.
     """
     if path.suffix.lower() == ".csv":
-        marks = _from_csv(path)
+        try:
+            marks = _from_csv(path)
+        except (UnicodeDecodeError, csv.Error) as exc:
+            raise TableError(f"{path} is no CSV of marks ({exc})") from exc
     else:
         marks = _from_areas(_areas(path), table)
     known = {row.key for row in table.rows}
@@ -140,6 +143,7 @@ def _areas(path: Path) -> list[_Area]:
         ValueError,
         IndexError,
         AttributeError,
+        RecursionError,
     ) as exc:
         raise TableError(
             f"{path} holds no areas ({type(exc).__name__}: {exc}); export annotations "
@@ -172,6 +176,8 @@ def _ring(ring: object, scale: dict[str, float] | None) -> F64:
     if points.ndim != 2 or points.shape[1] < 2 or len(points) < 3:
         raise ValueError("an outline needs three points of x and y")
     points = points[:, :2]
+    if not np.isfinite(points).all():
+        raise ValueError("an outline has a point that is no number")
     if scale is None:
         return points
     first = (scale["x_um_of_first_pixel_centre"], scale["y_um_of_first_pixel_centre"])

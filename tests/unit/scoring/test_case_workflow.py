@@ -280,5 +280,13 @@ def test_every_line_names_who_when_and_carries_the_banner(file):
         assert "research use only" in entry["banner"]
 
 
+def test_two_who_write_at_once_do_not_break_the_chain(file):
+    mine, theirs = again(file), again(file)
+    theirs.add(signed("negative")[0], by="head")
+    with pytest.raises(StateError, match="meanwhile"):
+        mine.add(Reopened(), by="other", reason="late")
+    assert again(file).case.is_final
+
+
 def test_an_empty_record_is_an_open_case(tmp_path):
     assert again(tmp_path / "none.jsonl").case == Case()

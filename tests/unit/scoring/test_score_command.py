@@ -100,6 +100,7 @@ WRONG = [
     pytest.param([*totals(1, 1), "--channel-map", "561=X"], "no channel map", id="map"),
     pytest.param([*totals(1, 1), "--sign", "ok"], "--record", id="no record"),
     pytest.param([*totals(1, 1), "--by", "Jane Doe"], "pseudonym", id="a name"),
+    pytest.param([*totals(1, 1), "--sign", "x" * 201], "200", id="a long meaning"),
     pytest.param(["nowhere.csv"], "nowhere.csv", id="no file"),
 ]
 
@@ -184,6 +185,39 @@ def test_a_broken_table_is_named_with_its_row(capsys, tmp_path, text, word):
     code, err = refused(capsys, path)
     assert code == 2
     assert word in err
+
+
+DRAWN = [
+    pytest.param("nonsense", "holds no areas", id="no JSON"),
+    pytest.param("[" * 100_000, "holds no areas", id="nested without end"),
+    pytest.param('{"features": [1]}', "holds no areas", id="no feature"),
+    pytest.param('{"features": []}', "no nucleus", id="no area"),
+    pytest.param(
+        '[{"geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": '
+        '{"classification": {"name": "Tumor"}}}]',
+        "not a polygon",
+        id="a point",
+    ),
+    pytest.param(
+        '[{"geometry": {"type": "Polygon", "coordinates": [[[0,0],[1,NaN],[1,1]]]}, '
+        '"properties": {"classification": {"name": "Tumor"}}}]',
+        "no number",
+        id="not a number",
+    ),
+    pytest.param(
+        '[{"geometry": {"type": "Polygon", "coordinates": []}, "properties": {}}]',
+        "no class",
+        id="no class",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "word"), DRAWN)
+def test_broken_areas_are_one_sentence(capsys, table, tmp_path, text, word):
+    areas = tmp_path / "areas.geojson"
+    areas.write_text(text)
+    path = table([(8, 2, "unmarked")] * 24)
+    assert word in refused(capsys, path, "--marks", areas, "--by", "a")[1]
 
 
 def test_marks_of_unknown_nuclei_are_refused(capsys, table, tmp_path):
