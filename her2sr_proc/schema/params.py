@@ -327,6 +327,16 @@ class ScoreParams(Frozen):
     definite_probability: float = Field(
         default=0.95, gt=0.5, lt=1, description="of the group, with all known errors"
     )
+    maximum_lacking: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="of nuclei that lack a colour; thin sections of disomic nuclei "
+        "exceed it by their cut alone",
+    )
+    maximum_weak: float = Field(
+        default=0.25, gt=0, le=1, description="of nuclei with weak signals; guideline"
+    )
     minimum_her2_per_nucleus: float = Field(
         default=0.5, ge=0, description="fewer: the HER2 probe cannot be judged"
     )

@@ -19,7 +19,6 @@ from her2sr_proc.scoring.control import is_within
 from her2sr_proc.scoring.groups import Totals
 from her2sr_proc.scoring.sample import Sample
 
-QUARTER = Fraction(1, 4)
 REJECTING = frozenset(
     {
         "nuclei lacking a colour",
@@ -40,8 +39,8 @@ def criteria(
     return (
         _nuclei(len(tumour), params),
         _areas(tumour, params),
-        _lacking(tumour),
-        _weak(tumour),
+        _lacking(tumour, params),
+        _weak(tumour, params),
         _few_her2(tumour.totals, params),
         *_measured(evidence, params),
         _internal_control(sample.of_region("normal").totals),
@@ -58,8 +57,12 @@ def on_totals(
         _unknown(
             "areas of tumour", params.minimum_areas, "how many areas were counted"
         ),
-        _unknown("nuclei lacking a colour", QUARTER, "how many nuclei lack a colour"),
-        _unknown("weak signals", QUARTER, "how weak the signals are"),
+        _unknown(
+            "nuclei lacking a colour",
+            params.maximum_lacking,
+            "how many nuclei lack a colour",
+        ),
+        _unknown("weak signals", params.maximum_weak, "how weak the signals are"),
         _few_her2(totals, params),
         *_measured(evidence, params),
         _internal_control(Totals(0, 0, 0)),
@@ -97,40 +100,41 @@ def _areas(tumour: Sample, params: ScoreParams) -> Criterion:
     )
 
 
-def _lacking(tumour: Sample) -> Criterion:
-    n = len(tumour)
+def _lacking(tumour: Sample, params: ScoreParams) -> Criterion:
+    n, most = len(tumour), _exact(params.maximum_lacking)
     lacking = int(((tumour.her2 == 0) | (tumour.cep17 == 0)).sum())
     return Criterion(
         name="nuclei lacking a colour",
-        verdict="unknown" if n == 0 else _verdict(Fraction(lacking, n) <= QUARTER),
+        verdict="unknown" if n == 0 else _verdict(Fraction(lacking, n) <= most),
         value=lacking / n if n else None,
-        limit=float(QUARTER),
-        words=f"{lacking} of {n} nuclei lack a colour; more than 25 % reject the test",
+        limit=float(most),
+        words=f"{lacking} of {n} nuclei lack a colour; more than {_percent(most)} "
+        f"reject the test",
     )
 
 
-def _weak(tumour: Sample) -> Criterion:
+def _weak(tumour: Sample, params: ScoreParams) -> Criterion:
     """Weak: a colour of the nucleus has signals, and none is clear of the limits."""
-    n = len(tumour)
+    n, most = len(tumour), _exact(params.maximum_weak)
     if tumour.her2_low is None or tumour.cep17_low is None or n == 0:
-        return _unknown("weak signals", QUARTER, "how weak the signals are")
+        return _unknown("weak signals", most, "how weak the signals are")
     is_weak = (tumour.her2 > 0) & (tumour.her2_low == 0)
     is_weak |= (tumour.cep17 > 0) & (tumour.cep17_low == 0)
     weak = int(is_weak.sum())
     return Criterion(
         name="weak signals",
-        verdict=_verdict(Fraction(weak, n) <= QUARTER),
+        verdict=_verdict(Fraction(weak, n) <= most),
         value=weak / n,
-        limit=float(QUARTER),
+        limit=float(most),
         words=f"{weak} of {n} nuclei have only weak signals of a colour; more than "
-        f"25 % reject the test",
+        f"{_percent(most)} reject the test",
     )
 
 
 def _few_her2(totals: Totals, params: ScoreParams) -> Criterion:
     mean, ratio = totals.exact_her2, totals.exact_ratio
-    least = Fraction(str(params.minimum_her2_per_nucleus))
-    least_ratio = Fraction(str(params.minimum_ratio))
+    least = _exact(params.minimum_her2_per_nucleus)
+    least_ratio = _exact(params.minimum_ratio)
     is_known = mean is not None
     enough = mean is not None and mean >= least
     enough = enough and (ratio is None or ratio >= least_ratio)
@@ -159,7 +163,7 @@ def _measured(evidence: Evidence, params: ScoreParams) -> Iterator[Criterion]:
     )
     for name, value, limit in upper:
         if value is None:
-            yield _unknown(name, Fraction(str(limit)), name)
+            yield _unknown(name, _exact(limit), name)
             continue
         yield Criterion(
             name=name,
@@ -171,7 +175,7 @@ def _measured(evidence: Evidence, params: ScoreParams) -> Iterator[Criterion]:
         )
     quality, least = evidence.nuclear_resolution, params.minimum_resolution
     if quality is None:
-        yield _unknown("nuclear resolution", Fraction(str(least)), "nuclear resolution")
+        yield _unknown("nuclear resolution", _exact(least), "nuclear resolution")
         return
     yield Criterion(
         name="nuclear resolution",
@@ -217,6 +221,15 @@ def _unknown(name: str, limit: Fraction | float, what: str) -> Criterion:
         limit=float(limit),
         words=f"{what} was not measured",
     )
+
+
+def _exact(limit: float) -> Fraction:
+    """Return the fraction that a limit is written as: 0.1 is a tenth."""
+    return Fraction(str(limit))
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(100 * share):g} %"
 
 
 def _verdict(is_met: bool) -> Verdict:

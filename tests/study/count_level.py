@@ -234,7 +234,8 @@ def _refused(
 ) -> tuple[str, bool]:
     tally: Counter[str] = Counter()
     for _ in range(samples):
-        counts = draw(make(generator), int(generator.integers(*nuclei)), generator)
+        specimen = make(generator)
+        counts = draw(specimen, int(generator.integers(*nuclei)), generator)
         if name.startswith("swapped"):
             counts = replace(counts, her2=counts.cep17, cep17=counts.her2)
         said = judged(counts, generator)
@@ -242,6 +243,9 @@ def _refused(
         is_blocked = said.arm.status == "indeterminate" or outnumbered
         tally["indeterminate" if said.arm.group is None else "blocked"] += is_blocked
         tally["answered"] += not is_blocked
+        truth = true_group(specimen.ratio, specimen.her2_per_nucleus)
+        is_wrong = said.arm.status == "definite" and said.arm.group != truth
+        tally["definite and wrong"] += is_wrong and not is_blocked
     return f"{name}: {dict(tally)} (reach: 0 answered)", tally["answered"] == 0
 
 

@@ -227,6 +227,15 @@ def test_more_than_a_quarter_of_nuclei_lacking_a_colour_is_indeterminate(
     assert (found.arm.group is None) is is_rejected
 
 
+def test_a_laboratory_with_thin_sections_may_state_another_limit():
+    counts = [0] * 8 + [3] * 16
+    slide = whole(sample(counts, [2] * 24))
+    stated = PARAMS.model_copy(update={"maximum_lacking": 0.4})
+    assert judged(slide).arm.status == "indeterminate"
+    assert judged(slide, params=stated).arm.status != "indeterminate"
+    assert stated != PARAMS  # and so is the digest of the profile
+
+
 FEW = [
     pytest.param([0] * 24, [2] * 24, id="no HER2 signal"),
     pytest.param([1] * 11 + [0] * 13, [2] * 24, id="fewer than 0.5 a nucleus"),
