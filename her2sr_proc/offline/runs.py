@@ -22,6 +22,7 @@ from her2sr_proc.schema.counts import FieldResult, Region
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.schema.results import ARMS, ArmName, RunResult
 from her2sr_proc.scoring import Assessed, Origin, assess
+from her2sr_proc.scoring.case import Case
 from her2sr_proc.scoring.gathering import gather, with_resolution
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.counts_table import parse_rows, stems_of
@@ -56,11 +57,11 @@ def close_run(run: RunFolder) -> RunResult:
         for facts in manifest.fields
         if (found := read_field(run, facts.name)) is not None
     ]
-    marks = read_case(run.case).marks
-    fields = [(facts, with_marks(found, marks)) for facts, found in fields]
+    case = read_case(run.case)
+    fields = [(facts, with_marks(found, case.marks)) for facts, found in fields]
     results = [result for _, result in fields]
     comparison = _compare(run, manifest, fields)
-    assessed = {arm: _score(run, results, arm, manifest) for arm in ARMS}
+    assessed = {arm: _score(case, results, arm, manifest) for arm in ARMS}
     arms = {arm: one.arm for arm, one in assessed.items()}
     accounting = account(run, manifest)
     result = RunResult(
@@ -71,7 +72,10 @@ def close_run(run: RunFolder) -> RunResult:
         profile=manifest.profile.name,
         profile_digest=manifest.profile.digest,
         accounting=accounting,
-        flags=run_flags(manifest, results, assessed[HEADLINE], accounting),
+        flags=(
+            *run_flags(manifest, results, assessed[HEADLINE], accounting),
+            *(f"regions were marked by {who}" for who in sorted(set(case.marked_by))),
+        ),
         assessment=assessed[HEADLINE].assessment,
         truth=comparison.truth if comparison else None,
     )
@@ -94,14 +98,14 @@ def with_marks(result: FieldResult, marks: Mapping[str, Region]) -> FieldResult:
 
 
 def _score(
-    run: RunFolder, results: list[FieldResult], arm: ArmName, manifest: Manifest
+    case: Case, results: list[FieldResult], arm: ArmName, manifest: Manifest
 ) -> Assessed:
     params = manifest.profile.score
-    rows = tuple(parse_rows(count_rows(results), stems_of(arm), run.name))
+    rows = tuple(parse_rows(count_rows(results), stems_of(arm), manifest.run))
     return assess(
         gather(
             rows,
-            areas=read_case(run.case).areas,
+            areas=case.areas,
             centres={f.name: (f.x_um, f.y_um) for f in manifest.fields},
         ),
         params=params,

@@ -123,6 +123,7 @@ def test_marks_of_a_named_person_decide_which_nuclei_are_scored(run):
     assert result.assessment.control.normal.nuclei == 1
     (row,) = csv.DictReader(run.counts.read_text().splitlines())
     assert row["region"] == "normal"
+    assert "regions were marked by observer-1" in result.flags
 
 
 def test_a_changed_line_of_the_case_is_damage(run):

@@ -24,6 +24,8 @@ from simulators.samples import Counts, Specimen, draw
 
 PARAMS = ScoreParams(resamples=1000)
 LOOKS = (20, 40, 80)
+COMMON_SD = float(np.hypot(0.03, np.hypot(0.029, 0.004)))
+"""Of the ratio between specimens, beside sampling: what the program assumes."""
 NEAR = 0.1
 """Half of the samples lie within this, relative, of a boundary."""
 
@@ -106,8 +108,8 @@ def wrong_answers(
     tally: Counter[str] = Counter()
     for number in range(samples):
         specimen = at_random(generator, near=number % 2 == 0)
-        # what the counter errs in common is drawn once a specimen
-        bias = np.exp(generator.normal(0.0, 0.03))
+        # counter, focus and registration err in common: drawn once a specimen
+        bias = np.exp(generator.normal(0.0, COMMON_SD))
         truth = true_group(specimen.ratio, specimen.her2_per_nucleus)
         seen = replace(
             specimen,
@@ -117,10 +119,22 @@ def wrong_answers(
         nuclei = int(generator.choice([20, 40, 80]))
         arm = judged(draw(seen, nuclei, generator), generator).arm
         tally[f"status {arm.status}"] += 1
+        for kind, interval in (
+            ("sampling", arm.ratio_interval_95),
+            ("total", arm.ratio_interval_total),
+        ):
+            if interval is not None:
+                tally[f"bounded {kind}"] += 1
+                held = interval[0] <= specimen.ratio <= interval[1]
+                tally[f"held by {kind}"] += held
         for kind in _kinds(arm):
             tally[kind] += 1
             tally[f"wrong {kind}"] += arm.group != truth
     yield f"wrong answers, {samples} samples, half near boundaries: {dict(tally)}", True
+    for kind in ("sampling", "total"):
+        share = 100 * tally[f"held by {kind}"] / max(1, tally[f"bounded {kind}"])
+        is_met = kind == "sampling" or 93.0 <= share <= 97.5
+        yield f"  true ratio, with common errors, in {kind}: {share:.1f} %", is_met
     for kind in ("definite", "sure of its group"):
         wrong = 100 * tally[f"wrong {kind}"] / max(1, tally[kind])
         yield (
