@@ -15,11 +15,12 @@ from her2sr_proc.scoring.budget import Budget, budget
 from her2sr_proc.scoring.chances import group_probabilities
 from her2sr_proc.scoring.control import chromosome_words, control, subset
 from her2sr_proc.scoring.criteria import areas_of, criteria
-from her2sr_proc.scoring.groups import group_of, group_of_sets, tags
+from her2sr_proc.scoring.groups import group_of, group_of_sets, groups_within, tags
 from her2sr_proc.scoring.intervals import (
     AFTER_WIDTH,
     CONFIDENCE,
     fieller,
+    mean_interval,
     spread,
     widened,
 )
@@ -149,6 +150,7 @@ def _findings(
     apart = None if is_second is None else tumour.take(is_second)
     ambiguous = tumour.ambiguous
     interval = _interval(work)
+    total, mean = _total(work), _mean(work)
     return Findings(
         totals=tumour.totals,
         group=group_of_sets(work.ratio_set.totals, tumour.totals),
@@ -168,6 +170,7 @@ def _findings(
         if ambiguous is None or not len(tumour)
         else float(ambiguous.mean()),
         outnumbered=interval is not None and interval[1] < 1.0,
+        open_groups=groups_within(total, mean) if total and mean else frozenset(),
         ihc=origin.ihc,
     )
 
@@ -178,10 +181,26 @@ def _interval(work: _Work) -> tuple[float, float] | None:
     return None if found is None else fieller(found, work.confidence)
 
 
+def _total(work: _Work) -> tuple[float, float] | None:
+    """Return the interval of the ratio with common errors."""
+    interval, ratio = _interval(work), work.ratio_set.totals.ratio
+    if interval is None or ratio is None:
+        return None
+    return widened(interval, ratio, work.budget.of_ratio)
+
+
+def _mean(work: _Work) -> tuple[float, float] | None:
+    """Return the interval of HER2 a nucleus with common errors."""
+    tumour = work.tumour
+    interval = mean_interval(tumour.her2, tumour.field, work.confidence)
+    if interval is None:
+        return None
+    return widened(interval, float(tumour.her2.mean()), work.budget.by_colour[0])
+
+
 def _arm(work: _Work, found: Findings) -> Arm:
     totals, ratio = work.tumour.totals, work.ratio_set.totals.ratio
     said = answer(found, work.params)
-    interval = _interval(work)
     return Arm(
         her2_signals=totals.her2,
         cep17_signals=totals.cep17,
@@ -189,10 +208,8 @@ def _arm(work: _Work, found: Findings) -> Arm:
         her2_per_nucleus=_per_nucleus(totals.her2, totals.nuclei),
         cep17_per_nucleus=_per_nucleus(totals.cep17, totals.nuclei),
         ratio=ratio,
-        ratio_interval_95=interval,
-        ratio_interval_total=None
-        if interval is None or ratio is None
-        else widened(interval, ratio, work.budget.of_ratio),
+        ratio_interval_95=_interval(work),
+        ratio_interval_total=_total(work),
         group=said.group,
         unmarked_group=None if work.sample.is_marked else found.group,
         group_probabilities=found.chances,

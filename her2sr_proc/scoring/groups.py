@@ -72,6 +72,19 @@ def group_of_sets(for_ratio: Totals, for_mean: Totals) -> Group | None:
     return group_at(ratio, mean)
 
 
+def groups_within(
+    ratio: tuple[float, float], her2_per_nucleus: tuple[float, float]
+) -> frozenset[Group]:
+    """Return the groups at the corners of intervals of ratio and mean.
+
+    One alone exactly when no limit between groups runs through the box; a group that
+    lies wholly inside it is not named.
+    """
+    return frozenset(
+        group_at(Fraction(r), Fraction(h)) for r in ratio for h in her2_per_nucleus
+    )
+
+
 def single_probe(totals: Totals) -> SingleProbe | None:
     """Return what a HER2 probe alone says; None without nuclei.
 

@@ -46,6 +46,8 @@ class Findings:
     ambiguous_share: float | None = None
     outnumbered: bool = False
     """CEP17 exceeds HER2 by more than sampling explains."""
+    open_groups: frozenset[Group] = frozenset()
+    """What the 95 % intervals of ratio and mean leave open, all errors counted."""
     ihc: int | None = None
     """Score of the same tissue; None: not read yet."""
 
@@ -142,6 +144,10 @@ def _too_little(found: Findings, params: ScoreParams) -> Iterator[str]:
             f"sampling and common errors leave group {found.group} at P = "
             f"{chance:.2f}, below {params.definite_probability:.2f}: count more nuclei"
         )
+    others = sorted(found.open_groups - {found.group})
+    if others:
+        told = " and ".join(str(group) for group in others)
+        yield f"95 % intervals with all errors reach into group {told}"
     if found.both_colours_group not in (None, found.group):
         yield (
             f"over nuclei with both colours alone it is group "

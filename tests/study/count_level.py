@@ -126,7 +126,7 @@ def wrong_answers(
             if interval is not None:
                 tally[f"bounded {kind}"] += 1
                 held = interval[0] <= specimen.ratio <= interval[1]
-                tally[f"held by {kind}"] += held
+                tally[f"held by {kind}"] += int(held)
         for kind in _kinds(arm):
             tally[kind] += 1
             tally[f"wrong {kind}"] += arm.group != truth

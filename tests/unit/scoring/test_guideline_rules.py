@@ -18,7 +18,7 @@ from scored_samples import (
 from her2sr_proc.errors import DataError
 from her2sr_proc.schema.assessment import Evidence
 from her2sr_proc.scoring import REGIONS, Sample, Totals, assess
-from her2sr_proc.scoring.groups import group_at, single_probe
+from her2sr_proc.scoring.groups import group_at, groups_within, single_probe
 
 AMPLIFIED = ([8] * 24, [2] * 24)
 DISOMIC = ([2] * 24, [2] * 24)
@@ -345,6 +345,20 @@ def test_a_group_that_sampling_leaves_open_blocks_sign_off():
     found = judged(whole(sample([1, 15] * 12, [2, 5] * 12)))
     assert found.arm.status == "insufficient"
     assert "count more nuclei" in blockers(found)
+
+
+def test_an_interval_that_crosses_a_group_boundary_blocks_sign_off():
+    near = [3] * 9 + [4] * 60 + [5] * 15  # 4.07 a nucleus, all errors reach below 4
+    found = judged(whole(sample(near, [1] * 84)))
+    assert found.arm.group == 1
+    assert "reach into group 2" in blockers(found)
+    assert found.arm.status == "insufficient"
+
+
+def test_groups_within_intervals_are_those_of_their_corners():
+    assert groups_within((1.5, 1.9), (3.0, 3.9)) == {5}
+    assert groups_within((1.5, 2.0), (3.0, 3.9)) == {2, 5}
+    assert groups_within((1.5, 2.5), (3.0, 7.0)) == {1, 2, 3, 5}
 
 
 def test_rounding_that_would_cross_a_limit_is_flagged():
