@@ -40,7 +40,14 @@ AsJson = Annotated[
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
     from her2sr_proc import cli as movie_cli
-    from her2sr_proc import cli_bench, cli_offload, cli_runs, cli_score, cli_tables
+    from her2sr_proc import (
+        cli_bench,
+        cli_offload,
+        cli_runs,
+        cli_score,
+        cli_statistics,
+        cli_tables,
+    )
 
     app = typer.Typer(
         help=f"From laser light to a HER2 answer. {BANNER}",
@@ -58,6 +65,7 @@ def build() -> typer.Typer:
     cli_tables.register(app)
     cli_bench.register(app)
     cli_score.register(app)
+    cli_statistics.register(app)
     return app
 
 

@@ -135,11 +135,20 @@ def localize(
 
 def render(
     locs: Annotated[
-        Path, typer.Argument(metavar="LOCS", help=".parquet, .csv or .hdf5")
+        Path,
+        typer.Argument(
+            metavar="LOCS|RUN_DIR", help=".parquet, .csv or .hdf5; or a run's folder"
+        ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="SR.tif, or SR.png for people to look at")
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            help="SR.tif, or SR.png for people to look at; at many scales: SR.dzi "
+            "(OpenSeadragon) or SR.ome.zarr (napari, QuPath); default for a run: "
+            "images/mosaic in its folder",
+        ),
+    ] = None,
     pixel_nm: Annotated[
         float, typer.Option("--pixel-nm", min=0.1, max=1000, help="of the image")
     ] = 20.0,
@@ -176,19 +185,41 @@ def render(
     ] = None,
     colour: Annotated[
         Literal["grey", "green", "red", "blue", "hot"],
-        typer.Option("--colour", help="of a .png; a .tif holds numbers"),
+        typer.Option("--colour", help="of a .png or .dzi; a .tif holds numbers"),
     ] = "hot",
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="of a run, such as 561")
+    ] = None,
+    white_per_um2: Annotated[
+        float | None,
+        typer.Option(
+            "--white-per-um2",
+            min=1e-6,
+            max=1e9,
+            help="localizations a um2 shown in full, in every tile of every scale; "
+            "default: fitted once to the picture",
+        ),
+    ] = None,
+    gamma: Annotated[
+        float | None,
+        typer.Option("--gamma", min=0.1, max=5, help="of a .dzi; default: 0.4"),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, max=256, help="threads that draw tiles"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draw a table of localizations as a super-resolution image.
+    """Draw localizations as a super-resolution image, or at many scales for deep zoom.
 
     Example: her2sr render locs.csv --out sr.tif --pixel-nm 20
-    """
-    from her2sr_proc import cli_movie
 
-    request = cli_movie.RenderRequest(
+    Example: her2sr render data/runs/RUN_ID --channel 561 --colour red --jobs 2
+    """
+    from her2sr_proc import cli_render
+
+    request = cli_render.RenderRequest(
         locs=locs,
-        out=out,
         pixel_nm=pixel_nm,
         method=method,
         sigma_nm=sigma_nm,
@@ -198,4 +229,24 @@ def render(
         size=size,
         colour=colour,
     )
-    cli_movie.render(request, as_json=as_json)
+    only_tiles = {
+        "channel": channel,
+        "white_per_um2": white_per_um2,
+        "gamma": gamma,
+        "jobs": jobs,
+    }
+    if out is not None and cli_render.is_single(locs, out):
+        cli_render.require_none_of(only_tiles, out)
+        cli_render.render(request, out, as_json=as_json)
+        return
+    from her2sr_proc import cli_tiles
+
+    tiles = cli_tiles.TilesRequest(
+        drawing=request,
+        out=out,
+        channel=channel,
+        white_per_um2=white_per_um2,
+        gamma=gamma,
+        jobs=jobs,
+    )
+    cli_tiles.render(tiles, as_json=as_json)

@@ -1,52 +1,39 @@
-"""What `her2sr localize` and `render` do: files in, files and a few lines out."""
+"""What `her2sr localize` does: a movie in, a table and a few lines out."""
 
 from __future__ import annotations
 
 import json
-import logging
-import math
 import re
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import typer
 
-from her2sr_proc.cli_progress import showing
-from her2sr_proc.drift import measure_drift
+from her2sr_proc.cli_progress import begin, showing
 from her2sr_proc.errors import RequestError
 from her2sr_proc.finding import formula
 from her2sr_proc.live.warming import warm
 from her2sr_proc.offline.movie import Outcome, Recipe, localize_movie
-from her2sr_proc.rendering import is_drawn
-from her2sr_proc.rendering import render as draw
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
-from her2sr_proc.schema.params import PAPER_LOCALIZE, LocalizeParams, RenderParams
-from her2sr_proc.schema.table import Localizations, farthest
-from her2sr_proc.store.atomic import require_writable, telling
+from her2sr_proc.schema.params import PAPER_LOCALIZE, LocalizeParams
+from her2sr_proc.store.atomic import telling
 from her2sr_proc.store.camera_maps import read_camera_maps
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.frames import FrameSource, open_movie
-from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
 from her2sr_proc.store.tables import (
     TableForm,
     form_of,
-    read_table,
     require_place,
     write_table,
 )
 
 _RANGE = re.compile(r"^(\d*):(\d*)$")
-_SIZE = re.compile(r"^([1-9]\d{0,4})x([1-9]\d{0,4})$")
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _THRESHOLD = re.compile(rf"^(?:({_NUMBER})|(?:({_NUMBER})\*)?std\(Wave\.F1\))$")
 LONGEST_FORMULA = 500
-MAX_IMAGE_PX = 2**28
-DRIFT_SEGMENT_FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +55,9 @@ class LocalizeRequest:
     form: TableForm | None
 
 
-@dataclass(frozen=True, slots=True)
-class RenderRequest:
-    """The command line of `her2sr render`, as typed."""
-
-    locs: Path
-    out: Path
-    pixel_nm: float
-    method: Literal["gaussian", "histogram", "ash"]
-    sigma_nm: float | None
-    drift_corrected: bool
-    max_uncertainty_nm: float
-    camera_pixel_nm: float
-    size: str | None
-    colour: Colour
-
-
-class _Frame(TypedDict):
-    height_px: int
-    width_px: int
-    pixel_nm: float
-
-
 def localize(request: LocalizeRequest, *, as_json: bool) -> None:
     """Write the table of a movie, and say what was found and how fast."""
-    _begin()
+    begin()
     form = request.form or form_of(request.out)
     require_place(request.out, form)
     params = _params(request)
@@ -116,45 +81,6 @@ def localize(request: LocalizeRequest, *, as_json: bool) -> None:
     with telling(request.out):
         write_table(request.out, outcome.table, facts, form=form)
     _tell_localized(request, outcome, facts, as_json=as_json)
-
-
-def render(request: RenderRequest, *, as_json: bool) -> None:
-    """Write the image of a table, and say what is in it."""
-    _begin()
-    if request.out.suffix.lower() not in (".tif", ".tiff", ".png"):
-        raise RequestError(
-            f"an image is written as .tif or .png, not '{request.out.suffix}'"
-        )
-    require_writable(request.out)
-    params = RenderParams(
-        pixel_nm=request.pixel_nm,
-        method=request.method,
-        fixed_sigma_nm=request.sigma_nm,
-        maximum_uncertainty_nm=request.max_uncertainty_nm,
-    )
-    table, facts = read_table(request.locs, pixel_nm=request.camera_pixel_nm)
-    if request.drift_corrected:
-        table = _still(table, facts)
-    height_px, width_px, camera_nm = _field(request, table, facts)
-    if height_px * width_px * (camera_nm / params.pixel_nm) ** 2 > MAX_IMAGE_PX:
-        raise RequestError(
-            f"{height_px} x {width_px} pixels of {camera_nm:g} nm are too many at "
-            f"{params.pixel_nm:g} nm; choose a larger --pixel-nm"
-        )
-    frame = _Frame(height_px=height_px, width_px=width_px, pixel_nm=camera_nm)
-    image = draw(table, **frame, params=params)
-    with telling(request.out):
-        _write_image(request, image)
-    drawn = int(is_drawn(table, **frame, params=params).sum())
-    _tell_rendered(request, len(table), drawn, image.shape, as_json=as_json)
-
-
-def _write_image(request: RenderRequest, image: npt.NDArray[np.float32]) -> None:
-    if request.out.suffix.lower() == ".png":
-        style = PreviewStyle(colour=request.colour, pixel_nm=request.pixel_nm)
-        write_preview(request.out, image, style)
-    else:
-        write_tiff(request.out, image, pixel_nm=request.pixel_nm)
 
 
 def parse_frames(text: str, count: int) -> range:
@@ -194,12 +120,6 @@ def parse_threshold(text: str) -> dict[str, object]:
             f"formula of planes, not '{text}'"
         )
     return {"detector": "wavelet", "threshold": None, "threshold_factor": factor}
-
-
-def _begin() -> None:
-    typer.echo(BANNER, err=True)
-    # tifffile logs every oddity of a file; what matters is raised in one sentence.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def _params(request: LocalizeRequest) -> LocalizeParams:
@@ -242,40 +162,6 @@ def _maps(
     return read_camera_maps(request.camera_maps, camera, shape)
 
 
-def _still(table: Localizations, facts: MovieFacts | None) -> Localizations:
-    """Return the table without the drift of its burst."""
-    seen = int(table["frame"].max()) + 1 if len(table) else 0
-    frames = max(seen, facts.frames if facts else 0)
-    drift = measure_drift(
-        table, frames=frames, method="aim", segment_frames=DRIFT_SEGMENT_FRAMES
-    )
-    return drift.taken_off(table)
-
-
-def _field(
-    request: RenderRequest, table: Localizations, facts: MovieFacts | None
-) -> tuple[int, int, float]:
-    """Return height, width and pixel of the camera's frame, as far as it is known."""
-    match = _SIZE.match(request.size or "1x1")
-    if match is None:
-        raise RequestError(f"--size is HxW, such as 512x512, not '{request.size}'")
-    if facts is not None:
-        return facts.height_px, facts.width_px, facts.pixel_nm
-    pixel_nm = request.camera_pixel_nm
-    if request.size is None:
-        return (
-            _reach(table["y_nm"], pixel_nm),
-            _reach(table["x_nm"], pixel_nm),
-            pixel_nm,
-        )
-    return int(match[1]), int(match[2]), pixel_nm
-
-
-def _reach(position_nm: npt.NDArray[np.generic], pixel_nm: float) -> int:
-    """Return the camera pixels from 0 to the farthest finite position."""
-    return max(1, math.ceil(farthest(position_nm) / pixel_nm + 0.5))
-
-
 def _tell_localized(
     request: LocalizeRequest, outcome: Outcome, facts: MovieFacts, *, as_json: bool
 ) -> None:
@@ -315,31 +201,3 @@ def _tell_localized(
 
 def _rate(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0 else 0.0
-
-
-def _tell_rendered(
-    request: RenderRequest,
-    count: int,
-    drawn: int,
-    shape: tuple[int, ...],
-    *,
-    as_json: bool,
-) -> None:
-    if as_json:
-        said = {
-            "image": str(request.out),
-            "height_px": shape[0],
-            "width_px": shape[1],
-            "pixel_nm": request.pixel_nm,
-            "localizations": count,
-            "drawn": drawn,
-            "banner": BANNER,
-        }
-        typer.echo(json.dumps(said))
-        return
-    typer.echo(
-        f"{drawn} of {count} localizations drawn on {shape[0]} x {shape[1]} px of "
-        f"{request.pixel_nm:g} nm; the others are less certain than "
-        f"{request.max_uncertainty_nm:g} nm or outside"
-    )
-    typer.echo(f"wrote {request.out}")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
 
+from her2sr_proc.schema.banner import BANNER
+
 PARTS = 10
 """Plain lines a verb prints, at most."""
+
+
+def begin() -> None:
+    """Say what every verb says first, and keep libraries quiet."""
+    typer.echo(BANNER, err=True)
+    # tifffile logs every oddity of a file; what matters is raised in one sentence.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ first pixel begins where the camera's first pixel begins.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from her2sr_proc.schema.params import RenderParams
 from her2sr_proc.schema.table import Localizations
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Method = Literal["gaussian", "histogram", "ash"]
 
 SHIFTED = np.array([0.25, 0.5, 0.25])
 """Weights of a pixel and its neighbours in the mean of two histograms whose bins are
@@ -88,14 +91,40 @@ def render(
     shift = (0.5 * pixel_nm - 0.5 * params.pixel_nm) * to_px
     x = table["x_nm"][chosen].astype(np.float64) * to_px + shift
     y = table["y_nm"][chosen].astype(np.float64) * to_px + shift
-    if params.method != "gaussian":
-        raster.draw_counts(x, y, image)
-        if params.method == "ash":
-            for axis in (0, 1):
-                image = correlate1d(image, SHIFTED, axis=axis, mode="constant")
+    width = drawn_sigma_nm(uncertainty[chosen], params)
+    draw_points(x, y, width * to_px, image, method=params.method)
+    return smooth(image) if params.method == "ash" else image
+
+
+def drawn_sigma_nm(uncertainty_nm: F64, params: RenderParams) -> F64:
+    """Return how wide each localization is drawn."""
+    if params.fixed_sigma_nm is not None:
+        return np.full_like(uncertainty_nm, params.fixed_sigma_nm)
+    return np.asarray(np.maximum(uncertainty_nm, params.minimum_sigma_nm))
+
+
+def draw_points(
+    x_px: F64, y_px: F64, sigma_px: F64, image: F32, *, method: Method
+) -> None:
+    """Add points to an image, as Gaussians of volume 1 or as counts.
+
+    Parameters
+    ----------
+    x_px, y_px, sigma_px : float64 array, shape (points,)
+        Pixels of ``image``; (0, 0) is the centre of its first.
+    image : float32 array, shape (height, width)
+        Added to; of ``ash`` the counts, which `smooth` then spreads.
+    method : str
+        As `RenderParams.method`.
+    """
+    if method == "gaussian":
+        raster.draw_gaussians(x_px, y_px, sigma_px, image)
     else:
-        width = np.maximum(uncertainty[chosen], params.minimum_sigma_nm)
-        if params.fixed_sigma_nm is not None:
-            width[:] = params.fixed_sigma_nm
-        raster.draw_gaussians(x, y, width * to_px, image)
-    return image
+        raster.draw_counts(x_px, y_px, image)
+
+
+def smooth(counts: F32) -> F32:
+    """Return the averaged shifted histogram of counts a pixel."""
+    for axis in (0, 1):
+        counts = correlate1d(counts, SHIFTED, axis=axis, mode="constant")
+    return counts

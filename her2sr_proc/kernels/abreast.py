@@ -47,10 +47,7 @@ NEAR = 0.16
 X, Y, PHOTONS, BACKGROUND = 0, LANES, 2 * LANES, 3 * LANES
 ACTIVE, RATIO, SQUARES, BROKEN = 4 * LANES, 5 * LANES, 6 * LANES, 7 * LANES
 STATE = 8 * LANES
-"""The estimate; 1 while it moves; deviance; squared residuals; 1 if it may not stand."""
-
-SHARE, SLOPE, WIDEN = 0, 1, 2
-"""Of an axis: the share of a pixel, its derivatives by place and by width."""
+"""The estimate; 1 while it moves; likelihood ratio; squared residuals; 1 if open."""
 
 # sums along a row
 SS, SB, BB, S, B, ONE, RS, RB, R = (n * LANES for n in range(9))
@@ -65,10 +62,11 @@ SUMS = ROW + 20 * LANES
 
 # erfc(z) exp(z z) as a polynomial of 2 (t - 0.3) / 0.7 - 1, where t = 3 / (3 + z), by
 # Chebyshev's nodes on 0 <= z <= 7; erfc itself is then right to 5e-12 everywhere.
-C0, C1, C2, C3 = 0.303671376437709, 0.366038767341772, 0.208967316552335, 0.0892110918408702  # noqa: E501
-C4, C5, C6 = 0.0271330204072665, 0.00501391852398528, 0.00015213157304741
-C7, C8, C9 = -0.000169797856339898, -2.52509119647741e-05, 6.27007319166141e-06
-C10, C11, C12 = 1.50133446218892e-06, -2.77092653078013e-07, -6.82286451174628e-08
+C0, C1, C2 = 0.303671376437709, 0.366038767341772, 0.208967316552335
+C3, C4, C5 = 0.0892110918408702, 0.0271330204072665, 0.00501391852398528
+C6, C7, C8 = 0.00015213157304741, -0.000169797856339898, -2.52509119647741e-05
+C9, C10, C11 = 6.27007319166141e-06, 1.50133446218892e-06, -2.77092653078013e-07
+C12 = -6.82286451174628e-08
 SLOPE_T, LEVEL_T = 2.0 / 0.7, -0.6 / 0.7 - 1.0
 
 
@@ -420,14 +418,14 @@ def conclude(sums: F64) -> None:
         i2 = 1.0 / (sums[PP + lane] - l20 * sums[PX + lane] - l21 * u21)
         u32 = sums[GP + lane] - l30 * sums[PX + lane] - l31 * u21
         l32 = u32 * i2
-        i3 = 1.0 / (
-            sums[GG + lane] - l30 * sums[GX + lane] - l31 * u31 - l32 * u32
-        )
+        i3 = 1.0 / (sums[GG + lane] - l30 * sums[GX + lane] - l31 * u31 - l32 * u32)
         # the inverse of L, column by column, gives the diagonal of the inverse
         m20 = l21 * l10 - l20
         m31 = l32 * l21 - l31
         m30 = -l30 + l31 * l10 - l32 * m20
-        sums[SS + lane] = math.sqrt(i0 + l10 * l10 * i1 + m20 * m20 * i2 + m30 * m30 * i3)
+        sums[SS + lane] = math.sqrt(
+            i0 + l10 * l10 * i1 + m20 * m20 * i2 + m30 * m30 * i3
+        )
         sums[SB + lane] = math.sqrt(i1 + l21 * l21 * i2 + m31 * m31 * i3)
         sums[BB + lane] = math.sqrt(i2 + l32 * l32 * i3)
         # what the width's own information keeps when the others are free
@@ -435,14 +433,14 @@ def conclude(sums: F64) -> None:
         w1 = sums[WY + lane] - l10 * w0
         w2 = sums[WP + lane] - l20 * w0 - l21 * w1
         w3 = sums[WG + lane] - l30 * w0 - l31 * w1 - l32 * w2
-        own = sums[WW + lane] - w0 * w0 * i0 - w1 * w1 * i1 - w2 * w2 * i2 - w3 * w3 * i3
+        own = (
+            sums[WW + lane] - w0 * w0 * i0 - w1 * w1 * i1 - w2 * w2 * i2 - w3 * w3 * i3
+        )
         sums[S + lane] = sums[DW + lane] / math.sqrt(max(own, MIN_SPREAD))
 
 
 @kernel
-def misfit(
-    size: int, box: F64, state: F64, across: F64, down: F64, far: F64
-) -> None:
+def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) -> None:
     """Write the log-likelihood ratio to a perfect fit, and the squared residuals.
 
     A count at or below zero is held against a model of zero. ``far``, shape
@@ -540,9 +538,7 @@ def fit_spots(
                 sigma, excess, ceiling_adu, lane, box, state,
             )  # fmt: skip
         for _ in range(rounds):
-            axis_shares(
-                state, X, sigma, size, bells, edges, across, across_x, across_w
-            )
+            axis_shares(state, X, sigma, size, bells, edges, across, across_x, across_w)
             axis_shares(state, Y, sigma, size, bells, edges, down, down_y, down_w)
             gather(size, box, state, across, across_x, down, down_y, sums)
             if step(sums, state, size) == 0.0:

@@ -179,9 +179,7 @@ def new_emitters() -> Emitters:
 
 def new_algebra() -> Algebra:
     """Return room for the normal equations."""
-    return Algebra(
-        np.zeros((5, SIZE)), np.zeros((2, SIZE, SIZE)), np.zeros((2, 5, 5))
-    )
+    return Algebra(np.zeros((5, SIZE)), np.zeros((2, SIZE, SIZE)), np.zeros((2, 5, 5)))
 
 
 @kernel
@@ -1188,15 +1186,11 @@ def sift(
         if results[k, SIGMA] != sigma:
             continue
         top, left, region = surround(camera, room, results[k], 3 * radius + 1)
-        shine(
-            camera, room, region, results, count, k, True, broadest, top, left
-        )
+        shine(camera, room, region, results, count, k, True, broadest, top, left)
         if unevenness(region) < rule.uneven:
             continue
         top, left, region = surround(camera, room, results[k], radius)
-        shine(
-            camera, room, region, results, count, k, False, broadest, top, left
-        )
+        shine(camera, room, region, results, count, k, False, broadest, top, left)
         needed = rule.gain if codes[k] == joint else rule.needed
         if is_faint and is_ripple(
             room, region, taps, needed, iterations, results[k], top, left, camera.excess

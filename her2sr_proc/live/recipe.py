@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from her2sr_proc.errors import DataError
 from her2sr_proc.localizer import Localizer
 from her2sr_proc.schema.block import BlockHeader
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.manifest import read_manifest
 
@@ -22,10 +23,25 @@ Each holds some planes of a frame, so few are kept.
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A run's manifest with what localizes its frames."""
+    """A run's manifest with what localizes its frames. Used by one thread."""
 
     manifest: Manifest
-    localizer: Localizer
+    _localizers: dict[LocalizeParams, Localizer] = field(default_factory=dict)
+
+    def localizer(self, channel: str) -> Localizer:
+        """Return what localizes the frames of a channel.
+
+        Raises `DataError` when the run has no such channel.
+        """
+        params = self.manifest.localize_params(channel)
+        if params not in self._localizers:
+            shape = (self.manifest.frame_height, self.manifest.frame_width)
+            self._localizers[params] = Localizer(
+                CameraMaps.uniform(self.manifest.camera, shape),
+                pixel_nm=self.manifest.camera.pixel_nm,
+                params=params,
+            )
+        return self._localizers[params]
 
     def is_signal(self, channel: str) -> bool:
         """Return whether frames of that channel are localized.
@@ -59,13 +75,7 @@ class Recipes:
 
     def _read(self, run: str) -> Recipe:
         manifest = read_manifest(self._data.run(run))
-        shape = (manifest.frame_height, manifest.frame_width)
-        localizer = Localizer(
-            CameraMaps.uniform(manifest.camera, shape),
-            pixel_nm=manifest.camera.pixel_nm,
-            params=manifest.profile.localize,
-        )
-        recipe = Recipe(manifest, localizer)
+        recipe = Recipe(manifest)
         self._known[run] = recipe
         while len(self._known) > KEPT:
             self._known.popitem(last=False)

@@ -100,7 +100,7 @@ class Worker:
         try:
             recipe = self._recipes.of(header)
             if recipe.is_signal(header.key.channel):
-                self._localize(header, adu, recipe.localizer, each)
+                self._localize(header, adu, recipe.localizer(header.key.channel), each)
         except (ProcError, OSError) as exc:
             self.tally.failed_blocks += 1
             log.warning(

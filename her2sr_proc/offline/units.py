@@ -89,7 +89,7 @@ class Replay:
         return Localizer(
             self._unit.camera,
             pixel_nm=self._unit.manifest.camera.pixel_nm,
-            params=self._unit.manifest.profile.localize,
+            params=self._unit.manifest.localize_params(self._unit.key.channel),
         )
 
     def localize(self, record: BlockRecord) -> Localizations:

@@ -11,9 +11,11 @@ from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
-from her2sr_proc.schema.params import Profile
+from her2sr_proc.schema.params import LocalizeParams, Profile
 
 Role = Literal["signal", "nuclei"]
+NARROWEST_PX, WIDEST_PX = 0.4, 5.0
+"""What a spot's width is kept within: narrower ones are not sampled by their pixels."""
 
 
 class ChannelFacts(Frozen):
@@ -26,6 +28,13 @@ class ChannelFacts(Frozen):
     exposure_ms: float = Field(gt=0)
     frames: int = Field(gt=0)
     role: Role
+    spot_sigma_nm: float | None = Field(
+        default=None,
+        ge=40,
+        le=1000,
+        description="width of this channel's spots in focus, in the sample, best "
+        "measured on beads; none: the profile's width",
+    )
 
 
 class FieldFacts(Frozen):
@@ -73,6 +82,21 @@ class Manifest(Frozen):
         raise DataError(
             f"run {self.run} has no channel {name} in its manifest.json, which names "
             f"{known}; restore the files of its folder from a copy"
+        )
+
+    def localize_params(self, name: str) -> LocalizeParams:
+        """Return how frames of a channel are localized: with its own width, if known.
+
+        The paper's profile fits the width of every spot and starts as the paper does.
+        Raises `DataError` when there is no such channel.
+        """
+        sigma_nm = self.channel(name).spot_sigma_nm
+        params = self.profile.localize
+        if sigma_nm is None or self.profile.name == "paper":
+            return params
+        sigma_px = sigma_nm / self.camera.pixel_nm
+        return params.model_copy(
+            update={"sigma_px": min(max(sigma_px, NARROWEST_PX), WIDEST_PX)}
         )
 
     def with_role(self, role: Role) -> tuple[ChannelFacts, ...]:

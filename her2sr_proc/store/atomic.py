@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -127,3 +128,52 @@ def sync_folder(path: Path) -> None:
     except OSError as exc:
         if exc.errno != errno.EINVAL:
             raise
+
+
+@contextmanager
+def replacing_folder(path: Path, *, announced_by: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder beside ``path`` to fill; rename it into place on success.
+
+    On an exception the half-filled folder is removed and what stood there stays.
+    ``announced_by`` is a file that tells readers of the folder: the former one is
+    removed just before the folder changes, and the caller writes the new one after.
+    """
+    make_folder(path.parent)
+    beside, former = (_aside(path, word) for word in ("partial", "former"))
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        yield beside
+        sync_tree(beside)
+        if announced_by is not None:
+            announced_by.unlink(missing_ok=True)
+        _swap(path, beside, former)
+        sync_folder(path.parent)
+    finally:
+        for left in (beside, former):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _aside(path: Path, word: str) -> Path:
+    return path.with_name(f".{path.name}.{word}-{os.getpid()}")
+
+
+def _swap(path: Path, beside: Path, former: Path) -> None:
+    """Rename ``beside`` to ``path``, and what stood there to ``former``, or neither."""
+    if not path.exists():
+        beside.rename(path)
+        return
+    path.rename(former)
+    try:
+        beside.rename(path)
+    except OSError:
+        former.rename(path)
+        raise
+
+
+def sync_tree(folder: Path) -> None:
+    """Return once all files and names below ``folder`` have reached the disk."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            sync_file(Path(place, name))
+        sync_folder(Path(place))

@@ -59,13 +59,7 @@ def as_table(
     """
     columns = dict(values)
     for column in COLUMNS:
-        array = values[column.name]
-        if array.ndim != 1 or array.dtype.kind not in "iuf":
-            raise TableError(
-                f"column '{column.name}' of {path} holds no numbers, one a row "
-                f"({array.dtype.name}); export it as numbers",
-                path=str(path),
-            )
+        array = require_numbers(path, column.name, values[column.name])
         dtype = np.dtype(column.dtype)
         if dtype.kind == "i":
             _require_whole(path, column.name, array, np.iinfo(dtype))
@@ -74,6 +68,17 @@ def as_table(
         with np.errstate(over="ignore"):  # beyond float32 is as good as infinite
             columns[column.name] = array.astype(dtype)
     return Localizations(columns)
+
+
+def require_numbers(path: Path, name: str, array: Array) -> Array:
+    """Return a column that holds numbers. Raises `TableError` for another one."""
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise TableError(
+            f"column '{name}' of {path} holds no numbers, one a row "
+            f"({array.dtype.name}); export it as numbers",
+            path=str(path),
+        )
+    return array
 
 
 def _require_whole(path: Path, name: str, array: Array, bounds: np.iinfo[Any]) -> None:

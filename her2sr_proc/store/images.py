@@ -126,13 +126,16 @@ def _stretch(image: F32, style: PreviewStyle) -> F32:
     return np.asarray(scaled**style.gamma, np.float32)
 
 
-def _paint(level: F32, colour: Colour) -> U8:
+def palette(colour: Colour) -> U8:
+    """Return the colours of levels 0 to 255, black to brightest; shape (256, 3)."""
     stops = np.array(_COLOURS[colour], np.float64)
     at = np.linspace(0, 1, len(stops))
     table = np.stack([np.interp(np.linspace(0, 1, 256), at, c) for c in stops.T], 1)
-    return np.asarray(np.round(255 * table), np.uint8)[
-        np.round(255 * level).astype(np.uint8)
-    ]
+    return np.asarray(np.round(255 * table), np.uint8)
+
+
+def _paint(level: F32, colour: Colour) -> U8:
+    return palette(colour)[np.round(255 * level).astype(np.uint8)]
 
 
 def _draw_bar(picture: Image.Image, pixel_nm: float) -> None:

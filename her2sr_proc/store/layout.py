@@ -111,6 +111,10 @@ class RunFolder:
     def preview(self, field: str, channel: str, kind: str) -> Path:
         return self.image(field, channel, kind).with_suffix(".png")
 
+    def mosaic(self, channel: str, kind: str) -> Path:
+        """All fields of a channel as one picture at many scales (Deep Zoom)."""
+        return self.root / "images" / "mosaic" / f"{channel}_{kind}.dzi"
+
     def labels(self, field: str) -> Path:
         return self.root / "nuclei" / f"{field}_labels.tif"
 
@@ -193,3 +197,30 @@ class DataFolder:
     def safety(self) -> Path:
         """Every e-stop, latch, rearm and trip, one line each."""
         return self.root / "safety.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsFolder:
+    """The paths of what `her2sr statistics` writes of a cohort."""
+
+    root: Path
+
+    @property
+    def page(self) -> Path:
+        return self.root / "statistics.html"
+
+    @property
+    def result(self) -> Path:
+        return self.root / "statistics.json"
+
+    @property
+    def tests(self) -> Path:
+        """Every test, one row each."""
+        return self.root / "tests.csv"
+
+    def table(self, key: str) -> Path:
+        """A table, such as ``table1``, or the numbers behind a figure."""
+        return self.root / f"{key}.csv"
+
+    def figure(self, key: str, form: Literal["png", "svg"]) -> Path:
+        return self.root / f"{key}.{form}"

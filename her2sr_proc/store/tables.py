@@ -5,6 +5,7 @@ Knows forms and units; nothing of how a table was made.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ from pyarrow import csv
 from her2sr_proc.errors import RequestError, TableError
 from her2sr_proc.schema.table import COLUMNS, Localizations
 from her2sr_proc.store.atomic import replacing, require_writable
-from her2sr_proc.store.columns import as_table, require_names
+from her2sr_proc.store.columns import as_table, require_names, require_numbers
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.picasso import read_picasso, require_free_yaml, write_picasso
 from her2sr_proc.store.thunderstorm import (
@@ -63,23 +64,72 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
     Raises `TableError` when the file is no Parquet, or lacks columns of the native
     table.
     """
-    try:
-        with pq.ParquetFile(path) as file:
+    with _parquet(path) as file:
+        try:
             content = file.read()
-    except (OSError, ValueError, pa.ArrowException) as exc:
-        raise TableError(
-            f"{path} cannot be read as Parquet ({_first_line(exc)}); "
-            f"make it again with `her2sr localize`",
-            path=str(path),
-        ) from exc
+        except (OSError, ValueError, pa.ArrowException) as exc:
+            raise _unreadable(path, exc) from exc
     require_names(path, content.column_names)
-    metadata = {
-        key.decode(): value.decode()
-        for key, value in (content.schema.metadata or {}).items()
-        if not key.startswith(b"ARROW:")
-    }
+    metadata = _metadata(content.schema)
     columns = {n: content.column(n).to_numpy() for n in content.column_names}
     return as_table(path, columns, is_exact=True), metadata
+
+
+def read_parquet_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a native table's file. Raises `TableError`."""
+    with _parquet(path) as file:
+        require_names(path, file.schema_arrow.names)
+        return _metadata(file.schema_arrow)
+
+
+def _metadata(schema: pa.Schema) -> dict[str, str]:
+    return {
+        key.decode(): value.decode()
+        for key, value in (schema.metadata or {}).items()
+        if not key.startswith(b"ARROW:")
+    }
+
+
+def _parquet(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, ValueError, pa.ArrowException) as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def _unreadable(path: Path, exc: Exception) -> TableError:
+    return TableError(
+        f"{path} cannot be read as Parquet ({_first_line(exc)}); "
+        f"make it again with `her2sr localize`",
+        path=str(path),
+    )
+
+
+def read_parquet_parts(
+    path: Path, names: Sequence[str], *, rows: int = 2**20
+) -> Iterator[Localizations]:
+    """Yield some columns of a native table, a bounded number of rows at a time.
+
+    Raises `TableError` as `read_parquet` does, and for a column that holds no numbers.
+    """
+    with _parquet(path) as file:
+        require_names(path, file.schema_arrow.names)
+        try:
+            for part in file.iter_batches(rows, columns=list(names)):
+                yield Localizations(
+                    {
+                        n: require_numbers(path, n, part.column(n).to_numpy(False))
+                        for n in names
+                    }
+                )
+        except (OSError, ValueError, pa.ArrowException) as exc:
+            raise _unreadable(path, exc) from exc
+
+
+def count_parquet(path: Path) -> int:
+    """Return the rows of a native table. Raises `TableError` when it is none."""
+    with _parquet(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def _first_line(exc: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Spots fitted side by side: the same answers as one by one, whatever the neighbours."""
+"""Spots fitted side by side: as one by one, whatever the neighbours."""
 
 import numpy as np
 import pytest
