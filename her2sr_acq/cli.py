@@ -44,6 +44,7 @@ def build() -> typer.Typer:
         cli_bench,
         cli_offload,
         cli_runs,
+        cli_score,
         cli_statistics,
         cli_tables,
     )
@@ -63,6 +64,7 @@ def build() -> typer.Typer:
     cli_offload.register(app)
     cli_tables.register(app)
     cli_bench.register(app)
+    cli_score.register(app)
     cli_statistics.register(app)
     return app
 

@@ -87,7 +87,7 @@ def summary(result: RunResult) -> Iterator[str]:
         her2, cep17, ratio = ("-" if c is None else f"{c:.2f}" for c in cells)
         yield (
             f"{name:16}{arm.nuclei:>7}{her2:>8}{cep17:>9}{ratio:>7}"
-            f"{arm.group or '-':>7}"
+            f"{_group(arm):>7}"
         )
     if result.truth is not None:
         yield (
@@ -98,6 +98,13 @@ def summary(result: RunResult) -> Iterator[str]:
     yield f"{result.headline}: {headline.status.replace('_', ' ')}"
     yield from (f"  {reason}" for reason in headline.reasons)
     yield from (f"flag: {flag}" for flag in result.flags)
+
+
+def _group(arm: Arm) -> str:
+    """Return the group; in brackets what unmarked nuclei would form, no answer."""
+    if arm.group is None and arm.unmarked_group is not None:
+        return f"({arm.unmarked_group})"
+    return str(arm.group or "-")
 
 
 def _verdict_lines(verdict: Verdict) -> Iterator[str]:

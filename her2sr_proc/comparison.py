@@ -15,7 +15,7 @@ import numpy.typing as npt
 from her2sr_proc.schema.counts import PROBES, FieldResult, Probe
 from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm, Truth
-from her2sr_proc.scoring import score
+from her2sr_proc.scoring import Totals, group_of, score
 from her2sr_proc.store.truth import SpecimenTruth
 
 I32 = npt.NDArray[np.int32]
@@ -132,6 +132,9 @@ def _arm(counts: Sequence[dict[Probe, int]], params: ScoreParams) -> Arm:
     her2, cep17 = (
         np.array([count[probe] for count in counts], np.int64) for probe in PROBES
     )
-    return score(
+    arm = score(
         her2, cep17, params=params, generator=np.random.default_rng(params.seed)
     )
+    # grounds for rejecting a test are none against what truly is there
+    totals = Totals(arm.her2_signals, arm.cep17_signals, arm.nuclei)
+    return arm.model_copy(update={"group": group_of(totals)})

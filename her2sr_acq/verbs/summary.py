@@ -14,7 +14,7 @@ ROWS: tuple[Row, ...] = (
     ("CEP17 per nucleus", lambda arm: _number(arm.cep17_per_nucleus)),
     ("HER2/CEP17 ratio", lambda arm: _number(arm.ratio)),
     ("95 % interval (sampling)", lambda arm: _interval(arm.ratio_interval_95)),
-    ("ASCO/CAP 2018 group", lambda arm: str(arm.group or "–")),
+    ("ASCO/CAP 2018 group", lambda arm: _group(arm)),
     ("status", lambda arm: arm.status.replace("_", " ")),
     ("nuclei", lambda arm: str(arm.nuclei)),
 )
@@ -63,6 +63,13 @@ def _columns(result: RunResult) -> list[tuple[str, Arm]]:
         columns.append(("truth: signals", result.truth.signals))
     columns.append(("conventional", result.arms["conventional"]))
     return columns
+
+
+def _group(arm: Arm) -> str:
+    """Return the group; in brackets what unmarked nuclei would form, no answer."""
+    if arm.group is None and arm.unmarked_group is not None:
+        return f"– ({arm.unmarked_group} if all tumour)"
+    return str(arm.group or "–")
 
 
 def _number(value: float | None) -> str:

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from her2sr_proc.schema.counts import FieldResult
 from her2sr_proc.schema.manifest import Manifest
-from her2sr_proc.schema.results import Accounting, Arm
-
-SWAP_RATIO = 0.6
-"""HER2 over CEP17 below this is rare in tissue, and usual when channels are swapped."""
+from her2sr_proc.schema.results import Accounting
+from her2sr_proc.scoring import Assessed
 
 
 def run_flags(
     manifest: Manifest,
     fields: Sequence[FieldResult],
-    headline: Arm,
+    headline: Assessed,
     accounting: Accounting,
 ) -> tuple[str, ...]:
     """Return every flag of a run, the weightiest first."""
@@ -24,7 +22,6 @@ def run_flags(
         *_frames(accounting),
         *_fields(manifest, fields),
         *_counts(manifest, headline),
-        "regions unmarked: every accepted nucleus was scored, also outside the tumour",
     )
 
 
@@ -59,12 +56,13 @@ def _fields(manifest: Manifest, fields: Sequence[FieldResult]) -> Iterator[str]:
             yield f"{field.field}: {flag}"
 
 
-def _counts(manifest: Manifest, headline: Arm) -> Iterator[str]:
-    least = manifest.profile.score.minimum_nuclei
-    if headline.nuclei < least:
-        yield f"fewer than {least} nuclei were scored: {headline.nuclei}"
-    ratio = headline.ratio
-    if ratio is not None and ratio < SWAP_RATIO:
+def _counts(manifest: Manifest, headline: Assessed) -> Iterator[str]:
+    params, arm = manifest.profile.score, headline.arm
+    if arm.nuclei < params.minimum_nuclei:
+        yield f"fewer than {params.minimum_nuclei} nuclei were scored: {arm.nuclei}"
+    if not headline.assessment.is_marked:
+        yield "regions unmarked: the figures are over every accepted nucleus"
+    if arm.ratio is not None and arm.ratio < params.minimum_ratio:
         yield (
             "CEP17 signals far outnumber HER2 signals: check that the channels are "
             "not swapped"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
 
@@ -13,23 +14,32 @@ from her2sr_proc.comparison import Comparison, CountedField, compare
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import outline
 from her2sr_proc.offline.accounting import account
+from her2sr_proc.offline.casefile import read_case
 from her2sr_proc.offline.flags import run_flags
 from her2sr_proc.report.page import FieldView, ReportData, render
-from her2sr_proc.schema.counts import FieldResult, Probe
+from her2sr_proc.schema.assessment import Evidence
+from her2sr_proc.schema.counts import FieldResult, Region
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
-from her2sr_proc.schema.results import ARMS, Arm, ArmName, RunResult
-from her2sr_proc.scoring import score
+from her2sr_proc.schema.results import ARMS, ArmName, RunResult
+from her2sr_proc.scoring import Assessed, Origin, assess
+from her2sr_proc.scoring.case import Case
+from her2sr_proc.scoring.gathering import gather, with_resolution
 from her2sr_proc.store.atomic import write_text
+from her2sr_proc.store.counts_table import parse_rows, stems_of
 from her2sr_proc.store.geojson import Mosaic, OutlinedNucleus, write_nuclei
 from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
-from her2sr_proc.store.results import read_field, write_counts, write_result
+from her2sr_proc.store.results import (
+    count_rows,
+    read_field,
+    write_counts,
+    write_result,
+)
 from her2sr_proc.store.truth import read_truth
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
 
 HEADLINE: ArmName = "sr_merged"
 """The headline of the recommended profile."""
@@ -47,9 +57,12 @@ def close_run(run: RunFolder) -> RunResult:
         for facts in manifest.fields
         if (found := read_field(run, facts.name)) is not None
     ]
+    case = read_case(run.case)
+    fields = [(facts, with_marks(found, case.marks)) for facts, found in fields]
     results = [result for _, result in fields]
     comparison = _compare(run, manifest, fields)
-    arms = {arm: _score(results, arm, manifest) for arm in ARMS}
+    assessed = {arm: _score(case, results, arm, manifest) for arm in ARMS}
+    arms = {arm: one.arm for arm, one in assessed.items()}
     accounting = account(run, manifest)
     result = RunResult(
         run=manifest.run,
@@ -59,7 +72,11 @@ def close_run(run: RunFolder) -> RunResult:
         profile=manifest.profile.name,
         profile_digest=manifest.profile.digest,
         accounting=accounting,
-        flags=run_flags(manifest, results, arms[HEADLINE], accounting),
+        flags=(
+            *run_flags(manifest, results, assessed[HEADLINE], accounting),
+            *(f"regions were marked by {who}" for who in sorted(set(case.marked_by))),
+        ),
+        assessment=assessed[HEADLINE].assessment,
         truth=comparison.truth if comparison else None,
     )
     write_counts(run, results)
@@ -69,18 +86,31 @@ def close_run(run: RunFolder) -> RunResult:
     return result
 
 
-def _score(results: list[FieldResult], arm: ArmName, manifest: Manifest) -> Arm:
-    accepted = [n for field in results for n in field.nuclei if not n.excluded]
+def with_marks(result: FieldResult, marks: Mapping[str, Region]) -> FieldResult:
+    """Return a field whose nuclei carry the regions that people marked."""
+    nuclei = tuple(
+        nucleus.model_copy(update={"region": marks[key]})
+        if (key := f"{result.field}/{nucleus.nucleus}") in marks
+        else nucleus
+        for nucleus in result.nuclei
+    )
+    return result.model_copy(update={"nuclei": nuclei})
 
-    def column(probe: Probe) -> I64:
-        return np.array([n.counts[arm][probe].count for n in accepted], np.int64)
 
+def _score(
+    case: Case, results: list[FieldResult], arm: ArmName, manifest: Manifest
+) -> Assessed:
     params = manifest.profile.score
-    return score(
-        column("HER2"),
-        column("CEP17"),
+    rows = tuple(parse_rows(count_rows(results), stems_of(arm), manifest.run))
+    return assess(
+        gather(
+            rows,
+            areas=case.areas,
+            centres={f.name: (f.x_um, f.y_um) for f in manifest.fields},
+        ),
         params=params,
         generator=np.random.default_rng(params.seed),
+        origin=Origin(evidence=with_resolution(rows, Evidence())),
     )
 
 

@@ -62,13 +62,14 @@ def verify(run: RunFolder, progress: Progress) -> Verdict:
         damage += _miscounted(history)
     events = read_lines(run.events)
     damage += broken_links(events)
+    damage += broken_links(read_lines(run.case), name=run.case.name)
     accounting = account(run, manifest)
     gaps = tuple(gap for unit in accounting.units for gap in _gaps(unit))
     discarded = tuple(_given_up(h) for h in histories.values() if h.discarded)
     return Verdict(total, len(events), accounting, tuple(damage), gaps, discarded)
 
 
-def broken_links(lines: Iterable[str]) -> list[str]:
+def broken_links(lines: Iterable[str], name: str = "events.jsonl") -> list[str]:
     """Return a sentence for every line that does not name its predecessor.
 
     Each line is a JSON object whose `previous` is the SHA-256, as hex digits, of the
@@ -80,11 +81,11 @@ def broken_links(lines: Iterable[str]) -> list[str]:
         try:
             previous = json.loads(line)["previous"]
         except (json.JSONDecodeError, KeyError, TypeError):
-            faults.append(f"events.jsonl line {number} is not an event")
+            faults.append(f"{name} line {number} is not an event")
         else:
             if previous != expected:
                 faults.append(
-                    f"events.jsonl line {number} does not follow the line before it: "
+                    f"{name} line {number} does not follow the line before it: "
                     f"one of them was changed, or a line was removed"
                 )
         expected = hashlib.sha256(line.encode()).hexdigest()

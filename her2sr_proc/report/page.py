@@ -95,6 +95,7 @@ def render(data: ReportData) -> str:
     )
     environment.filters["number"] = _number
     environment.filters["interval"] = interval
+    environment.filters["bounds"] = bounds
     source, _, _ = PackageLoader("her2sr_proc", "report").get_source(
         environment, "report.css"
     )
@@ -281,7 +282,11 @@ def _number(value: float | None, digits: int = 2) -> str:
 
 def interval(arm: Arm) -> str:
     """Return the sampling interval of an arm's ratio in words."""
-    if arm.ratio_interval_95 is None:
+    return bounds(arm.ratio_interval_95)
+
+
+def bounds(values: tuple[float, float] | None) -> str:
+    """Return an interval in words."""
+    if values is None:
         return "no interval"
-    low, high = arm.ratio_interval_95
-    return f"{low:.2f} to {high:.2f}"
+    return f"{values[0]:.2f} to {values[1]:.2f}"

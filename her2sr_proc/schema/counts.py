@@ -12,7 +12,7 @@ from her2sr_proc.schema.results import ArmName
 
 Probe = Literal["HER2", "CEP17"]
 PROBES: tuple[Probe, ...] = ("HER2", "CEP17")
-Region = Literal["invasive", "other", "unmarked"]
+Region = Literal["invasive", "normal", "other", "unmarked"]
 
 
 class ProbeCount(Frozen):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from her2sr_proc.schema.assessment import Assessment
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.model import Frozen
 
@@ -28,12 +29,21 @@ class Arm(Frozen):
     ratio_interval_95: tuple[float, float] | None = Field(description="sampling only")
     ratio_interval_total: tuple[float, float] | None = Field(
         default=None,
-        description="with counter, focus and registration; None: not known",
+        description="with counter, focus and registration; None: no interval",
     )
     group: Literal[1, 2, 3, 4, 5] | None
+    unmarked_group: Literal[1, 2, 3, 4, 5] | None = Field(
+        default=None,
+        description="no answer: what all accepted nuclei would form if they were "
+        "invasive tumour; only where nobody marked any",
+    )
     group_probabilities: dict[str, float] = Field(default_factory=dict)
     status: Status
     reasons: tuple[str, ...] = ()
+    outcome: Literal["positive", "negative"] | None = Field(
+        default=None, description="of group and IHC; no result before a person signs"
+    )
+    comment: str = Field(default="", description="that such an outcome carries")
 
 
 class UnitAccounting(Frozen):
@@ -97,4 +107,7 @@ class RunResult(Frozen):
     profile_digest: str
     accounting: Accounting
     flags: tuple[str, ...] = ()
+    assessment: Assessment | None = Field(
+        default=None, description="what stands beside the headline's group"
+    )
     truth: Truth | None = None

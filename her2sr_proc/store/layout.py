@@ -63,6 +63,11 @@ class RunFolder:
         return self.results / "counts.csv"
 
     @property
+    def case(self) -> Path:
+        """What people said of this run: marks, counts, IHC, signatures."""
+        return self.root / "review" / "case.jsonl"
+
+    @property
     def simulated_truth(self) -> Path:
         """The truth of a simulated specimen; only the comparison reads it."""
         return self.root / "simulated_truth"

@@ -60,6 +60,8 @@ def judge(seed: int, seconds: float, result: dict) -> list[str]:
         name: percent(arms["sr"][name], truth["signals"][name])
         for name in ("her2_per_nucleus", "cep17_per_nucleus")
     }
+    # nobody marked the tumour: the group is empty, and this one no answer
+    group = headline["unmarked_group"]
     counts = result["accounting"]
     whole = (
         counts["requested"] == counts["delivered"] == counts["written"]
@@ -73,15 +75,16 @@ def judge(seed: int, seconds: float, result: dict) -> list[str]:
         f"{errors['her2_per_nucleus']:+.1f}%)  {headline['cep17_per_nucleus']:.2f} "
         f"({copies['cep17_per_nucleus']:.2f}, {errors['cep17_per_nucleus']:+.1f}%)  "
         f"{signals['her2_per_nucleus']:+.1f}%, {signals['cep17_per_nucleus']:+.1f}%  "
-        f"{headline['group']} ({copies['group']})",
+        f"{group} ({copies['group']})",
         flush=True,
     )
     checks = {
         f"{seconds:.0f} s is over {SECONDS:.0f} s": seconds <= SECONDS,
         "accounting is not whole": whole,
         f"only {scored:.0f} % of whole tumour nuclei scored": scored >= SCORED_PERCENT,
-        f"group {headline['group']} is not {copies['group']}": (
-            headline["group"] == copies["group"]
+        f"group {group} is not {copies['group']}": group == copies["group"],
+        f"status {headline['status']} with {headline['nuclei']} unmarked nuclei": (
+            headline["group"] is None and headline["status"] == "insufficient"
         ),
     }
     checks |= {

@@ -11,8 +11,11 @@ from run_folders import add_unit, make_run
 from typer.testing import CliRunner
 
 from her2sr_proc import cli_runs
+from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.offline.pipeline import close_field, close_run, close_unit, process_run
+from her2sr_proc.offline.verify import verify
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.case import RegionsMarked
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.results import count_columns, read_field, read_result
@@ -108,6 +111,30 @@ def test_flags_name_the_simulation_the_few_nuclei_and_the_unmarked_regions(whole
     flags = " ".join(read_result(whole).flags)
     for words in ("simulated", "kinetics factor 12.5", "fewer than 20", "unmarked"):
         assert words in flags
+
+
+def test_marks_of_a_named_person_decide_which_nuclei_are_scored(run):
+    process_run(run, quiet)
+    CaseFile(run.case, lambda: "2026-01-01T00:00:00Z").add(
+        RegionsMarked(marks={"r00_c00/1": "normal"}), by="observer-1"
+    )
+    result = close_run(run)
+    assert result.arms["sr_merged"].nuclei == 0
+    assert result.assessment.control.normal.nuclei == 1
+    (row,) = csv.DictReader(run.counts.read_text().splitlines())
+    assert row["region"] == "normal"
+    assert "regions were marked by observer-1" in result.flags
+
+
+def test_a_changed_line_of_the_case_is_damage(run):
+    process_run(run, quiet)
+    file = CaseFile(run.case, lambda: "2026-01-01T00:00:00Z")
+    for region in ("normal", "invasive"):
+        act = RegionsMarked(marks={"r00_c00/1": region})
+        file.add(act, by="observer-1", reason="seen again")
+    run.case.write_text(run.case.read_text().replace("normal", "other", 1))
+    (fault,) = verify(run, quiet).damage
+    assert fault.startswith("case.jsonl line 2")
 
 
 def test_nothing_is_left_of_parts_and_temporary_files(whole):

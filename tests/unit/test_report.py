@@ -27,7 +27,7 @@ from her2sr_proc.schema.results import (
     Truth,
     UnitAccounting,
 )
-from her2sr_proc.scoring import score
+from her2sr_proc.scoring import Sample, assess, score
 
 SIZE = 96
 FIELDS = ("r00_c00", "r00_c01")
@@ -150,7 +150,15 @@ def accounting(written=400):
     return Accounting(**taps, units=(unit,))
 
 
-def report_data(*, simulated=True, written=400, fields=FIELDS):
+def unmarked():
+    """Return an assessed arm of nuclei that nobody marked."""
+    counts = np.full(24, 9), np.full(24, 3)
+    nobody = Sample(*counts, region=np.zeros(24, np.int64))
+    generator = np.random.default_rng(1)
+    return assess(nobody, params=ScoreParams(resamples=100), generator=generator)
+
+
+def report_data(*, simulated=True, written=400, fields=FIELDS, assessed=False):
     truth = Truth(
         copies=arm(8, 3),
         signals=arm(9, 3),
@@ -159,7 +167,8 @@ def report_data(*, simulated=True, written=400, fields=FIELDS):
     )
     result = RunResult(
         run=MANIFEST.run,
-        arms={name: arm(9, 3) for name in ARMS},
+        arms={name: unmarked().arm if assessed else arm(9, 3) for name in ARMS},
+        assessment=unmarked().assessment if assessed else None,
         headline="sr_merged",
         channel_map={"561": "HER2", "488": "CEP17", "405": "DAPI"},
         profile="recommended",
@@ -214,6 +223,15 @@ def test_the_headline_says_group_ratio_and_interval(page):
     assert "Group 1" in page
     assert "3.00" in page
     assert "3.00 to 3.00" in page
+
+
+def test_an_unmarked_run_has_no_group_and_says_what_is_missing():
+    text = render(report_data(assessed=True))
+    assert "No group" in text
+    assert "would form group 1" in text
+    assert "Not final." in text
+    assert "no region was marked" in text
+    assert "not tested: too few" in text
 
 
 def test_names_from_outside_are_escaped(page):

@@ -1,0 +1,63 @@
+"""A case's record on disk: read whole, extended one durable line at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from her2sr_proc.errors import StateError, WriteError
+from her2sr_proc.schema.case import Act
+from her2sr_proc.scoring import record
+from her2sr_proc.scoring.case import Case
+from her2sr_proc.store.lines import LineWriter, read_lines
+
+Clock = Callable[[], str]
+"""Returns the present as ISO 8601 in UTC."""
+
+
+class CaseFile:
+    """The record of one case, for one writer at a time.
+
+    A second writer would break the chain, and the next reading says so.
+    """
+
+    def __init__(self, path: Path, utc: Clock) -> None:
+        self._path = path
+        self._utc = utc
+        self._record = record.read(read_lines(path))
+
+    @property
+    def case(self) -> Case:
+        """Where the case stands."""
+        return self._record.case
+
+    @property
+    def head(self) -> str:
+        """SHA-256 of the last line: printed elsewhere, it shows a cut tail."""
+        return self._record.head
+
+    def add(self, act: Act, *, by: str, reason: str = "") -> Case:
+        """Return once the act is on disk; an act that is refused leaves no line."""
+        if record.read(read_lines(self._path)).head != self._record.head:
+            raise StateError(
+                f"{self._path.name} was extended by somebody else meanwhile; look at "
+                f"the case again"
+            )
+        found, line = record.add(
+            self._record, act, by=by, utc=self._utc(), reason=reason
+        )
+        try:
+            with LineWriter(self._path) as file:
+                file.append(line)
+        except OSError as exc:
+            raise WriteError(
+                f"{self._path} cannot be written ({exc.strerror}); the act was not "
+                f"recorded"
+            ) from exc
+        self._record = found
+        return found.case
+
+
+def read_case(path: Path) -> Case:
+    """Return where a record leads; an open case where there is none."""
+    return record.read(read_lines(path)).case

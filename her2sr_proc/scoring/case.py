@@ -1,0 +1,223 @@
+"""A case: what its record amounts to, and which act a named observer may add.
+
+Replays entries; writes none. The rules that need people are here: who is blind, who
+may sign, what a correction must give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from her2sr_proc.errors import RequestError, StateError
+from her2sr_proc.schema.case import (
+    Adjudicated,
+    CountAccepted,
+    Counted,
+    Entry,
+    IhcEntered,
+    Outcome,
+    Recounted,
+    RegionsMarked,
+    Reopened,
+    Signed,
+    Viewed,
+)
+from her2sr_proc.schema.counts import Region
+from her2sr_proc.scoring import workflow
+from her2sr_proc.scoring.groups import Group, Totals, group_of
+from her2sr_proc.scoring.workflow import Event, State, advance
+
+RECOUNT_NUCLEI = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Where a case stands; made by replaying its record."""
+
+    state: State = State.OPEN
+    marks: dict[str, Region] = field(default_factory=dict)
+    areas: dict[str, str] = field(default_factory=dict)
+    marked_by: tuple[str, ...] = ()
+    seen_by: frozenset[str] = frozenset()
+    """Who knows counts of this case; none of them can recount blind."""
+    count: CountAccepted | None = None
+    counted_by: str = ""
+    ihc: int | None = None
+    recount: Counted | None = None
+    recounted_by: str = ""
+    outcome: Outcome | None = None
+    signed_by: str = ""
+    signed_utc: str = ""
+    meaning: str = ""
+
+    @property
+    def group(self) -> Group | None:
+        """The group of the accepted count."""
+        return self.count.group if self.count else None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a named observer has signed, and nothing was reopened since."""
+        return self.state is State.FINAL
+
+    @property
+    def comment(self) -> str:
+        """The comment that the answer carries; empty for one that needs none."""
+        return workflow.comment(self.group, self.outcome) if self.group else ""
+
+    def may_see(self, observer: str) -> bool:
+        """Return whether counts may be shown: until the recount, to who knows them."""
+        return self.state is not State.NEEDS_RECOUNT or observer in self.seen_by
+
+
+def replay(entries: Iterable[Entry]) -> Case:
+    """Return where a record leads. Raises `StateError` at an act it did not allow."""
+    case = Case()
+    for entry in entries:
+        case = after(case, entry)
+    return case
+
+
+def after(before: Case, entry: Entry) -> Case:
+    """Return the case after one entry.
+
+    Raises `StateError` for an act that the work-flow does not allow, `RequestError` for
+    one that this observer may not do or that lacks its reason.
+    """
+    match entry.act:
+        case RegionsMarked() as act:
+            return _mark(before, entry, act)
+        case CountAccepted() as act:
+            return _count(before, entry, act)
+        case Viewed():
+            return _view(before, entry)
+        case IhcEntered() as act:
+            return _ihc(before, act)
+        case Recounted() as act:
+            return _recount(before, entry, act)
+        case Adjudicated() as act:
+            return _adjudicate(before, entry, act)
+        case Signed() as act:
+            return _sign(before, entry, act)
+        case Reopened():
+            return _reopen(before, entry)
+
+
+def _mark(case: Case, entry: Entry, act: RegionsMarked) -> Case:
+    changed = [k for k, v in act.marks.items() if case.marks.get(k, v) != v]
+    if changed and not entry.reason:
+        raise RequestError(
+            f"{len(changed)} nuclei are marked otherwise already, such as "
+            f"{changed[0]}; give --reason for the change"
+        )
+    if case.state not in (State.OPEN, State.NO_ANSWER):
+        raise StateError(
+            f"regions cannot change while the case is '{case.state.value}'; reopen it"
+        )
+    return replace(
+        case,
+        marks=case.marks | act.marks,
+        areas=case.areas | act.areas,
+        marked_by=(*case.marked_by, entry.by),
+    )
+
+
+def _count(case: Case, entry: Entry, act: CountAccepted) -> Case:
+    state = advance(case.state, workflow.counted(act.group))
+    outcome = workflow.outcome(act.group, None) if act.group else None
+    return replace(
+        case,
+        state=state,
+        count=act,
+        counted_by=entry.by,
+        seen_by=case.seen_by | {entry.by},
+        outcome=outcome,
+    )
+
+
+def _view(case: Case, entry: Entry) -> Case:
+    if case.count is not None and not case.may_see(entry.by):
+        raise RequestError(
+            f"the counts are hidden from {entry.by} until the second observer has "
+            f"counted: whoever sees them cannot recount blind"
+        )
+    if case.count is None:
+        return case
+    return replace(case, seen_by=case.seen_by | {entry.by})
+
+
+def _ihc(case: Case, act: IhcEntered) -> Case:
+    state = advance(case.state, workflow.ihc(act.value))
+    group = case.group
+    is_open = state is State.NEEDS_RECOUNT or group is None
+    said = None if is_open or group is None else workflow.outcome(group, act.value)
+    return replace(case, state=state, ihc=act.value, outcome=said)
+
+
+def _recount(case: Case, entry: Entry, act: Recounted) -> Case:
+    if case.state is not State.NEEDS_RECOUNT:
+        advance(case.state, Event.RECOUNT_SAME)  # says what is allowed instead
+    if entry.by in case.seen_by:
+        raise RequestError(
+            f"{entry.by} has seen the first count and is not blind; another observer "
+            f"must recount"
+        )
+    totals = Totals(act.totals.her2, act.totals.cep17, act.totals.nuclei)
+    if totals.nuclei < RECOUNT_NUCLEI:
+        raise RequestError(
+            f"{totals.nuclei} nuclei recounted; at least {RECOUNT_NUCLEI} are required"
+        )
+    group = case.group
+    is_same = group is not None and group_of(totals) == group
+    event = Event.RECOUNT_SAME if is_same else Event.RECOUNT_OTHER
+    said = workflow.outcome(group, 2) if group is not None and is_same else None
+    return replace(
+        case,
+        state=advance(case.state, event),
+        recount=act.totals,
+        recounted_by=entry.by,
+        seen_by=case.seen_by | {entry.by},
+        outcome=said,
+    )
+
+
+def _adjudicate(case: Case, entry: Entry, act: Adjudicated) -> Case:
+    state = advance(case.state, Event.ADJUDICATE)
+    if not entry.reason:
+        raise RequestError("an adjudication needs its grounds; give --reason")
+    return replace(case, state=state, outcome=act.outcome)
+
+
+def _sign(case: Case, entry: Entry, act: Signed) -> Case:
+    state = advance(case.state, Event.SIGN)
+    against = case.count.blockers if case.count else ()
+    if against:
+        raise StateError(
+            f"the case cannot be signed: {against[0]}"
+            + (f" (and {len(against) - 1} more)" if len(against) > 1 else ""),
+            blockers=against,
+        )
+    if act.outcome != case.outcome:
+        raise RequestError(
+            f"the signature says {act.outcome}, the work-flow says {case.outcome}"
+        )
+    return replace(
+        case,
+        state=state,
+        signed_by=entry.by,
+        signed_utc=entry.utc,
+        meaning=act.meaning,
+    )
+
+
+def _reopen(case: Case, entry: Entry) -> Case:
+    if not entry.reason:
+        raise RequestError("a case is reopened for a reason; give --reason")
+    return Case(
+        state=advance(case.state, Event.REOPEN),
+        marks=case.marks,
+        areas=case.areas,
+        marked_by=case.marked_by,
+        seen_by=case.seen_by,
+    )
