@@ -2,9 +2,9 @@
 
 At the start of a burst all dyes of a locus are lit and a fit finds the middle of them;
 later, one dye at a time. The end is the frame from which most localizations at loci
-are of one lit dye. Told from a table: where a locus is dark for part of the frames, how
-often it is dark says how many dyes are lit on average (Poisson), and so what one dye is
-worth in light; before, the light itself says how many. Knows no pixels and no truth.
+are of one lit dye. Told from a table: a stay in the light between dark frames is one
+dye's and says what a dye is worth; the light of a locus then says how many are lit on
+average, and Poisson's law how often it is one. Knows no pixels and no truth.
 """
 
 from __future__ import annotations
@@ -21,17 +21,24 @@ from her2sr_proc.schema.table import Localizations
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 WINDOWS = 40
 """A burst is looked at in so many parts, of some frames at least."""
 LEAST_FRAMES = 20
-DARK = (0.15, 0.9)
-"""Fractions of dark frames that tell how many dyes are lit."""
-LEAST_CELLS = 10
-"""Clumps times windows of such darkness without which a dye's light is not known."""
+QUIET = 2
+"""Dark frames before and after a stay in the light that is of one dye."""
+LONGEST = 8
+"""Frames of such a stay; a longer one may be of several dyes in turn."""
+LEAST_STAYS = 25
+"""Without so many, a dye's light is not known."""
+LATE = 0.5
+"""Of the burst: before, a frame without a fit may hold a blob that no fit suits."""
 RESAMPLES = 200
+SHARP = 0.1
+"""Quantile of the widths that is that of a spot in focus; hot pixels are fewer."""
 FOCUS = 1.3
-"""Widths over the narrowest clump's, up to which single dyes are seen at all."""
+"""Of that width, up to which a clump is in focus: farther off, no dye is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +84,18 @@ def ensemble_end(
     rng : Generator
         Of the resampling over clumps.
     """
-    light, dark = _seen(table, clumps, frames)
+    light = _light(table, clumps, frames)
     if not len(light):
         return EnsembleEnd(frames, None, None, None, None, 0, "no locus in focus")
-    dye = _dye_photons(light, dark)
+    stays = [_stays(row) for row in light]
+    dye = _dye_photons(stays)
     if dye is None:
         reason = "loci are lit in nearly every frame to the end of the burst"
         return EnsembleEnd(frames, None, None, None, None, len(light), reason)
-    end = _crossing(light, dye, frames, params.single)
+    level = _windows(light)
+    end = _crossing(level, dye, frames, params.single)
     draws = rng.integers(0, len(light), (RESAMPLES, len(light)))
-    told = np.array([_resampled(light[d], dark[d], frames, params) for d in draws])
+    told = np.array([_resampled(level, stays, d, frames, params) for d in draws])
     low, high = np.quantile(told, [0.025, 0.975])
     return EnsembleEnd(
         frames=frames,
@@ -122,43 +131,53 @@ def mark_centroids(
     return Localizations(columns)
 
 
-def _seen(table: Localizations, clumps: Clumps, frames: int) -> tuple[F64, F64]:
-    """Return light a frame and fraction of dark frames, shape (clumps, windows)."""
-    windows = max(1, min(WINDOWS, frames // LEAST_FRAMES))
-    size = np.bincount(_window(np.arange(frames), frames, windows), minlength=windows)
+def _light(table: Localizations, clumps: Clumps, frames: int) -> F64:
+    """Return photons of every clump in focus in every frame, shape (clumps, frames)."""
     mine = clumps.of_row != NONE
-    clump = clumps.of_row[mine]
-    frame = table["frame"][mine].astype(np.int64)
-    cell = clump * windows + _window(frame, frames, windows)
-    shape = (len(clumps), windows)
+    clump, frame = clumps.of_row[mine], table["frame"][mine].astype(np.int64)
     photons = table["photons"][mine].astype(np.float64)
-    light = np.bincount(cell, photons, clumps.area_nm2.size * windows).reshape(shape)
-    one_a_frame = np.unique(clump * frames + frame)
-    owner, when = np.divmod(one_a_frame, frames)
-    cell = owner * windows + _window(when, frames, windows)
-    lit = np.bincount(cell, minlength=len(clumps) * windows).reshape(shape)
+    size = len(clumps) * frames
+    light = np.bincount(clump * frames + frame, photons, size).reshape(-1, frames)
     sharp = _in_focus(table["sigma_nm"][mine].astype(np.float64), clump, len(clumps))
-    return (light / size)[sharp], (1.0 - lit / size)[sharp]
+    return np.asarray(light[sharp], np.float64)
 
 
-def _window(frame: I64, frames: int, windows: int) -> I64:
-    return np.asarray(frame * windows // frames, np.int64)
+def _windows(light: F64) -> F64:
+    """Return the mean light of parts of the burst, shape (clumps, windows)."""
+    frames = light.shape[1]
+    windows = max(1, min(WINDOWS, frames // LEAST_FRAMES))
+    starts = np.arange(windows) * frames // windows
+    sizes = np.diff(np.append(starts, frames))
+    return np.asarray(np.add.reduceat(light, starts, axis=1) / sizes)
 
 
-def _in_focus(sigma: F64, clump: I64, count: int) -> npt.NDArray[np.bool_]:
+def _stays(light: F64) -> F64:
+    """Return the light of stays between dark frames, of which each is one dye's."""
+    lit = light[int(LATE * light.size) :] > 0.0
+    late = light[int(LATE * light.size) :]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], lit, [False]])))
+    begins, ends = edges[::2], edges[1::2]
+    before = begins - np.concatenate([[-QUIET], ends[:-1]])
+    after = np.concatenate([begins[1:], [lit.size + QUIET]]) - ends
+    alone = (before >= QUIET) & (after >= QUIET) & (ends - begins <= LONGEST)
+    pairs = zip(begins[alone], ends[alone], strict=True)
+    return np.array([late[i:j].max() for i, j in pairs])
+
+
+def _in_focus(sigma: F64, clump: I64, count: int) -> Mask:
     """Return which clumps are sharp: farther off, single dyes are not seen."""
+    if not sigma.size:
+        return np.zeros(count, np.bool_)
     order = np.argsort(clump, kind="stable")
     parts = np.split(sigma[order], np.cumsum(np.bincount(clump, minlength=count))[:-1])
     width = np.array([np.median(part) if part.size else np.inf for part in parts])
-    return np.asarray(width <= FOCUS * np.min(width, initial=np.inf), np.bool_)
+    return np.asarray(width <= FOCUS * np.quantile(sigma, SHARP), np.bool_)
 
 
-def _dye_photons(light: F64, dark: F64) -> float | None:
-    """Return the light of one dye: all light over all dyes that darkness tells of."""
-    tells = (dark > DARK[0]) & (dark < DARK[1])
-    if tells.sum() < LEAST_CELLS:
-        return None
-    return float(light[tells].sum() / -np.log(dark[tells]).sum())
+def _dye_photons(stays: list[F64]) -> float | None:
+    """Return the light of one dye in a frame that it fills."""
+    every = np.concatenate(stays)
+    return float(np.median(every)) if every.size >= LEAST_STAYS else None
 
 
 def _crossing(light: F64, dye: float, frames: int, single: float) -> float:
@@ -184,6 +203,10 @@ def _crossing(light: F64, dye: float, frames: int, single: float) -> float:
     return float(middles[n - 1] + part * (middles[n] - middles[n - 1]))
 
 
-def _resampled(light: F64, dark: F64, frames: int, params: EnsembleParams) -> float:
-    dye = _dye_photons(light, dark)
-    return float(frames) if dye is None else _crossing(light, dye, frames, params.single)
+def _resampled(
+    level: F64, stays: list[F64], draw: I64, frames: int, params: EnsembleParams
+) -> float:
+    dye = _dye_photons([stays[n] for n in draw])
+    if dye is None:
+        return float(frames)
+    return _crossing(level[draw], dye, frames, params.single)

@@ -50,7 +50,7 @@ class Blobs:
         return Blobs(self.centre[rows], self.share[rows], self.log_likelihood[rows])
 
 
-def points(where: F64, sd: F64, *, blob: float, area: float) -> Points:
+def as_points(where: F64, sd: F64, *, blob: float, area: float) -> Points:
     """Return one set of points, shape (points, 2), with their own uncertainties."""
     variance = blob * blob + np.square(sd)
     ground = 1.0 / area if np.isfinite(area) else 0.0
