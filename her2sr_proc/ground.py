@@ -33,7 +33,7 @@ HOT = 8.0
 """Deviations by which a hot pixel stands out of its surroundings."""
 BESIDE = 3.5
 """Widths of a spot from its middle to where its light is gone."""
-STANDS_OUT = 0.05
+STANDS_OUT = 0.1
 """Of the ground that a spot in it must have at least: chromatin's texture has less."""
 CLEAR = 5.0
 """Deviations by which light of a spot's size is no ground but a dye always lit."""

@@ -9,10 +9,12 @@ would. Knows tables; no frames and no nuclei.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from her2sr_proc.bounds import resolvable_nm, split_p_value
 from her2sr_proc.clumps import Clumps
@@ -21,7 +23,6 @@ from her2sr_proc.mixture import (
     Points,
     as_points,
     belongs,
-    best,
     fit_blobs,
     one_blob,
     two_blobs,
@@ -39,6 +40,20 @@ WIDE = 1.25
 """Times a clump's lower quartile of widths: a wider fit is of several dyes."""
 
 
+APART = 2.5
+"""Widths of a spot within which two fits of a frame share light, and errors."""
+
+
+LEAST_BRIGHT = 3
+"""Fits of several dyes at once without which a clump must show many one by one."""
+ONE_BY_ONE = 3.0
+"""Times the least dyes of a locus, where they are never seen at once."""
+BRIDGE = 0.5
+"""Of the dyes of both its neighbours, below which a blob between them is none."""
+DETOUR = 1.15
+"""Way by a blob over the straight one, below which it lies between two others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Locus:
     """One locus."""
@@ -49,7 +64,7 @@ class Locus:
     localizations: int
     """That took part."""
     molecules: float
-    """Independent dyes that these are worth."""
+    """Different dyes that these are of."""
     p_value: float
     """Of the test that parted it from its nearest neighbour in the clump; 1: alone."""
     split_p_value: float
@@ -66,7 +81,8 @@ class _Fit:
     blobs: Blobs
     chance: F64
     """Of each row to be of each blob, shape (rows, blobs)."""
-    molecules: float
+    shares: F64
+    """What part of a dye each row is."""
     p_values: F64
     """Of the split that made each blob."""
 
@@ -119,11 +135,13 @@ def _loci(
     keep = np.flatnonzero(single)
     keep = keep[:: max(1, keep.size // MOST_ROWS)]
     fit, refused = _split(where[keep], sd[keep], area_nm2, params)
-    if fit.molecules < params.least_molecules:
+    fit = _without_bridges(fit)
+    dyes = fit.chance.T @ fit.shares
+    if not _is_locus(table, rows, float(dyes.sum()), dye_photons, params):
         return _unresolved(table, rows, where, number, dye_photons, params)
     precision = float(np.sqrt(np.mean(np.square(sd[keep]))))
     reach = resolvable_nm(
-        molecules=fit.molecules,
+        molecules=float(dyes.sum()),
         blob_nm=params.blob_nm,
         precision_nm=precision,
         p_value=params.split_p_value,
@@ -136,13 +154,51 @@ def _loci(
             y_nm=float(fit.blobs.centre[0, n, 1]),
             clump=number,
             localizations=round(float(own[n])),
-            molecules=float(fit.molecules * own[n] / own.sum()),
+            molecules=float(dyes[n]),
             p_value=float(fit.p_values[n]),
             split_p_value=refused,
             resolvable_nm=reach,
         )
         for n in range(len(own))
     ]
+
+
+def _is_locus(
+    table: Localizations,
+    rows: I64,
+    dyes: float,
+    dye_photons: float | None,
+    params: LociParams,
+) -> bool:
+    """Return whether a clump is of many dyes: seen lit at once, or one by one."""
+    several = params.least_molecules * (dye_photons or np.inf)
+    bright = int((table["photons"][rows].astype(np.float64) >= several).sum())
+    one_by_one = dyes >= ONE_BY_ONE * params.least_molecules
+    return dyes >= params.least_molecules and (bright >= LEAST_BRIGHT or one_by_one)
+
+
+def _without_bridges(fit: _Fit) -> _Fit:
+    """Return the blobs without a weak one between two strong ones.
+
+    Two dyes lit at once, one in each of two loci, are fitted in their middle at times.
+    """
+    dyes = fit.chance.T @ fit.shares
+    centre = fit.blobs.centre[0]
+    keep = np.ones(dyes.size, np.bool_)
+    for n in np.argsort(dyes) if dyes.size > 2 else ():
+        others = np.flatnonzero(keep & (np.arange(dyes.size) != n))
+        for i, j in combinations(others, 2):
+            gaps = [float(np.hypot(*(centre[n] - centre[k]))) for k in (i, j)]
+            detour = sum(gaps) / float(np.hypot(*(centre[i] - centre[j])))
+            if detour < DETOUR and dyes[n] < BRIDGE * min(dyes[i], dyes[j]):
+                keep[n] = False
+    rows = np.flatnonzero(keep)
+    return replace(
+        fit,
+        blobs=fit.blobs.take_blobs(rows),
+        chance=fit.chance[:, rows],
+        p_values=fit.p_values[rows],
+    )
 
 
 def _tells(
@@ -160,9 +216,22 @@ def _tells(
     dim = table["photons"][rows].astype(np.float64) <= params.blink_reach * dye_photons
     sharp = np.isfinite(sd) & (sd > 0.0) & (sd <= params.maximum_uncertainty_nm)
     single = narrow & dim & sharp
+    single &= _apart(table, rows, APART * float(np.quantile(width, 0.25)))
     if "centroid" in table.columns:
         single &= table["centroid"][rows] != 1
     return np.asarray(single, np.bool_)
+
+
+def _apart(table: Localizations, rows: I64, reach_nm: float) -> Mask:
+    """Return which rows have no other so near in their frame: those share light."""
+    frame = table["frame"][rows].astype(np.float64)
+    where = np.column_stack([table["x_nm"][rows], table["y_nm"][rows]])
+    far = 10.0 * (float(np.ptp(where)) + reach_nm)
+    points = np.column_stack([where.astype(np.float64), frame * far])
+    near = cKDTree(points).query_pairs(reach_nm, output_type="ndarray")
+    apart = np.ones(rows.size, np.bool_)
+    apart[near.ravel()] = False
+    return apart
 
 
 def _unresolved(
@@ -201,21 +270,30 @@ def _split(
 ) -> tuple[_Fit, float]:
     """Return blobs, one more as long as the test asks for it, and the last p-value."""
     seen = as_points(where, sd, blob=params.blob_nm, area=area_nm2)
-    fit = _weighed(seen, one_blob(seen), sd, params, np.ones(1))
+    seen, blobs = _counted(seen, sd, one_blob(seen))
+    fit = _Fit(blobs, belongs(seen, blobs)[0], seen.counts[0], np.ones(1))
     while fit.blobs.share.shape[1] < params.most_loci:
-        more, parent = _one_more(seen, fit)
-        trial = _weighed(seen, more, sd, params, np.ones(more.share.shape[1]))
-        gain = float(more.log_likelihood[0] - fit.blobs.log_likelihood[0])
-        worth = trial.molecules / max(float(trial.chance.sum()), 1.0)
-        p_value = split_p_value(2.0 * gain * worth)
-        weakest = trial.molecules * float(more.share.min() / more.share.sum())
-        is_real = weakest >= params.least_molecules
+        trial, parent = _one_more(seen, fit)
+        seen, trial = _counted(seen, sd, trial)
+        fewer = fit_blobs(seen, fit.blobs.centre)
+        chance = belongs(seen, trial)[0]
+        gain = float(trial.log_likelihood[0] - fewer.log_likelihood[0])
+        p_value = split_p_value(2.0 * gain)
+        molecules = (chance * seen.counts[0][:, None]).sum(axis=0)
+        is_real = molecules.min() >= params.least_molecules
         if p_value > params.split_p_value or not is_real:
             return fit, p_value
         p_values = np.append(fit.p_values, p_value)
         p_values[parent] = min(p_value, p_values[parent])
-        fit = _Fit(trial.blobs, trial.chance, trial.molecules, p_values)
+        fit = _Fit(trial, chance, seen.counts[0], p_values)
     return fit, 1.0
+
+
+def _counted(seen: Points, sd: F64, blobs: Blobs) -> tuple[Points, Blobs]:
+    """Return the points, each dye of them counted once, and the blobs fitted to that."""
+    counts = dye_shares(seen, sd, blobs)
+    seen = replace(seen, counts=counts[None])
+    return seen, fit_blobs(seen, blobs.centre)
 
 
 def _one_more(seen: Points, fit: _Fit) -> tuple[Blobs, int]:
@@ -224,69 +302,57 @@ def _one_more(seen: Points, fit: _Fit) -> tuple[Blobs, int]:
     trials: list[Blobs] = []
     for n in range(count):
         rest = np.delete(fit.blobs.centre, n, axis=1)
-        mine = Points(
-            seen.where, seen.variance, fit.chance[None, :, n].copy(), seen.ground
-        )
+        mine = replace(seen, counts=seen.counts * fit.chance[None, :, n])
         halves = two_blobs(mine, one_blob(mine)).centre
         trials.append(fit_blobs(seen, np.concatenate([rest, halves], axis=1)))
+    unseen = _densest(seen, 1.0 - fit.chance.sum(axis=1))[None, None]
+    trials.append(fit_blobs(seen, np.concatenate([fit.blobs.centre, unseen], axis=1)))
     chosen = int(np.argmax([trial.log_likelihood[0] for trial in trials]))
-    more = best(trials)
+    more = trials[chosen]
+    if chosen == count:
+        gap = np.square(more.centre[0, :-1] - more.centre[0, -1]).sum(axis=1)
+        return more, int(np.argmin(gap))
     # the halves come last: the first of them takes the parent's place again
-    order = np.insert(np.arange(count - 1), chosen, count - 1)
-    order = np.append(order, count)
-    centre, share = more.centre[:, order], more.share[:, order]
-    return Blobs(centre, share, more.log_likelihood), chosen
+    order = np.append(np.insert(np.arange(count - 1), chosen, count - 1), count)
+    return more.take_blobs(order), chosen
 
 
-def _weighed(
-    seen: Points, blobs: Blobs, sd: F64, params: LociParams, p_values: F64
-) -> _Fit:
-    chance = belongs(seen, blobs)[0]
-    molecules = independent(seen.where[0], sd, chance, blobs, params.blob_nm)
-    return _Fit(blobs, chance, molecules, p_values)
+def _densest(seen: Points, left: F64) -> F64:
+    """Return where the points that no blob explains lie densest, shape (2,)."""
+    where, variance = seen.where[0], seen.variance[0]
+    gap = np.square(where[:, None] - where).sum(axis=2)
+    near = np.exp(-0.5 * gap / variance) @ (left * seen.counts[0])
+    return np.asarray(where[int(np.argmax(near * left))])
 
 
-def independent(
-    where: F64, sd: F64, chance: F64, blobs: Blobs, blob_nm: float
-) -> float:
-    """Return how many independent dyes localizations in blobs are worth.
+def dye_shares(seen: Points, sd: F64, blobs: Blobs) -> F64:
+    """Return what part of a dye each localization is, shape (points,).
 
-    N^2 over the sum of squares of the localizations of each dye. Pairs of one dye lie
-    within their uncertainties; pairs of different dyes do so as often as blobs of that
-    size make them.
+    One over the localizations of its dye. Those lie within their uncertainties of each
+    other; other dyes lie so near as often as blobs of that size make them, and what
+    neighbours there are beyond that are of the same dye.
 
     Parameters
     ----------
-    where : float64 array, shape (rows, 2)
-    sd : float64 array, shape (rows,)
+    seen : Points
+        One set.
+    sd : float64 array, shape (points,)
         Uncertainty, each axis.
-    chance : float64 array, shape (rows, blobs)
-        Of each row to be of each blob.
     blobs : Blobs
-        Their centres.
-    blob_nm : float
-        Standard deviation of a blob.
+        Fitted to the set.
     """
-    inside = chance.sum(axis=1)
-    rows = np.flatnonzero(inside > 0.5)
-    count = rows.size
-    if count < 2:
-        return float(count)
-    first, second = np.triu_indices(count, 1)
-    a, b = rows[first], rows[second]
-    variance = np.square(sd[a]) + np.square(sd[b])
-    near = np.exp(-0.5 * np.square(where[a] - where[b]).sum(axis=1) / variance)
-    spread = 2.0 * variance + 2.0 * blob_nm**2
-    centre = blobs.centre[0]
-    own = chance[rows] / inside[rows, None]
-    by_chance = np.zeros(first.size)
-    for i in range(len(centre)):
-        for j in range(len(centre)):
-            gap = float(np.square(centre[i] - centre[j]).sum())
-            pair = own[first, i] * own[second, j]
-            by_chance += pair * variance / spread * np.exp(-0.5 * gap / spread)
+    where, total = seen.where[0], seen.variance[0]
+    variance = np.square(sd)[:, None] + np.square(sd)
+    gap = np.square(where[:, None] - where).sum(axis=2)
+    near = np.exp(-0.5 * gap / variance)
+    np.fill_diagonal(near, 0.0)
+    chance = belongs(seen, blobs)[0]
+    expected = np.zeros(len(sd))
+    spread = variance + total
+    for n, centre in enumerate(blobs.centre[0]):
+        away = np.square(where - centre).sum(axis=1)[:, None]
+        by_chance = chance[:, n] * variance / spread * np.exp(-0.5 * away / spread)
+        expected += by_chance.sum(axis=1)
     # two localizations of one dye have exp(-d^2 / 2 v) of one half on average
-    excess = float((near - by_chance).sum())
-    most = float((0.5 - by_chance).sum())
-    same = min(max(excess / max(most, 1e-9), 0.0), 1.0)
-    return float(1.0 / (same * (count - 1) / count + 1.0 / count))
+    more = np.maximum(near.sum(axis=1) - expected, 0.0)
+    return np.asarray(1.0 / (1.0 + 2.0 * more))

@@ -45,9 +45,9 @@ class Blobs:
     log_likelihood: F64
     """Shape (sets,)."""
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> Blobs:
-        """Return the sets that a mask selects."""
-        return Blobs(self.centre[rows], self.share[rows], self.log_likelihood[rows])
+    def take_blobs(self, order: npt.NDArray[np.intp]) -> Blobs:
+        """Return the blobs of every set in another order."""
+        return replace(self, centre=self.centre[:, order], share=self.share[:, order])
 
 
 def as_points(where: F64, sd: F64, *, blob: float, area: float) -> Points:
