@@ -133,7 +133,7 @@ class RegimeMovie:
 
         A dye is lit in a frame of which it fills a quarter at least.
         """
-        return self._per_locus(self._is_lit())
+        return self._per_locus(self.is_lit())
 
     def purity(self) -> F64:
         """Return the share of a locus' brightest dye in its light; nan where dark."""
@@ -145,7 +145,8 @@ class RegimeMovie:
         with np.errstate(invalid="ignore"):
             return np.asarray(brightest / np.where(total > 0, total, np.nan))
 
-    def _is_lit(self) -> npt.NDArray[np.bool_]:
+    def is_lit(self) -> npt.NDArray[np.bool_]:
+        """Return whether each dye is lit in each frame, shape (dyes, frames)."""
         full = self.dyes.light.max(axis=1, keepdims=True)
         return np.asarray(self.dyes.light > 0.25 * full / self.recipe.kinetics.excess)
 
