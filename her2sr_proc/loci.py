@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from her2sr_proc.bounds import resolvable_nm, split_p_value
 from her2sr_proc.clumps import Clumps
+from her2sr_proc.linking import link
 from her2sr_proc.mixture import (
     Blobs,
     Points,
@@ -34,8 +35,14 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-MOST_ROWS = 800
-"""Of a clump that are tested: more know no more dyes."""
+MOST_ROWS = 400
+"""Stays of dyes in the light that are tested, of a clump: more know no more dyes."""
+LINK = 4.0
+"""Uncertainties within which a fit goes on with the dye of a frame before."""
+GAP = 2
+"""Dark frames after which it does so still."""
+LEAST_SD_NM = 8.0
+"""Of a dye's place, however long it was lit: what uneven ground shifts it by."""
 WIDE = 1.25
 """Times a clump's lower quartile of widths: a wider fit is of several dyes."""
 
@@ -43,7 +50,8 @@ WIDE = 1.25
 APART = 2.5
 """Widths of a spot within which two fits of a frame share light, and errors."""
 
-
+SHADOW = 4.0
+"""Widths of a spot within which a blob of several dyes leaves fits of its own."""
 LEAST_BRIGHT = 3
 """Fits of several dyes at once without which a clump must show many one by one."""
 ONE_BY_ONE = 3.0
@@ -132,14 +140,13 @@ def _loci(
     single = _tells(table, rows, sd, dye_photons, params)
     if single.sum() < params.least:
         return _unresolved(table, rows, where, number, dye_photons, params)
-    keep = np.flatnonzero(single)
-    keep = keep[:: max(1, keep.size // MOST_ROWS)]
-    fit, refused = _split(where[keep], sd[keep], area_nm2, params)
+    places, sd = _linked(table.take(rows[single]))
+    fit, refused = _split(places, sd, area_nm2, params)
     fit = _without_bridges(fit)
     dyes = fit.chance.T @ fit.shares
     if not _is_locus(table, rows, float(dyes.sum()), dye_photons, params):
         return _unresolved(table, rows, where, number, dye_photons, params)
-    precision = float(np.sqrt(np.mean(np.square(sd[keep]))))
+    precision = float(np.sqrt(np.mean(np.square(sd))))
     reach = resolvable_nm(
         molecules=float(dyes.sum()),
         blob_nm=params.blob_nm,
@@ -214,23 +221,41 @@ def _tells(
     width = table["sigma_nm"][rows].astype(np.float64)
     narrow = width <= WIDE * float(np.quantile(width, 0.25))
     dim = table["photons"][rows].astype(np.float64) <= params.blink_reach * dye_photons
-    sharp = np.isfinite(sd) & (sd > 0.0) & (sd <= params.maximum_uncertainty_nm)
+    axes = (table[f"uncertainty_{axis}_nm"][rows] for axis in ("x", "y"))
+    sharp = np.isfinite(sd) & (sd <= params.maximum_uncertainty_nm)
+    for axis_sd in (sd, *(axis.astype(np.float64) for axis in axes)):
+        sharp &= np.isfinite(axis_sd) & (axis_sd > 0.0)
     single = narrow & dim & sharp
-    single &= _apart(table, rows, APART * float(np.quantile(width, 0.25)))
+    usual = float(np.quantile(width, 0.25))
+    single &= _apart(table, rows, np.ones(rows.size, np.bool_), APART * usual)
+    # beside a blob of many dyes, a faint fit is what the blob's own fit left over
+    single &= _apart(table, rows, ~dim, SHADOW * usual)
     if "centroid" in table.columns:
         single &= table["centroid"][rows] != 1
     return np.asarray(single, np.bool_)
 
 
-def _apart(table: Localizations, rows: I64, reach_nm: float) -> Mask:
-    """Return which rows have no other so near in their frame: those share light."""
+def _linked(table: Localizations) -> tuple[F64, F64]:
+    """Return places and uncertainties, one a stay of a dye in the light."""
+    reach_nm = LINK * float(np.median(table["uncertainty_nm"].astype(np.float64)))
+    stays = link(table, distance_nm=reach_nm, gap=GAP)
+    keep = np.arange(len(stays))[:: max(1, -(-len(stays) // MOST_ROWS))]
+    where = np.column_stack([stays["x_nm"], stays["y_nm"]])[keep].astype(np.float64)
+    # of many frames the error is what each fit has in common, not a mean's
+    sd = stays["uncertainty_nm"][keep].astype(np.float64)
+    return where, np.maximum(sd, LEAST_SD_NM)
+
+
+def _apart(table: Localizations, rows: I64, others: Mask, reach_nm: float) -> Mask:
+    """Return which rows have none of some others so near in their frame."""
     frame = table["frame"][rows].astype(np.float64)
     where = np.column_stack([table["x_nm"][rows], table["y_nm"][rows]])
     far = 10.0 * (float(np.ptp(where)) + reach_nm)
     points = np.column_stack([where.astype(np.float64), frame * far])
     near = cKDTree(points).query_pairs(reach_nm, output_type="ndarray")
     apart = np.ones(rows.size, np.bool_)
-    apart[near.ravel()] = False
+    for one, other in (near.T, near.T[::-1]):
+        apart[one[others[other]]] = False
     return apart
 
 
@@ -326,11 +351,13 @@ def _densest(seen: Points, left: F64) -> F64:
 
 
 def dye_shares(seen: Points, sd: F64, blobs: Blobs) -> F64:
-    """Return what part of a dye each localization is, shape (points,).
+    """Return what part of an independent dye each localization is, shape (points,).
 
-    One over the localizations of its dye. Those lie within their uncertainties of each
-    other; other dyes lie so near as often as blobs of that size make them, and what
-    neighbours there are beyond that are of the same dye.
+    Localizations of one dye lie within their uncertainties of each other. Different
+    dyes do so only as often as blobs of that size make them; neighbours beyond that are
+    of the same dye, and all of them share in it. The sum is the number of independent
+    dyes that the set is worth: that, too, is told from pairs, over the whole set, since
+    a neighbourhood alone says little where dyes are many.
 
     Parameters
     ----------
@@ -345,14 +372,23 @@ def dye_shares(seen: Points, sd: F64, blobs: Blobs) -> F64:
     variance = np.square(sd)[:, None] + np.square(sd)
     gap = np.square(where[:, None] - where).sum(axis=2)
     near = np.exp(-0.5 * gap / variance)
-    np.fill_diagonal(near, 0.0)
     chance = belongs(seen, blobs)[0]
-    expected = np.zeros(len(sd))
+    expected = np.zeros_like(near)
     spread = variance + total
     for n, centre in enumerate(blobs.centre[0]):
         away = np.square(where - centre).sum(axis=1)[:, None]
-        by_chance = chance[:, n] * variance / spread * np.exp(-0.5 * away / spread)
-        expected += by_chance.sum(axis=1)
+        by_chance = variance / spread * np.exp(-0.5 * away / spread)
+        expected += chance[:, n] * by_chance
+    np.fill_diagonal(near, 0.0)
+    np.fill_diagonal(expected, 0.0)
     # two localizations of one dye have exp(-d^2 / 2 v) of one half on average
-    more = np.maximum(near.sum(axis=1) - expected, 0.0)
-    return np.asarray(1.0 / (1.0 + 2.0 * more))
+    more = np.maximum((near - expected).sum(axis=1), 0.0)
+    share = chance.sum(axis=1) / (1.0 + 2.0 * more)
+    whole = max(float(share.sum()), 1e-9)
+    pairs = np.outer(share, share) / whole**2
+    same = float((pairs * (near - expected)).sum())
+    same /= max(float((pairs * (0.5 - expected)).sum()), 1e-9)
+    alone = float(np.diag(pairs).sum())
+    dyes = 1.0 / (min(max(same, 0.0), 1.0) * (1.0 - alone) + alone)
+    weight = 1.0 / (1.0 + 2.0 * more)
+    return np.asarray(weight * dyes / whole)
