@@ -64,19 +64,17 @@ def position_bound_px(
             f"{np.min(ground_e)}; give positive ones, and a ground of 0 or more"
         )
     y, x = at_px
-    image = _spot(y, x, sigma_px, ground_e.shape)
-    slopes = [
-        (_spot(y + STEP, x, sigma_px, image.shape) - _spot(y - STEP, x, sigma_px, image.shape))
-        * photons / (2.0 * STEP),
-        (_spot(y, x + STEP, sigma_px, image.shape) - _spot(y, x - STEP, sigma_px, image.shape))
-        * photons / (2.0 * STEP),
-        image,
-    ]  # fmt: skip
+    shape = ground_e.shape
+    image = _spot(y, x, sigma_px, shape)
+    half = photons / (2.0 * STEP)
+    down, up = (_spot(y + step, x, sigma_px, shape) for step in (STEP, -STEP))
+    right, left = (_spot(y, x + step, sigma_px, shape) for step in (STEP, -STEP))
+    slopes = [half * (down - up), half * (right - left), image]
     rows, columns = np.indices(image.shape).astype(np.float64)
     if unknown != "nothing":
         slopes.append(np.ones(image.shape))
     if unknown == "plane":
-        slopes += [rows - y, columns - x]
+        slopes += [np.asarray(rows - y), np.asarray(columns - x)]
     variance = photons * image + ground_e + read_noise_e**2
     flat = np.array([slope.ravel() for slope in slopes])
     fisher = (flat / variance.ravel()) @ flat.T
@@ -85,7 +83,7 @@ def position_bound_px(
 
 
 def split_p_value(statistic: float) -> float:
-    """Return the chance that one blob gives such a likelihood ratio between two and one.
+    """Return the chance that one blob gives such a likelihood ratio of two to one.
 
     ``statistic``: twice the gain in log-likelihood, of independent dyes. The positions
     merge where there is one blob, so the theorem that would make this chi-squared does

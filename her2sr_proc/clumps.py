@@ -78,8 +78,10 @@ def find_clumps(table: Localizations, *, blob_nm: float, least: float) -> Clumps
     peak = least / (4.0 * math.pi * CELLS**2)
     dense, _ = ndimage.label(density > peak)
     labels, count = _grown(dense, int(CELLS))
-    area = np.bincount(labels.ravel(), minlength=count + 1)[1:] * cell * cell
-    return Clumps(labels[at[:, 0], at[:, 1]].astype(np.int64) - 1, area)
+    area = np.bincount(labels.ravel(), minlength=count + 1)[1:] * (cell * cell)
+    return Clumps(
+        labels[at[:, 0], at[:, 1]].astype(np.int64) - 1, area.astype(np.float64)
+    )
 
 
 def _grown(

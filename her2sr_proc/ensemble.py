@@ -4,7 +4,8 @@ At the start of a burst all dyes of a locus are lit and a fit finds the middle o
 later, one dye at a time. The end is the frame from which most localizations at loci
 are of one lit dye. Told from a table: a stay in the light between dark frames is one
 dye's and says what a dye is worth; the light of a locus then says how many are lit on
-average, and Poisson's law how often it is one. Knows no pixels and no truth.
+average, at least as many as make it dark so rarely, and Poisson's law how often it is
+one. Knows no pixels and no truth.
 """
 
 from __future__ import annotations
@@ -92,10 +93,20 @@ def ensemble_end(
     if dye is None:
         reason = "loci are lit in nearly every frame to the end of the burst"
         return EnsembleEnd(frames, None, None, None, None, len(light), reason)
-    level = _windows(light)
-    end = _crossing(level, dye, frames, params.single)
+    level, lit = _windows(light), _windows((light > 0.0).astype(np.float64))
+    dark = -np.log(np.maximum(1.0 - lit, WINDOWS / frames / 2.0))
+    end = _crossing(np.maximum(level / dye, dark), frames, params.single)
     draws = rng.integers(0, len(light), (RESAMPLES, len(light)))
-    told = np.array([_resampled(level, stays, d, frames, params) for d in draws])
+    told = np.array(
+        [
+            _crossing(
+                np.maximum(level[d] / _dye_again(stays, d, dye), dark[d]),
+                frames,
+                params.single,
+            )
+            for d in draws
+        ]
+    )
     low, high = np.quantile(told, [0.025, 0.975])
     return EnsembleEnd(
         frames=frames,
@@ -161,7 +172,7 @@ def _stays(light: F64) -> F64:
     after = np.concatenate([begins[1:], [lit.size + QUIET]]) - ends
     alone = (before >= QUIET) & (after >= QUIET) & (ends - begins <= LONGEST)
     pairs = zip(begins[alone], ends[alone], strict=True)
-    return np.array([late[i:j].max() for i, j in pairs])
+    return np.array([np.median(late[i:j]) for i, j in pairs])
 
 
 def _in_focus(sigma: F64, clump: I64, count: int) -> Mask:
@@ -180,9 +191,11 @@ def _dye_photons(stays: list[F64]) -> float | None:
     return float(np.median(every)) if every.size >= LEAST_STAYS else None
 
 
-def _crossing(light: F64, dye: float, frames: int, single: float) -> float:
-    """Return the frame at which single dyes become most; ``frames``: none."""
-    lit = light / dye
+def _crossing(lit: F64, frames: int, single: float) -> float:
+    """Return the frame at which single dyes become most; ``frames``: none.
+
+    ``lit``: dyes on average, shape (clumps, windows).
+    """
     alone = (lit * np.exp(-lit)).sum(axis=0)
     any_lit = -np.expm1(-lit).sum(axis=0)
     told = any_lit > 0
@@ -203,10 +216,7 @@ def _crossing(light: F64, dye: float, frames: int, single: float) -> float:
     return float(middles[n - 1] + part * (middles[n] - middles[n - 1]))
 
 
-def _resampled(
-    level: F64, stays: list[F64], draw: I64, frames: int, params: EnsembleParams
-) -> float:
-    dye = _dye_photons([stays[n] for n in draw])
-    if dye is None:
-        return float(frames)
-    return _crossing(level[draw], dye, frames, params.single)
+def _dye_again(stays: list[F64], draw: I64, known: float) -> float:
+    """Return the light of one dye that some of the clumps tell, else all of them."""
+    again = _dye_photons([stays[n] for n in draw])
+    return known if again is None else again

@@ -56,7 +56,7 @@ class SteadyGround:
         if adu.shape[1:] != self._camera.offset_adu.shape:
             raise RequestError(
                 f"frames are {adu.shape[1:]}, the camera's maps "
-                f"{self._camera.offset_adu.shape}; use maps of the same part of the chip"
+                f"{self._camera.offset_adu.shape}; use maps of that part of the chip"
             )
         wanted = (n for n in range(len(adu)) if first_frame + n in self._wanted)
         self._kept.extend(adu[n].copy() for n in wanted)

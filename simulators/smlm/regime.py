@@ -20,7 +20,7 @@ from her2sr_proc.schema.camera import CameraMaps
 from simulators.smlm.lives import Kinetics, light_of
 from simulators.smlm.movie import CAMERA, expose
 from simulators.smlm.scenes import Nucleus, glow
-from simulators.smlm.sites import Sites, place_nuclei, place_sites, scatter
+from simulators.smlm.sites import Dealing, Sites, place_nuclei, place_sites, scatter
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -133,7 +133,7 @@ class RegimeMovie:
 
         A dye is lit in a frame of which it fills a quarter at least.
         """
-        return self._per_locus(self.is_lit())
+        return self._per_locus(self.is_lit()).astype(np.int64)
 
     def purity(self) -> F64:
         """Return the share of a locus' brightest dye in its light; nan where dark."""
@@ -150,9 +150,8 @@ class RegimeMovie:
         full = self.dyes.light.max(axis=1, keepdims=True)
         return np.asarray(self.dyes.light > 0.25 * full / self.recipe.kinetics.excess)
 
-    def _per_locus(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        kind = values.dtype if values.dtype.kind == "f" else np.int64
-        found = np.zeros((len(self.locus_um), values.shape[1]), kind)
+    def _per_locus(self, values: F32 | npt.NDArray[np.bool_]) -> F32:
+        found = np.zeros((len(self.locus_um), values.shape[1]), np.float32)
         mine = self.dyes.locus >= 0
         np.add.at(found, self.dyes.locus[mine], values[mine])
         return found
@@ -179,15 +178,10 @@ def make(recipe: RegimeRecipe, *, seed: int) -> RegimeMovie:
     """Return the movie of a recipe and a seed."""
     rng = np.random.default_rng([seed, 0])
     nuclei = place_nuclei(recipe.side_px, recipe.pixel_nm, recipe.margin_px, rng)
-    sites = place_sites(
-        nuclei,
-        pixel_nm=recipe.pixel_nm,
-        distances_nm=recipe.distances_nm,
-        apart_um=recipe.apart_um,
-        depth_um=recipe.depth_um,
-        empty=recipe.empty,
-        rng=rng,
+    dealing = Dealing(
+        recipe.distances_nm, recipe.apart_um, recipe.depth_um, recipe.empty
     )
+    sites = place_sites(nuclei, pixel_nm=recipe.pixel_nm, dealing=dealing, rng=rng)
     locus_site, locus_um = sites.loci()
     shape = (recipe.side_px, recipe.side_px)
     is_hot = rng.random(shape) < recipe.hot
@@ -230,7 +224,8 @@ def _dyes(
         photons=recipe.photons,
         rng=rng,
     )
-    return DyeTruth(*places.T, locus=owner, light=light)
+    x, y, z = places.T
+    return DyeTruth(x, y, z, locus=owner, light=light)
 
 
 def _strays(

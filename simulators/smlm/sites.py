@@ -1,4 +1,4 @@
-"""Where the loci of the instrument's movies lie: alone or in pairs, in nuclei, in depth.
+"""Where loci of the instrument's movies lie: alone or in pairs, in nuclei, in depth.
 
 Knows no light and no pixels' counts.
 """
@@ -23,6 +23,19 @@ WITHIN = 0.88
 TRIES = 600
 ALONE_NM = 0.0
 """The distance of a site that holds a single locus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """Which sites nuclei hold."""
+
+    distances_nm: tuple[float, ...]
+    """Of the sites of each nucleus; 0 is a single locus."""
+    apart_um: float
+    depth_um: float
+    """How far off focus a site lies at most."""
+    empty: float
+    """Fraction of nuclei without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +88,35 @@ def place_sites(
     nuclei: list[Nucleus],
     *,
     pixel_nm: float,
-    distances_nm: tuple[float, ...],
-    apart_um: float,
-    depth_um: float,
-    empty: float,
+    dealing: Dealing,
     rng: np.random.Generator,
 ) -> Sites:
-    """Return sites apart from each other; a fraction of the nuclei is left empty.
-
-    ``distances_nm`` are dealt in turn to the sites of a nucleus; 0 is a single locus.
-    """
+    """Return sites apart from each other; some of the nuclei are left empty."""
     um = pixel_nm / 1000.0
     rows: list[tuple[float, float, float, float, float, int]] = []
-    bare = set(rng.permutation(len(nuclei))[: round(empty * len(nuclei))].tolist())
+    bare = set(
+        rng.permutation(len(nuclei))[: round(dealing.empty * len(nuclei))].tolist()
+    )
     for number, nucleus in enumerate(nuclei):
         if number in bare:
             continue
-        deal = rng.permutation(np.array(distances_nm))
+        deal = rng.permutation(np.array(dealing.distances_nm))
         taken: list[F64] = []
         for _ in range(TRIES):
             if len(taken) == len(deal):
                 break
             point = _inside(nucleus, rng) * um
-            if all(np.hypot(*(point - other)) > apart_um for other in taken):
-                z, angle = rng.uniform(-depth_um, depth_um), rng.uniform(0.0, np.pi)
+            if all(np.hypot(*(point - other)) > dealing.apart_um for other in taken):
+                z, angle = (
+                    rng.uniform(-1.0, 1.0) * dealing.depth_um,
+                    rng.uniform(0.0, np.pi),
+                )
                 kind = float(deal[len(taken)])
                 taken.append(point)
                 rows.append((point[0], point[1], z, kind, angle, number))
     table = np.array(rows).reshape(-1, 6)
-    return Sites(*table.T[:5], nucleus=table[:, 5].astype(np.int64))
+    columns = [table[:, n].copy() for n in range(5)]
+    return Sites(*columns, table[:, 5].astype(np.int64))
 
 
 def scatter(nucleus: Nucleus, count: int, rng: np.random.Generator) -> F64:

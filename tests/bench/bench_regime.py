@@ -13,6 +13,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def report(parts: list[Tally]) -> None:
     )
     off, nuclei = (sum(getattr(p, name) for p in parts) for name in ("off", "nuclei"))
     print(f"off loci: {off} in {nuclei} nuclei, {off / nuclei:.3f} a nucleus")
-    for low, high in zip(BANDS_UM[:-1], BANDS_UM[1:], strict=True):
+    for low, high in pairwise(BANDS_UM):
         band = (np.abs(z) >= low) & (np.abs(z) < high)
         for apart_nm in np.unique(distance[~single & band]):
             these = band & (distance == apart_nm)
