@@ -14,6 +14,8 @@ import numpy.typing as npt
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 MOST_CYCLES = 10_000
+DARK = 1e-6
+"""Part of a frame that is no light but what a running sum leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def light_of(
     _switch(steps, np.arange(dyes), end, -kinetics.excess)
     _blinks(steps, end, kinetics, compression, rng)
     lit = np.cumsum(steps, axis=1)[:, :frames]
-    return np.asarray(each[:, None] * np.maximum(lit, 0.0), np.float32)
+    lit[lit < DARK] = 0.0
+    return np.asarray(each[:, None] * lit, np.float32)
 
 
 def _blinks(

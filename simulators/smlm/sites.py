@@ -115,8 +115,14 @@ def place_sites(
                 taken.append(point)
                 rows.append((point[0], point[1], z, kind, angle, number))
     table = np.array(rows).reshape(-1, 6)
-    columns = [table[:, n].copy() for n in range(5)]
-    return Sites(*columns, table[:, 5].astype(np.int64))
+    return Sites(
+        x_um=table[:, 0],
+        y_um=table[:, 1],
+        z_um=table[:, 2],
+        distance_nm=table[:, 3],
+        angle_rad=table[:, 4],
+        nucleus=table[:, 5].astype(np.int64),
+    )
 
 
 def scatter(nucleus: Nucleus, count: int, rng: np.random.Generator) -> F64:

@@ -1,4 +1,4 @@
-"""The steady ground of a burst: what it keeps, what it leaves out, and what it is for."""
+"""The steady ground of a burst: what it keeps, and what it is good for."""
 
 import numpy as np
 import pytest
