@@ -172,7 +172,7 @@ def _stays(light: F64) -> F64:
     after = np.concatenate([begins[1:], [lit.size + QUIET]]) - ends
     alone = (before >= QUIET) & (after >= QUIET) & (ends - begins <= LONGEST)
     pairs = zip(begins[alone], ends[alone], strict=True)
-    return np.array([np.median(late[i:j]) for i, j in pairs])
+    return np.array([late[i:j].max() for i, j in pairs])
 
 
 def _in_focus(sigma: F64, clump: I64, count: int) -> Mask:

@@ -111,7 +111,9 @@ def dye_shares(seen: Points, sd: F64, blobs: Blobs) -> F64:
     dyes do so only as often as blobs of that size make them; neighbours beyond that are
     of the same dye, and all of them share in it. The sum is the number of independent
     dyes that the set is worth: that, too, is told from pairs, over the whole set, since
-    a neighbourhood alone says little where dyes are many.
+    a neighbourhood alone says little where dyes are many. A dye weighs as the root of
+    its localizations: whole weights would rest on neighbourhoods alone, equal ones on
+    the dye that is lit most.
 
     Parameters
     ----------
@@ -137,14 +139,14 @@ def dye_shares(seen: Points, sd: F64, blobs: Blobs) -> F64:
     np.fill_diagonal(expected, 0.0)
     # two localizations of one dye have exp(-d^2 / 2 v) of one half on average
     more = np.maximum((near - expected).sum(axis=1), 0.0)
-    share = chance.sum(axis=1) / (1.0 + 2.0 * more)
+    share = chance.sum(axis=1) / np.sqrt(1.0 + 2.0 * more)
     whole = max(float(share.sum()), 1e-9)
     pairs = np.outer(share, share) / whole**2
     same = float((pairs * (near - expected)).sum())
     same /= max(float((pairs * (0.5 - expected)).sum()), 1e-9)
     alone = float(np.diag(pairs).sum())
     dyes = 1.0 / (min(max(same, 0.0), 1.0) * (1.0 - alone) + alone)
-    weight = 1.0 / (1.0 + 2.0 * more)
+    weight = 1.0 / np.sqrt(1.0 + 2.0 * more)
     return np.asarray(weight * dyes / whole)
 
 
