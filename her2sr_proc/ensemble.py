@@ -33,6 +33,11 @@ LONGEST = 8
 """Frames of such a stay; a longer one may be of several dyes in turn."""
 LEAST_STAYS = 25
 """Without so many, a dye's light is not known."""
+DARK = (0.02, 0.9)
+"""Fractions of dark frames that tell, by Poisson's law, how many dyes are lit."""
+AGREES = 0.5
+"""Lit dyes by light over those by darkness, below which darkness is believed; a dye
+that is lit steadily makes darkness rare by itself."""
 LATE = 0.5
 """Of the burst: before, a frame without a fit may hold a blob that no fit suits."""
 RESAMPLES = 200
@@ -94,13 +99,14 @@ def ensemble_end(
         reason = "loci are lit in nearly every frame to the end of the burst"
         return EnsembleEnd(frames, None, None, None, None, len(light), reason)
     level, lit = _windows(light), _windows((light > 0.0).astype(np.float64))
-    dark = -np.log(np.maximum(1.0 - lit, WINDOWS / frames / 2.0))
-    end = _crossing(np.maximum(level / dye, dark), frames, params.single)
+    every = np.arange(len(light))
+    dye = _no_brighter(dye, level, lit, every)
+    end = _crossing(level / dye, frames, params.single)
     draws = rng.integers(0, len(light), (RESAMPLES, len(light)))
     told = np.array(
         [
             _crossing(
-                np.maximum(level[d] / _dye_again(stays, d, dye), dark[d]),
+                level[d] / _no_brighter(_dye_again(stays, d, dye), level, lit, d),
                 frames,
                 params.single,
             )
@@ -214,6 +220,21 @@ def _crossing(lit: F64, frames: int, single: float) -> float:
         return 0.0
     part = (single - rising[n - 1]) / (rising[n] - rising[n - 1])
     return float(middles[n - 1] + part * (middles[n] - middles[n - 1]))
+
+
+def _no_brighter(dye: float, level: F64, lit: F64, rows: I64) -> float:
+    """Return a dye's light so that as many are lit as make loci dark so rarely.
+
+    Where many dyes come and go without a pause, a stay is of several.
+    """
+    late = int(LATE * level.shape[1])
+    dark = 1.0 - lit[rows, late:]
+    tells = (dark > DARK[0]) & (dark < DARK[1])
+    if not tells.any():
+        return dye
+    told = float((level[rows, late:][tells] / dye).sum())
+    needed = float(-np.log(dark[tells]).sum())
+    return dye * told / needed if told < AGREES * needed else dye
 
 
 def _dye_again(stays: list[F64], draw: I64, known: float) -> float:

@@ -2,7 +2,7 @@
 
 Run it: ``python tests/bench/bench_regime.py [--seed 1] [--movies 4] [--recipe NAME]
 [--depth UM] [--ground steady|none] [--p-value P] [--frames N]``. Prints what was found
-beside the truth and, for pairs, beside the bound. The movies are made by
+beside the truth and, for pairs, beside what dyes lit alone would tell. The movies are made by
 `simulators.smlm.regime`; ``--depth`` is how far loci lie off focus at most.
 """
 
@@ -99,7 +99,7 @@ def report(parts: list[Tally]) -> None:
                 f"pairs {apart_nm:.0f} nm, |z| {low} to {high} um: told apart "
                 f"{100 * np.mean(found[these] > 1):.0f} % of {int(these.sum())}, three "
                 f"or more {int((found[these] > 2).sum())}, none "
-                f"{int((found[these] == 0).sum())}; bound "
+                f"{int((found[these] == 0).sum())}; by dyes lit alone "
                 f"{100 * np.nanmean(bound[these]):.0f} %"
             )
 

@@ -39,7 +39,7 @@ class Tally:
     off: int
     nuclei: int
     bound: F64
-    """Chance that the test can tell a site's pair, from dyes that are lit alone."""
+    """Chance that the test tells a site's pair if it sees dyes lit alone and no others."""
 
 
 def tally(movie: RegimeMovie, loci: list[Locus], params: LociParams) -> Tally:
