@@ -2,8 +2,8 @@
 
 Run it: ``python tests/bench/bench_regime.py [--seed 1] [--movies 4] [--recipe NAME]
 [--depth UM] [--ground steady|none] [--p-value P] [--frames N]``. Prints what was found
-beside the truth and, for pairs, beside what dyes lit alone would tell. The movies are made by
-`simulators.smlm.regime`; ``--depth`` is how far loci lie off focus at most.
+beside the truth and, for pairs, beside what dyes lit alone would tell. The movies are
+made by `simulators.smlm.regime`; ``--depth`` is how far loci lie off focus at most.
 """
 
 from __future__ import annotations

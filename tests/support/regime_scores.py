@@ -39,7 +39,7 @@ class Tally:
     off: int
     nuclei: int
     bound: F64
-    """Chance that the test tells a site's pair if it sees dyes lit alone and no others."""
+    """Chance that the test tells a site's pair from dyes that are lit alone."""
 
 
 def tally(movie: RegimeMovie, loci: list[Locus], params: LociParams) -> Tally:
