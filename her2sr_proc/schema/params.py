@@ -310,6 +310,49 @@ class CountParams(Frozen):
     )
 
 
+class EnsembleParams(Frozen):
+    """What ends the ensemble phase of a burst."""
+
+    single: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="share of localizations at loci that are of one lit dye, from "
+        "which the ensemble phase is over",
+    )
+
+
+class LociParams(Frozen):
+    """How loci are told from stray dyes and from each other, in a table."""
+
+    blob_nm: float = Field(
+        default=85.0, gt=0, le=1000, description="standard deviation of a probe's blob"
+    )
+    least: float = Field(
+        default=8.0, gt=0, description="localizations of the faintest locus looked at"
+    )
+    split_p_value: float = Field(
+        default=0.002,
+        gt=0,
+        lt=0.5,
+        description="of the likelihood-ratio test by which one locus becomes two",
+    )
+    least_molecules: float = Field(
+        default=4.0,
+        ge=1,
+        description="worth of independent dyes; what shows fewer is a stray dye",
+    )
+    blink_reach: float = Field(
+        default=1.6,
+        ge=1,
+        description="photons over one dye's, above which a fit may be of two",
+    )
+    maximum_uncertainty_nm: float = Field(
+        default=60.0, gt=0, le=1000, description="of a row that takes part in the test"
+    )
+    most_loci: int = Field(default=6, ge=1, le=50, description="of one clump")
+
+
 class ScoreParams(Frozen):
     """When a group may be called definite."""
 

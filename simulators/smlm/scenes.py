@@ -80,7 +80,8 @@ def in_nuclei(recipe: Recipe, rng: np.random.Generator) -> tuple[Blinks, F64]:
     spread = recipe.locus_sd_nm / recipe.pixel_nm
     where = places[locus] + rng.normal(0.0, spread, (locus.size, 2))
     light = brightness(recipe, locus.size, rng)
-    return Blinks(frame, where[:, 0], where[:, 1], light), _glow(recipe, nuclei, rng)
+    ground = glow(recipe.side_px, recipe.background, nuclei, rng)
+    return Blinks(frame, where[:, 0], where[:, 1], light), ground
 
 
 def brightness(recipe: Recipe, blinks: int, rng: np.random.Generator) -> F64:
@@ -115,8 +116,14 @@ def _loci(recipe: Recipe, nucleus: Nucleus, rng: np.random.Generator) -> F64:
     return np.column_stack([x, nucleus.y_px + along * s + across * c])
 
 
-def _glow(recipe: Recipe, nuclei: list[Nucleus], rng: np.random.Generator) -> F64:
-    shape = (recipe.side_px, recipe.side_px)
+def glow(
+    side_px: int,
+    background: tuple[float, float],
+    nuclei: list[Nucleus],
+    rng: np.random.Generator,
+) -> F64:
+    """Return the glow of nuclei, photo-electrons a pixel, shape (side, side)."""
+    shape = (side_px, side_px)
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
     inside = np.zeros(shape)
     for nucleus in nuclei:
@@ -124,6 +131,6 @@ def _glow(recipe: Recipe, nuclei: list[Nucleus], rng: np.random.Generator) -> F6
         inside = np.maximum(inside, strength * (nucleus.depth(columns, rows) <= 1.0))
     grain = gaussian_filter(rng.normal(size=shape), GRAIN_PX)
     grain *= GRAIN / grain.std()
-    least, most = recipe.background
-    glow = least + (most - least) * gaussian_filter(inside, RIM_PX) * (1.0 + grain)
-    return np.asarray(np.clip(glow, least, most))
+    least, most = background
+    light = least + (most - least) * gaussian_filter(inside, RIM_PX) * (1.0 + grain)
+    return np.asarray(np.clip(light, least, most))
