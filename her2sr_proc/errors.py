@@ -8,7 +8,8 @@ ProcError
 │  ├─ WireError        a message is not a block
 │  └─ IntegrityError   a stored block does not match its checksum
 ├─ WriteError          a result could not be written; what stood there is untouched
-└─ StateError          the request is fine, but not for this run folder as it stands
+├─ StateError          the request is fine, but not for this run folder as it stands
+└─ NetworkError        a trained network or what runs it is missing or broken
 """
 
 
@@ -69,3 +70,9 @@ class StateError(ProcError):
     """The request is fine, but not for this run folder as it stands."""
 
     code = "bad-state"
+
+
+class NetworkError(ProcError):
+    """A trained network or what runs it is missing or broken."""
+
+    code = "no-network"

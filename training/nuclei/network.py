@@ -36,18 +36,6 @@ class UNet(nn.Module):
         return out
 
 
-class WithProbabilities(nn.Module):
-    """The network as it is shipped: every plane from 0 to 1."""
-
-    def __init__(self, network: UNet) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """Return probabilities and depth, shape (images, 3, height, width)."""
-        return torch.sigmoid(self.network(planes))
-
-
 def _block(inputs: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for source in (inputs, outputs):

@@ -1,0 +1,157 @@
+"""Maps of the network -> labels, at the resolution of the image.
+
+Nuclei are seeded where they are deep and do not touch, and grow down the depth until
+they meet: a watershed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from skimage import segmentation, transform
+from skimage.morphology import h_maxima
+
+from her2sr_proc.segmentation.frames import DIAMETER_PX, normalised, planes
+from her2sr_proc.segmentation.network import Network
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+
+INSIDE = 0.5
+"""Foreground from this probability."""
+SMOOTH_PX = 1.0
+SEED_HEIGHT = 0.08
+"""A maximum of the depth this high over its saddle is a nucleus of its own."""
+SEED_DEPTH = 0.2
+"""A nucleus is at least this deep somewhere."""
+SMALLEST_PX2 = 0.06 * np.pi * (DIAMETER_PX / 2) ** 2
+"""Area in the network's frame below which it is debris: a twelfth of a nucleus."""
+SCALES = (0.5, 1.0, 2.0)
+"""Tried where nobody says how large nuclei are."""
+MOST_PX = 4_000_000
+"""Of the network's frame while sizes are tried."""
+ROUNDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Labels, and what was measured on the way."""
+
+    labels: I32
+    """Shape of the image; from 1."""
+    diameter_px: float
+    """Of a usual nucleus, as the image was scaled by."""
+
+
+def find(image: F32, network: Network, *, diameter_px: float | None) -> Instances:
+    """Return the nuclei that a network finds in an image.
+
+    Parameters
+    ----------
+    image : float32 array, shape (height, width)
+        Any unit, any offset; nuclei are bright.
+    network : Network
+        To ask.
+    diameter_px : float, optional
+        Of a usual nucleus; measured in the image where it is not given.
+    """
+    level = normalised(image)
+    if diameter_px is None:
+        diameter_px = _measured_diameter(level, network)
+    maps, _ = _asked(level, network, DIAMETER_PX / diameter_px)
+    return Instances(_grown(maps, image.shape), diameter_px)
+
+
+def _measured_diameter(level: F64, network: Network) -> float:
+    """Return the size that agrees best with itself.
+
+    At every scale the median diameter of what is found is measured; the scale at
+    which it is nearest to what the network was trained at is refined.
+    """
+    best, error = DIAMETER_PX, np.inf
+    for first in SCALES:
+        scale = first
+        for _ in range(ROUNDS):
+            if level.size * scale**2 > MOST_PX or min(level.shape) * scale < 16:
+                break
+            maps, exact = _asked(level, network, scale)
+            sizes = np.bincount(_seeded(maps).ravel())[1:]
+            if sizes.size == 0:
+                break
+            seen = 2 * float(np.sqrt(np.median(sizes) / np.pi))
+            apart = abs(np.log(seen / DIAMETER_PX))
+            if apart < error:
+                best, error = seen / exact, apart
+            scale *= DIAMETER_PX / seen
+    return float(best)
+
+
+def _asked(level: F64, network: Network, scale: float) -> tuple[F32, float]:
+    """Return the maps of an image at a scale, and the scale that whole pixels gave."""
+    shape = [max(8, round(side * scale)) for side in level.shape]
+    seen = transform.resize(level, shape, order=1, anti_aliasing=scale < 1)
+    return network.predict(planes(seen)), shape[0] / level.shape[0]
+
+
+def _landscape(maps: F32) -> F64:
+    depth = maps[1].astype(np.float64) * (1.0 - maps[2])
+    return np.asarray(ndimage.gaussian_filter(depth, SMOOTH_PX), np.float64)
+
+
+def _seeds(maps: F32, landscape: F64) -> I32:
+    peaks = h_maxima(landscape, SEED_HEIGHT).astype(bool)
+    peaks &= (landscape > SEED_DEPTH) & (maps[0] > INSIDE)
+    return np.asarray(ndimage.label(peaks, np.ones((3, 3)))[0], np.int32)
+
+
+def _seeded(maps: F32) -> I32:
+    """Return labels in the network's frame, from 1, without debris."""
+    landscape = _landscape(maps)
+    seeds = _seeds(maps, landscape)
+    labels = segmentation.watershed(-landscape, seeds, mask=maps[0] > INSIDE)
+    return _without_debris(labels.astype(np.int32), SMALLEST_PX2)
+
+
+def _grown(maps: F32, shape: tuple[int, ...]) -> I32:
+    """Return labels at the resolution of the image.
+
+    Where that is finer than the network's frame, the outlines are drawn anew from the
+    maps in between its pixels; where it is coarser, the labels are thinned out.
+    """
+    labels = _seeded(maps)
+    if shape[0] * shape[1] <= labels.size:
+        return _sampled(labels, shape)
+    cores = np.where(_core(labels), labels, 0)
+    inside = transform.resize(maps[0], shape, order=1) > INSIDE
+    landscape = transform.resize(_landscape(maps), shape, order=1)
+    markers = _sampled(cores, shape) * inside
+    fine = segmentation.watershed(-landscape, markers, mask=inside)
+    return np.asarray(segmentation.relabel_sequential(fine)[0], np.int32)
+
+
+def _core(labels: I32) -> npt.NDArray[np.bool_]:
+    """Return labels without the two pixels at their outlines; a thin one is kept."""
+    edges = segmentation.find_boundaries(labels, mode="inner")
+    deep = ndimage.distance_transform_edt(~edges) >= 2
+    kept = np.bincount(labels[deep], minlength=int(labels.max()) + 1) > 0
+    return np.asarray(deep | ~kept[labels])
+
+
+def _sampled(labels: I32, shape: tuple[int, ...]) -> I32:
+    """Return labels on another grid of the same area, each pixel as its nearest one."""
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.intp), old - 1)
+        for new, old in zip(shape, labels.shape, strict=True)
+    )
+    thin = labels[rows[:, None], columns[None, :]]
+    return np.asarray(segmentation.relabel_sequential(thin)[0], np.int32)
+
+
+def _without_debris(labels: I32, smallest_px2: float) -> I32:
+    sizes = np.bincount(labels.ravel())
+    kept = np.where(sizes[labels] < smallest_px2, 0, labels).astype(np.int32)
+    return np.asarray(segmentation.relabel_sequential(kept)[0], np.int32)
