@@ -40,7 +40,7 @@ AsJson = Annotated[
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
     from her2sr_proc import cli as movie_cli
-    from her2sr_proc import cli_bench, cli_offload, cli_runs, cli_tables
+    from her2sr_proc import cli_bench, cli_nuclei, cli_offload, cli_runs, cli_tables
 
     app = typer.Typer(
         help=f"From laser light to a HER2 answer. {BANNER}",
@@ -56,6 +56,7 @@ def build() -> typer.Typer:
     cli_runs.register(app)
     cli_offload.register(app)
     cli_tables.register(app)
+    cli_nuclei.register(app)
     cli_bench.register(app)
     return app
 

@@ -9,7 +9,8 @@ ProcError
 │  └─ IntegrityError   a stored block does not match its checksum
 ├─ WriteError          a result could not be written; what stood there is untouched
 ├─ StateError          the request is fine, but not for this run folder as it stands
-└─ NetworkError        a trained network or what runs it is missing or broken
+├─ NetworkError        a trained network or what runs it is missing or broken
+└─ SegmenterError      a segmentation program of others is not installed, or failed
 """
 
 
@@ -76,3 +77,9 @@ class NetworkError(ProcError):
     """A trained network or what runs it is missing or broken."""
 
     code = "no-network"
+
+
+class SegmenterError(ProcError):
+    """A segmentation program of others is not installed, or failed."""
+
+    code = "no-segmenter"

@@ -80,7 +80,9 @@ def _some(
 ) -> list[Nucleus]:
     """Return nuclei of the options' kind of slide, wherever they lie on it."""
     tissue = Tissue(
-        KINDS[options.specimen], options.sample.section_um, Specimen(options).is_invasive
+        KINDS[options.specimen],
+        options.sample.section_um,
+        Specimen(options).is_invasive,
     )
     found: list[Nucleus] = []
     while len(found) < wanted:
@@ -118,7 +120,7 @@ def _moved(
     angle = rng.uniform(0.0, math.pi)
     nucleus = replace(nucleus, angle_rad=angle)
     if placed and rng.random() < beside:
-        other = placed[rng.integers(len(placed))]
+        other = placed[int(rng.integers(len(placed)))]
         turn = rng.uniform(0.0, 2.0 * math.pi)
         away = _reach(other, turn) + _reach(nucleus, turn) + rng.uniform(*GAP_UM)
         x = other.x_um + away * math.cos(turn)
@@ -162,9 +164,7 @@ def _inside(nucleus: Nucleus, x_um: F64, y_um: F64) -> npt.NDArray[np.bool_]:
     return np.asarray(u * u + v * v < 1.0)
 
 
-def _truth(
-    nuclei: Sequence[Nucleus], grid: Grid, section_um: float
-) -> tuple[I32, F64]:
+def _truth(nuclei: Sequence[Nucleus], grid: Grid, section_um: float) -> tuple[I32, F64]:
     """Return labels of the thickest nucleus of every pixel, and overlaps by label."""
     labels = np.zeros((grid.height, grid.width), np.int32)
     thickest = np.full(labels.shape, FAINTEST_UM, np.float32)

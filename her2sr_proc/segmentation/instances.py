@@ -6,8 +6,6 @@ they meet: a watershed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -30,25 +28,16 @@ SEED_DEPTH = 0.2
 """A nucleus is at least this deep somewhere."""
 SMALLEST_PX2 = 0.06 * np.pi * (DIAMETER_PX / 2) ** 2
 """Area in the network's frame below which it is debris: a twelfth of a nucleus."""
-SCALES = (0.5, 1.0, 2.0)
+SCALES = (0.25, 0.5, 1.0, 2.0)
 """Tried where nobody says how large nuclei are."""
-MOST_PX = 4_000_000
+MOST_PX = 1_200_000
 """Of the network's frame while sizes are tried."""
-ROUNDS = 2
+SMALLEST_SIDE = 16
+"""In the network's frame; less holds no nucleus."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instances:
-    """Labels, and what was measured on the way."""
-
-    labels: I32
-    """Shape of the image; from 1."""
-    diameter_px: float
-    """Of a usual nucleus, as the image was scaled by."""
-
-
-def find(image: F32, network: Network, *, diameter_px: float | None) -> Instances:
-    """Return the nuclei that a network finds in an image.
+def find(image: F32, network: Network, *, diameter_px: float) -> I32:
+    """Return the labels of the nuclei that a network finds in an image, from 1.
 
     Parameters
     ----------
@@ -56,37 +45,34 @@ def find(image: F32, network: Network, *, diameter_px: float | None) -> Instance
         Any unit, any offset; nuclei are bright.
     network : Network
         To ask.
-    diameter_px : float, optional
-        Of a usual nucleus; measured in the image where it is not given.
+    diameter_px : float
+        Of a usual nucleus, in pixels of the image.
     """
     level = normalised(image)
-    if diameter_px is None:
-        diameter_px = _measured_diameter(level, network)
     maps, _ = _asked(level, network, DIAMETER_PX / diameter_px)
-    return Instances(_grown(maps, image.shape), diameter_px)
+    labels = segmentation.relabel_sequential(_grown(maps, image.shape))[0]
+    return np.asarray(labels, np.int32)
 
 
-def _measured_diameter(level: F64, network: Network) -> float:
-    """Return the size that agrees best with itself.
+def measured_diameter_px(image: F32, network: Network) -> float:
+    """Return the usual diameter of the nuclei in an image, in its pixels.
 
-    At every scale the median diameter of what is found is measured; the scale at
-    which it is nearest to what the network was trained at is refined.
+    At every scale the median diameter of what is found is measured; that of the scale
+    at which it is nearest to what the network was trained at is the answer.
     """
+    level = normalised(image)
     best, error = DIAMETER_PX, np.inf
-    for first in SCALES:
-        scale = first
-        for _ in range(ROUNDS):
-            if level.size * scale**2 > MOST_PX or min(level.shape) * scale < 16:
-                break
-            maps, exact = _asked(level, network, scale)
-            sizes = np.bincount(_seeded(maps).ravel())[1:]
-            if sizes.size == 0:
-                break
-            seen = 2 * float(np.sqrt(np.median(sizes) / np.pi))
-            apart = abs(np.log(seen / DIAMETER_PX))
-            if apart < error:
-                best, error = seen / exact, apart
-            scale *= DIAMETER_PX / seen
+    for scale in SCALES:
+        if level.size * scale**2 > MOST_PX or min(level.shape) * scale < SMALLEST_SIDE:
+            continue
+        maps, exact = _asked(level, network, scale)
+        sizes = np.bincount(_seeded(maps).ravel())[1:]
+        if sizes.size == 0:
+            continue
+        seen = 2 * float(np.sqrt(np.median(sizes) / np.pi))
+        apart = abs(np.log(seen / DIAMETER_PX))
+        if apart < error:
+            best, error = seen / exact, apart
     return float(best)
 
 
@@ -113,24 +99,26 @@ def _seeded(maps: F32) -> I32:
     landscape = _landscape(maps)
     seeds = _seeds(maps, landscape)
     labels = segmentation.watershed(-landscape, seeds, mask=maps[0] > INSIDE)
-    return _without_debris(labels.astype(np.int32), SMALLEST_PX2)
+    return without_debris(labels.astype(np.int32), SMALLEST_PX2)
 
 
 def _grown(maps: F32, shape: tuple[int, ...]) -> I32:
     """Return labels at the resolution of the image.
 
-    Where that is finer than the network's frame, the outlines are drawn anew from the
-    maps in between its pixels; where it is coarser, the labels are thinned out.
+    Where that is finer than the network's frame, outlines follow the foreground in
+    between its pixels, and nuclei that touch meet half way between their cores; where
+    it is coarser, the labels are thinned out.
     """
     labels = _seeded(maps)
-    if shape[0] * shape[1] <= labels.size:
+    if shape[0] * shape[1] <= labels.size or not labels.any():
         return _sampled(labels, shape)
-    cores = np.where(_core(labels), labels, 0)
+    cores = _sampled(np.where(_core(labels), labels, 0), shape)
     inside = transform.resize(maps[0], shape, order=1) > INSIDE
-    landscape = transform.resize(_landscape(maps), shape, order=1)
-    markers = _sampled(cores, shape) * inside
-    fine = segmentation.watershed(-landscape, markers, mask=inside)
-    return np.asarray(segmentation.relabel_sequential(fine)[0], np.int32)
+    inside &= _sampled(ndimage.grey_dilation(labels, (3, 3)), shape) > 0
+    nearest = ndimage.distance_transform_edt(
+        cores == 0, return_distances=False, return_indices=True
+    )
+    return np.asarray(np.where(inside, cores[tuple(nearest)], 0), np.int32)
 
 
 def _core(labels: I32) -> npt.NDArray[np.bool_]:
@@ -147,11 +135,11 @@ def _sampled(labels: I32, shape: tuple[int, ...]) -> I32:
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.intp), old - 1)
         for new, old in zip(shape, labels.shape, strict=True)
     )
-    thin = labels[rows[:, None], columns[None, :]]
-    return np.asarray(segmentation.relabel_sequential(thin)[0], np.int32)
+    return np.asarray(labels[rows[:, None], columns[None, :]], np.int32)
 
 
-def _without_debris(labels: I32, smallest_px2: float) -> I32:
+def without_debris(labels: I32, smallest_px2: float) -> I32:
+    """Return labels without those of a smaller area, numbered from 1."""
     sizes = np.bincount(labels.ravel())
     kept = np.where(sizes[labels] < smallest_px2, 0, labels).astype(np.int32)
     return np.asarray(segmentation.relabel_sequential(kept)[0], np.int32)

@@ -90,9 +90,13 @@ def _session(onnxruntime: Any, content: bytes, name: str) -> Any:  # noqa: ANN40
         session = onnxruntime.InferenceSession(
             content, options, providers=["CPUExecutionProvider"]
         )
-        shapes = [put.shape[1] for put in (*session.get_inputs(), *session.get_outputs())]
-    except Exception as exc:  # noqa: BLE001 - foreign code with a tree of its own
-        raise NetworkError(f"the network {name} is broken; install her2sr anew") from exc
+        shapes = [
+            put.shape[1] for put in (*session.get_inputs(), *session.get_outputs())
+        ]
+    except Exception as exc:  # foreign code with a tree of its own
+        raise NetworkError(
+            f"the network {name} is broken; install her2sr anew"
+        ) from exc
     if shapes != [2, 3]:
         raise NetworkError(
             f"the network {name} has planes {shapes}, not 2 in and 3 out; "

@@ -54,7 +54,9 @@ def touching_pairs(truth: np.ndarray, gap_px: int = 3) -> list[tuple[int, int]]:
     for label, box in enumerate(ndimage.find_objects(truth), 1):
         if box is None:
             continue
-        wide = tuple(slice(max(0, s.start - gap_px - 1), s.stop + gap_px + 1) for s in box)
+        wide = tuple(
+            slice(max(0, s.start - gap_px - 1), s.stop + gap_px + 1) for s in box
+        )
         part = truth[wide]
         near = ndimage.distance_transform_edt(part != label) <= gap_px + 1
         others = np.unique(part[near])

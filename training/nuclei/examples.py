@@ -91,9 +91,7 @@ def diameter_px(labels: I32) -> float:
     return float(2 * np.sqrt(np.median(sizes[sizes > 0]) / np.pi))
 
 
-def example(
-    picture: Picture, rng: np.random.Generator
-) -> tuple[F32, F32]:
+def example(picture: Picture, rng: np.random.Generator) -> tuple[F32, F32]:
     """Return one augmented crop: input (2, CROP, CROP) and targets (3, CROP, CROP)."""
     image, labels = _cropped(picture, rng)
     if not labels.any():  # mostly: an empty crop teaches little

@@ -127,9 +127,7 @@ def _nucleus(
     return box, np.clip(upper - bottom, 0, None)
 
 
-def _chromatin(
-    shape: tuple[int, ...], style: Style, rng: np.random.Generator
-) -> F64:
+def _chromatin(shape: tuple[int, ...], style: Style, rng: np.random.Generator) -> F64:
     """Return a texture of mean 1, with a nucleolus or two."""
     grain = _smooth_noise(shape, style.diameter / rng.uniform(6, 20), rng)
     texture = np.clip(1 + style.chromatin * grain, 0.1, None)
