@@ -21,15 +21,17 @@ I32 = npt.NDArray[np.int32]
 
 INSIDE = 0.5
 """Foreground from this probability."""
-SMOOTH_PX = 1.0
-SEED_HEIGHT = 0.08
+SMOOTH_PX = 1.5
+SEED_HEIGHT = 0.12
 """A maximum of the depth this high over its saddle is a nucleus of its own."""
 SEED_DEPTH = 0.2
 """A nucleus is at least this deep somewhere."""
-SMALLEST_PX2 = 0.06 * np.pi * (DIAMETER_PX / 2) ** 2
-"""Area in the network's frame below which it is debris: a twelfth of a nucleus."""
+SMALLEST_PX2 = 0.09 * np.pi * (DIAMETER_PX / 2) ** 2
+"""Area in the network's frame below which it is debris: a tenth of a nucleus."""
 SCALES = (0.25, 0.5, 1.0, 2.0)
 """Tried where nobody says how large nuclei are."""
+AGREES = 0.3
+"""Largest logarithm of a measured over the trained diameter."""
 MOST_PX = 1_200_000
 """Of the network's frame while sizes are tried."""
 SMALLEST_SIDE = 16
@@ -57,8 +59,10 @@ def find(image: F32, network: Network, *, diameter_px: float) -> I32:
 def measured_diameter_px(image: F32, network: Network) -> float:
     """Return the usual diameter of the nuclei in an image, in its pixels.
 
-    At every scale the median diameter of what is found is measured; that of the scale
-    at which it is nearest to what the network was trained at is the answer.
+    At every scale, coarsest first, the median diameter of what is found is measured.
+    The first that agrees with what the network was trained at is the answer; finer
+    scales show it the texture inside nuclei, some of which is of that size too. Where
+    none agrees, it is the nearest.
     """
     level = normalised(image)
     best, error = DIAMETER_PX, np.inf
@@ -73,6 +77,8 @@ def measured_diameter_px(image: F32, network: Network) -> float:
         apart = abs(np.log(seen / DIAMETER_PX))
         if apart < error:
             best, error = seen / exact, apart
+        if apart < AGREES:
+            break
     return float(best)
 
 

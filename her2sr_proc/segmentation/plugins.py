@@ -22,6 +22,11 @@ F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 
 GROUP = "her2sr.segmenters"
+OWN = tuple(
+    EntryPoint(name, f"{__name__}:{name}", GROUP)
+    for name in ("stardist", "cellpose", "instanseg")
+)
+"""Adapters that come with her2sr; a package may offer better ones by the same names."""
 
 
 class Segmenter(Protocol):
@@ -53,7 +58,7 @@ def run(
     pixel_um : float
         Width of a pixel in the sample.
     offered : iterable of EntryPoint, optional
-        Those of this installation, if not given.
+        Our own and those of this installation, if not given.
 
     Raises
     ------
@@ -64,7 +69,9 @@ def run(
     DataError
         When what it returns is no label image.
     """
-    segmenter = _loaded(name, entry_points(group=GROUP) if offered is None else offered)
+    if offered is None:
+        offered = (*OWN, *entry_points(group=GROUP))
+    segmenter = _loaded(name, offered)
     try:
         found = np.asarray(segmenter(image, pixel_um=pixel_um))
     except SegmenterError:
@@ -110,8 +117,9 @@ def stardist(
     """Segment by StarDist's pretrained ``2D_versatile_fluo`` (pip install stardist)."""
     models = _brought(bring, "stardist.models", "StarDist", "stardist tensorflow")
     model = models.StarDist2D.from_pretrained("2D_versatile_fluo")
-    scale = _TRAINED_AT_UM / pixel_um
-    labels, _ = model.predict_instances(_stretched(image), scale=1.0 / scale)
+    labels, _ = model.predict_instances(
+        _stretched(image), scale=pixel_um / _TRAINED_AT_UM
+    )
     return np.asarray(labels)
 
 

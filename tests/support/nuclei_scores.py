@@ -90,3 +90,12 @@ def agreement(
         len(pairs),
         int(merged),
     )
+
+
+def area_ratio(found: np.ndarray, truth: np.ndarray, iou: float = 0.5) -> list[float]:
+    """Return, for every match, the found area over the true one."""
+    table = overlaps(found, truth)
+    mine, true = table.sum(1), table.sum(0)
+    union = mine[:, None] + true[None, :] - table
+    pairs = np.argwhere((table / np.maximum(union, 1))[1:, 1:] > iou) + 1
+    return [float(mine[a] / true[b]) for a, b in pairs]

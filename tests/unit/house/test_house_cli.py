@@ -17,7 +17,7 @@ README = (Path(__file__).parents[3] / "README.md").read_text()
 VERBS = (
     *("demo", "serve", "run", "doctor", "recover", "estop", "rearm"),
     *("localize", "render", "process", "verify", "offload"),
-    *("filter", "link", "drift", "resolution", "bench"),
+    *("filter", "link", "drift", "resolution", "bench", "nuclei"),
 )
 HEAVY = {"numpy", "zmq", "fastapi", "pydantic", "httpx", "numba", "scipy", "yaml"}
 PROBE = """
