@@ -2,8 +2,8 @@
 
 Run it: ``python tests/bench/bench_nuclei.py [--part held_out] [--sections 24]``.
 Real images: DSB2018, the part that neither training nor choosing has seen; their pixel
-is unknown, so both methods get the size of nuclei that the network measures. Simulated
-ones: crowded sections of `simulators.sections` at the instrument's pixel, which share no
+is unknown, so both methods get the size of nuclei that the network measures.
+Simulated ones: crowded sections of `simulators.sections` at the instrument's pixel, which share no
 code with the scenes of training. Prints F1 at an IoU of 0.5 and above, touching pairs
 merged, the bias of areas, and times on one thread.
 """
@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from nuclei_scores import Agreement, agreement, area_ratio
 
