@@ -22,10 +22,14 @@ I32 = npt.NDArray[np.int32]
 INSIDE = 0.5
 """Foreground from this probability."""
 SMOOTH_PX = 1.5
-SEED_HEIGHT = 0.12
+SEED_HEIGHT = 0.16
 """A maximum of the depth this high over its saddle is a nucleus of its own."""
 SEED_DEPTH = 0.2
 """A nucleus is at least this deep somewhere."""
+SURE = 0.85
+"""Mean foreground of a nucleus, below which the network only suspects one."""
+DEEP = 0.5
+"""A nucleus is this deep where it is deepest."""
 SMALLEST_PX2 = 0.09 * np.pi * (DIAMETER_PX / 2) ** 2
 """Area in the network's frame below which it is debris: a tenth of a nucleus."""
 SCALES = (0.25, 0.5, 1.0, 2.0)
@@ -86,7 +90,17 @@ def _asked(level: F64, network: Network, scale: float) -> tuple[F32, float]:
     """Return the maps of an image at a scale, and the scale that whole pixels gave."""
     shape = [max(8, round(side * scale)) for side in level.shape]
     seen = transform.resize(level, shape, order=1, anti_aliasing=scale < 1)
-    return network.predict(planes(seen)), shape[0] / level.shape[0]
+    return _mirrored(planes(seen), network), shape[0] / level.shape[0]
+
+
+def _mirrored(seen: F32, network: Network) -> F32:
+    """Return the mean of the answers to an image and to its three mirror images."""
+    total = np.zeros((3, *seen.shape[1:]), np.float32)
+    for down in (1, -1):
+        for right in (1, -1):
+            turned = np.ascontiguousarray(seen[:, ::down, ::right])
+            total += network.predict(turned)[:, ::down, ::right]
+    return total / 4
 
 
 def _landscape(maps: F32) -> F64:
@@ -105,7 +119,19 @@ def _seeded(maps: F32) -> I32:
     landscape = _landscape(maps)
     seeds = _seeds(maps, landscape)
     labels = segmentation.watershed(-landscape, seeds, mask=maps[0] > INSIDE)
-    return without_debris(labels.astype(np.int32), SMALLEST_PX2)
+    return without_debris(_sure(labels.astype(np.int32), maps), SMALLEST_PX2)
+
+
+def _sure(labels: I32, maps: F32) -> I32:
+    """Return labels without those that the network is not sure of."""
+    index = np.arange(1, int(labels.max()) + 1)
+    if index.size == 0:
+        return labels
+    inside = ndimage.mean(maps[0], labels, index)
+    depth = ndimage.maximum(maps[1], labels, index)
+    kept = np.zeros(index.size + 1, bool)
+    kept[1:] = (inside >= SURE) & (depth >= DEEP)
+    return np.where(kept[labels], labels, 0).astype(np.int32)
 
 
 def _grown(maps: F32, shape: tuple[int, ...]) -> I32:

@@ -3,9 +3,9 @@
 Run it: ``python tests/bench/bench_nuclei.py [--part held_out] [--sections 24]``.
 Real images: DSB2018, the part that neither training nor choosing has seen; their pixel
 is unknown, so both methods get the size of nuclei that the network measures.
-Simulated ones: crowded sections of `simulators.sections` at the instrument's pixel, which share no
-code with the scenes of training. Prints F1 at an IoU of 0.5 and above, touching pairs
-merged, the bias of areas, and times on one thread.
+Simulated ones: crowded sections of `simulators.sections` at the instrument's pixel,
+which share no code with the scenes of training. Prints F1 at an IoU of 0.5 and above,
+touching pairs merged, the bias of areas, and times on one thread.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from nuclei_scores import Agreement, agreement, area_ratio
 
@@ -33,7 +32,9 @@ from simulators.options import SimulationOptions
 from simulators.sections import Crowd, section
 from training.nuclei.examples import read, split_of
 
-SHARED = Path(os.environ.get("HER2SR_SHARED_DATA", ROOT.parent / "shared" / "data"))
+SHARED = Path(
+    os.environ.get("HER2SR_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")
+)
 PIXEL_UM = 0.13
 SECTIONS_SEED = 41_000
 KINDS = ("demo", "normal_tissue", "high_amplified")
