@@ -91,7 +91,7 @@ def measures(labels: I32, dapi: F32, *, pixel_um: float) -> list[Measures]:
                 solidity=float(region.solidity),
                 at_border=top == 0 or left == 0 or bottom == height or right == width,
                 edge=float(np.clip(np.nan_to_num(step / over), 0.0, 1.0)),
-                edge_um=_edge_um(scene, int(region.label), region.bbox, step),
+                edge_um=_edge_um(scene, int(region.label), region.bbox, over),
                 overlap=_overlap(scene, int(region.label), region.bbox),
             )
         )
@@ -145,8 +145,11 @@ def _window(scene: _Scene, box: tuple[int, ...], reach_px: int) -> tuple[slice, 
     )
 
 
-def _edge_um(scene: _Scene, label: int, box: tuple[int, ...], step: float) -> float:
-    """Return the step over its steepest slope, the median along the free outline."""
+def _edge_um(scene: _Scene, label: int, box: tuple[int, ...], over: float) -> float:
+    """Return the light over its steepest slope, the median along the free outline.
+
+    ``over`` is the light well inside, over the background.
+    """
     reach = max(1, round(NEAR_UM / scene.pixel_um))
     window = _window(scene, box, reach)
     labels = scene.labels[window]
@@ -156,9 +159,9 @@ def _edge_um(scene: _Scene, label: int, box: tuple[int, ...], step: float) -> fl
     if others.any():
         rim &= ndimage.distance_transform_edt(~others) > reach
     slope = float(np.median(scene.slope[window][rim])) if rim.any() else 0.0
-    if not step > 0.0 or slope <= 0.0:
+    if over <= 1e-9 or slope <= 0.0:
         return float("nan")
-    return step / slope
+    return over / slope
 
 
 def _overlap(scene: _Scene, label: int, box: tuple[int, ...]) -> float:
