@@ -100,7 +100,7 @@ def _mirrored(seen: F32, network: Network) -> F32:
         for right in (1, -1):
             turned = np.ascontiguousarray(seen[:, ::down, ::right])
             total += network.predict(turned)[:, ::down, ::right]
-    return total / 4
+    return np.asarray(total / 4, np.float32)
 
 
 def _landscape(maps: F32) -> F64:

@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from nuclei_scores import Agreement, agreement, area_ratio
+from nuclei_scores import Agreement, agreement, area_ratio, touching_pairs
 
 from her2sr_proc.schema.params import NucleiParams
 from her2sr_proc.segmentation import choice
@@ -75,11 +75,12 @@ def compare(name: str, cases: Iterator[Case], network: Network) -> None:
     each: dict[str, list[float]] = {m: [] for m in METHODS}
     areas: dict[str, list[float]] = {m: [] for m in METHODS}
     for image, truth, pixel_um in cases:
+        pairs = touching_pairs(truth)
         for method in METHODS:
             found = labels_by(method, image, pixel_um, network)
             for iou in IOUS:
-                totals[method, iou] += agreement(found, truth, iou)
-            each[method].append(agreement(found, truth).f1)
+                totals[method, iou] += agreement(found, truth, pairs, iou)
+            each[method].append(agreement(found, truth, pairs).f1)
             areas[method] += area_ratio(found, truth)
     for method in METHODS:
         half = totals[method, 0.5]

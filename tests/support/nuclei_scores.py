@@ -65,11 +65,14 @@ def touching_pairs(truth: np.ndarray, gap_px: int = 3) -> list[tuple[int, int]]:
 
 
 def agreement(
-    found: np.ndarray, truth: np.ndarray, iou: float = 0.5, gap_px: int = 3
+    found: np.ndarray,
+    truth: np.ndarray,
+    pairs: list[tuple[int, int]],
+    iou: float = 0.5,
 ) -> Agreement:
     """Return how labels agree: above half, a found and a true one match uniquely.
 
-    A touching pair is merged when one found label holds most of both.
+    ``pairs`` are those of `touching_pairs`. A touching pair is merged when one found label holds most of both.
     """
     table = overlaps(found, truth)
     mine, true = table.sum(1), table.sum(0)
@@ -81,7 +84,6 @@ def agreement(
         holder = int(table[1:, label].argmax()) + 1 if len(mine) > 1 else 0
         if holder and table[holder, label] > 0.5 * true[label]:
             owner[label] = holder
-    pairs = touching_pairs(truth, gap_px)
     merged = sum(owner[a] == owner[b] != -1 for a, b in pairs)
     return Agreement(
         hits,
