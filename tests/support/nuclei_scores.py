@@ -72,7 +72,8 @@ def agreement(
 ) -> Agreement:
     """Return how labels agree: above half, a found and a true one match uniquely.
 
-    ``pairs`` are those of `touching_pairs`. A touching pair is merged when one found label holds most of both.
+    ``pairs`` are those of `touching_pairs`. A touching pair is merged when one
+    found label holds most of both.
     """
     table = overlaps(found, truth)
     mine, true = table.sum(1), table.sum(0)
