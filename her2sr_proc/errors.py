@@ -8,7 +8,9 @@ ProcError
 │  ├─ WireError        a message is not a block
 │  └─ IntegrityError   a stored block does not match its checksum
 ├─ WriteError          a result could not be written; what stood there is untouched
-└─ StateError          the request is fine, but not for this run folder as it stands
+├─ StateError          the request is fine, but not for this run folder as it stands
+├─ NetworkError        a trained network or what runs it is missing or broken
+└─ SegmenterError      a segmentation program of others is not installed, or failed
 """
 
 
@@ -69,3 +71,15 @@ class StateError(ProcError):
     """The request is fine, but not for this run folder as it stands."""
 
     code = "bad-state"
+
+
+class NetworkError(ProcError):
+    """A trained network or what runs it is missing or broken."""
+
+    code = "no-network"
+
+
+class SegmenterError(ProcError):
+    """A segmentation program of others is not installed, or failed."""
+
+    code = "no-segmenter"

@@ -1,25 +1,36 @@
-"""Nuclei in the mean DAPI image: labels, and which of them may be scored.
+"""Nuclei in the mean DAPI image: labels, their quality, and which may be scored.
 
-A classical watershed on the distance to the outline. It knows neither files nor
-signals; a better segmentation replaces `segment` and keeps the rest.
+How labels come about is in `segmentation`. Knows neither files nor signals.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage import filters, measure, segmentation
-from skimage.morphology import disk, h_maxima
+from skimage import measure
 
 from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.segmentation import choice
+from her2sr_proc.segmentation.measures import Measures, measures
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
-Mask = npt.NDArray[np.bool_]
+
+
+class Exclusion(StrEnum):
+    """Why a nucleus is not scored; the values are told to people."""
+
+    BORDER = "touches the border of the frame"
+    SMALL = "too small"
+    LARGE = "too large"
+    RAGGED = "not convex: overlapping or torn"
+    OVERLAPPED = "lies over or under a neighbour"
+    BLURRED = "out of focus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +42,25 @@ class Nucleus:
     x_px: float
     area_um2: float
     solidity: float
+    edge: float
+    """0 to 1: the step at the outline over the step to the background."""
+    focus: float
+    """0 to 1: half the widest edge that is accepted, over the width of its edge."""
+    overlap: float
+    """0 to 1: area that is lit by a neighbour too, over its own."""
     quality: float
-    """0 to 1: solidity times the contrast of the outline."""
-    exclusion_reason: str
-    """Empty when the nucleus may be scored."""
+    """0 to 1: the product of size, solidity, edge, focus and freedom of overlap."""
+    exclusions: tuple[Exclusion, ...]
+    """Everything that speaks against it; none when it may be scored."""
+
+    @property
+    def exclusion_reason(self) -> str:
+        """Every reason in words; empty when the nucleus may be scored."""
+        return "; ".join(self.exclusions)
 
 
 def segment(dapi: F32, *, pixel_um: float, params: NucleiParams) -> I32:
-    """Return labels from 1, ordered by row and column of appearance; 0 is background.
+    """Return labels from 1 by the method of the parameters; 0 is background.
 
     Parameters
     ----------
@@ -47,22 +69,15 @@ def segment(dapi: F32, *, pixel_um: float, params: NucleiParams) -> I32:
     pixel_um : float
         Width of a pixel in the sample.
     params : NucleiParams
-        Lengths and areas in micrometres.
+        Method, lengths and areas in micrometres.
     """
-    smooth = ndimage.gaussian_filter(
-        dapi.astype(np.float64), params.smooth_um / pixel_um
-    )
-    mask = _foreground(smooth, pixel_um, params)
-    if not mask.any():
-        return np.zeros(dapi.shape, np.int32)
-    labels = _split(mask, pixel_um, params)
-    return _without_crumbs(labels, pixel_um, params)
+    return choice.segment(dapi, pixel_um=pixel_um, params=params).labels
 
 
 def describe(
     labels: I32, dapi: F32, *, pixel_um: float, params: NucleiParams
 ) -> list[Nucleus]:
-    """Return every label with its quality and, where there is one, a reason against it.
+    """Return every label with its quality and what there is against it.
 
     Parameters
     ----------
@@ -73,29 +88,9 @@ def describe(
     pixel_um : float
         Width of a pixel in the sample.
     params : NucleiParams
-        Limits of area and solidity.
+        Limits of area, solidity, overlap and focus.
     """
-    contrast = _outline_contrast(labels, dapi)
-    height, width = labels.shape
-    found = []
-    for region in measure.regionprops(labels):
-        top, left, bottom, right = region.bbox
-        at_border = top == 0 or left == 0 or bottom == height or right == width
-        area = float(region.area) * pixel_um**2
-        solidity = float(region.solidity)
-        reason = _reason(at_border, area, solidity, params)
-        found.append(
-            Nucleus(
-                label=int(region.label),
-                y_px=float(region.centroid[0]),
-                x_px=float(region.centroid[1]),
-                area_um2=area,
-                solidity=solidity,
-                quality=solidity * contrast.get(int(region.label), 0.0),
-                exclusion_reason=reason,
-            )
-        )
-    return found
+    return [_judged(m, params) for m in measures(labels, dapi, pixel_um=pixel_um)]
 
 
 def outline(labels: I32, label: int) -> npt.NDArray[np.float64]:
@@ -108,86 +103,42 @@ def outline(labels: I32, label: int) -> npt.NDArray[np.float64]:
     return np.asarray(measure.approximate_polygon(longest, 0.5) + corner, np.float64)
 
 
-def _foreground(
-    smooth: npt.NDArray[np.float64], pixel_um: float, params: NucleiParams
-) -> Mask:
-    """Return what is nucleus, where there is any to speak of.
-
-    Otsu's level finds the bright ones and cuts faint, thin ones short. Those are
-    found by half of the brightest point near by: that is the outline of a blurred
-    disc, and the halo of a bright neighbour lies below it.
-    """
-    low, high = np.percentile(smooth, (1.0, 99.0))
-    noise = float(np.median(np.abs(np.diff(smooth, axis=0)))) + 1e-12
-    if high - low < params.minimum_contrast * noise:
-        return np.zeros(smooth.shape, bool)
-    # hot specks would lift Otsu's level
-    level = filters.threshold_otsu(np.clip(smooth, low, high))
-    dark = float(np.median(smooth[smooth <= level]))
-    near = disk(max(1, round(params.outline_reach_um / pixel_um)))
-    top = ndimage.maximum_filter(smooth, footprint=near)
-    faint = smooth > dark + np.maximum(
-        0.5 * (top - dark), params.faintest * (level - dark)
+def _judged(found: Measures, params: NucleiParams) -> Nucleus:
+    focus = _focus(found, params)
+    size = min(
+        1.0,
+        found.area_um2 / max(params.minimum_area_um2, 1e-9),
+        params.maximum_area_um2 / found.area_um2,
     )
-    mask = ndimage.binary_fill_holes((smooth > level) | faint)
-    disc = disk(max(1, round(params.smooth_um / pixel_um)))
-    return np.asarray(ndimage.binary_opening(mask, disc), bool)
-
-
-def _split(mask: Mask, pixel_um: float, params: NucleiParams) -> I32:
-    """Return touching nuclei apart: a watershed from the depths of the foreground."""
-    radius = params.typical_radius_um / pixel_um
-    # padded with the edge: a cut nucleus is deep at the border, not thin
-    margin = math.ceil(radius)
-    padded = np.pad(mask, margin, mode="edge")
-    depth = ndimage.distance_transform_edt(padded)
-    depth = depth[margin:-margin, margin:-margin]
-    depth = ndimage.gaussian_filter(depth, max(1.0, params.split_smooth * radius))
-    peaks = h_maxima(depth, params.split_depth * radius)
-    seeds, _ = ndimage.label(peaks & mask, np.ones((3, 3)))
-    return np.asarray(segmentation.watershed(-depth, seeds, mask=mask), np.int32)
-
-
-def _without_crumbs(labels: I32, pixel_um: float, params: NucleiParams) -> I32:
-    """Return labels without debris, numbered from 1."""
-    smallest = params.debris_area_um2 / pixel_um**2
-    sizes = np.bincount(labels.ravel())
-    labels = np.where(sizes[labels] < smallest, 0, labels).astype(np.int32)
-    return np.asarray(segmentation.relabel_sequential(labels)[0], np.int32)
-
-
-def _reason(
-    at_border: bool, area_um2: float, solidity: float, params: NucleiParams
-) -> str:
-    if at_border:
-        return "touches the border of the frame"
-    if area_um2 < params.minimum_area_um2:
-        return "too small"
-    if area_um2 > params.maximum_area_um2:
-        return "too large"
-    if solidity < params.minimum_solidity:
-        return "not convex: overlapping or torn"
-    return ""
-
-
-def _outline_contrast(labels: I32, dapi: F32) -> dict[int, float]:
-    """Return, by label, the step at the outline over the step to the background.
-
-    1: as sharp as the nucleus is bright; 0: no step at all. Where nuclei touch, the
-    neighbour takes the place of the background and the step vanishes, as it should.
-    """
-    if not labels.any():
-        return {}
-    ring = 3
-    outside = labels == 0
-    background = float(np.median(dapi[outside])) if outside.any() else 0.0
-    grown = segmentation.expand_labels(labels, ring)
-    inner = ndimage.distance_transform_edt(
-        ~segmentation.find_boundaries(labels, mode="inner")
+    parts = (size, found.solidity, found.edge, focus, 1.0 - found.overlap)
+    return Nucleus(
+        label=found.label,
+        y_px=found.y_px,
+        x_px=found.x_px,
+        area_um2=found.area_um2,
+        solidity=found.solidity,
+        edge=found.edge,
+        focus=focus,
+        overlap=found.overlap,
+        quality=min(1.0, math.prod(parts)),
+        exclusions=_exclusions(found, params),
     )
-    index = np.arange(1, int(labels.max()) + 1)
-    inside = ndimage.mean(dapi, np.where(inner >= ring, labels, 0), index)
-    around = ndimage.mean(dapi, np.where(labels == 0, grown, 0), index)
-    step = (inside - around) / np.maximum(inside - background, 1e-9)
-    step = np.clip(np.nan_to_num(step), 0.0, 1.0)
-    return {int(i): float(s) for i, s in zip(index, step, strict=True)}
+
+
+def _focus(found: Measures, params: NucleiParams) -> float:
+    """Return 1 for an edge half as wide as the widest accepted, and less for wider."""
+    if math.isnan(found.edge_um):
+        return 1.0  # no edge at all: `edge` says so, and is zero
+    return min(1.0, 0.5 * params.widest_edge_um / found.edge_um)
+
+
+def _exclusions(found: Measures, params: NucleiParams) -> tuple[Exclusion, ...]:
+    against = {
+        Exclusion.BORDER: found.at_border,
+        Exclusion.SMALL: found.area_um2 < params.minimum_area_um2,
+        Exclusion.LARGE: found.area_um2 > params.maximum_area_um2,
+        Exclusion.RAGGED: found.solidity < params.minimum_solidity,
+        Exclusion.OVERLAPPED: found.overlap > params.maximum_overlap,
+        Exclusion.BLURRED: found.edge_um > params.widest_edge_um,
+    }
+    return tuple(reason for reason, holds in against.items() if holds)

@@ -182,13 +182,13 @@ def _thickness(nuclei: Iterable[Nucleus], grid: Grid, section_um: float) -> F32:
     """Return um of nucleus in the section, plain and weighted by stain."""
     depth = np.zeros((2, grid.height, grid.width), np.float32)
     for nucleus in nuclei:
-        box, inside = _cut_of(nucleus, grid, section_um)
+        box, inside = cut_of(nucleus, grid, section_um)
         depth[0][box] += inside
         depth[1][box] += inside * np.float32(nucleus.stain)
     return depth
 
 
-def _cut_of(
+def cut_of(
     nucleus: Nucleus, grid: Grid, section_um: float
 ) -> tuple[tuple[slice, slice], F32]:
     """Return where a nucleus is in the frame, and how thick it is there."""

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from her2sr_proc.counting import ChannelEvidence, FieldCounts, count_field
 from her2sr_proc.errors import DataError
-from her2sr_proc.nuclei import Nucleus, describe, segment
+from her2sr_proc.nuclei import Nucleus, describe
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
+from her2sr_proc.segmentation.choice import Segmentation, segment
 from her2sr_proc.signals import Fluctuation
 from her2sr_proc.store.images import read_tiff, write_tiff
 from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
@@ -61,10 +62,13 @@ def close_field(run: RunFolder, field: str) -> None:
         return
     pixel_um = manifest.camera.pixel_nm / 1000.0
     params = manifest.profile.nuclei
-    labels = segment(dapi, pixel_um=pixel_um, params=params)
+    found = segment(dapi, pixel_um=pixel_um, params=params)
+    labels = found.labels
     nuclei = describe(labels, dapi, pixel_um=pixel_um, params=params)
     if not nuclei:
         flags.append("no nucleus was found")
+    if found.fallback_reason:
+        flags.append(f"nuclei by the classical watershed: {found.fallback_reason}")
     write_tiff(run.labels(field), labels, pixel_nm=manifest.camera.pixel_nm)
     counts = count_field(
         labels,
@@ -73,7 +77,7 @@ def close_field(run: RunFolder, field: str) -> None:
         params=manifest.profile.count,
     )
     rows = tuple(_nucleus(view, nucleus, counts) for nucleus in nuclei)
-    write_field(run, _result(view, rows, counts, [*flags, *counts.flags]))
+    write_field(run, _result(view, rows, counts, [*flags, *counts.flags], found))
 
 
 def _evidence(view: _Field) -> list[ChannelEvidence]:
@@ -158,6 +162,7 @@ def _result(
     nuclei: tuple[NucleusCounts, ...],
     counts: FieldCounts | None,
     flags: list[str],
+    found: Segmentation | None = None,
 ) -> FieldResult:
     return FieldResult(
         run=view.manifest.run,
@@ -168,5 +173,6 @@ def _result(
         signals=counts.marks if counts else (),
         attempts={name: key.attempt for name, key in view.attempts.items()},
         scales=counts.scales if counts else {},
+        segmentation=found.method if found else "",
         flags=tuple(flags),
     )

@@ -75,4 +75,9 @@ class FieldResult(Frozen):
         description="measured by the counter, e.g. cep17_conventional_sigma_nm",
         default_factory=dict,
     )
+    segmentation: str = Field(
+        default="",
+        description="how the nuclei were found: network with the digest of its file, "
+        "classical or plugin:NAME; empty where there is no image of them",
+    )
     flags: tuple[str, ...] = ()

@@ -177,6 +177,12 @@ class RenderParams(Frozen):
 class NucleiParams(Frozen):
     """How nuclei are found in the mean DAPI image."""
 
+    method: str = Field(
+        default="network",
+        pattern=r"^(network|classical|plugin:[A-Za-z0-9_.-]+)$",
+        description="network: the shipped U-Net, or classical where it cannot run; "
+        "plugin:NAME: a segmenter of the entry points her2sr.segmenters",
+    )
     smooth_um: float = Field(default=0.25, ge=0, le=10)
     minimum_contrast: float = Field(
         default=20.0,
@@ -208,6 +214,18 @@ class NucleiParams(Frozen):
     minimum_area_um2: float = Field(default=20.0, ge=0)
     maximum_area_um2: float = Field(default=250.0, gt=0)
     minimum_solidity: float = Field(default=0.85, ge=0, le=1)
+    maximum_overlap: float = Field(
+        default=0.03,
+        ge=0,
+        le=1,
+        description="part of a nucleus that is brighter than it by a neighbour's light",
+    )
+    widest_edge_um: float = Field(
+        default=1.8,
+        gt=0,
+        le=50,
+        description="of an outline in focus, from its foot to its top",
+    )
     typical_radius_um: float = Field(default=4.5, gt=0, le=50)
 
 

@@ -1,0 +1,1 @@
+"""Ways to find nuclei: the network, and programs of others by entry point."""

@@ -1,0 +1,1 @@
+"""Trains the network that finds nuclei: ``python -m training.nuclei.train --help``."""
