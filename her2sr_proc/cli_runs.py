@@ -85,10 +85,7 @@ def summary(result: RunResult) -> Iterator[str]:
     for name, arm in rows:
         cells = (arm.her2_per_nucleus, arm.cep17_per_nucleus, arm.ratio)
         her2, cep17, ratio = ("-" if c is None else f"{c:.2f}" for c in cells)
-        yield (
-            f"{name:16}{arm.nuclei:>7}{her2:>8}{cep17:>9}{ratio:>7}"
-            f"{_group(arm):>7}"
-        )
+        yield (f"{name:16}{arm.nuclei:>7}{her2:>8}{cep17:>9}{ratio:>7}{_group(arm):>7}")
     if result.truth is not None:
         yield (
             f"scored {result.truth.whole_tumour_nuclei_scored} of "
