@@ -42,6 +42,7 @@ def build() -> typer.Typer:
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
         cli_bench,
+        cli_ensemble,
         cli_nuclei,
         cli_offload,
         cli_runs,
@@ -64,6 +65,7 @@ def build() -> typer.Typer:
     cli_runs.register(app)
     cli_offload.register(app)
     cli_tables.register(app)
+    cli_ensemble.register(app)
     cli_nuclei.register(app)
     cli_bench.register(app)
     cli_score.register(app)

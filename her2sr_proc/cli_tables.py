@@ -73,7 +73,7 @@ def keep(
     from her2sr_proc.expression import parse
 
     read = parse(formula)
-    table, facts = _open(locs, out, camera_pixel_nm)
+    table, facts = open_table(locs, out, camera_pixel_nm)
     values = {
         name: array.astype(np.float64)
         for name, array in table.columns.items()
@@ -88,7 +88,7 @@ def keep(
             f"as in 'photons > 200'"
         )
     kept = table.take(np.broadcast_to(is_kept, len(table)))
-    _write(locs, out, kept, facts)
+    write_back(locs, out, kept, facts)
     said = {"rows": len(table), "kept": len(kept)}
     _tell(out, said, f"{len(kept)} of {len(table)} rows kept", as_json=as_json)
 
@@ -112,9 +112,9 @@ def link(
     """
     from her2sr_proc.linking import link as merge
 
-    table, facts = _open(locs, out, camera_pixel_nm)
+    table, facts = open_table(locs, out, camera_pixel_nm)
     merged = merge(table, distance_nm=distance_nm, gap=gap)
-    _write(locs, out, merged, facts)
+    write_back(locs, out, merged, facts)
     said = {"rows": len(table), "molecules": len(merged)}
     _tell(out, said, f"{len(table)} rows are {len(merged)} now", as_json=as_json)
 
@@ -150,9 +150,9 @@ def drift(
     if trace is not None:
         _require_apart(trace, locs, out)
         require_writable(trace)
-    table, facts = _open(locs, out, camera_pixel_nm)
+    table, facts = open_table(locs, out, camera_pixel_nm)
     path = _drift(table, facts, method, segment)
-    _write(locs, out, path.taken_off(table), facts)
+    write_back(locs, out, path.taken_off(table), facts)
     if trace is not None:
         rows = (f"{n},{x:.3f},{y:.3f}" for n, (x, y) in enumerate(path.xy_nm))
         with telling(trace):
@@ -247,14 +247,17 @@ def _drift(
     )
 
 
-def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieFacts]:
+def open_table(
+    locs: Path, out: Path | None, pixel_nm: float
+) -> tuple[Localizations, MovieFacts]:
     """Return a table and its facts; refuse an ``out`` that cannot be written."""
     from her2sr_proc.schema.table import farthest
     from her2sr_proc.store.facts import MovieFacts
     from her2sr_proc.store.tables import form_of, read_table, require_place
 
     typer.echo(BANNER, err=True)
-    require_place(out, form_of(out))
+    if out is not None:
+        require_place(out, form_of(out))
     table, facts = read_table(locs, pixel_nm=pixel_nm)
     if facts is None:
         far = (farthest(table["x_nm"]), farthest(table["y_nm"]))
@@ -264,7 +267,8 @@ def _open(locs: Path, out: Path, pixel_nm: float) -> tuple[Localizations, MovieF
     return table, facts
 
 
-def _write(locs: Path, out: Path, table: Localizations, facts: MovieFacts) -> None:
+def write_back(locs: Path, out: Path, table: Localizations, facts: MovieFacts) -> None:
+    """Write a table in the form that its name, or else its source, has."""
     from her2sr_proc.store.atomic import telling
     from her2sr_proc.store.tables import form_after, write_table
 
