@@ -1,8 +1,6 @@
 """`her2sr render` at many scales: a table, a whole run, and what it refuses."""
 
 import json
-import resource
-import signal
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -11,6 +9,7 @@ import zarr
 from PIL import Image
 from run_folders import add_unit, make_run
 from scattered import scattered, table
+from short_files import short_files
 
 from her2sr_acq.cli import main
 from her2sr_proc.schema.banner import BANNER
@@ -198,27 +197,16 @@ def test_a_run_without_tables_says_what_makes_them(tmp_path, capsys):
     assert not folder.mosaic("561", "superresolution").parent.exists()
 
 
-@pytest.fixture
-def short_files():
-    """No file may grow beyond a few bytes, as on a full disk."""
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (600, former[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, former)
-    signal.signal(signal.SIGXFSZ, before)
-
-
 @pytest.mark.parametrize("name", ["sr.dzi", "sr.ome.zarr"])
 def test_a_disk_without_room_costs_one_sentence_and_no_former_picture(
-    locs, tmp_path, capsys, request, name
+    locs, tmp_path, capsys, name
 ):
     out = tmp_path / name
     assert run("render", locs, "--out", out) == 0
     former = content(tmp_path)
     capsys.readouterr()
-    request.getfixturevalue("short_files")
-    assert run("render", locs, "--out", out) == 1
+    with short_files(600):
+        assert run("render", locs, "--out", out) == 1
     err = capsys.readouterr().err.splitlines()
     errors = [e for e in err if e != BANNER and not e.startswith("tiles:")]
     assert len(errors) == 1

@@ -1,13 +1,12 @@
 """Tables in, tables out: filter, link, drift, resolution, and what they refuse."""
 
 import json
-import resource
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from short_files import short_files
 
 from her2sr_acq.cli import main
 from her2sr_proc.schema.banner import BANNER
@@ -107,28 +106,17 @@ def test_drift_is_taken_off_and_its_trace_written(locs, tmp_path, capsys):
     assert path[-1, 1] - path[0, 1] == pytest.approx(200, abs=4)
 
 
-@pytest.fixture
-def short_files():
-    """No file may grow beyond a few blocks, as on a full disk."""
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, former[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, former)
-    signal.signal(signal.SIGXFSZ, before)
-
-
 @pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.hdf5", "t.tif", "t.png"])
 def test_a_disk_without_room_costs_one_sentence_and_no_former_file(
-    locs, tmp_path, capsys, request, name
+    locs, tmp_path, capsys, name
 ):
     out, is_image = tmp_path / name, name in ("t.tif", "t.png")
     words = ("render", locs) if is_image else ("filter", locs, "photons > 0")
     assert run(*words, "--out", out) == 0
     former = {path: path.read_bytes() for path in tmp_path.iterdir()}
     capsys.readouterr()
-    request.getfixturevalue("short_files")
-    assert run(*words, "--out", out) == 1
+    with short_files(8192):
+        assert run(*words, "--out", out) == 1
     errors = [e for e in capsys.readouterr().err.splitlines() if e != BANNER]
     sentence = f"error: {out} could not be written (File too large); make room there"
     assert len(errors) == 1
