@@ -303,7 +303,7 @@ def _print_result(result: RunResult, *, as_json: bool) -> None:
 
     from her2sr_acq.verbs.summary import accounting_line, answer_table, scored_line
 
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
     console.print(answer_table(result))
     typer.echo(scored_line(result))
     typer.echo(accounting_line(result.accounting))

@@ -23,10 +23,10 @@ ROWS: tuple[Row, ...] = (
 def answer_table(result: RunResult) -> Table:
     """Return the arms side by side, each super-resolved one beside its truth."""
     table = Table(title=f"{result.run}: {result.headline} is the headline")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     columns = _columns(result)
     for title, _ in columns:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", overflow="fold")
     for title, value in ROWS:
         table.add_row(title, *(value(arm) for _, arm in columns))
     return table
