@@ -137,13 +137,11 @@ def test_the_score_of_the_width_is_a_normal_deviate():
     assert np.mean(doubted) == pytest.approx(0.0455, abs=0.025)
 
 
-def test_no_light_where_a_spot_should_be_is_left_open():
-    _, status = fit(frame([]), [(30, 30), (31, 44)])
-    dark = frame([(30, 30, 4000, SIGMA)])
-    dark[20:41, 20:41] = 200 - dark[20:41, 20:41].clip(0, 199)
-    _, inverted = fit(dark, [(30, 30)])
-    assert inverted.tolist() == [abreast.OPEN]
-    assert set(status.tolist()) <= {abreast.OPEN, abreast.FITTED, abreast.DOUBTED}
+def test_a_hole_where_a_spot_should_be_is_left_open():
+    hole = frame([(30, 30, 4000, SIGMA)])
+    hole[20:41, 20:41] = 200 - hole[20:41, 20:41].clip(0, 199)
+    _, status = fit(hole, [(30, 30)])
+    assert status.tolist() == [abreast.OPEN]
 
 
 def test_a_saturated_box_says_so():
@@ -170,10 +168,8 @@ def test_a_spot_at_the_edge_is_where_it_is(place):
     spot = (min(max(x, 0.3), 68.7), min(max(y, 0.3), 62.7), 4000, SIGMA)
     adu = frame([spot], ground=5.0)
     results, status = fit(adu, [place], rounds=abreast.MORE_ROUNDS)
-    if status[0] == abreast.FITTED:
-        assert np.hypot(*(results[0, :2] - spot[:2])) < 5 * results[0, 5]
-    else:
-        assert status[0] in (abreast.OPEN, abreast.DOUBTED)
+    assert status.tolist() == [abreast.FITTED]
+    assert np.hypot(*(results[0, :2] - spot[:2])) < 5 * results[0, 5]
 
 
 @pytest.mark.parametrize("sigma", [0.61, 0.71, 1.0, 1.3, 2.7])
