@@ -15,7 +15,6 @@ from scipy import ndimage
 from skimage import measure
 
 from her2sr_proc.schema.params import NucleiParams
-from her2sr_proc.segmentation import choice
 from her2sr_proc.segmentation.measures import Measures, measures
 
 F32 = npt.NDArray[np.float32]
@@ -57,21 +56,6 @@ class Nucleus:
     def exclusion_reason(self) -> str:
         """Every reason in words; empty when the nucleus may be scored."""
         return "; ".join(self.exclusions)
-
-
-def segment(dapi: F32, *, pixel_um: float, params: NucleiParams) -> I32:
-    """Return labels from 1 by the method of the parameters; 0 is background.
-
-    Parameters
-    ----------
-    dapi : float32 array, shape (height, width)
-        Mean image; any unit, any offset.
-    pixel_um : float
-        Width of a pixel in the sample.
-    params : NucleiParams
-        Method, lengths and areas in micrometres.
-    """
-    return choice.segment(dapi, pixel_um=pixel_um, params=params).labels
 
 
 def describe(

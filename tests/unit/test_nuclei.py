@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from her2sr_proc.nuclei import Exclusion, describe, outline, segment
+from her2sr_proc.nuclei import Exclusion, describe, outline
 from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.segmentation.choice import segment
 
 PIXEL_UM = 0.13
 PARAMS = NucleiParams()
@@ -31,7 +32,7 @@ def params(request):
 @pytest.fixture
 def nuclei(params):
     def find(image):
-        labels = segment(image, pixel_um=PIXEL_UM, params=params)
+        labels = segment(image, pixel_um=PIXEL_UM, params=params).labels
         return labels, describe(labels, image, pixel_um=PIXEL_UM, params=params)
 
     return find
