@@ -60,7 +60,10 @@ def test_the_podosome_movie_becomes_a_picture_of_rings_and_fibres(tmp_path, caps
     said = json.loads(capsys.readouterr().out)
     assert code == 0
     assert (said["frames"], said["height_px"], said["width_px"]) == (300, 60, 60)
-    assert 2000 < said["localizations"] < 6000
+    # Nobody knows this movie's camera or its truth: the band only rules out a silent
+    # localizer and one that splits noise. A blob that three spots do not explain is
+    # given up, which takes an eighth of what a looser rule would list here.
+    assert 1200 < said["localizations"] < 6000
     assert run("render", table, "--out", picture, "--size", "60x60") == 0
     with Image.open(picture) as image:
         lit = np.asarray(image.convert("L")) > 40
