@@ -13,6 +13,9 @@ VERSION_TEST := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11)
 PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	$$p -c '$(VERSION_TEST)' >/dev/null 2>&1 && echo $$p && break; done)
 BOUNDS_CACHE := $(VENV)/numba-bounds
+# processes that run tests side by side; a file stays in one, with its fixtures
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: help install demo test check kernels bench soak lock openapi clean
 
@@ -41,18 +44,18 @@ demo: $(VENV)/.installed ## a simulated slide in, a HER2 answer out (DEMO='--see
 	$(BIN)/her2sr demo --out $(DATA) $(DEMO)
 
 test: $(VENV)/.installed-dev kernels ## the whole test suite
-	$(BIN)/pytest tests
+	$(PYTEST) tests
 
 check: $(VENV)/.installed-dev ## format, lint, types, import contracts, quick tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/kernels
+	$(PYTEST) tests/unit tests/kernels
 
 kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds checked
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest tests/kernels
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(BOUNDS_CACHE) $(BIN)/pytest \
+	NUMBA_DISABLE_JIT=1 $(PYTEST) tests/kernels
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(BOUNDS_CACHE) $(PYTEST) \
 		--timeout 600 tests/kernels
 
 bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
