@@ -43,6 +43,7 @@ def build() -> typer.Typer:
     from her2sr_proc import (
         cli_bench,
         cli_ensemble,
+        cli_import,
         cli_nuclei,
         cli_offload,
         cli_runs,
@@ -63,6 +64,7 @@ def build() -> typer.Typer:
         app.command(epilog=EPILOG)(verb)
     movie_cli.register(app)
     cli_runs.register(app)
+    cli_import.register(app)
     cli_offload.register(app)
     cli_tables.register(app)
     cli_ensemble.register(app)

@@ -171,9 +171,8 @@ def _insist(hardware: Hardware) -> None:
 
 
 def _restore(database: Database, data: DataFolder, clock: Clock) -> list[RunView]:
-    if database.is_new:
-        for name in rebuild(database, data):
-            log.info("run %s was found in its folder", name)
+    for name in rebuild(database, data):
+        log.info("run %s was found in its folder", name)
     return recover(database, data, clock)
 
 

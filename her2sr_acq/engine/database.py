@@ -49,7 +49,7 @@ class Database:
         self._lock = threading.Lock()
         self._link = sqlite3.connect(path, check_same_thread=False, timeout=10.0)
         try:
-            self.is_new = self._prepare()
+            self._prepare()
         except sqlite3.DatabaseError as exc:
             self._link.close()
             raise StorageError(
@@ -173,8 +173,8 @@ class Database:
         with self._lock, closing(self._link.execute(query, values)) as cursor:
             return cursor.fetchall()
 
-    def _prepare(self) -> bool:
-        """Set the modes, check the file, make the tables; tell if it was empty."""
+    def _prepare(self) -> None:
+        """Set the modes, check the file, make the tables."""
         self._link.execute("PRAGMA journal_mode = WAL")
         self._link.execute("PRAGMA synchronous = FULL")
         self._link.execute("PRAGMA foreign_keys = ON")
@@ -188,13 +188,12 @@ class Database:
                 f"install the newer her2sr"
             )
         if version == VERSION:
-            return False
+            return
         if version == 1:
             self._link.executescript(
                 f"BEGIN; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;"
             )
-            return False
+            return
         self._link.executescript(
             f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
         )
-        return True

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 
 from her2sr_acq.config import DeviceConfig
-from her2sr_acq.engine.facts import versions
 from her2sr_acq.engine.helm import Helm
 from her2sr_acq.engine.order import RunOrder, request_digest, run_id
 from her2sr_acq.engine.preflight import preflight, refused
@@ -33,6 +32,7 @@ from her2sr_acq.plan.estimate import estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.plan.tiling import frame_um, tiles
 from her2sr_proc.schema.manifest import FieldFacts
+from her2sr_proc.versions import versions
 
 HARDWARE_S = 5.0
 """Deadline of a question to an idle engine."""

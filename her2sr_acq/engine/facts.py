@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
-
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.station import Station
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
 from her2sr_proc.schema.params import Profile
+from her2sr_proc.versions import SHAPING, versions
 
-PACKAGES = ("her2sr", "numpy", "numba", "scipy", "zarr", "pymmcore", "pymmcore-plus")
+PACKAGES = (*SHAPING, "pymmcore", "pymmcore-plus")
 
 
 def manifest_of(order: RunOrder, station: Station) -> Manifest:
@@ -35,16 +33,5 @@ def manifest_of(order: RunOrder, station: Station) -> Manifest:
         configuration=config.name,
         configuration_sha256=station.config_sha256,
         simulation=None if config.simulator is None else config.simulator.options,
-        versions=versions(),
+        versions=versions(PACKAGES),
     )
-
-
-def versions() -> dict[str, str]:
-    """Return what was running: Python and the packages that shape the data."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

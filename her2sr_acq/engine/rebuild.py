@@ -1,4 +1,4 @@
-"""The run database from the run folders, for a data folder that lost its own."""
+"""Runs that the database does not know, from their folders: lost, imported, copied."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import logging
 from pydantic import JsonValue
 
 from her2sr_acq.engine.database import Database
-from her2sr_acq.engine.ledger import Event, read_events
 from her2sr_acq.engine.order import RunOrder, request_digest
 from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import FieldView, RunRequest, RunView, UnitView
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.event import Event
 from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.store.chain import read_events
 from her2sr_proc.store.layout import DataFolder, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 from her2sr_proc.store.manifest import read_manifest
@@ -23,13 +24,16 @@ log = logging.getLogger(__name__)
 
 
 def rebuild(database: Database, data: DataFolder) -> list[str]:
-    """Fill an empty database from every run folder that can be read.
+    """Add every run folder that can be read and that the database does not know.
 
     A run whose events do not end in a final state comes back as it was last seen, so
     that recovery finds it.
     """
+    known = {view.id for view in database.runs()}
     found = []
-    for root in sorted(data.runs.glob("*")) if data.runs.is_dir() else []:
+    for root in sorted(data.runs.glob("[!.]*")) if data.runs.is_dir() else []:
+        if root.name in known:
+            continue
         folder = RunFolder(root)
         try:
             _restore(database, folder)

@@ -76,11 +76,10 @@ def apply(data_path: Path, clock: Clock | None = None) -> list[Finding]:
     with Hold(data.root, me):
         done += _set_damaged_aside(data, clock)
         with Database(data.database) as database:
-            if database.is_new:
-                done += [
-                    Finding(name, "missing in the database", "put back")
-                    for name in rebuild(database, data)
-                ]
+            done += [
+                Finding(name, "missing in the database", "put back")
+                for name in rebuild(database, data)
+            ]
             for left in recover(database, data, clock):
                 now = database.run(left.id)
                 done.append(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 
 from her2sr_proc.errors import RequestError
@@ -28,6 +26,7 @@ from her2sr_proc.statistics.tables import Table
 from her2sr_proc.store.atomic import require_writable, telling, write_bytes, write_text
 from her2sr_proc.store.cohort import read_cohort, read_observers, read_thresholds
 from her2sr_proc.store.layout import StatisticsFolder
+from her2sr_proc.versions import versions
 
 PACKAGES = ("her2sr", "numpy", "scipy", "matplotlib")
 REQUIRED_NUCLEI = 20
@@ -95,7 +94,7 @@ def describe_cohort(request: CohortRequest) -> CohortPage:
             *((plates.observer_plate(readings),) if request.observers else ()),
         ),
         warnings=tuple(_warnings(cohort, arm)),
-        made_with=_versions(),
+        made_with=versions(PACKAGES),
     )
     with telling(folder.root):
         _write(folder, page)
@@ -210,8 +209,3 @@ def _csv(records: Iterable[Sequence[str]]) -> str:
     text.write(f"# {BANNER}\n")
     csv.writer(text, lineterminator="\n").writerows(records)
     return text.getvalue()
-
-
-def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in PACKAGES}

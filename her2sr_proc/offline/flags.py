@@ -19,6 +19,7 @@ def run_flags(
     """Return every flag of a run, the weightiest first."""
     return (
         *_simulation(manifest),
+        *_import(manifest),
         *_frames(accounting),
         *_fields(manifest, fields),
         *_counts(manifest, headline),
@@ -34,6 +35,14 @@ def _simulation(manifest: Manifest) -> Iterator[str]:
         yield (
             f"kinetics factor {factor:g}: the dyes decay {factor:g} times as fast "
             f"as real ones, so that fewer frames span the whole decay"
+        )
+
+
+def _import(manifest: Manifest) -> Iterator[str]:
+    if manifest.imported:
+        yield (
+            "imported movies: camera, light and which probe is which are as they were "
+            "stated, not as they were measured"
         )
 
 

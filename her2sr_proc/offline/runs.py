@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from functools import partial
-from importlib import metadata
 
 import numpy as np
 import numpy.typing as npt
@@ -37,13 +35,13 @@ from her2sr_proc.store.results import (
     write_result,
 )
 from her2sr_proc.store.truth import read_truth
+from her2sr_proc.versions import versions
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 
 HEADLINE: ArmName = "sr_merged"
 """The headline of the recommended profile."""
-PACKAGES = ("her2sr", "numpy", "numba", "scipy", "scikit-image")
 
 
 def close_run(run: RunFolder) -> RunResult:
@@ -167,7 +165,7 @@ def _write_report(
         result=result,
         fields=[partial(_view, run, manifest, *field) for field in fields],
         comparison=comparison,
-        made_with=_versions(),
+        made_with=versions(),
     )
     write_text(run.report, render(data))
 
@@ -215,10 +213,3 @@ def _labels(run: RunFolder, field: str) -> I32 | None:
 
 def _pixel_um(manifest: Manifest) -> float:
     return manifest.camera.pixel_nm / 1000.0
-
-
-def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        found[name] = metadata.version(name)
-    return found

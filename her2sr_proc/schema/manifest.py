@@ -24,7 +24,7 @@ class ChannelFacts(Frozen):
     name: str = Field(pattern=NAME)
     probe: str = Field(description="HER2, CEP17 or DAPI; never inferred from colour")
     laser_nm: int = Field(gt=0)
-    power_percent: float = Field(ge=0, le=100)
+    power_percent: float = Field(ge=0, le=100, description="0: not told (imported)")
     exposure_ms: float = Field(gt=0)
     frames: int = Field(gt=0)
     role: Role
@@ -34,6 +34,20 @@ class ChannelFacts(Frozen):
         le=1000,
         description="width of this channel's spots in focus, in the sample, best "
         "measured on beads; none: the profile's width",
+    )
+
+
+class ImportedMovie(Frozen):
+    """Where the frames of a channel come from, without a name that may tell a person.
+
+    File names, dates and comments of a laboratory can hold identifiers: none is kept.
+    """
+
+    channel: str = Field(pattern=NAME)
+    frames: int = Field(gt=0)
+    pixels_sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="of all frames in order, little-endian 16 bit, whatever the file",
     )
 
 
@@ -70,6 +84,11 @@ class Manifest(Frozen):
         default=None,
         description="seed, kinetics_factor, time_scale ... of a simulated microscope; "
         "None for a real one",
+    )
+    imported: tuple[ImportedMovie, ...] = Field(
+        default=(),
+        description="not empty: the frames are movies of a microscope that this "
+        "program did not drive",
     )
     versions: dict[str, str]
 

@@ -61,7 +61,10 @@ def prepare(adu: U16) -> Prepared:
 
 
 def write_block(path: Path, block: int, prepared: Prepared) -> None:
-    """Write one chunk durably: it and the folders above it are whole or absent."""
+    """Write one chunk durably: it and the folders above it are whole or absent.
+
+    A last chunk of fewer frames than the others is to be filled up to their length.
+    """
     chunk = chunk_path(path, block)
     chunk.parent.mkdir(parents=True, exist_ok=True)
     beside = chunk.with_name(f".0.partial-{os.getpid()}")
@@ -91,9 +94,12 @@ def read_block(path: Path, record: BlockRecord) -> U16:
     array = open_array(path)
     pixels = np.frombuffer(Blosc().decode(data), dtype="<u2")
     height, width = array.shape[1:]
-    if pixels.size != record.frames * height * width:
+    # the last chunk of an array is as long as the others, filled up behind its end
+    is_last = record.first_frame + record.frames == array.shape[0]
+    expected = array.chunks[0] if is_last else record.frames
+    if pixels.size != expected * height * width:
         raise IntegrityError(f"{where} holds another number of frames than the ledger")
-    return pixels.reshape(record.frames, height, width)
+    return pixels.reshape(expected, height, width)[: record.frames]
 
 
 def open_array(path: Path) -> Any:  # noqa: ANN401 - zarr ships no usable types

@@ -81,8 +81,7 @@ class Lab:
         """Do as the next start does; return the run, its units, and its key's run."""
         data = DataFolder(self.data)
         with Database(data.database) as database:
-            if database.is_new:
-                rebuild(database, data)
+            rebuild(database, data)
             recover(database, data, Clock())
             units = [unit for f in database.fields(run) for unit in f.units]
             return database.run(run), units, database.under_key("k1")[1]

@@ -37,9 +37,9 @@ from stations import protocol, request, rig
 from strangers import OVERSIZED, bothered, tcp, unix
 
 from her2sr_acq.engine.clock import Clock
-from her2sr_acq.engine.ledger import read_events
 from her2sr_acq.guard.messages import SOCKET as GUARD
 from her2sr_acq.runtime import FRAMES, address
+from her2sr_proc.store.chain import read_events
 from simulators.lightport import PORT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]

@@ -10,12 +10,12 @@ from fake_microscope import FakeMicroscope, Faults
 from stations import protocol, request, rig
 
 from her2sr_acq.engine.clock import Clock
-from her2sr_acq.engine.ledger import read_events
 from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.errors import LatchedError, RunConflictError, RunNotFoundError
 from her2sr_acq.guard.ports import Unguarded
 from her2sr_acq.plan.models import RawPlan
+from her2sr_proc.store.chain import read_events
 
 TWO = request(plan=protocol(columns=2))
 

@@ -12,11 +12,11 @@ from light_times import seconds_lit_after, state_at
 from nights import EXPOSURE_MS, Night, night_request, until
 from small_disks import fill
 
-from her2sr_acq.engine.ledger import read_events
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest
 from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store.chain import read_events
 from her2sr_proc.store.layout import RunFolder
 from simulators.faults.options import FaultOptions
 
