@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from her2sr_acq.launcher import NAMES, Launcher
+from her2sr_acq.notify import Notifier
 from her2sr_acq.service.loopback import require_loopback
 from her2sr_acq.verbs.foresight import require_writable
 
@@ -20,8 +22,12 @@ def serve(
     port: int,
     only: Sequence[str],
     say: Callable[[str], None],
+    notifier: Notifier | None = None,
 ) -> None:
     """Start the processes and return after SIGTERM or Ctrl-C, with all of them ended.
+
+    The service manager, if there is one, is told when all of it answers, that it lives,
+    and that it ends.
 
     Raises `ConfigError` for an address that others could reach or a folder that cannot
     be written, `ServiceUnavailableError` when one of the processes has failed for good.
@@ -36,7 +42,10 @@ def serve(
     ) as launcher:
         answers = f"answers at {launcher.url}" if not only or "api" in only else "runs"
         say(f"{_parts(only)} for {data} {answers} (Ctrl-C ends it)")
-        launcher.wait(ended)
+        notifier = notifier or Notifier.from_environment()
+        notifier.say("READY=1", f"STATUS={answers}")
+        launcher.wait(ended, alive=partial(notifier.say, "WATCHDOG=1"))
+        notifier.say("STOPPING=1")
     say("her2sr has ended")
 
 
