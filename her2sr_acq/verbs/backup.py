@@ -1,4 +1,4 @@
-"""``her2sr backup`` and ``restore``: the databases of a data folder, copied and checked.
+"""``her2sr backup`` and ``restore``: databases of a data folder, copied and checked.
 
 Source of the copy while others write: SQLite's online backup.
 """

@@ -22,7 +22,6 @@ def serve(
     port: int,
     only: Sequence[str],
     say: Callable[[str], None],
-    notifier: Notifier | None = None,
 ) -> None:
     """Start the processes and return after SIGTERM or Ctrl-C, with all of them ended.
 
@@ -42,7 +41,7 @@ def serve(
     ) as launcher:
         answers = f"answers at {launcher.url}" if not only or "api" in only else "runs"
         say(f"{_parts(only)} for {data} {answers} (Ctrl-C ends it)")
-        notifier = notifier or Notifier.from_environment()
+        notifier = Notifier.from_environment()
         notifier.say("READY=1", f"STATUS={answers}")
         launcher.wait(ended, alive=partial(notifier.say, "WATCHDOG=1"))
         notifier.say("STOPPING=1")

@@ -35,6 +35,7 @@ def test_it_is_told_when_all_answers_that_it_lives_and_that_it_ends(
             alive()
 
     monkeypatch.setattr(verb, "Launcher", Launcher)
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
     monkeypatch.setattr(verb.signal, "signal", lambda *_: None)
     said = []
     verb.serve(
@@ -44,7 +45,6 @@ def test_it_is_told_when_all_answers_that_it_lives_and_that_it_ends(
         port=8000,
         only=(),
         say=said.append,
-        notifier=Notifier(manager.getsockname()),
     )
     heard = [manager.recv(1000).decode() for _ in range(3)]
     assert heard[0].splitlines()[0] == "READY=1"
