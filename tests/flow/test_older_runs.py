@@ -50,7 +50,7 @@ def test_processed_again_it_is_answered_by_the_rules_of_today(older):
     # of unmarked nuclei nobody says a group any more
     assert result.arms["sr"].group is None
     assert result.profile_digest != before
-    assert any("settings of an earlier program" in flag for flag in result.flags)
+    assert any("today's settings of" in flag for flag in result.flags)
     assert verify(older, quiet).is_sound
 
 
