@@ -41,6 +41,7 @@ def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
+        cli_background,
         cli_bench,
         cli_ensemble,
         cli_nuclei,
@@ -67,6 +68,7 @@ def build() -> typer.Typer:
     cli_tables.register(app)
     cli_ensemble.register(app)
     cli_nuclei.register(app)
+    cli_background.register(app)
     cli_bench.register(app)
     cli_score.register(app)
     cli_statistics.register(app)

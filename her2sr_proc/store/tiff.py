@@ -28,7 +28,7 @@ from her2sr_proc.store.pixels import (
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 _BAD_TAGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
 """What tifffile stumbles into when a tag is damaged: it believes what it reads."""
-_READ_ERRORS = (
+READ_ERRORS = (
     *_BAD_TAGS,
     OSError,
     RuntimeError,
@@ -48,14 +48,14 @@ class TiffMovie:
         _check_directory(path)
         try:
             self._file = tifffile.TiffFile(path)
-        except _READ_ERRORS as exc:
+        except READ_ERRORS as exc:
             raise _unreadable(path, exc) from exc
         try:
             self._pages = self._find_pages()
             self.shape = check_shape(path, self._pages.shape)
             self.dtype = self._pages.dtype
             self._pages.check_end()
-        except _READ_ERRORS as exc:
+        except READ_ERRORS as exc:
             self._file.close()
             raise _unreadable(path, exc) from exc
         except MovieError:
@@ -119,7 +119,7 @@ class _Pages:
             try:
                 self._check_extent(index)
                 frame = self._pages[index].asarray()
-            except _READ_ERRORS as exc:
+            except READ_ERRORS as exc:
                 raise _unreadable(self._path, exc, f"page {index + 1} of ") from exc
             if frame.shape != out.shape[1:]:
                 raise MovieError(
@@ -179,7 +179,7 @@ class TiffFolder:
 
     def __init__(self, path: Path, floats: bool = False) -> None:
         self._floats = floats
-        self._files = sorted((f for f in path.iterdir() if _is_frame(f)), key=natural)
+        self._files = frame_files(path)
         if not self._files:
             raise MovieError(
                 f"{path} holds neither TIFF frames nor an OME-Zarr; name a movie file, "
@@ -226,6 +226,11 @@ class TiffFolder:
             return frame
         finally:
             movie.close()
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """Return the TIFF files of a folder in natural order of their names."""
+    return sorted((f for f in folder.iterdir() if _is_frame(f)), key=natural)
 
 
 def _is_frame(path: Path) -> bool:
