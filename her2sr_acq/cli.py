@@ -44,6 +44,7 @@ def build() -> typer.Typer:
         cli_background,
         cli_bench,
         cli_ensemble,
+        cli_frames,
         cli_nuclei,
         cli_offload,
         cli_runs,
@@ -67,6 +68,7 @@ def build() -> typer.Typer:
     cli_offload.register(app)
     cli_tables.register(app)
     cli_ensemble.register(app)
+    cli_frames.register(app)
     cli_nuclei.register(app)
     cli_background.register(app)
     cli_bench.register(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import typer
@@ -62,7 +62,7 @@ class Stack:
 
     def write(self, frames: FrameSource, step: Step, note: str) -> dict[str, object]:
         """Write the movie after a step; return what there is to tell of it."""
-        return self.write_as(frames, step, replace(self.facts(), note=note))
+        return self.write_as(frames, step, self.facts().noted(note))
 
     def write_as(
         self, frames: FrameSource, step: Step, facts: StackFacts

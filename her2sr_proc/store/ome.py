@@ -12,7 +12,7 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from her2sr_proc.errors import MovieError
-from her2sr_proc.store.stack_facts import TO_UM, StackFacts
+from her2sr_proc.store.stack_facts import TO_UM, StackFacts, unsigned
 
 SPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 TO_S = {"s": 1.0, "ms": 1e-3, "min": 60.0, "µs": 1e-6, "us": 1e-6}
@@ -110,7 +110,7 @@ def _describe(image: ET.Element, note: str) -> None:
         found = ET.Element(f"{space}Description")
         first = (_local(child) in BEFORE_DESCRIPTION for child in image)
         image.insert(sum(first), found)
-    found.text = f"{found.text}\n{note}" if found.text else note
+    found.text = f"{unsigned(found.text or '')}\n{note}".strip()
 
 
 def _new(name: str) -> ET.Element:

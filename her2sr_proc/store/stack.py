@@ -52,6 +52,18 @@ def require_stack(out: Path, *inputs: Path) -> None:
     require_writable(out)
 
 
+def require_new_folder(out: Path) -> None:
+    """Raise `RequestError` unless frames can be written to a folder of their own.
+
+    A folder that holds anything is left alone: its frames would mix with ours.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise RequestError(
+            f"{out} is there already and not empty; choose the name of a new folder"
+        )
+    require_writable(out.with_name(f"{out.name}.new"))
+
+
 def write_stack(
     out: Path,
     blocks: Iterable[Frames],

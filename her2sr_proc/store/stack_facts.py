@@ -8,12 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
+from her2sr_proc.schema.banner import BANNER
+
 TO_UM = {
     **{"m": 1e6, "cm": 1e4, "mm": 1e3, "um": 1.0, "nm": 1e-3, "pm": 1e-6},
     **{"µm": 1.0, "μm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "microns": 1.0},
     **{"micrometer": 1.0, "micrometre": 1.0, "nanometer": 1e-3, "inch": 25_400.0},
 }
 """Micrometres, by the names that programs give their units."""
+
+
+def unsigned(text: str) -> str:
+    """Return text without the banner, which is put back once whatever is done to it."""
+    return text.replace(f"; {BANNER}", "").replace(BANNER, "").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ class StackFacts:
     ome: str | None = None
     """The file's whole OME-XML."""
     kept: range | None = None
-    """Which frames, of those that the OME-XML speaks of, these are."""
+    """Which frames, of those that the OME-XML speaks of, these are; default: all."""
     note: str = ""
     """What was done to the frames, in one line."""
 
@@ -44,6 +51,14 @@ class StackFacts:
             labels=tuple(self.labels[n] for n in kept) if self.labels else (),
             kept=kept if before is None else before[kept.start : kept.stop : kept.step],
         )
+
+    def noted(self, note: str) -> Self:
+        """Return the facts with what was done to the frames."""
+        return replace(self, note=note)
+
+    def without_frames(self) -> Self:
+        """Return what is known of the movie alone, and not of single frames."""
+        return replace(self, labels=(), kept=range(0))
 
     def scrubbed(self) -> Self:
         """Return the scale of pixels and time alone.

@@ -12,7 +12,7 @@ import tifffile
 
 from her2sr_proc.errors import MovieError
 from her2sr_proc.store import ome, tiff
-from her2sr_proc.store.stack_facts import TO_UM, StackFacts
+from her2sr_proc.store.stack_facts import TO_UM, StackFacts, unsigned
 
 LEAST_UM, MOST_UM = 1e-4, 1e3
 """Of a pixel; what lies outside is a scanner's dots per inch, or nothing."""
@@ -56,7 +56,7 @@ def _of_tiff(path: Path, file: tifffile.TiffFile) -> StackFacts:
         pixel_um=_pixel_um(file.pages.first, told.get("unit")),
         interval_s=_positive(told.get("finterval")),
         name=name,
-        info=str(told.get("Info") or ""),
+        info=unsigned(str(told.get("Info") or "")),
         labels=labels if len(labels) == frames else (),
     )
 
