@@ -51,6 +51,7 @@ def build() -> typer.Typer:
         cli_score,
         cli_statistics,
         cli_tables,
+        cli_threshold,
     )
 
     app = typer.Typer(
@@ -69,6 +70,7 @@ def build() -> typer.Typer:
     cli_tables.register(app)
     cli_ensemble.register(app)
     cli_frames.register(app)
+    cli_threshold.register(app)
     cli_nuclei.register(app)
     cli_background.register(app)
     cli_bench.register(app)
