@@ -17,6 +17,8 @@ import numpy.typing as npt
 from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.kernels import rolling_ball
 from her2sr_proc.schema.camera import CameraMaps
+from her2sr_proc.schema.threshold import CleaningParams, Mode
+from her2sr_proc.threshold import Left, Threshold, apply
 
 Frames = npt.NDArray[Any]
 
@@ -94,6 +96,52 @@ class RollingBall:
             return self._idle.pop()
         except IndexError:
             return rolling_ball.new_room(*self._shape, self._ball)
+
+
+class Cleaning:
+    """The paper's way from a frame to what ThunderSTORM was given; for one movie.
+
+    May be used by several threads at once.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], params: CleaningParams, *, channel: str | None
+    ) -> None:
+        """Take parameters; the channel chooses among a threshold's own.
+
+        Raises `RequestError` when the ball does not fit a frame, or the threshold is
+        not for the channel.
+        """
+        self._ball = RollingBall(
+            shape, radius_px=params.radius_px, is_smoothed=params.is_smoothed
+        )
+        self._threshold = Threshold(params.threshold, channel=channel)
+        self._mode: Mode = params.mode
+
+    def block(self, adu: Frames, *, first_frame: int) -> tuple[Frames, Left]:
+        """Return cleaned frames, and what was left in them.
+
+        Parameters
+        ----------
+        adu : uint16 or float32 array, shape (frames, height, width)
+            Camera counts, or denoised ones.
+        first_frame : int
+            Index in the burst of ``adu[0]``.
+
+        Returns
+        -------
+        array
+            As ``adu``, baseline 0: to be fitted with `without_offset` of the camera.
+        Left
+            Pixels above the threshold; none at all is a flag, not an error.
+
+        Raises
+        ------
+        DataError
+            When a value is not finite.
+        """
+        flat = self._ball.block(adu, first_frame=first_frame)
+        return apply(flat, self._threshold, mode=self._mode, first_frame=first_frame)
 
 
 def without_offset(camera: CameraMaps) -> CameraMaps:

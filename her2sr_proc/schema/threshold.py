@@ -89,6 +89,17 @@ ThresholdModel = Annotated[
 ]
 
 
+class CleaningParams(Frozen):
+    """How the paper cleans a frame before it is fitted."""
+
+    radius_px: float = Field(default=15.0, gt=0, description="of the rolling ball")
+    is_smoothed: bool = Field(
+        default=True, description="the ball rolls under the mean of 3 x 3 pixels"
+    )
+    threshold: ThresholdModel = SigmaThreshold(k_by_channel=dict(PAPER_K))
+    mode: Mode = "tozero"
+
+
 class ThresholdFile(Frozen):
     """A threshold model as it stands on disk."""
 

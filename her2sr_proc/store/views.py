@@ -145,7 +145,7 @@ def missing_number(names: Sequence[str]) -> int | None:
     None when none is, and when the names are not such a series.
     """
     found = [re.findall(r"\d+", name) for name in names]
-    if len(found) < 3 or len({len(parts) for parts in found}) != 1:
+    if len(found) < 3 or len({re.sub(r"\d+", "0", name) for name in names}) != 1:
         return None
     moving = [
         [int(n) for n in column]
