@@ -81,7 +81,7 @@ class RollingBall:
         roll = (
             rolling_ball.subtract_counts if is_counts else rolling_ball.subtract_values
         )
-        for number, frame in enumerate(frames):
+        for number, frame in enumerate(_read_only(frames)):
             if not is_counts and not np.isfinite(frame).all():
                 raise DataError(
                     f"frame {first_frame + number} holds values that are no numbers "
@@ -142,6 +142,13 @@ class Cleaning:
         """
         flat = self._ball.block(adu, first_frame=first_frame)
         return apply(flat, self._threshold, mode=self._mode, first_frame=first_frame)
+
+
+def _read_only(frames: Frames) -> Frames:
+    """Return frames as a message's are: a kernel is compiled for one kind alone."""
+    view = np.ascontiguousarray(frames).view(np.ndarray)
+    view.flags.writeable = False
+    return view
 
 
 def without_offset(camera: CameraMaps) -> CameraMaps:

@@ -163,20 +163,6 @@ def subtract_values(
 
 
 @kernel
-def write_background(
-    frame: Plane, ball: Ball, is_smoothed: bool, room: Room, out: F32
-) -> None:
-    """Write the background itself, as float32, of counts or finite values.
-
-    As `subtract_counts`; ``out`` is a float32 array of the frame's shape.
-    """
-    shrink_frame(frame, ball.shrink, 2 * ball.half, is_smoothed, room)
-    roll(ball, room)
-    for i in range(frame.shape[0]):
-        out[i, :] = background_row(i, ball.shrink, room)
-
-
-@kernel
 def shrink_frame(
     frame: Plane, shrink: int, pad: int, is_smoothed: bool, room: Room
 ) -> None:

@@ -67,7 +67,7 @@ def _pixel_um(page: Any, unit: object) -> float | None:  # noqa: ANN401 - untype
     if tag is None or not isinstance(tag.value, tuple) or 0 in tag.value:
         return None
     length = (
-        TO_UM.get(str(unit))
+        TO_UM.get(str(unit).lower())
         if unit
         else {2: 25_400.0, 3: 1e4}.get(int(of.value) if of is not None else 0)
     )
