@@ -45,8 +45,7 @@ class Ball(NamedTuple):
     half: int
     """The patch has 2 * half + 1 pixels along each axis."""
     heights: F32
-    """Shape (half + 1, a multiple of `TAPS` not below half + 1); the centre is [0, 0].
-    What is too much repeats the last column."""
+    """Shape (half + 1, half + 1); the centre is [0, 0]."""
 
 
 class Room(NamedTuple):
@@ -82,9 +81,8 @@ def new_ball(radius_px: float) -> Ball:
     radius = max(1.0, radius_px / shrink)
     cut = int(trim * radius) // 100
     half = math.floor(radius - cut + 0.5)
-    size = -(-(half + 1) // TAPS) * TAPS
-    x = np.minimum(np.arange(size), half)
-    root = radius**2 - (x**2)[None, :] - (x[: half + 1] ** 2)[:, None]
+    x = np.arange(half + 1)
+    root = radius**2 - (x**2)[None, :] - (x**2)[:, None]
     heights = np.where(root > 0, np.sqrt(np.maximum(root, 0.0)), 0.0)
     return Ball(shrink, half, heights.astype(np.float32))
 
@@ -265,6 +263,7 @@ def roll(ball: Ball, room: Room) -> None:
     The ball's centre may stand outside, as far as the ball still covers a pixel.
     """
     half, heights = ball.half, ball.heights
+    whole = (half + 1) // TAPS * TAPS
     small, centres, ground, pair = room.small, room.centres, room.ground, room.pair
     height = small.shape[0]
     for n in range(centres.shape[0]):
@@ -281,16 +280,20 @@ def roll(ball: Ball, room: Room) -> None:
                 source = small[above]
             else:
                 lesser(small[above], small[below], pair)
-            for m in range(0, half + 1, TAPS):
+            for m in range(0, whole, TAPS):
                 press(source, half, heights[k, m : m + TAPS], m, line)
+            for m in range(whole, half + 1):
+                press_one(source, half, heights[k, m], m, line)
     reach = centres.shape[1]
     for n in range(ground.shape[0]):
         line = ground[n]
         line[:] = LOWEST
         for k in range(half + 1):
             greater(centres[n + half - k], centres[n + half + k], pair[:reach])
-            for m in range(0, half + 1, TAPS):
+            for m in range(0, whole, TAPS):
                 lift(pair[:reach], half, heights[k, m : m + TAPS], m, line)
+            for m in range(whole, half + 1):
+                lift_one(pair[:reach], half, heights[k, m], m, line)
 
 
 @kernel
@@ -314,13 +317,8 @@ def press(source: F32, half: int, heights: F32, first: int, out: F32) -> None:
     ``out[j]`` is the centre over ``source[j + half]``.
     """
     size = out.size
-    a, b, c, d = (
-        half - min(first, half),
-        half - min(first + 1, half),
-        half - min(first + 2, half),
-        half - min(first + 3, half),
-    )
-    e, f, g, h = 2 * half - a, 2 * half - b, 2 * half - c, 2 * half - d
+    a, b, c, d = half - first, half - first - 1, half - first - 2, half - first - 3
+    e, f, g, h = half + first, half + first + 1, half + first + 2, half + first + 3
     la, lb = source[a : a + size], source[b : b + size]
     lc, ld = source[c : c + size], source[d : d + size]
     ra, rb = source[e : e + size], source[f : f + size]
@@ -338,19 +336,36 @@ def press(source: F32, half: int, heights: F32, first: int, out: F32) -> None:
 
 
 @kernel
+def press_one(source: F32, half: int, height: float, column: int, out: F32) -> None:
+    """As `press`, for one column of the ball."""
+    size = out.size
+    left = source[half - column : half - column + size]
+    right = source[half + column : half + column + size]
+    for j in range(size):
+        value = (left[j] if left[j] < right[j] else right[j]) - height
+        out[j] = value if value < out[j] else out[j]
+
+
+@kernel
+def lift_one(source: F32, half: int, height: float, column: int, out: F32) -> None:
+    """As `lift`, for one column of the ball."""
+    size = out.size
+    left = source[half - column : half - column + size]
+    right = source[half + column : half + column + size]
+    for j in range(size):
+        value = (left[j] if left[j] > right[j] else right[j]) + height
+        out[j] = value if value > out[j] else out[j]
+
+
+@kernel
 def lift(source: F32, half: int, heights: F32, first: int, out: F32) -> None:
     """Raise ``out`` to what `TAPS` columns of the ball, left and right, reach.
 
     ``source[j + half]`` is the centre over ``out[j]``.
     """
     size = out.size
-    a, b, c, d = (
-        half - min(first, half),
-        half - min(first + 1, half),
-        half - min(first + 2, half),
-        half - min(first + 3, half),
-    )
-    e, f, g, h = 2 * half - a, 2 * half - b, 2 * half - c, 2 * half - d
+    a, b, c, d = half - first, half - first - 1, half - first - 2, half - first - 3
+    e, f, g, h = half + first, half + first + 1, half + first + 2, half + first + 3
     la, lb = source[a : a + size], source[b : b + size]
     lc, ld = source[c : c + size], source[d : d + size]
     ra, rb = source[e : e + size], source[f : f + size]
