@@ -1,7 +1,8 @@
 """The verbs `her2sr threshold label | fit | apply`.
 
-Declares the command line alone; the work is in `cli_thresholding` and is imported when
-a verb runs, so that `her2sr --help` stays quick.
+Declares the command line alone; the work is in `cli_labelling` and
+`cli_thresholding` and is imported when a verb runs, so that `her2sr --help` stays
+quick.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def label(
 
     Example: her2sr threshold label flat.tif --nuclei nuclei.tif --rate 0.5 --out l.csv
     """
-    from her2sr_proc import cli_thresholding as work
+    from her2sr_proc import cli_labelling as work
 
     request = work.LabelRequest(
         movie, nuclei, out, rate, count, around, margin_px, channel
@@ -109,7 +110,7 @@ def fit(
 
     Example: her2sr threshold fit labels.csv --out model.json --figure figure2.png
     """
-    from her2sr_proc import cli_thresholding as work
+    from her2sr_proc import cli_labelling as work
 
     request = work.FitRequest(labels, out, kind, features, least_r2, channel, figure)
     work.fit(request, as_json=as_json)

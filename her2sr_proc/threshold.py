@@ -28,6 +28,7 @@ from her2sr_proc.schema.threshold import (
 
 Frames = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
+Model = SigmaThreshold | LinearThreshold | ScheduleThreshold
 ANY = "any"
 HIGHEST_COUNT = 65535
 
@@ -69,7 +70,7 @@ class Threshold:
 
     def __init__(
         self,
-        model: SigmaThreshold | LinearThreshold | ScheduleThreshold,
+        model: Model,
         *,
         channel: str | None = None,
     ) -> None:
@@ -186,3 +187,24 @@ def _as_pixel(limit: float, dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - a pi
     if limit < 0:  # every count is above it: compare as integers of more bits
         return np.int32(-1)
     return dtype.type(min(math.floor(limit), HIGHEST_COUNT))
+
+
+def formula_of(model: Model) -> str:
+    """Return a model in one line, as people write it."""
+    if isinstance(model, SigmaThreshold):
+        parts = (f"mean + {k:.4g} SD ({c})" for c, k in model.k_by_channel.items())
+        return "; ".join(parts).replace(f" ({ANY})", "")
+    if isinstance(model, LinearThreshold):
+        terms = (
+            f" {factor:+.4g} x {name.removesuffix('_adu')}"
+            for name, factor in model.factors.items()
+        )
+        return (
+            f"{model.intercept_adu:.4g}{''.join(terms)}; R² {model.r_squared:.4f}, "
+            f"left-out error {model.left_out_rmse_adu:.3g} ADU, {model.rows} frames"
+        )
+    first, last = model.anchors[0], model.anchors[-1]
+    return (
+        f"{first.threshold_adu:.4g} at frame {first.frame} to "
+        f"{last.threshold_adu:.4g} at frame {last.frame}, {len(model.anchors)} anchors"
+    )

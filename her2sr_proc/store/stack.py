@@ -159,7 +159,7 @@ def _write_imagej(
     if facts.pixel_um is not None:
         told["unit"] = "um"
         scale = {"resolution": (1 / facts.pixel_um, 1 / facts.pixel_um)}
-    with tifffile.TiffWriter(path, imagej=True) as file:
+    with tifffile.TiffWriter(path, imagej=True, byteorder="<") as file:
         file.write(pages, shape=shape, dtype=dtype, metadata=told, **scale)
 
 
