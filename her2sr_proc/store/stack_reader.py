@@ -46,6 +46,8 @@ def read_facts(path: Path) -> StackFacts:
 
 def _of_tiff(path: Path, file: tifffile.TiffFile) -> StackFacts:
     name = path.name.removesuffix(path.suffix).removesuffix(".ome")
+    if next(iter(file.pages), None) is None:  # raw frames of a burst that goes on
+        return StackFacts(name=name)
     if file.is_ome and file.ome_metadata:
         return ome.facts_of(file.ome_metadata, StackFacts(name=name))
     told: dict[str, Any] = file.imagej_metadata or {}

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import tifffile
+from run_folders import add_unit, make_run
 
 from her2sr_proc.errors import MovieError, RequestError, WriteError
 from her2sr_proc.offline.stacks import Spent, blocks, stream, unchanged
@@ -359,3 +360,27 @@ def test_a_text_of_units_is_read_in_every_spelling(tmp_path):
             resolution=(factor / 0.13, factor / 0.13),
         )
         assert read_facts(path).pixel_um == pytest.approx(0.13, rel=1e-4), unit
+
+
+def raw_movie(tmp_path, form):
+    """Return the path and the frames of one unit of a run."""
+    frames = np.random.default_rng(0).integers(1, 900, (6, 16, 16)).astype(np.uint16)
+    run = make_run(tmp_path / "run", frames={"561": 6}, size=16)
+    unit = add_unit(run, "561", frames, block=3, form=form)
+    return run.raw(unit, form), frames
+
+
+def test_raw_frames_of_a_run_tell_their_scale(tmp_path):
+    path, frames = raw_movie(tmp_path, "ome-zarr")
+    facts = read_facts(path)
+    assert (facts.pixel_um, facts.interval_s) == pytest.approx((0.13, 0.03))
+    out = tmp_path / "k.tif"
+    write(out, frames_of(path)[2:], facts.of(range(2, 6)))
+    np.testing.assert_array_equal(frames_of(out), frames[2:])
+    assert read_facts(out).pixel_um == pytest.approx(0.13)
+
+
+def test_a_raw_tiff_that_shows_no_page_yet_says_nothing_of_its_scale(tmp_path):
+    path, frames = raw_movie(tmp_path, "ome-tiff")
+    assert read_facts(path) == StackFacts(name="561")
+    np.testing.assert_array_equal(frames_of(path), frames)
