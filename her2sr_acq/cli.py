@@ -41,8 +41,10 @@ def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
+        cli_background,
         cli_bench,
         cli_ensemble,
+        cli_frames,
         cli_import,
         cli_nuclei,
         cli_offload,
@@ -50,6 +52,7 @@ def build() -> typer.Typer:
         cli_score,
         cli_statistics,
         cli_tables,
+        cli_threshold,
     )
 
     app = typer.Typer(
@@ -79,7 +82,10 @@ def build() -> typer.Typer:
     cli_offload.register(app)
     cli_tables.register(app)
     cli_ensemble.register(app)
+    cli_frames.register(app)
+    cli_threshold.register(app)
     cli_nuclei.register(app)
+    cli_background.register(app)
     cli_bench.register(app)
     cli_score.register(app)
     cli_statistics.register(app)

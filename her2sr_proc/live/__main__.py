@@ -19,7 +19,7 @@ from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.live.jobs import Jobs
 from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
-from her2sr_proc.live.warming import warm
+from her2sr_proc.live.warming import warm, warm_cleaning
 from her2sr_proc.live.worker import Worker
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
@@ -110,7 +110,9 @@ def main() -> None:
     end_with_starter()
     yield_to_acquisition()
     warm()
-    if not options.warm:
+    if options.warm:
+        warm_cleaning()
+    else:
         serve(options.data, options.runtime, stop)
 
 
