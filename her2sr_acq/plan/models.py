@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.manifest import ChannelFacts
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.params import ProfileName
 
 LATER = {
     "select": "every field of the grid is acquired; remove 'select'",
@@ -117,18 +118,9 @@ class RawPlan(Frozen):
 
 
 class ProcessingPlan(Frozen):
-    """Which locked profile turns frames into an answer."""
+    """Which locked profile turns frames into an answer, live and after."""
 
-    profile: Literal["recommended"] = "recommended"
-
-    @field_validator("profile", mode="before")
-    @classmethod
-    def _only_recommended(cls, value: object) -> object:
-        if value != "recommended":
-            raise ValueError(
-                f"this version has no profile '{value}'; write 'recommended'"
-            )
-        return value
+    profile: ProfileName = "recommended"
 
 
 class Protocol(Frozen):

@@ -40,9 +40,6 @@ from her2sr_proc.versions import versions
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
 
-HEADLINE: ArmName = "sr_merged"
-"""The headline of the recommended profile."""
-
 
 def close_run(run: RunFolder) -> RunResult:
     """Answer for a run from the results of its fields, however many there are.
@@ -61,20 +58,21 @@ def close_run(run: RunFolder) -> RunResult:
     comparison = _compare(run, manifest, fields)
     assessed = {arm: _score(case, results, arm, manifest) for arm in ARMS}
     arms = {arm: one.arm for arm, one in assessed.items()}
+    headline = manifest.profile.headline
     accounting = account(run, manifest)
     result = RunResult(
         run=manifest.run,
         arms=arms,
-        headline=HEADLINE,
+        headline=headline,
         channel_map={c.name: c.probe for c in manifest.channels},
         profile=manifest.profile.name,
         profile_digest=manifest.profile.digest,
         accounting=accounting,
         flags=(
-            *run_flags(manifest, results, assessed[HEADLINE], accounting),
+            *run_flags(manifest, results, assessed[headline], accounting),
             *(f"regions were marked by {who}" for who in sorted(set(case.marked_by))),
         ),
-        assessment=assessed[HEADLINE].assessment,
+        assessment=assessed[headline].assessment,
         truth=comparison.truth if comparison else None,
     )
     write_counts(run, results)

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
+from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.localizer import Each, Localizer
+from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
@@ -105,12 +106,9 @@ class Replay:
         self._each = each
 
     @cached_property
-    def _localizer(self) -> Localizer:
-        return Localizer(
-            self._unit.camera,
-            pixel_nm=self._unit.manifest.camera.pixel_nm,
-            params=self._unit.manifest.localize_params(self._unit.key.channel),
-        )
+    def _localizer(self) -> BlockLocalizer:
+        unit = self._unit
+        return localizer_for(unit.manifest, unit.key.channel, unit.camera)
 
     def localize(self, record: BlockRecord) -> Localizations:
         """Return the table of a block. Raises `DataError` when it cannot be read."""

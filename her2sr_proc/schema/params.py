@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.threshold import CleaningParams
 
 ProfileName = Literal["paper", "recommended"]
 
@@ -453,6 +454,9 @@ class Profile(Frozen):
 
     version: Literal[1] = 1
     name: ProfileName = "recommended"
+    cleaning: CleaningParams | None = Field(
+        default=None, description="of frames before they are localized; none: as read"
+    )
     localize: LocalizeParams = LocalizeParams()
     render: RenderParams = RenderParams()
     nuclei: NucleiParams = NucleiParams()
@@ -460,6 +464,28 @@ class Profile(Frozen):
     score: ScoreParams = ScoreParams()
 
     @property
+    def headline(self) -> Literal["sr", "sr_merged"]:
+        """Return the arm whose answer leads: the paper counts what is resolved."""
+        return "sr" if self.name == "paper" else "sr_merged"
+
+    @property
     def digest(self) -> str:
         """Return the first 16 hex digits of SHA-256 over the canonical JSON."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+PAPER_RENDER = RenderParams(
+    pixel_nm=26.0, minimum_sigma_nm=0.0, maximum_uncertainty_nm=10_000.0
+)
+"""ThunderSTORM's normalized Gaussian at magnification 5 of 130 nm, nothing filtered."""
+PROFILES = (
+    Profile(),
+    Profile(
+        name="paper",
+        cleaning=CleaningParams(),
+        localize=PAPER_LOCALIZE,
+        render=PAPER_RENDER,
+        score=ScoreParams(mode="paper"),
+    ),
+)
+"""What the locked files say; `her2sr_proc.store.profiles` reads them."""

@@ -85,7 +85,9 @@ LATER = [
     pytest.param({"stop_when": {"nuclei": 40}}, "remove 'stop_when'", id="stop_when"),
     pytest.param({"keep_raw": "some"}, "Input should be", id="keep_raw"),
     pytest.param(
-        {"processing": {"profile": "paper"}}, "no profile 'paper'", id="profile"
+        {"processing": {"profile": "homemade"}},
+        "'paper' or 'recommended'",
+        id="profile",
     ),
     pytest.param({"surprise": 1}, "Extra inputs", id="unknown key"),
 ]
