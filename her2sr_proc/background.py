@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.errors import DataError, RequestError
+from her2sr_proc.errors import RequestError
 from her2sr_proc.kernels import rolling_ball
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.threshold import CleaningParams, Mode
-from her2sr_proc.threshold import Left, Threshold, apply
+from her2sr_proc.threshold import Left, Threshold, apply, require_finite
 
 Frames = npt.NDArray[Any]
 
@@ -82,11 +82,7 @@ class RollingBall:
             rolling_ball.subtract_counts if is_counts else rolling_ball.subtract_values
         )
         for number, frame in enumerate(_read_only(frames)):
-            if not is_counts and not np.isfinite(frame).all():
-                raise DataError(
-                    f"frame {first_frame + number} holds values that are no numbers "
-                    f"(nan or infinite); make the movie again without them"
-                )
+            require_finite(frame, first_frame + number)
             roll(frame, self._ball, self._is_smoothed, room, out[number])
         self._idle.append(room)
         return out

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.errors import RequestError
+from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.schema.threshold import (
     FrameFigures,
     LinearThreshold,
@@ -63,6 +63,15 @@ def figures_of(frame: Frames) -> FrameFigures:
         minimum_adu=float(frame.min()),
         maximum_adu=float(frame.max()),
     )
+
+
+def require_finite(frame: Frames, number: int) -> None:
+    """Raise `DataError` when a frame of values holds any that is no number."""
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        raise DataError(
+            f"frame {number} holds values that are no numbers (nan or infinite); make "
+            f"the movie again without them"
+        )
 
 
 class Threshold:
@@ -160,10 +169,16 @@ def apply(
         threshold off, counts rounded half up.
     first_frame : int
         Index in the burst of ``frames[0]``.
+
+    Raises
+    ------
+    DataError
+        When a value is not finite.
     """
     out = np.zeros_like(frames)
     left = Left()
     for number, frame in enumerate(frames):
+        require_finite(frame, first_frame + number)
         limit = threshold.of(frame, first_frame + number)
         is_above = frame > _as_pixel(limit, frame.dtype)
         kept = int(np.count_nonzero(is_above))

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from her2sr_proc.errors import RequestError
 from her2sr_proc.schema.cohort import ThresholdRow
-from her2sr_proc.threshold import figures_of
+from her2sr_proc.threshold import figures_of, require_finite
 
 Frames = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -81,7 +81,14 @@ def label_frame(
         Its threshold is the height of the brightest spot that must go, exactly: a
         lower one would leave more spots than the rate allows, a higher one would take
         more than it asks.
+
+    Raises
+    ------
+    DataError
+        When a value is not finite.
     """
+    for number, frame in enumerate(frames, first_frame):
+        require_finite(frame, number)
     heights = np.sort(np.concatenate([spot_heights(frame, off) for frame in frames]))
     allowed = math.floor(rate * len(frames) + 1e-9)
     too_many = heights.size - allowed

@@ -49,6 +49,10 @@ def require_stack(out: Path, *inputs: Path) -> None:
                 f"{out} is what is read; a movie is never written over: choose another "
                 f"name"
             )
+        if path.is_dir() and out.resolve().parent == path.resolve():
+            raise RequestError(
+                f"{out} would be taken for a frame of {path}; write it elsewhere"
+            )
     require_writable(out)
 
 

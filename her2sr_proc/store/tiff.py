@@ -6,6 +6,7 @@ opened, as far as its directory and its last page show it.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import struct
@@ -73,10 +74,6 @@ class TiffMovie:
 
     def _find_pages(self) -> _Pages | _Plane:
         first = self._file.pages.first
-        series = self._file.series[0]
-        frames = series.shape[:-2] if len(series.shape) > 2 else (1,)
-        is_stack = self._file.is_ome or self._file.is_imagej
-        pages = list(series.pages) if is_stack else list(self._file.pages)
         if first.samplesperpixel > 1 or first.photometric.name == "PALETTE":
             raise MovieError(
                 f"{self._path} is a colour image ({first.photometric.name}); camera "
@@ -84,10 +81,17 @@ class TiffMovie:
                 path=str(self._path),
             )
         dtype = check_dtype(self._path, first.dtype, floats=self._floats)
+        there, claimed = len(self._file.pages), _claimed(self._file)
+        if 1 < there < claimed:
+            raise _cut_off(self._path, f"{there} of {claimed} frames are there")
+        series = self._file.series[0]
+        frames = series.shape[:-2] if len(series.shape) > 2 else (1,)
+        is_stack = self._file.is_ome or self._file.is_imagej
+        pages = list(series.pages) if is_stack else list(self._file.pages)
         if len(pages) == 1 and np.prod(frames) > 1 and series.dataoffset is not None:
             # ImageJ writes stacks over 4 GB as one page with all pixels behind it.
             return _Plane(self._path, series.shape, series.dtype, series.dataoffset)
-        claimed = (self._file.imagej_metadata or {}).get("images", len(pages))
+        claimed = claimed if self._file.is_imagej else len(pages)
         if is_stack and not len(pages) == np.prod(frames) == claimed:
             raise _cut_off(self._path, f"{len(pages)} of {claimed} frames are there")
         shape = series.shape if is_stack else (len(pages), *first.shape)
@@ -231,6 +235,14 @@ class TiffFolder:
 def frame_files(folder: Path) -> list[Path]:
     """Return the TIFF files of a folder in natural order of their names."""
     return sorted((f for f in folder.iterdir() if _is_frame(f)), key=natural)
+
+
+def _claimed(file: tifffile.TiffFile) -> int:
+    """Return how many frames a stack of ImageJ or of tifffile says it has; else 0."""
+    if file.is_imagej:
+        return int((file.imagej_metadata or {}).get("images", 1))
+    shapes = file.shaped_metadata or ()
+    return sum(math.prod(entry["shape"][:-2]) for entry in shapes)
 
 
 def _is_frame(path: Path) -> bool:

@@ -15,10 +15,14 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
 from her2sr_proc.background import Cleaning, RollingBall
+from her2sr_proc.report import plots
 from her2sr_proc.schema.threshold import CleaningParams
 from her2sr_proc.threshold import figures_of
 
@@ -78,8 +82,8 @@ def speeds() -> None:
             print(f"{name:26s} {side:6d}  {best:8.2f}   {median:8.2f}   {asked}")
 
 
-def against_skimage() -> None:
-    """Print how much quicker, and how different, scikit-image's rolling ball is."""
+def against_skimage(figure: Path | None) -> None:
+    """Print how much slower, and how different, scikit-image's rolling ball is."""
     from skimage.restoration import rolling_ball
 
     frame = frame_of(512, 512)
@@ -99,6 +103,8 @@ def against_skimage() -> None:
         f"scikit-image rolling_ball(radius=15), 512 x 512: {other:.0f} ms, ours "
         f"{ours:.2f} ms: {other / ours:.0f} times as fast (asked {ASKED_TIMES})"
     )
+    if figure is not None:
+        draw(figure, values, mine, ground)
     limits = [figures_of(p.astype(np.float32)) for p in (flat, rest)]
     at = [f.mean_adu + 4.84 * f.sd_adu for f in limits]
     print(
@@ -107,6 +113,22 @@ def against_skimage() -> None:
         f"{np.corrcoef(flat.ravel(), rest.ravel())[0, 1]:.3f}; mean + 4.84 SD is "
         f"{at[1]:.0f} ADU there and {at[0]:.0f} here"
     )
+
+
+def draw(path: Path, values: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> None:
+    """Write one row of a frame with its two backgrounds."""
+    row = int(np.argmax(values.max(axis=1)))
+    with mpl.rc_context(plots.STYLE):
+        figure = Figure(figsize=(7.2, 3.2))
+        axes = figure.add_axes((0.09, 0.2, 0.89, 0.72))
+        axes.plot(values[row], color=plots.FAINT, lw=0.8, label="frame")
+        axes.plot(ours[row], color=plots.SUPERRESOLUTION, label="ImageJ's, and ours")
+        axes.plot(theirs[row], color=plots.CONVENTIONAL, label="scikit-image's")
+        axes.set_ylim(theirs[row].min() - 60, ours[row].max() + 700)
+        axes.set_xlabel(f"column of row {row}, px")
+        axes.set_ylabel("ADU")
+        axes.legend(frameon=False, loc="upper right", ncols=3)
+    path.write_bytes(plots.save(figure, "png"))
 
 
 def against_imagej(jar: str) -> None:
@@ -156,9 +178,10 @@ def main() -> None:
     """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--imagej", metavar="IJ.JAR", help="compare with ImageJ's own")
+    parser.add_argument("--figure", type=Path, help="F.png: one row of all of them")
     options = parser.parse_args()
     speeds()
-    against_skimage()
+    against_skimage(options.figure)
     if options.imagej:
         against_imagej(options.imagej)
 

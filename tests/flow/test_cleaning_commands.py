@@ -246,6 +246,7 @@ WRONG = [
     pytest.param("background NONE", "there is no movie", id="missing"),
     pytest.param("background COLOUR", "colour image", id="colour"),
     pytest.param("background NAN", "frame 1 holds values that are no", id="nan"),
+    pytest.param("threshold apply NAN --k 4", "frame 1 holds", id="nan threshold"),
     pytest.param("background F64", "float64 pixels", id="float64"),
     pytest.param("threshold apply M", "say which threshold", id="no threshold"),
     pytest.param("threshold apply M --k 0", "--k 0 is no threshold", id="k 0"),
@@ -314,6 +315,9 @@ def test_a_missing_number_among_frames_is_told(tmp_path, capsys, movie):
     (folder / "m-0007.tif").unlink()
     assert "number 7 is missing" in refused(
         capsys, "frames", "combine", folder, "--out", out
+    )
+    assert "taken for a frame" in refused(
+        capsys, "frames", "combine", folder, "--out", folder / "o.tif"
     )
     assert "not empty" in refused(capsys, "frames", "split", movie, "--out", folder)
     assert run("frames", "combine", folder, "--allow-gaps", "--out", out) == 0

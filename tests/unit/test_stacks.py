@@ -384,3 +384,18 @@ def test_a_raw_tiff_that_shows_no_page_yet_says_nothing_of_its_scale(tmp_path):
     path, frames = raw_movie(tmp_path, "ome-tiff")
     assert read_facts(path) == StackFacts(name="561")
     np.testing.assert_array_equal(frames_of(path), frames)
+
+
+@pytest.mark.parametrize("is_imagej", [True, False], ids=["ImageJ", "tifffile"])
+def test_a_stack_that_lacks_its_last_page_is_told_by_numbers(tmp_path, is_imagej):
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, counts(), imagej=is_imagej, metadata={"axes": "TYX"})
+    with tifffile.TiffFile(path) as file:
+        offset = file.pages[8].offset  # of the directory that names the last one
+    data = bytearray(path.read_bytes())
+    entries = int.from_bytes(data[offset : offset + 2], "little")
+    after = offset + 2 + 12 * entries
+    data[after : after + 4] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(MovieError, match="9 of 10 frames are there"):
+        open_movie(path)
