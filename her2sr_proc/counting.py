@@ -92,7 +92,7 @@ def count_field(
     params : CountParams
         Scales, limits and device values.
     """
-    owners = expand_labels(labels, params.margin_um * 1000.0 / pixel_nm)
+    owners = owners_of(labels, pixel_nm=pixel_nm, params=params)
     arms: dict[tuple[ArmName, Probe], _Arm] = {}
     scales: dict[str, float] = {}
     flags: list[str] = []
@@ -125,6 +125,12 @@ def count_field(
         for mark in _marks(arm, probe, signals, pixel_nm, params)
     )
     return FieldCounts(nuclei, marks, scales, tuple(flags))
+
+
+def owners_of(labels: I32, *, pixel_nm: float, params: CountParams) -> I32:
+    """Return the nucleus whose signals stand at each pixel, its margin included."""
+    grown = expand_labels(labels, params.margin_um * 1000.0 / pixel_nm)
+    return np.asarray(grown, np.int32)
 
 
 def sister_pairs(points_px: F64, width_px: float) -> list[tuple[int, int]]:

@@ -31,6 +31,23 @@ class ProbeCount(Frozen):
     )
 
 
+class EnsemblePhase(Frozen):
+    """Where a burst stops showing blobs and starts showing molecules."""
+
+    frames: int = Field(ge=0, description="of the burst")
+    end: float | None = Field(
+        description="first frame from which most localizations at loci are of one "
+        "dye; None: not in this burst, or not known, as reason says"
+    )
+    low: float | None = Field(default=None, description="95 %, over loci")
+    high: float | None = Field(default=None, description="None: beyond the burst")
+    dye_photons: float | None = Field(
+        default=None, description="of one lit dye in a frame"
+    )
+    clumps: int = Field(default=0, ge=0, description="loci that told it")
+    reason: str = Field(default="", description="empty where an end is known")
+
+
 class NucleusCounts(Frozen):
     """One row of the counts: a nucleus, whether it is scored, what it holds."""
 
@@ -43,6 +60,9 @@ class NucleusCounts(Frozen):
     excluded: bool
     exclusion_reason: str = ""
     counts: dict[ArmName, dict[Probe, ProbeCount]]
+    ensemble: dict[str, EnsemblePhase] = Field(
+        default_factory=dict, description="by channel, from the loci of this nucleus"
+    )
 
 
 class SignalMark(Frozen):
@@ -74,6 +94,9 @@ class FieldResult(Frozen):
     scales: dict[str, float] = Field(
         description="measured by the counter, e.g. cep17_conventional_sigma_nm",
         default_factory=dict,
+    )
+    ensemble: dict[str, EnsemblePhase] = Field(
+        default_factory=dict, description="by channel, from the loci of the unit"
     )
     segmentation: str = Field(
         default="",

@@ -171,7 +171,12 @@ class RenderParams(Frozen):
         description="of every Gaussian; none: its own uncertainty",
     )
     minimum_sigma_nm: float = Field(default=10.0, ge=0, le=1000)
-    maximum_uncertainty_nm: float = Field(default=60.0, gt=0, le=10_000)
+    maximum_uncertainty_nm: float = Field(
+        default=120.0,
+        gt=0,
+        le=10_000,
+        description="worse is not drawn; a blob's middle is a blob's width uncertain",
+    )
 
 
 class NucleiParams(Frozen):
@@ -338,6 +343,15 @@ class EnsembleParams(Frozen):
         description="share of localizations at loci that are of one lit dye, from "
         "which the ensemble phase is over",
     )
+    resamples: int = Field(
+        default=200, ge=20, le=100_000, description="over loci, for the interval"
+    )
+    least: float = Field(
+        default=8.0, gt=0, description="localizations of the faintest locus that tells"
+    )
+    seed: int = Field(
+        default=1, ge=0, description="of the resampling, so that a re-run matches"
+    )
 
 
 class LociParams(Frozen):
@@ -457,6 +471,7 @@ class Profile(Frozen):
     render: RenderParams = RenderParams()
     nuclei: NucleiParams = NucleiParams()
     count: CountParams = CountParams()
+    ensemble: EnsembleParams = EnsembleParams()
     score: ScoreParams = ScoreParams()
 
     @property
