@@ -17,7 +17,7 @@ I32 = npt.NDArray[np.int32]
 
 ZOOM = 2
 """Maxima are looked for on a grid this much finer than the camera's."""
-FLOOD = 1.0
+FLOOD = 0.5
 """Deviations of noise down to which a hill is followed; below, hills are islands."""
 BETWEEN = 0.8
 """Of a maximum's height, that the nearest pixel shows at least."""
