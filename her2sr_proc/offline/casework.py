@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from her2sr_proc.errors import DataError, RequestError, StateError
 from her2sr_proc.offline.casefile import CaseFile
+from her2sr_proc.offline.settling import run_evidence
 from her2sr_proc.schema.assessment import Assessment, Evidence
 from her2sr_proc.schema.case import (
     Act,
@@ -214,7 +215,9 @@ def _score(
         params=request.params,
         generator=generator,
         origin=Origin(
-            evidence=with_resolution(table.rows, _evidence(request.evidence)),
+            evidence=with_resolution(
+                table.rows, _evidence(request.evidence, request.table)
+            ),
             has_channel_map=not _no_map(request),
             stopped_by_width=request.stopped_by_width,
             ihc=ihc,
@@ -269,9 +272,11 @@ def _do(file: CaseFile, request: ScoreRequest, act: Act) -> None:
     file.add(act, by=request.by, reason=request.reason)
 
 
-def _evidence(path: Path | None) -> Evidence:
+def _evidence(path: Path | None, table: Path) -> Evidence:
+    """Return what a person's file says, else what the run's own fields measured."""
     if path is None:
-        return Evidence()
+        run = _run_of(table)
+        return Evidence() if run is None else run_evidence(run)
     try:
         return Evidence.model_validate_json(path.read_bytes())
     except ValidationError as exc:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.counting import ChannelEvidence, FieldCounts, count_field, owners_of
+from her2sr_proc.arms import ChannelEvidence, owners_of
+from her2sr_proc.counting import FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe
-from her2sr_proc.offline.phases import nucleus_phases, phase_of
+from her2sr_proc.offline.phases import nucleus_phases, phase_of, sparse_of
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.counts import (
@@ -104,9 +105,11 @@ def _evidence(view: _Field) -> list[ChannelEvidence]:
             continue
         if probe is None:
             continue
-        table, _ = read_parquet(view.run.table(key))
-        evidence = ChannelEvidence(probe, table, image, Fluctuation(fine, coarse))
-        found.append(evidence)
+        table, said = read_parquet(view.run.table(key))
+        sparse = sparse_of(table, phase_of(said), view.manifest.profile.count)
+        found.append(
+            ChannelEvidence(probe, table, image, Fluctuation(fine, coarse), sparse)
+        )
     return found
 
 
@@ -129,9 +132,7 @@ def _nuclei_phases(view: _Field, labels: I32) -> dict[int, Phases]:
     found: dict[int, Phases] = {}
     for name, unit in _unit_phases(view).items():
         table, _ = read_parquet(view.run.table(view.attempts[name]))
-        phases = nucleus_phases(
-            table, owners, unit, pixel_nm=pixel_nm, profile=profile
-        )
+        phases = nucleus_phases(table, owners, unit, pixel_nm=pixel_nm, profile=profile)
         for label, phase in phases.items():
             found.setdefault(label, {})[name] = phase
     return found
@@ -226,6 +227,9 @@ def _result(
         attempts={name: key.attempt for name, key in view.attempts.items()},
         scales=counts.scales if counts else {},
         ensemble=phases,
+        clusters=counts.clusters if counts else (),
+        isolated=counts.isolated if counts else {},
+        staining=counts.staining if counts else None,
         segmentation=found.method if found else "",
         flags=(*flags, *_phase_flags(phases)),
     )

@@ -5,6 +5,7 @@ A pure function of table, labels and profile, so that live and offline say the s
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from her2sr_proc.clumps import find_clumps, find_clumps_by_tile
+from her2sr_proc.dense import Sparse
 from her2sr_proc.ensemble import EnsembleEnd, ensemble_end, mark_centroids
 from her2sr_proc.schema.counts import EnsemblePhase
-from her2sr_proc.schema.params import EnsembleParams, Profile
+from her2sr_proc.schema.params import CountParams, EnsembleParams, Profile
 from her2sr_proc.schema.table import Localizations
 
 I32 = npt.NDArray[np.int32]
@@ -62,6 +64,19 @@ def phase_of(metadata: dict[str, str]) -> EnsemblePhase | None:
         return EnsemblePhase.model_validate_json(metadata[KEY])
     except (KeyError, ValidationError):
         return None
+
+
+def sparse_of(
+    table: Localizations, phase: EnsemblePhase | None, params: CountParams
+) -> Sparse | None:
+    """Return what came surely after the ensemble phase; None: too few frames did."""
+    if phase is None or phase.high is None or "centroid" not in table.columns:
+        return None
+    frames = phase.frames - math.ceil(phase.high)
+    if frames < params.minimum_sparse_frames:
+        return None
+    late = table["frame"].astype(np.int64) >= math.ceil(phase.high)
+    return Sparse(table.take(late), frames)
 
 
 def nucleus_phases(

@@ -29,6 +29,47 @@ class ProbeCount(Frozen):
     high: int = Field(
         ge=0, description="with the faint ones and those that a strong spot may hide"
     )
+    resolved: tuple[int, int, int] | None = Field(
+        default=None,
+        description="count, low and high of the signals told apart, before clusters",
+    )
+
+
+class Cluster(Frozen):
+    """A dense region that may hold more than was told apart in it."""
+
+    arm: ArmName
+    probe: Probe
+    nucleus: int = Field(gt=0)
+    x_px: float
+    y_px: float
+    resolved: int = Field(ge=1, description="as this arm counts")
+    light_e: float = Field(description="photo-electrons a frame at the burst's start")
+    events: float | None = Field(
+        default=None, description="dyes seen one by one; None: no sparse phase"
+    )
+
+
+class Isolated(Frozen):
+    """Regions that hold one signal as an arm counts: what calibrates clusters."""
+
+    light_e: tuple[float, ...] = ()
+    events: tuple[float, ...] = ()
+
+
+class Staining(Frozen):
+    """Signals of a field that speak for or against its staining."""
+
+    signals: dict[Probe, int] = Field(description="super-resolved, anywhere")
+    outside: dict[Probe, int] = Field(description="of these, over no nucleus")
+    seen: dict[Probe, int] = Field(description="conventional, in nuclei, glow included")
+    glowing: dict[Probe, int] = Field(
+        description="of these, in both colours at one place: autofluorescence, excluded"
+    )
+    coincident: int = Field(ge=0, description="HER2 signals on a CEP17 signal")
+    by_chance: float = Field(
+        ge=0, description="of these, expected: the mean with one colour shifted"
+    )
 
 
 class EnsemblePhase(Frozen):
@@ -98,6 +139,11 @@ class FieldResult(Frozen):
     ensemble: dict[str, EnsemblePhase] = Field(
         default_factory=dict, description="by channel, from the loci of the unit"
     )
+    clusters: tuple[Cluster, ...] = ()
+    isolated: dict[str, Isolated] = Field(
+        default_factory=dict, description="by column of the counts, as her2_sr"
+    )
+    staining: Staining | None = None
     segmentation: str = Field(
         default="",
         description="how the nuclei were found: network with the digest of its file, "

@@ -278,6 +278,13 @@ class CountParams(Frozen):
         le=1,
         description="over a typical signal: less is a stray dye or another colour",
     )
+    conventional_strength: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="the same in the conventional arm, where haze looks like light of "
+        "a signal and a signal out of focus loses none",
+    )
     doubt: float = Field(
         default=1.4,
         ge=1,
@@ -311,6 +318,56 @@ class CountParams(Frozen):
         ge=0,
         le=5000,
         description="widest pair taken as a sister doublet, whatever was measured",
+    )
+    merge_chance: float = Field(
+        default=0.25,
+        gt=0,
+        le=10,
+        description="pairs of a nucleus's signals that chance may bring nearer than "
+        "sisters are looked for; more: nearer ones only",
+    )
+    clusters: Literal["estimate", "cap", "resolved"] = Field(
+        default="estimate",
+        description="a dense region with more light than its signals explain: "
+        "estimate: counted by its light; cap: its nucleus counts as more than four, as "
+        "in the paper; resolved: counted as resolved",
+    )
+    ambiguous: Literal["limit", "paper"] = Field(
+        default="limit",
+        description="a nucleus is ambiguous when: limit: a signal stands so near the "
+        "limit of strength that it may go; paper: that, or its signals cannot be told "
+        "apart",
+    )
+    cluster_excess: float = Field(
+        default=2.0, ge=0.5, description="copies that light must tell beyond resolved"
+    )
+    cluster_deviations: float = Field(
+        default=2.5,
+        ge=0,
+        description="of the light of as many single signals, likewise",
+    )
+    light_error: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="relative, of a region's light: ground, and light of neighbours",
+    )
+    minimum_isolated: int = Field(
+        default=30,
+        ge=2,
+        description="isolated signals of a channel that calibrate it; fewer: the "
+        "device's value, flagged",
+    )
+    typical_scatter: float = Field(
+        default=0.4,
+        gt=0,
+        le=2,
+        description="relative, of the light of single signals; the device's value",
+    )
+    minimum_sparse_frames: int = Field(
+        default=100,
+        ge=2,
+        description="after the ensemble phase, without which its events do not count",
     )
     minimum_localizations: int = Field(
         default=5,
@@ -426,6 +483,12 @@ class ScoreParams(Frozen):
     )
     maximum_autofluorescence: float = Field(
         default=0.1, gt=0, le=1, description="of signals that shine in every channel"
+    )
+    maximum_crosstalk: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="of the rarer colour's signals on one of the other, beyond chance",
     )
     minimum_resolution: float = Field(
         default=0.3, ge=0, le=1, description="median quality of the nuclei"

@@ -25,6 +25,7 @@ REJECTING = frozenset(
         "weak signals",
         "signals over cytoplasm",
         "autofluorescence",
+        "crosstalk",
         "nuclear resolution",
         "HER2 signals",
     }
@@ -160,10 +161,12 @@ def _measured(evidence: Evidence, params: ScoreParams) -> Iterator[Criterion]:
             evidence.autofluorescence_share,
             params.maximum_autofluorescence,
         ),
+        ("crosstalk", evidence.crosstalk_share, params.maximum_crosstalk),
     )
     for name, value, limit in upper:
         if value is None:
-            yield _unknown(name, _exact(limit), name)
+            if name != "crosstalk":  # no rule of the guideline: told where measured
+                yield _unknown(name, _exact(limit), name)
             continue
         yield Criterion(
             name=name,
