@@ -463,8 +463,21 @@ class ScoreParams(Frozen):
         default=0.25,
         gt=0,
         le=1,
-        description="of nuclei that lack a colour; thin sections of disomic nuclei "
-        "exceed it by their cut alone",
+        description="of nuclei that lack a colour; guideline",
+    )
+    lacking: Literal["guideline", "section"] = Field(
+        default="guideline",
+        description="what that share is of: guideline: all nuclei; section: those to "
+        "which the cut leaves both colours of two copies each",
+    )
+    section_um: float = Field(
+        default=3.0, gt=0, le=50, description="thickness of the laboratory's sections"
+    )
+    nucleus_um: float = Field(
+        default=6.0,
+        gt=0,
+        le=50,
+        description="height of a tumour nucleus across the section",
     )
     maximum_weak: float = Field(
         default=0.25, gt=0, le=1, description="of nuclei with weak signals; guideline"
@@ -535,7 +548,7 @@ class Profile(Frozen):
     nuclei: NucleiParams = NucleiParams()
     count: CountParams = CountParams()
     ensemble: EnsembleParams = EnsembleParams()
-    score: ScoreParams = ScoreParams()
+    score: ScoreParams = ScoreParams(lacking="section")
 
     @property
     def digest(self) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from her2sr_proc.schema.assessment import Criterion, Evidence, Verdict
 from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.scoring.control import is_within
+from her2sr_proc.scoring.cut import copies_of, lacking_by_cut, retained_shares
 from her2sr_proc.scoring.groups import Totals
 from her2sr_proc.scoring.sample import Sample
 
@@ -102,7 +103,8 @@ def _areas(tumour: Sample, params: ScoreParams) -> Criterion:
 
 
 def _lacking(tumour: Sample, params: ScoreParams) -> Criterion:
-    n, most = len(tumour), _exact(params.maximum_lacking)
+    n = len(tumour)
+    most, why = _most_lacking(tumour, params)
     lacking = int(((tumour.her2 == 0) | (tumour.cep17 == 0)).sum())
     return Criterion(
         name="nuclei lacking a colour",
@@ -110,8 +112,24 @@ def _lacking(tumour: Sample, params: ScoreParams) -> Criterion:
         value=lacking / n if n else None,
         limit=float(most),
         words=f"{lacking} of {n} nuclei lack a colour; more than {_percent(most)} "
-        f"reject the test",
+        f"reject the test{why}",
     )
+
+
+def _most_lacking(tumour: Sample, params: ScoreParams) -> tuple[Fraction, str]:
+    """Return the largest share of nuclei that may lack a colour, and why it is that."""
+    most = _exact(params.maximum_lacking)
+    if params.lacking == "guideline":
+        return most, ""
+    shares = retained_shares(params.section_um, params.nucleus_um)
+    copies = [copies_of(shown, shares) for shown in (tumour.her2, tumour.cep17)]
+    by_cut = _exact(round(lacking_by_cut(copies[0], copies[1], shares), 3))
+    why = (
+        f": a section of {params.section_um:g} um takes a colour from "
+        f"{_percent(by_cut)} of nuclei with {copies[0]} HER2 and {copies[1]} CEP17 "
+        f"copies, and {_percent(most)} of the others may lack one"
+    )
+    return by_cut + most * (1 - by_cut), why
 
 
 def _weak(tumour: Sample, params: ScoreParams) -> Criterion:
