@@ -8,6 +8,7 @@ docs/scoring.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -124,12 +125,15 @@ def _most_lacking(tumour: Sample, params: ScoreParams) -> tuple[Fraction, str]:
     shares = retained_shares(params.section_um, params.nucleus_um)
     copies = [copies_of(shown, shares) for shown in (tumour.her2, tumour.cep17)]
     by_cut = _exact(round(lacking_by_cut(copies[0], copies[1], shares), 3))
+    limit = by_cut + most * (1 - by_cut)
+    chance = math.sqrt(limit * (1 - limit) / max(len(tumour), 1))
     why = (
         f": a section of {params.section_um:g} um takes a colour from "
         f"{_percent(by_cut)} of nuclei with {copies[0]} HER2 and {copies[1]} CEP17 "
-        f"copies, and {_percent(most)} of the others may lack one"
+        f"copies, {_percent(most)} of the others may lack one, and chance adds one "
+        f"standard deviation"
     )
-    return by_cut + most * (1 - by_cut), why
+    return min(Fraction(1), _exact(round(float(limit) + chance, 3))), why
 
 
 def _weak(tumour: Sample, params: ScoreParams) -> Criterion:

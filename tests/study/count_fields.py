@@ -287,8 +287,8 @@ def _conventional(rows: list[Row]) -> Iterator[tuple[str, bool]]:
         error = 100 * (counted - true) / max(1, true)
         if true:
             yield (
-                f"conventional, {probe} of {len(apart)} nuclei whose signals lie apart: "
-                f"{error:+.1f} % of {true} (reach 5)",
+                f"conventional, {probe} of {len(apart)} nuclei whose signals lie "
+                f"apart: {error:+.1f} % of {true} (reach 5)",
                 abs(error) <= 5,
             )
 
