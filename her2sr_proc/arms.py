@@ -72,6 +72,8 @@ class ArmSignals:
     nucleus: I64
     limit: float
     """Relative strength from which a spot is a signal."""
+    regions: tuple[Region, ...] = ()
+    """Of those signals alone, by their order among them."""
     diameter_px: float | None = None
     """Of an isolated conventional signal, where sisters count once."""
 
@@ -131,19 +133,27 @@ def groups_of(arm: ArmSignals, label: int, place: Place) -> list[list[int]]:
     return groups + [[int(i)] for n, i in enumerate(index) if n not in paired]
 
 
+def regions_of(arm: ArmSignals, place: Place) -> tuple[Region, ...]:
+    """Return the regions that an arm's signals form."""
+    rows = np.flatnonzero(arm.counted)
+    seen = Seen(
+        arm.channel.conventional, arm.channel.sparse, place.pixel_nm, place.blob_px
+    )
+    spots = arm.signals.spots.take(rows)
+    return tuple(dense_regions(spots, arm.nucleus[rows], place.owners, seen))
+
+
 def dense_of(
     arm: ArmSignals, groups: Mapping[int, list[list[int]]], place: Place
 ) -> tuple[list[Cluster], Isolated]:
     """Return regions that may be clusters, and what regions of one signal show."""
     rows = np.flatnonzero(arm.counted)
     spots = arm.signals.spots.take(rows)
-    seen = Seen(
-        arm.channel.conventional, arm.channel.sparse, place.pixel_nm, place.blob_px
-    )
-    regions = dense_regions(spots, arm.nucleus[rows], place.owners, seen)
     first = {group[0] for label in groups for group in groups[label]}
-    held = [int(np.isin(rows[region.rows], list(first)).sum()) for region in regions]
-    pairs = list(zip(regions, held, strict=True))
+    held = [
+        int(np.isin(rows[region.rows], list(first)).sum()) for region in arm.regions
+    ]
+    pairs = list(zip(arm.regions, held, strict=True))
     alone = [region for region, count in pairs if count == 1 and region.is_whole]
     isolated = Isolated(
         light_e=tuple(round(one.light_e, 1) for one in alone),

@@ -8,7 +8,7 @@ hide or hold, not what sampling does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from her2sr_proc.arms import (
     marks_of,
     nuclei_of,
     owners_of,
+    regions_of,
     resolved,
 )
 from her2sr_proc.clusters import scale_of, settled
@@ -132,11 +133,12 @@ def _arms_of(
     conventional, limit = params.conventional_strength, params.minimum_strength
     in_light, in_sharp = nuclei_of(seen, place), nuclei_of(sharp, place)
     diameter_px = min(width_nm, params.merge_nm / 2.0) / place.pixel_nm
-    return [
+    arms = [
         ArmSignals("conventional", channel, seen, in_light, conventional),
         ArmSignals("sr", channel, sharp, in_sharp, limit),
-        ArmSignals("sr_merged", channel, sharp, in_sharp, limit, diameter_px),
     ]
+    light, sr = (replace(arm, regions=regions_of(arm, place)) for arm in arms)
+    return [light, sr, replace(sr, name="sr_merged", diameter_px=diameter_px)]
 
 
 def _totals(

@@ -21,7 +21,7 @@ FLOOD = 0.5
 """Deviations of noise down to which a hill is followed; below, hills are islands."""
 BETWEEN = 0.8
 """Of a maximum's height, that the nearest pixel shows at least."""
-MARGIN_PX = 6
+MARGIN_PX = 4
 """Around a hill, so that a spline through it is as through the whole image."""
 HILL = np.ones((3, 3), np.int8)
 
