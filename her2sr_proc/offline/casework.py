@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from her2sr_proc.errors import DataError, RequestError, StateError
+from her2sr_proc.errors import RequestError, StateError
 from her2sr_proc.offline.casefile import CaseFile
-from her2sr_proc.schema.assessment import Assessment, Evidence
+from her2sr_proc.offline.caserun import evidence_for, params_of, run_of
+from her2sr_proc.schema.assessment import Assessment
 from her2sr_proc.schema.case import (
     Act,
     Adjudicated,
@@ -39,7 +39,6 @@ from her2sr_proc.scoring.reasons import NO_MAP
 from her2sr_proc.scoring.typed import score_totals
 from her2sr_proc.scoring.workflow import IHC_VALUES
 from her2sr_proc.store.counts_table import CountTable, read_counts
-from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.marks import Marks, mark_all, read_marks
 
@@ -200,10 +199,11 @@ def _shown(request: ScoreRequest, file: CaseFile) -> Scored:
 def _score(
     request: ScoreRequest, marks: Marks | None, ihc: int | None
 ) -> tuple[Arm | None, Assessment | None, tuple[str, ...]]:
-    generator = np.random.default_rng(request.params.seed)
+    params = params_of(request.params, request.table)
+    generator = np.random.default_rng(params.seed)
     if request.totals is not None:
         arm, blockers = score_totals(
-            request.totals, params=request.params, generator=generator, ihc=ihc
+            request.totals, params=params, generator=generator, ihc=ihc
         )
         return arm, None, (*blockers, *_no_map(request))
     if request.table is None:
@@ -211,10 +211,12 @@ def _score(
     table = read_counts(request.table, request.arm)
     found = assess(
         _sample(table, request.table, marks),
-        params=request.params,
+        params=params,
         generator=generator,
         origin=Origin(
-            evidence=with_resolution(table.rows, _evidence(request.evidence)),
+            evidence=with_resolution(
+                table.rows, evidence_for(request.evidence, request.table)
+            ),
             has_channel_map=not _no_map(request),
             stopped_by_width=request.stopped_by_width,
             ihc=ihc,
@@ -224,7 +226,7 @@ def _score(
 
 
 def _sample(table: CountTable, path: Path, marks: Marks | None) -> Sample:
-    run = _run_of(path)
+    run = run_of(path)
     centres = None
     if run is not None:
         fields = read_manifest(run).fields
@@ -269,25 +271,7 @@ def _do(file: CaseFile, request: ScoreRequest, act: Act) -> None:
     file.add(act, by=request.by, reason=request.reason)
 
 
-def _evidence(path: Path | None) -> Evidence:
-    if path is None:
-        return Evidence()
-    try:
-        return Evidence.model_validate_json(path.read_bytes())
-    except ValidationError as exc:
-        fault = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise DataError(f"{path}: '{where}': {fault['msg']}; correct it") from exc
-
-
 def _no_map(request: ScoreRequest) -> tuple[str, ...]:
-    if request.channel_map or (request.table and _run_of(request.table)):
+    if request.channel_map or (request.table and run_of(request.table)):
         return ()
     return (NO_MAP,)
-
-
-def _run_of(table: Path) -> RunFolder | None:
-    """Return the run whose counts these are; its manifest names the channels."""
-    run = RunFolder(table.resolve().parent.parent)
-    is_its = run.counts == table.resolve() and run.manifest.exists()
-    return run if is_its else None

@@ -14,8 +14,14 @@ from her2sr_proc.nuclei import outline
 from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.casefile import read_case
 from her2sr_proc.offline.flags import run_flags
+from her2sr_proc.offline.settling import (
+    Scales,
+    cluster_flags,
+    evidence_of,
+    run_scales,
+    settle,
+)
 from her2sr_proc.report.page import FieldView, ReportData, render
-from her2sr_proc.schema.assessment import Evidence
 from her2sr_proc.schema.counts import FieldResult, Region
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.schema.results import ARMS, ArmName, RunResult
@@ -32,6 +38,7 @@ from her2sr_proc.store.results import (
     count_rows,
     read_field,
     write_counts,
+    write_field,
     write_result,
 )
 from her2sr_proc.store.truth import read_truth
@@ -53,7 +60,11 @@ def close_run(run: RunFolder) -> RunResult:
         if (found := read_field(run, facts.name)) is not None
     ]
     case = read_case(run.case)
-    fields = [(facts, with_marks(found, case.marks)) for facts, found in fields]
+    scales = run_scales([found for _, found in fields], manifest.profile.count)
+    fields = [
+        (facts, with_marks(_settled(run, found, scales, manifest), case.marks))
+        for facts, found in fields
+    ]
     results = [result for _, result in fields]
     comparison = _compare(run, manifest, fields)
     assessed = {arm: _score(case, results, arm, manifest) for arm in ARMS}
@@ -70,6 +81,7 @@ def close_run(run: RunFolder) -> RunResult:
         accounting=accounting,
         flags=(
             *run_flags(manifest, results, assessed[headline], accounting),
+            *cluster_flags(results, scales),
             *(f"regions were marked by {who}" for who in sorted(set(case.marked_by))),
         ),
         assessment=assessed[headline].assessment,
@@ -80,6 +92,16 @@ def close_run(run: RunFolder) -> RunResult:
     _write_report(run, manifest, result, fields, comparison)
     write_result(run, result)
     return result
+
+
+def _settled(
+    run: RunFolder, found: FieldResult, scales: Scales, manifest: Manifest
+) -> FieldResult:
+    """Return a field counted by the run's scales; its file says the same after."""
+    again = settle(found, scales, manifest.profile.count)
+    if again != found:
+        write_field(run, again)
+    return again
 
 
 def with_marks(result: FieldResult, marks: Mapping[str, Region]) -> FieldResult:
@@ -106,7 +128,7 @@ def _score(
         ),
         params=params,
         generator=np.random.default_rng(params.seed),
-        origin=Origin(evidence=with_resolution(rows, Evidence())),
+        origin=Origin(evidence=with_resolution(rows, evidence_of(results))),
     )
 
 

@@ -11,6 +11,7 @@ from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
+from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
@@ -85,15 +86,21 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
     with ThreadPoolExecutor(threads) as crew:
         replay = Replay(unit, crew.map)
         parts = [part for r in unit.records() if (part := _part(unit, r, replay))]
-    metadata = {
-        "localized_frames": str(sum(part.record.frames for part in parts)),
+    frames = sum(part.record.frames for part in parts)
+    table, phase = with_phase(
+        concatenate([part.table for part in parts]),
+        frames=max((p.record.first_frame + p.record.frames for p in parts), default=0),
+        profile=unit.manifest.profile,
+    )
+    metadata = phase | {
+        "localized_frames": str(frames),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
         "profile_digest": unit.manifest.profile.digest,
         "blocks": ",".join(str(part.record.key.block) for part in parts),
         "field": unit.key.field,
         "channel": unit.key.channel,
     }
-    write_parquet(path, concatenate([part.table for part in parts]), metadata)
+    write_parquet(path, table, metadata)
     shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
     return True
 

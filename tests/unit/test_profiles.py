@@ -78,6 +78,7 @@ def test_a_file_that_was_changed_by_hand_is_refused(
     profiles.load_profile.cache_clear()
 
 
+@pytest.mark.timeout(300)  # two profiles, whose kernels may not be compiled yet
 def test_another_profile_answers_beside_the_runs_own(run):
     own = process_run(run, quiet)
     before = {p: p.stat().st_mtime_ns for p in run.root.rglob("*") if p.is_file()}
