@@ -176,6 +176,13 @@ class StopRequest(Frozen):
     )
 
 
+class StagePosition(Frozen):
+    """A place of the stage, in the coordinates of the microscope."""
+
+    x_um: float = Field(allow_inf_nan=False)
+    y_um: float = Field(allow_inf_nan=False)
+
+
 class RetakeRequest(Frozen):
     """Channels of a field that are to be taken again, deliberately."""
 

@@ -170,6 +170,11 @@ class DataFolder:
         return self.root / "her2sr.db"
 
     @property
+    def accounts(self) -> Path:
+        """Users, tokens, sessions, the lease and the audit of the service."""
+        return self.root / "service.db"
+
+    @property
     def reserve(self) -> Path:
         """Kept room without content, given up when the disk is full."""
         return self.root / ".reserve"
