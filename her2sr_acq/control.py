@@ -6,7 +6,6 @@ A client is cheap, holds nothing open and may be used from any thread. The other
 
 from __future__ import annotations
 
-from copy import copy
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -49,18 +48,26 @@ class ControlClient:
     is no answer.
     """
 
-    def __init__(self, runtime: Path, *, deadline_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        runtime: Path,
+        *,
+        deadline_s: float = 10.0,
+        fence: int | None = None,
+        by: str = "",
+    ) -> None:
+        self._runtime = runtime
         self._path = runtime / CONTROL
         self._address = address(runtime, CONTROL)
         self._deadline_s = deadline_s
-        self._fence: int | None = None
-        self._by = ""
+        self._fence = fence
+        self._by = by
 
     def under(self, fence: int | None, *, by: str) -> Self:
         """Return this client as one who orders in a name, under a lease."""
-        bound = copy(self)
-        bound._fence, bound._by = fence, by
-        return bound
+        return type(self)(
+            self._runtime, deadline_s=self._deadline_s, fence=fence, by=by
+        )
 
     def submit(
         self, request: RunRequest, *, idempotency_key: str | None = None

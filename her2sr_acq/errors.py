@@ -8,7 +8,7 @@ AcqError
 ├─ RunNotFoundError        no such run, field or image
 ├─ AccessError             whoever asks may not do this, or not now
 │  ├─ LoginNeededError     it is not known who asks
-│  ├─ ForbiddenError       this role may not do it, or the password is wrong
+│  ├─ ForbiddenError       not by the role of who asks, or the password is wrong
 │  ├─ LeaseError           the order came without the lease that counts
 │  ├─ LeaseHeldError       another client steers the microscope
 │  └─ TooManyError         more was asked than is answered in a time
@@ -80,7 +80,7 @@ class LoginNeededError(AccessError):
 
 
 class ForbiddenError(AccessError):
-    """This role may not do it, or the password is wrong."""
+    """Whoever asks may not do it by their role, or gave a wrong password."""
 
     code = "forbidden"
 

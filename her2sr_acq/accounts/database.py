@@ -49,15 +49,22 @@ INSERT INTO lease VALUES (1, 0, '', '', '');
 class ServiceDatabase:
     """The file and its one connection. Its methods may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create. Raises `StorageError` when it is damaged or too new."""
+    def __init__(self, path: Path | None) -> None:
+        """Open or create; None: keep it in memory alone.
+
+        Raises `StorageError` when it is damaged or too new.
+        """
         self._path = path
         self._lock = threading.RLock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._link = sqlite3.connect(
-                path, check_same_thread=False, timeout=BUSY_S, isolation_level=None
+                path or ":memory:",
+                check_same_thread=False,
+                timeout=BUSY_S,
+                isolation_level=None,
             )
         except (OSError, sqlite3.Error) as exc:
             raise StorageError(

@@ -25,7 +25,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._room = threading.BoundedSemaphore(AT_ONCE)
-        self._decoy = self._hasher.hash("of nobody")
+        self._decoy = ""
 
     def hash(self, password: str) -> str:
         """Return what to keep. Raises `ConfigError` for one that is too short."""
@@ -45,6 +45,8 @@ class Passwords:
         if len(password) > MAX_LENGTH:
             return False
         with self._room:
+            if not self._decoy:  # costs as much as a check: not at every start
+                self._decoy = self._hasher.hash("of nobody")
             try:
                 self._hasher.verify(kept or self._decoy, password)
             except (VerificationError, InvalidHashError):

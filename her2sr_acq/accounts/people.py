@@ -225,7 +225,9 @@ class People:
     def _require(self, name: str) -> Role:
         rows = self._database.rows("SELECT role FROM users WHERE name = ?", name)
         if not rows:
-            raise ConfigError(f"there is no user '{name[:80]}'; see `her2sr users list`")
+            raise ConfigError(
+                f"there is no user '{name[:80]}'; see `her2sr users list`"
+            )
         return Role(rows[0][0])
 
     def _in(self, seconds: float) -> str:

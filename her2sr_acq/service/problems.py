@@ -16,14 +16,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from her2sr_acq.errors import (
+    AccessError,
     AcqError,
     DeviceError,
+    ForbiddenError,
     GuardError,
+    LeaseError,
+    LeaseHeldError,
+    LoginNeededError,
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
     ServiceUnavailableError,
     StorageError,
+    TooManyError,
 )
 from her2sr_proc.errors import ProcError, RequestError, StateError
 
@@ -34,6 +40,12 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunConflictError: HTTPStatus.CONFLICT,
     RunNotFoundError: HTTPStatus.NOT_FOUND,
+    LoginNeededError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    LeaseError: HTTPStatus.LOCKED,
+    LeaseHeldError: HTTPStatus.CONFLICT,
+    TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
+    AccessError: HTTPStatus.FORBIDDEN,
     ServiceUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     DeviceError: HTTPStatus.SERVICE_UNAVAILABLE,
     GuardError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -83,8 +95,8 @@ def answer(
 
 def install(app: FastAPI) -> None:
     """Make ``app`` answer every error with its problem document."""
-    app.add_exception_handler(AcqError, _expected)
-    app.add_exception_handler(ProcError, _expected)
+    app.add_exception_handler(AcqError, expected)
+    app.add_exception_handler(ProcError, expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -97,15 +109,19 @@ def _status_of(error: Exception) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-async def _expected(_: Request, error: Exception) -> JSONResponse:
+async def expected(_: Request, error: Exception) -> JSONResponse:
+    """Answer an error of ours with its problem document."""
     assert isinstance(error, AcqError | ProcError)
-    return answer(
+    response = answer(
         error.code,
         str(error),
         _status_of(error),
         title=(type(error).__doc__ or "").strip().splitlines()[0],
         context={key: str(value) for key, value in error.context.items()},
     )
+    if isinstance(error, TooManyError):
+        response.headers["retry-after"] = str(error.context.get("retry_after_s", 1))
+    return response
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ from her2sr_acq.errors import (
     RunNotFoundError,
     ServiceUnavailableError,
 )
-from her2sr_acq.guard.messages import Stopped
+from her2sr_acq.guard.messages import Status, Stopped
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.service.app import create_app
@@ -121,6 +121,12 @@ class FakeControl:
     latched: str = ""
     stops: list[str] = field(default_factory=list)
     retaken: list[tuple[str, tuple[str, ...] | None]] = field(default_factory=list)
+    orders: list[tuple[int | None, str]] = field(default_factory=list)
+    """Fence and name of everyone who ordered."""
+
+    def under(self, fence, *, by):
+        self.orders.append((fence, by))
+        return self
 
     def _alive(self) -> None:
         if self.is_dead:
@@ -140,9 +146,14 @@ class FakeControl:
             self.keys[idempotency_key] = view.id
         return view
 
-    def runs(self):
+    def runs(self, *, limit=500, before=""):
         self._alive()
-        return list(self.held.values())
+        newest = sorted(self.held.values(), key=lambda view: view.id, reverse=True)
+        return [view for view in newest if not before or view.id < before][:limit]
+
+    def move(self, position):
+        self._alive()
+        return position
 
     def run(self, run_id):
         self._alive()
@@ -223,6 +234,9 @@ class FakeGuard:
 
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     refuses: str = ""
+
+    def status(self):
+        return Status(acq_pid=1, is_connected=True, lit_nm=(561,), deaths=0)
 
     def estop(self, *, by, reason):
         self.asked.append(("estop", by, reason))
