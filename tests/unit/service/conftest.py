@@ -1,12 +1,17 @@
 """A service over a fake hardware process and a small data folder on disk."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
+from her2sr_acq.accounts.database import ServiceDatabase
+from her2sr_acq.accounts.passwords import Passwords
+from her2sr_acq.accounts.roles import Role
 from her2sr_acq.engine import views
 from her2sr_acq.engine.states import RunEvent, RunState, advance
 from her2sr_acq.errors import (
@@ -22,6 +27,7 @@ from her2sr_acq.plan.models import Protocol
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
+from her2sr_acq.service.gate import Gate
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.results import Accounting, Arm, RunResult, Truth
 from her2sr_proc.store.atomic import write_bytes, write_text
@@ -29,6 +35,7 @@ from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.results import write_result
 
 NOW = datetime(2026, 1, 2, 3, 4, 20, tzinfo=UTC)
+URL = "http://127.0.0.1:8000"
 DONE = "20260101-finished"
 PROTOCOL = Protocol.model_validate(
     {
@@ -277,12 +284,51 @@ def app(tmp_path_factory):
     return create_app(Context(FakeControl(), FakeGuard(), nowhere, now=lambda: NOW))
 
 
+PASSWORD = "three plain words"
+ROLES = {"vera": Role.VIEWER, "otto": Role.OPERATOR, "ada": Role.ADMIN}
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """A gate with a user of each role, and passwords that cost nothing to check."""
+    cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    with ServiceDatabase(None) as database:
+        gate = Gate(database, now=lambda: datetime.now(UTC), passwords=cheap)
+        for name, role in ROLES.items():
+            gate.people.add(name, role, PASSWORD, by="test")
+        yield gate
+
+
+@pytest.fixture
+def token(gate: Gate):
+    """Returns the header of a token of the user with a role."""
+
+    def header(role: str) -> dict[str, str]:
+        name = next(name for name, own in ROLES.items() if own == role)
+        _, text = gate.people.issue(name, label="", role=None, days=1, by="test")
+        return {"authorization": f"Bearer {text}"}
+
+    return header
+
+
+@pytest.fixture
+def password() -> str:
+    return PASSWORD
+
+
+@pytest.fixture
+def guarded(app, control: FakeControl, guard: FakeGuard, data: DataFolder, gate: Gate):
+    """A client of a service with users, not logged in."""
+    app.state.context = Context(
+        control, guard, Archive(data), now=lambda: NOW, gate=gate
+    )
+    return TestClient(app, base_url=URL, raise_server_exceptions=False)
+
+
 @pytest.fixture
 def client(app, control: FakeControl, guard: FakeGuard, data: DataFolder) -> TestClient:
     app.state.context = Context(control, guard, Archive(data), now=lambda: NOW)
-    return TestClient(
-        app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
-    )
+    return TestClient(app, base_url=URL, raise_server_exceptions=False)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from her2sr_acq.errors import ConfigError
-from her2sr_acq.service.loopback import HOSTS, known_hosts, require_guarded
+from her2sr_acq.service.loopback import require_guarded
 from her2sr_acq.service.security import MAX_BODY
 
 
@@ -14,7 +14,7 @@ def test_loopback_is_served(host):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", ""])
 def test_any_other_address_is_refused_with_the_reason(host):
-    with pytest.raises(ConfigError, match="no authentication"):
+    with pytest.raises(ConfigError, match=r"without authentication|an address"):
         require_guarded(host, has_users=False)
 
 
