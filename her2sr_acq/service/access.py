@@ -170,24 +170,5 @@ async def refuse_stranger(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Answer strangers in ``app``, and show every need in its OpenAPI document."""
+    """Answer strangers in ``app``."""
     app.add_exception_handler(LoginNeededError, refuse_stranger)
-    original = app.openapi
-
-    def documented() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _declare(original())
-        return original()
-
-    app.openapi = documented  # type: ignore[method-assign]
-
-
-def _declare(document: dict[str, Any]) -> None:
-    """Write what each operation needs into the document, defaults as well."""
-    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-    schemes["token"] = {"type": "http", "scheme": "bearer"}
-    schemes["session"] = {"type": "apiKey", "in": "cookie", "name": COOKIE}
-    document["security"] = [{"token": []}, {"session": []}]
-    for path in document["paths"].values():
-        for method, operation in path.items():
-            operation.update(need_of(operation, method.upper()).extra)

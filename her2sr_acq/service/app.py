@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
-from her2sr_acq.service import access, problems
+from her2sr_acq.service import access, document, problems
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.etags import ETags
 from her2sr_acq.service.recorder import Recorder
@@ -70,4 +70,5 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(pages.router)
+    document.install(app)
     return app

@@ -19,6 +19,7 @@ from her2sr_acq.accounts.people import People
 from her2sr_acq.accounts.roles import NOBODY, Actor, Role
 from her2sr_acq.errors import ForbiddenError, LoginNeededError
 from her2sr_acq.service.limiter import (
+    FREE_FAILURES,
     OPEN,
     STRANGERS,
     USUAL,
@@ -46,6 +47,8 @@ class Rates:
     usual: Rate = USUAL
     strangers: Rate = STRANGERS
     everyone: Rate = OPEN
+    free_failures: int = FREE_FAILURES
+    """Wrong passwords in a row before one has to wait."""
 
 
 class Gate:
@@ -63,9 +66,9 @@ class Gate:
         self.audit = Audit(database, now=now)
         self.people = People(database, self.audit, passwords or Passwords(), now=now)
         self.lease = Lease(database, self.audit, now=now)
-        self._attempts = Attempts()
         self._buckets = Buckets()
         self._rates = rates or Rates()
+        self._attempts = Attempts(free=self._rates.free_failures)
         self._is_loopback = is_loopback
 
     @classmethod

@@ -64,8 +64,14 @@ LONGEST_S = 900.0
 class Attempts:
     """Wrong passwords in a row, for a name and for an address."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        free: int = FREE_FAILURES,
+    ) -> None:
         self._clock = clock
+        self._free = free
         self._lock = threading.Lock()
         self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
@@ -81,12 +87,12 @@ class Attempts:
             )
 
     def note_failure(self, *who: str) -> None:
-        """Count a wrong password; from the sixth in a row on, each doubles the wait."""
+        """Count a wrong password; beyond the free ones each doubles the wait."""
         now = self._clock()
         with self._lock:
             for key in who:
                 count = self._failed.pop(key, (0, 0.0))[0] + 1
-                over = count - FREE_FAILURES
+                over = count - self._free
                 wait_s = min(LONGEST_S, 2.0 ** min(over, 10)) if over > 0 else 0.0
                 self._failed[key] = (count, now + wait_s)
                 if len(self._failed) > KEPT:

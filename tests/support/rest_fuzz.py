@@ -2,37 +2,136 @@
 
 schemathesis makes the requests from the document and judges the answers: no error of
 the server, only declared statuses, types and schemas, wrong data refused, a missing
-login refused, other methods refused.
+login refused, other methods refused, and chains of requests that follow each other.
 """
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
 
 import schemathesis
-from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from schemathesis.checks import CHECKS, load_all_checks
-from schemathesis.generation import GenerationMode
+import uvicorn
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
 
 DOCUMENT = "/api/v1/openapi.json"
-HOST = "http://127.0.0.1:8000"
-STREAMS = ("/api/v1/events", "/api/v1/runs/{run_id}/events")
-"""Their answers would not end: asked to stay for no time."""
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+REFUSALS = ["2xx", "401", "403", "404", "409", "423", "429", "503", "507"]
+"""Answers to good data that depend on the state of the microscope or on who asks."""
+REJECTIONS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422"]
+REJECTIONS += ["423", "428", "429", "5xx"]
+"""What schemathesis takes for a refusal, and 423, which it does not know."""
+PLAN = [*REFUSALS, "422"]
+"""A good body may ask for a run or a place that this microscope does not have."""
 
 
 @dataclass
 class Tally:
-    """What came of a run of requests."""
+    """What came of many requests."""
 
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
+    checks: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def add(self, event: events.ScenarioFinished) -> None:
+        """Count the requests of a scenario and keep what failed."""
+        for interaction in event.recorder.interactions.values():
+            self.requests += 1
+            if interaction.response is not None:
+                self.statuses[interaction.response.status_code] += 1
+        for nodes in event.recorder.checks.values():
+            for node in nodes:
+                self.checks[node.name] += 1
+                if node.failure_info is not None:
+                    failure = node.failure_info
+                    key = f"{event.recorder.label} {node.name}"
+                    self.failures.setdefault(
+                        key, f"{failure.failure}\n{failure.code_sample}"
+                    )
 
     @property
     def server_errors(self) -> int:
         """Answers that say we made a mistake; 503 and 507 are of the microscope."""
-        return self.statuses[500]
+        return sum(n for status, n in self.statuses.items() if status in (500, 502))
+
+    def story(self) -> str:
+        """Return what failed, in full."""
+        return "\n\n".join(
+            [*(f"{k}: {v}" for k, v in self.failures.items()), *self.errors]
+        )
+
+
+def fuzz(
+    url: str,
+    *,
+    examples: int,
+    seed: int,
+    headers: dict[str, str] | None = None,
+    phases: tuple[str, ...] = PHASES,
+    is_open: bool = True,
+) -> Tally:
+    """Ask the service at ``url`` and return what came of it.
+
+    ``examples`` are for each route and phase; ``headers`` go with every request. One
+    that ``is_open`` asks nobody to log in.
+    """
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": seed,
+            "base-url": url,
+            "headers": headers or {},
+            "continue-on-failure": True,
+            "request-timeout": 20.0,
+            "generation": {"max-examples": examples, "database": "none"},
+            "parameters": {"query.stay_s": 0},  # a stream would not end
+            "phases": {name: {"enabled": name in phases} for name in PHASES},
+            "checks": {
+                "positive_data_acceptance": {"expected-statuses": REFUSALS},
+                "negative_data_rejection": {"expected-statuses": REJECTIONS},
+                "ignored_auth": {"enabled": not is_open},
+            },
+            "operations": [
+                {
+                    "include-name": ["POST /api/v1/runs", "POST /api/v1/stage/move"],
+                    "checks": {"positive_data_acceptance": {"expected-statuses": PLAN}},
+                }
+            ],
+        }
+    )
+    tally = Tally()
+    schema = schemathesis.openapi.from_url(url + DOCUMENT, config=config)
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            tally.add(event)
+        elif isinstance(event, events.NonFatalError):
+            tally.errors.append(f"{event.label}: {event.value}")
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+    return tally
+
+
+@contextmanager
+def served(app: object) -> Iterator[str]:
+    """Serve an application on a free port of this process and yield its address."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="critical", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)

@@ -22,10 +22,15 @@ router = APIRouter(tags=["events"], responses=RESPONSES)
 MEDIA_TYPE = "text/event-stream"
 QUIET_S = 15.0
 """After so long without an event a comment shows that the line is not dead."""
+EVENT = {
+    "description": "one server-sent event; its data is JSON",
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "server-sent events: id, event and data (JSON)",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "description": "server-sent events, for as long as the stream stays",
+        "content": {MEDIA_TYPE: {"schema": EVENT}},
     }
 }
 LastEventId = Annotated[
@@ -67,7 +72,7 @@ async def follow(
 @router.get(
     "/runs/{run_id}/events",
     response_model=list[Event],
-    responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {MEDIA_TYPE: {"schema": EVENT}}}},
 )
 async def read_run_events(
     run_id: Annotated[str, Path(max_length=64)],

@@ -33,9 +33,7 @@ def expected(role: str, needed: str, *, lease: bool, has_lease: bool) -> int | N
 
 
 @pytest.mark.parametrize(("method", "path", "needed", "lease"), ROUTES)
-def test_a_route_admits_whom_it_declares(
-    guarded, token, method, path, needed, lease
-):
+def test_a_route_admits_whom_it_declares(guarded, token, method, path, needed, lease):
     wrong = []
     for role, has_lease in product(ORDER, (False, True)):
         headers = {} if role == "anybody" else token(role)
