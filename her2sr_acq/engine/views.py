@@ -22,15 +22,23 @@ class RunRequest(Frozen):
 
     protocol: str | None = Field(default=None, max_length=200)
     plan: Protocol | None = None
-    sample: str = Field(description="a pseudonym, never a patient's name or number")
-    operator: str = Field(description="a pseudonym or an account name")
+    sample: str = Field(
+        description="a pseudonym, never a patient's name or number",
+        json_schema_extra={"pattern": NAME},
+    )
+    operator: str = Field(
+        description="a pseudonym or an account name",
+        json_schema_extra={"pattern": NAME},
+    )
     overrides: dict[str, JsonValue] = Field(
         default_factory=dict,
         max_length=100,
         description="dotted key -> value, e.g. 'grid.rows' or 'channels.561.frames'",
     )
     queue: bool = Field(
-        default=False, description="wait for the microscope instead of a 409"
+        default=False,
+        strict=True,
+        description="wait for the microscope instead of a 409",
     )
     not_before: AwareDatetime | None = Field(
         default=None, description="start at this time or later, with its offset"
@@ -51,6 +59,15 @@ class RunRequest(Frozen):
             raise ValueError(
                 f"'{value}' is no pseudonym: use 1 to 64 letters, digits, '-' and '_', "
                 f"and never a patient's name or number"
+            )
+        return value
+
+    @field_validator("not_before", mode="before")
+    @classmethod
+    def _is_no_count(cls, value: object) -> object:
+        if isinstance(value, int | float):
+            raise ValueError(
+                "a time is text with its offset, as 2026-01-01T20:00:00+01:00"
             )
         return value
 
@@ -179,8 +196,8 @@ class StopRequest(Frozen):
 class StagePosition(Frozen):
     """A place of the stage, in the coordinates of the microscope."""
 
-    x_um: float = Field(allow_inf_nan=False)
-    y_um: float = Field(allow_inf_nan=False)
+    x_um: float = Field(allow_inf_nan=False, strict=True)
+    y_um: float = Field(allow_inf_nan=False, strict=True)
 
 
 class RetakeRequest(Frozen):

@@ -23,9 +23,13 @@ class LeaseRequest(Frozen):
     """How long, and whether another holder is to lose it."""
 
     ttl_s: float = Field(
-        default=TTL_S, ge=5, le=300, description="ask again before it is over"
+        default=TTL_S,
+        ge=5,
+        le=300,
+        strict=True,
+        description="ask again before it is over",
     )
-    take_over: bool = Field(default=False, description="admins alone")
+    take_over: bool = Field(default=False, strict=True, description="admins alone")
 
 
 class LeaseView(Frozen):

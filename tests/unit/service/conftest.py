@@ -27,7 +27,8 @@ from her2sr_acq.plan.models import Protocol
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
-from her2sr_acq.service.gate import Gate
+from her2sr_acq.service.gate import Gate, Rates
+from her2sr_acq.service.limiter import Rate
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.results import Accounting, Arm, RunResult, Truth
 from her2sr_proc.store.atomic import write_bytes, write_text
@@ -288,12 +289,19 @@ PASSWORD = "three plain words"
 ROLES = {"vera": Role.VIEWER, "otto": Role.OPERATOR, "ada": Role.ADMIN}
 
 
+PLENTY = Rate(per_s=1e6, burst=1e6)
+WIDE = Rates(PLENTY, PLENTY, PLENTY, free_failures=10**6)
+"""Limits have tests of their own."""
+
+
 @pytest.fixture
 def gate() -> Iterator[Gate]:
     """A gate with a user of each role, and passwords that cost nothing to check."""
     cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     with ServiceDatabase(None) as database:
-        gate = Gate(database, now=lambda: datetime.now(UTC), passwords=cheap)
+        gate = Gate(
+            database, now=lambda: datetime.now(UTC), passwords=cheap, rates=WIDE
+        )
         for name, role in ROLES.items():
             gate.people.add(name, role, PASSWORD, by="test")
         yield gate
@@ -326,9 +334,15 @@ def guarded(app, control: FakeControl, guard: FakeGuard, data: DataFolder, gate:
 
 
 @pytest.fixture
-def client(app, control: FakeControl, guard: FakeGuard, data: DataFolder) -> TestClient:
-    app.state.context = Context(control, guard, Archive(data), now=lambda: NOW)
-    return TestClient(app, base_url=URL, raise_server_exceptions=False)
+def client(
+    app, control: FakeControl, guard: FakeGuard, data: DataFolder
+) -> Iterator[TestClient]:
+    with ServiceDatabase(None) as database:
+        gate = Gate(database, now=lambda: datetime.now(UTC), rates=WIDE)
+        app.state.context = Context(
+            control, guard, Archive(data), now=lambda: NOW, gate=gate
+        )
+        yield TestClient(app, base_url=URL, raise_server_exceptions=False)
 
 
 @pytest.fixture
