@@ -65,11 +65,9 @@ class RunRequest(Frozen):
     @field_validator("not_before", mode="before")
     @classmethod
     def _is_no_count(cls, value: object) -> object:
-        if isinstance(value, int | float):
-            raise ValueError(
-                "a time is text with its offset, as 2026-01-01T20:00:00+01:00"
-            )
-        return value
+        if not isinstance(value, int | float):
+            return value
+        raise ValueError("a time is text with its offset, as 2026-01-01T20:00:00+01:00")
 
     @field_validator("overrides")
     @classmethod

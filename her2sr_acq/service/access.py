@@ -103,6 +103,7 @@ def _check(request: Request, context: Context, need: Need) -> Actor | None:
         if need.role is not None:
             raise
         actor = None
+    request.state.actor = actor
     if not need.is_urgent:
         gate.limit(actor, brought.address)
     if need.role is None:

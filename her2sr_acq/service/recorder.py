@@ -15,11 +15,12 @@ from her2sr_acq.errors import StorageError
 from her2sr_acq.service.access import Need
 from her2sr_acq.service.context import Context
 
+LONGEST = 200
 log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Notes every request whose route says so, unless it was refused as wrong."""
+    """Notes every request whose route says so, of those whose sender is known."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,16 +49,17 @@ def _note(scope: Scope, status: int) -> None:
     """Add the line; what cannot be written is told in the log and changes nothing."""
     context: Context = scope["app"].state.context
     actor = scope["state"].get("actor")
+    if actor is None:  # a stranger was refused; strangers do not fill the disk
+        return
     client = scope.get("client")
     try:
         context.gate.audit.add(
-            f"{scope['method']} {scope['route'].path}",
-            by=actor.name if actor else "",
-            way=actor.way if actor else "",
-            credential=actor.credential if actor else "",
+            f"{scope['method']} {scope['path'][:LONGEST]}",
+            by=actor.name,
+            way=actor.way,
+            credential=actor.credential,
             status=status,
             address=client[0] if client else "",
-            **{f"of_{key}": value for key, value in scope["path_params"].items()},
         )
     except StorageError as exc:
         log.error("the audit cannot be written: %s", exc)  # noqa: TRY400 - a sentence

@@ -1,6 +1,6 @@
 """10,000 random requests at the REST interface over the simulated microscope.
 
-The hardware process, guard and localizer are those of `her2sr serve`; the service runs
+Hardware process, guard and microscope are those of `her2sr serve`; the service runs
 in this process, with limits wide open, since the requests come faster than it allows.
 Half of the requests are asked of a service without users, half with an admin's token.
 Ends with 1 when a check fails or the service makes a mistake.
@@ -38,7 +38,7 @@ from her2sr_proc.store.layout import DataFolder
 
 PLENTY = Rate(per_s=1e9, burst=1e9)
 WIDE = Rates(PLENTY, PLENTY, PLENTY, free_failures=10**9)
-ONLY = ("microscope", "guard", "localizer")
+ONLY = ("microscope", "guard")
 
 
 @contextmanager
@@ -106,9 +106,11 @@ def main() -> int:
                 )
                 bad += len(found.failures) + len(found.errors) + found.server_errors
                 print(
-                    f"{name}: {found.requests} requests, {len(found.failures)} failures, "
-                    f"{found.server_errors} server errors, {len(found.errors)} errors of "
-                    f"the tool, {len(found.checks)} kinds of checks, "
+                    f"{name}: {found.requests} requests, "
+                    f"{len(found.failures)} failures, "
+                    f"{found.server_errors} server errors, "
+                    f"{len(found.errors)} errors of the tool, "
+                    f"{len(found.checks)} kinds of checks, "
                     f"{time.monotonic() - began:.0f} s, "
                     f"{time.process_time() - spent:.0f} s of processor"
                 )
