@@ -72,8 +72,9 @@ soak: $(VENV)/.installed-dev ## 200 kill trials, then a night of a million frame
 lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py
 
-openapi: $(VENV)/.installed ## write docs/openapi.json from the service
+openapi: $(VENV)/.installed ## write docs/openapi.json and docs/asyncapi.json from the code
 	$(BIN)/python tools/openapi.py
+	$(BIN)/python tools/asyncapi.py
 
 clean: ## remove what was built, never data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \

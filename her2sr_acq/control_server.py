@@ -42,6 +42,12 @@ log = logging.getLogger(__name__)
 POLL_MS = 100
 JOIN_S = 10.0
 """Longer than the longest question to a device."""
+VERBS = frozenset(
+    {
+        *("submit", "runs", "run", "fields", "pause", "resume", "stop", "retake"),
+        *("preflight", "devices", "health", "protocols", "move"),
+    }
+)
 ORDERS = frozenset({"submit", "pause", "resume", "stop", "retake", "move"})
 """Verbs that change something: they come under a lease, where there are leases."""
 
