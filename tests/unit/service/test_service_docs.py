@@ -11,6 +11,7 @@ import pytest
 from rest_fuzz import served
 
 from her2sr_acq.client import Client
+from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest
 from her2sr_acq.errors import ForbiddenError, LeaseHeldError, LoginNeededError
 from her2sr_proc.store.chain import EventChain
@@ -72,10 +73,8 @@ def test_the_client_follows_a_run_to_its_end(guarded, control, text):
         seen = []
         for view in client.follow(run.id):
             seen.append(view.state)
-            ended = (
-                {"state": "completed"} if seen[-1] == "paused" else {"state": "paused"}
-            )
-            control.held[run.id] = view.model_copy(update=ended)
+            state = RunState.COMPLETED if "paused" in seen else RunState.PAUSED
+            control.held[run.id] = view.model_copy(update={"state": state})
     assert seen == ["running", "paused", "completed"]
 
 
