@@ -15,6 +15,7 @@ import typer
 
 from her2sr_acq.accounts.roles import Role
 
+EPILOG = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 Data = Annotated[Path, typer.Option("--data", help="folder that holds the runs")]
 Name = Annotated[str, typer.Argument(help="a pseudonym or account name")]
 By = Annotated[str, typer.Option(help="who does it; it stands in the audit")]
@@ -24,13 +25,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 def register(app: typer.Typer) -> None:
     """Add ``users`` and its verbs."""
     users = typer.Typer(
-        help="Who may operate this microscope over the network, and with which token.",
+        help="Who may operate this microscope, and with which token.\n\n"
+        "Example: her2sr users add op-2 --role operator --data data",
+        epilog=EPILOG,
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     for verb in (add, remove, token, revoke, audit):
-        users.command()(verb)
-    users.command("list")(show)
+        users.command(epilog=EPILOG)(verb)
+    users.command("list", epilog=EPILOG)(show)
     app.add_typer(users, name="users")
 
 

@@ -40,8 +40,8 @@ class Roster:
         """Return how each is started, in the order of starting."""
         runtime = ("--runtime", str(self.runtime))
         data = ("--data", str(self.data))
-        listen = ("--host", self.host, "--port", str(self.port))
-        listen += tuple(f"--allow-host={name}" for name in self.allow_hosts)
+        further = (f"--allow-host={name}" for name in self.allow_hosts)
+        listen = ("--host", self.host, "--port", str(self.port), *further)
         where = ("--config", str(self.path))
         specs = [
             _python(

@@ -7,7 +7,14 @@ import re
 from datetime import UTC
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
@@ -19,6 +26,12 @@ from her2sr_proc.schema.model import Frozen
 
 class RunRequest(Frozen):
     """One measurement that somebody wants: a protocol by name, or a plan in full."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"protocol": "demo", "sample": "s-17", "operator": "op-2"}]
+        }
+    )
 
     protocol: str | None = Field(default=None, max_length=200)
     plan: Protocol | None = None

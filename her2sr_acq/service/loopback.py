@@ -36,10 +36,10 @@ def require_guarded(host: str, *, has_users: bool) -> None:
         ) from None
     if not has_users:
         raise ConfigError(
-            f"will not listen on '{host}' without authentication: there is no user "
-            f"yet, so anyone who reaches it could drive the lasers; set one up with "
-            f"`her2sr users add NAME --role admin --data DIR`, or use 127.0.0.1 and an "
-            f"SSH tunnel",
+            f"will not listen on '{host}': there is no authentication before the first "
+            f"user is set up, and anyone who reaches it could drive the lasers; use "
+            f"`her2sr users add NAME --role admin --data DIR`, or 127.0.0.1 and an SSH "
+            f"tunnel",
             host=host,
         )
 

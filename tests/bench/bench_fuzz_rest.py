@@ -20,11 +20,12 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
-from rest_fuzz import PHASES, Tally, fuzz, served
+from rest_fuzz import Tally, fuzz, served
 
 from her2sr_acq.accounts.clock import utc_now
 from her2sr_acq.accounts.database import ServiceDatabase
 from her2sr_acq.accounts.roles import Role
+from her2sr_acq.client import Client
 from her2sr_acq.control import ControlClient
 from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.launcher import Launcher
@@ -50,8 +51,10 @@ def service(
         gate = Gate(held, now=utc_now, rates=WIDE)
         token = ""
         if database is not None:
-            gate.people.add("ada", Role.ADMIN, "three plain words", by="bench")
-            _, token = gate.people.issue("ada", label="", role=None, days=1, by="bench")
+            gate.people.add("op-2", Role.ADMIN, "three plain words", by="bench")
+            _, token = gate.people.issue(
+                "op-2", label="", role=None, days=1, by="bench"
+            )
         context = Context(
             control=ControlClient(runtime),
             guard=GuardClient(runtime),
@@ -70,7 +73,11 @@ def ask(
     total = Tally()
     with service(data, runtime, database) as (url, token):
         while total.requests < wanted:
-            said = fuzz(url, examples=40, seed=seed, token=token, phases=PHASES)
+            lease = None
+            if token:
+                with Client(url, token=token) as client:
+                    lease = client.hold_lease(ttl_s=300)
+            said = fuzz(url, examples=40, seed=seed, token=token, lease=lease)
             total.requests += said.requests
             total.statuses += said.statuses
             total.checks += said.checks

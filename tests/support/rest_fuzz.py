@@ -76,13 +76,18 @@ def fuzz(
     examples: int,
     seed: int,
     token: str = "",
+    lease: int | None = None,
     phases: tuple[str, ...] = PHASES,
 ) -> Tally:
     """Ask the service at ``url`` and return what came of it.
 
     ``examples`` are for each route and phase. Without a ``token`` the service is taken
-    for one that asks nobody to log in.
+    for one that asks nobody to log in. Orders go under ``lease``, if one is given; some
+    request may give it back.
     """
+    given: dict[str, object] = {"query.stay_s": 0}  # a stream would not end
+    if lease is not None:
+        given["header.lease"] = lease
     config = SchemathesisConfig.from_dict(
         {
             "seed": seed,
@@ -90,7 +95,7 @@ def fuzz(
             "continue-on-failure": True,
             "request-timeout": 20.0,
             "generation": {"max-examples": examples, "database": "none"},
-            "parameters": {"query.stay_s": 0},  # a stream would not end
+            "parameters": given,
             "phases": {name: {"enabled": name in phases} for name in PHASES},
             "checks": {
                 "positive_data_acceptance": {"expected-statuses": REFUSALS},
