@@ -81,6 +81,7 @@ def ask(
             total.requests += said.requests
             total.statuses += said.statuses
             total.checks += said.checks
+            total.unavailable += said.unavailable
             total.failures |= said.failures
             total.errors += said.errors
             seed += 1
@@ -122,6 +123,7 @@ def main() -> int:
                     f"{time.process_time() - spent:.0f} s of processor"
                 )
                 print(f"  answers: {dict(sorted(found.statuses.items()))}")
+                print(f"  the microscope could not: {dict(found.unavailable)}")
                 if found.failures or found.errors:
                     print(found.story())
     return 1 if bad else 0

@@ -19,7 +19,8 @@ async function order(path, options) {
     return fetch(path, { ...options, headers });
   };
   const answer = await send();
-  if (answer.status === 401) location.assign(loginPage());
+  // On the login page itself the answer is shown: nothing was switched off.
+  if (answer.status === 401 && location.pathname !== "/login") location.assign(loginPage());
   if (answer.status !== 423) return answer;
   sessionStorage.removeItem(LEASE_KEY);
   await takeLease();
