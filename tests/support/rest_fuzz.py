@@ -96,7 +96,7 @@ def fuzz(
     """
     given: dict[str, object] = {"query.stay_s": 0}  # a stream would not end
     if lease is not None:
-        given["header.lease"] = lease
+        given["header.lease"] = str(lease)
     config = SchemathesisConfig.from_dict(
         {
             "seed": seed,
