@@ -17,7 +17,7 @@ BOUNDS_CACHE := $(VENV)/numba-bounds
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install demo test check kernels bench soak lock openapi clean
+.PHONY: help install demo test check kernels bench soak docs lock openapi clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,7 +35,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev,cluster]'
 	touch $@
 
 install: $(VENV)/.installed ## .venv with the locked versions, kernels compiled
@@ -69,6 +69,9 @@ soak: $(VENV)/.installed-dev ## 200 kill trials, then a night of a million frame
 		$(BIN)/python tests/soak/$$script.py || status=1; \
 	done; exit $$status
 
+docs: $(VENV)/.installed-dev ## the documentation as pages, under site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py
 
@@ -77,5 +80,5 @@ openapi: $(VENV)/.installed ## write docs/openapi.json and docs/asyncapi.json fr
 	$(BIN)/python tools/asyncapi.py
 
 clean: ## remove what was built, never data
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 		.import_linter_cache .hypothesis

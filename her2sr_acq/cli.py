@@ -61,7 +61,18 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for verb in (demo, serve, run, doctor, recover, estop, rearm):
+    for verb in (
+        demo,
+        serve,
+        run,
+        doctor,
+        recover,
+        estop,
+        dark,
+        rearm,
+        backup,
+        restore,
+    ):
         app.command(epilog=EPILOG)(verb)
     cli_users.register(app)
     movie_cli.register(app)
@@ -293,6 +304,52 @@ def estop(data: Data, by: By = "operator", reason: Reason = "e-stop") -> None:
     typer.echo(outcome.sentence)
     if not outcome.is_dark:
         raise typer.Exit(3)
+
+
+def dark(data: Data) -> None:
+    """Prove every light off after the service has ended; nothing is latched.
+
+    For service managers, after every stop. Exit 3: not proven, switch it off by hand.
+
+    Example: her2sr dark --data data
+    """
+    from her2sr_acq.verbs.safety import dark as prove
+
+    doubt = prove(data)
+    if doubt:
+        raise typer.Exit(_refuse(f"the light is not proven off: {doubt}", 3))
+    typer.echo("dark, proven by the lights' own answers")
+
+
+def backup(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="a folder to make")],
+) -> None:
+    """Copy the databases of a data folder, while the service runs too.
+
+    Run folders are not in it: they are the data itself, and `her2sr offload` copies
+    them. A database that is lost without a backup is rebuilt from them.
+
+    Example: her2sr backup --data data --out /mnt/share/backup-20260101
+    """
+    from her2sr_acq.verbs.backup import backup as copy
+
+    for name in copy(data, out):
+        typer.echo(f"{name}: copied and checked")
+
+
+def restore(
+    data: Data,
+    source: Annotated[Path, typer.Option("--from", help="a folder of a backup")],
+) -> None:
+    """Put the databases of a backup back; what stands there is set aside.
+
+    Example: her2sr restore --data data --from /mnt/share/backup-20260101
+    """
+    from her2sr_acq.verbs.backup import restore as put_back
+
+    for line in put_back(data, source):
+        typer.echo(line)
 
 
 def rearm(data: Data, by: By, reason: Reason) -> None:

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -163,10 +163,16 @@ class Launcher:
             for child in self._children
         )
 
-    def wait(self, ended: threading.Event) -> None:
-        """Block until ``ended`` is set. Raises as `check` does."""
+    def wait(
+        self, ended: threading.Event, *, alive: Callable[[], None] = lambda: None
+    ) -> None:
+        """Block until ``ended`` is set. Raises as `check` does.
+
+        ``alive`` is called every tenth of a second while nothing has failed.
+        """
         while not ended.wait(POLL_S):
             self.check()
+            alive()
 
     @property
     def _has_guard(self) -> bool:

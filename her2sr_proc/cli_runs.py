@@ -30,25 +30,67 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
-def process(run_dir: RunDir, as_json: AsJson = False) -> None:
+def process(
+    run_dir: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_DIR",
+            help="Folder with a manifest.json, or s3://BUCKET/... of one.",
+        ),
+    ],
+    scheduler: Annotated[
+        str,
+        typer.Option(
+            "--scheduler",
+            metavar="local|dask://HOST:PORT",
+            help="Who computes: this process, or the workers of a Dask cluster, which "
+            "see RUN_DIR under the same path.",
+        ),
+    ] = "local",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            max=256,
+            help="Frames localized side by side in one task; same result. Default: "
+            "all processors here, one on a cluster.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Compute whatever is missing in a run folder, and answer anew.
 
     Example: her2sr process data/runs/20260101-120000-demo
 
-    Exit: 0 done, 1 a fault in the data, 2 no run folder.
+    Example: her2sr process /shared/runs/RUN_ID --scheduler dask://head:8786
+
+    Exit: 0 done, 1 a fault in the data or a lost cluster, 2 no run folder.
     """
     with plain_errors(), run_progress() as tell:
-        from her2sr_proc.offline.pipeline import process_run
+        from her2sr_proc.offline import schedulers
         from her2sr_proc.store.layout import RunFolder
+        from her2sr_proc.store.objects import RemoteRun, is_remote
 
-        run = RunFolder(run_dir.resolve())
-        result = process_run(run, tell)
+        who = schedulers.parse(scheduler)
+        if is_remote(run_dir):
+            from her2sr_proc.offline.remote import process_remote
+
+            remote = RemoteRun(run_dir)
+            result = process_remote(remote, tell, scheduler=who, jobs=jobs)
+            report = f"{remote.url}/{RunFolder(Path()).report}"
+        else:
+            from her2sr_proc.offline.pipeline import process_run
+
+            run = RunFolder(Path(run_dir).resolve())
+            result = process_run(run, tell, scheduler=who, jobs=jobs)
+            report = str(run.report)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
         return
     for line in summary(result):
         typer.echo(line)
-    typer.echo(f"report: {run.report}")
+    typer.echo(f"report: {report}")
 
 
 def verify(run_dir: RunDir, as_json: AsJson = False) -> None:
@@ -133,13 +175,13 @@ def _verdict_json(verdict: Verdict) -> str:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn an expected failure into one line and its exit code."""
-    from her2sr_proc.errors import DataError, ProcError
+    from her2sr_proc.errors import ClusterError, DataError, ProcError, WriteError
 
     try:
         yield
     except ProcError as exc:
         typer.echo(f"error: {exc}", err=True)
-        is_fault = isinstance(exc, DataError)
+        is_fault = isinstance(exc, DataError | WriteError | ClusterError)
         raise typer.Exit(FAULT if is_fault else WRONG_REQUEST) from None
     except OSError as exc:
         place = f" ({exc.filename})" if exc.filename else ""

@@ -10,7 +10,8 @@ ProcError
 ├─ WriteError          a result could not be written; what stood there is untouched
 ├─ StateError          the request is fine, but not for this run folder as it stands
 ├─ NetworkError        a trained network or what runs it is missing or broken
-└─ SegmenterError      a segmentation program of others is not installed, or failed
+├─ SegmenterError      a segmentation program of others is not installed, or failed
+└─ ClusterError        computers that were to share the work cannot be reached
 """
 
 
@@ -83,3 +84,9 @@ class SegmenterError(ProcError):
     """A segmentation program of others is not installed, or failed."""
 
     code = "no-segmenter"
+
+
+class ClusterError(ProcError):
+    """Computers that were to share the work cannot be reached."""
+
+    code = "no-cluster"

@@ -1,4 +1,4 @@
-"""``her2sr estop`` and ``her2sr rearm``: the light out, and permitted again.
+"""``her2sr estop``, ``dark`` and ``rearm``: the light out, and permitted again.
 
 E-stop needs no service: with the guard gone too, it ends acq and speaks to the lights
 itself, by what the last start left in the runtime folder.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from her2sr_acq.errors import ConfigError, GuardError, LightError
+from her2sr_acq.errors import ConfigError, GuardError, LightError, RunConflictError
 from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.guard.hold import end, leftover
 from her2sr_acq.guard.records import Records
@@ -61,6 +61,32 @@ def estop(
     if doubt:
         return EstopOutcome(False, seconds, f"the light is not proven off: {doubt}")
     return EstopOutcome(True, seconds, f"dark after {seconds:.2f} s ({how}); latched")
+
+
+def dark(
+    data: Path,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """Prove every light off after a service has ended; return why it may be on.
+
+    Nothing is latched: this is how a regular stop ends. Raises `RunConflictError` while
+    a guard answers: its light is its own affair.
+    """
+    data = data.resolve()
+    runtime = runtime_folder(data)
+    owner = holder(data)
+    try:
+        GuardClient(runtime).status()
+    except GuardError:
+        pass
+    else:
+        raise RunConflictError(
+            f"the service of {data} runs; stop it, or use her2sr estop",
+            pid=owner.pid if owner else None,
+        )
+    return _alone(data, runtime, clock=clock, sleep=sleep)
 
 
 def rearm(data: Path, *, by: str, reason: str) -> None:

@@ -6,9 +6,11 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from her2sr_acq.launcher import NAMES, Launcher
+from her2sr_acq.notify import Notifier
 from her2sr_acq.service.loopback import require_guarded
 from her2sr_acq.verbs.foresight import require_writable
 from her2sr_acq.verbs.users import has_users
@@ -33,6 +35,9 @@ def serve(
 ) -> None:
     """Start the processes and return after SIGTERM or Ctrl-C, with all of them ended.
 
+    The service manager, if there is one, is told when all of it answers, that it lives,
+    and that it ends.
+
     Raises `ConfigError` for an address that others could reach or a folder that cannot
     be written, `ServiceUnavailableError` when one of the processes has failed for good.
     """
@@ -51,7 +56,10 @@ def serve(
     ) as launcher:
         answers = f"answers at {launcher.url}" if not only or "api" in only else "runs"
         say(f"{_parts(only)} for {data} {answers} (Ctrl-C ends it)")
-        launcher.wait(ended)
+        notifier = Notifier.from_environment()
+        notifier.say("READY=1", f"STATUS={answers}")
+        launcher.wait(ended, alive=partial(notifier.say, "WATCHDOG=1"))
+        notifier.say("STOPPING=1")
     say("her2sr has ended")
 
 

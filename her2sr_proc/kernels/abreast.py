@@ -97,6 +97,7 @@ def load(
     left = min(max(column - radius, 0), adu.shape[1] - size)
     is_saturated = False
     total, first, last, before, after = 0.0, 0.0, 0.0, 0.0, 0.0
+    share = 1.0 / excess  # a division a pixel is half of what a pixel costs here
     for i in range(size):
         k = top + i
         dark = offset_adu[min(k, offset_adu.shape[0] - 1)]
@@ -106,8 +107,8 @@ def load(
         along, light = 0.0, 0.0
         for j in range(size):
             m = left + j
-            spread = np.float64(noise[m]) / (excess * excess)
-            light = np.float64((np.float32(line[m]) - dark[m]) * gain[m]) / excess
+            spread = np.float64(noise[m]) * (share * share)
+            light = np.float64((np.float32(line[m]) - dark[m]) * gain[m]) * share
             at = (i * size + j) * LANES + lane
             box[at] = light + spread
             box[pixels * LANES + at] = spread

@@ -20,6 +20,7 @@ def run_flags(
     return (
         *_simulation(manifest),
         *_import(manifest),
+        *_former(manifest),
         *_frames(accounting),
         *_fields(manifest, fields),
         *_counts(manifest, headline),
@@ -43,6 +44,15 @@ def _import(manifest: Manifest) -> Iterator[str]:
         yield (
             "imported movies: camera, light and which probe is which are as they were "
             "stated, not as they were measured"
+        )
+
+
+def _former(manifest: Manifest) -> Iterator[str]:
+    if manifest.former_profile_digest:
+        yield (
+            f"processed by today's settings of '{manifest.profile.name}': the run was "
+            f"taken with those of an earlier program "
+            f"({manifest.former_profile_digest})"
         )
 
 

@@ -46,6 +46,13 @@ def ensure_images(unit: Unit, *, is_new: bool) -> None:
         _write_fluctuations(unit)
 
 
+def has_images(unit: Unit) -> bool:
+    """Return whether every image is there that `ensure_images` writes."""
+    kinds = ["conventional"]
+    kinds += ["superresolution", *FLUCTUATIONS] if unit.is_signal else ["mean"]
+    return all(_exists(unit, kind) for kind in kinds)
+
+
 def mean_frame(unit: Unit, frames: int) -> F32 | None:
     """Return the mean of the burst's first ``frames`` frames, in photo-electrons.
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.localizer import Each, Localizer
 from her2sr_proc.offline.accounting import table_facts
-from her2sr_proc.offline.pictures import ensure_images
+from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.camera import CameraMaps
@@ -26,11 +26,12 @@ REPLAY_THREADS = 2
 """Frames of a block from disk that are localized side by side."""
 
 
-def close_unit(run: RunFolder, key: UnitKey) -> None:
+def close_unit(run: RunFolder, key: UnitKey, *, threads: int = REPLAY_THREADS) -> None:
     """Make the table and images of a unit from what is on disk.
 
-    Blocks that the bus did not carry are localized from disk; a block that cannot be
-    read stays missing in the table's count of frames. Doing it twice changes nothing.
+    Blocks that the bus did not carry are localized from disk, ``threads`` frames side
+    by side; a block that cannot be read stays missing in the table's count of frames.
+    Doing it twice changes nothing.
     """
     manifest = read_manifest(run)
     histories = read_ledger(run.ledger, field=key.field)
@@ -40,34 +41,53 @@ def close_unit(run: RunFolder, key: UnitKey) -> None:
     shape = (manifest.frame_height, manifest.frame_width)
     unit = Unit(run, manifest, history, CameraMaps.uniform(manifest.camera, shape))
     may_compute = history.discarded is None  # else the table is all that there is
-    is_new = unit.is_signal and may_compute and _ensure_table(unit)
+    is_new = unit.is_signal and may_compute and _ensure_table(unit, threads)
     answers = counted_attempts(manifest, histories, key.field)
     if answers.get(key.channel) == key:
         ensure_images(unit, is_new=is_new or (key.attempt > 1 and may_compute))
 
 
-def _ensure_table(unit: Unit) -> bool:
-    """Return whether the table had to be written."""
-    path = unit.run.table(unit.key)
+def is_closed(run: RunFolder, key: UnitKey) -> bool:
+    """Return whether a unit's table and images are there, of all frames on disk."""
+    manifest = read_manifest(run)
+    histories = read_ledger(run.ledger, field=key.field)
+    history = histories.get(key)
+    if history is None or not history.blocks:
+        return True
+    shape = (manifest.frame_height, manifest.frame_width)
+    unit = Unit(run, manifest, history, CameraMaps.uniform(manifest.camera, shape))
+    if unit.is_signal and history.discarded is None and not _has_table(unit):
+        return False
+    answers = counted_attempts(manifest, histories, key.field)
+    return answers.get(key.channel) != key or has_images(unit)
+
+
+def _has_table(unit: Unit) -> bool:
+    """Return whether the table is there, of all frames on disk and by this profile."""
     try:
-        facts = table_facts(path)
+        facts = table_facts(unit.run.table(unit.key))
     except IntegrityError:  # torn by a crash: computed anew
-        facts = None
-    digest = unit.manifest.profile.digest
-    if (
+        return False
+    return (
         facts is not None
         and facts.localized_frames == unit.history.frames
-        and facts.profile_digest == digest
-    ):
+        and facts.profile_digest == unit.manifest.profile.digest
+    )
+
+
+def _ensure_table(unit: Unit, threads: int) -> bool:
+    """Return whether the table had to be written."""
+    path = unit.run.table(unit.key)
+    if _has_table(unit):
         shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
         return False
-    with ThreadPoolExecutor(REPLAY_THREADS) as crew:
+    with ThreadPoolExecutor(threads) as crew:
         replay = Replay(unit, crew.map)
         parts = [part for r in unit.records() if (part := _part(unit, r, replay))]
     metadata = {
         "localized_frames": str(sum(part.record.frames for part in parts)),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
-        "profile_digest": digest,
+        "profile_digest": unit.manifest.profile.digest,
         "blocks": ",".join(str(part.record.key.block) for part in parts),
         "field": unit.key.field,
         "channel": unit.key.channel,

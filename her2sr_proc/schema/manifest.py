@@ -78,6 +78,11 @@ class Manifest(Frozen):
     frame_width: int = Field(gt=0)
     camera: CameraModel
     profile: Profile = Profile()
+    former_profile_digest: str = Field(
+        default="",
+        description="not empty: the run was taken with settings of an earlier program "
+        "that this one does not know; `profile` is today's of the same name",
+    )
     configuration: str = Field(description="name of the device configuration")
     configuration_sha256: str
     simulation: dict[str, JsonValue] | None = Field(

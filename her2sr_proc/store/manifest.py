@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from pydantic import ValidationError
 
 from her2sr_proc.errors import DataError, StateError
@@ -30,10 +33,32 @@ def read_manifest(run: RunFolder) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as exc:
-        fault = exc.errors(include_url=False)[0]
+        faults = exc.errors(include_url=False)
+        if all(fault["loc"][:1] == ("profile",) for fault in faults):
+            return _with_profile_of_today(run, text)
+        fault = faults[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise DataError(
             f"manifest.json of {run.name}: '{where}': {fault['msg']}"
+        ) from exc
+
+
+def _with_profile_of_today(run: RunFolder, text: str) -> Manifest:
+    """Return a manifest whose settings an earlier program knew, with those of today.
+
+    The file is not touched. The digest of what stood there says that they differ.
+    """
+    said = json.loads(text)
+    former = said["profile"]
+    name = former.get("name") if isinstance(former, dict) else None
+    digest = hashlib.sha256(json.dumps(former, sort_keys=True).encode()).hexdigest()
+    said |= {"profile": {"name": name}, "former_profile_digest": digest[:16]}
+    try:
+        return Manifest.model_validate(said)
+    except ValidationError as exc:
+        raise DataError(
+            f"manifest.json of {run.name}: its profile '{name}' is none that this "
+            f"program knows; install the her2sr that took the run"
         ) from exc
 
 

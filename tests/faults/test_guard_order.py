@@ -10,9 +10,9 @@ import time
 import pytest
 from guards import guard_bench, until
 
-from her2sr_acq.errors import GuardError, LatchedError
+from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
 from her2sr_acq.ownership import holder
-from her2sr_acq.verbs.safety import estop, rearm
+from her2sr_acq.verbs.safety import dark, estop, rearm
 
 
 @pytest.fixture
@@ -258,3 +258,18 @@ def test_an_acq_on_a_crowded_machine_is_not_tripped(bench):
         for process in crowd:
             process.kill()
             process.wait()
+
+
+def test_after_a_stop_the_dark_is_proven_again_without_a_latch(bench):
+    bench.start("work")
+    bench.acq_pid()
+    with pytest.raises(RunConflictError, match="runs; stop it"):
+        dark(bench.data)
+    assert bench.end() == 0
+    bench.lights.switch(488, on=True)  # somebody else, or a controller gone wrong
+    assert dark(bench.data) == ""
+    assert not bench.lights.is_lit
+    assert not (bench.data / "latch.json").exists()
+    bench.lights.switch(488, on=True)
+    bench.lights.is_stuck = True
+    assert "488" in dark(bench.data)

@@ -1,0 +1,108 @@
+"""A run in an object store: every task fetches what it reads and gives back results.
+
+Raw frames are fetched for a unit whose table or images are missing, and for no other.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from her2sr_proc.errors import DataError, ProcError, StateError
+from her2sr_proc.offline.pipeline import Progress, do_tasks
+from her2sr_proc.offline.runs import close_run
+from her2sr_proc.offline.schedulers import Local, Scheduler
+from her2sr_proc.offline.tasks import Outcome, Task, do
+from her2sr_proc.offline.units import is_closed
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.results import RunResult
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.objects import RemoteRun
+
+ALWAYS = ("manifest.json", "ledger.jsonl")
+ANSWER = ("results/", "nuclei/", "images/", "localizations/", "review/", "events.jsonl",
+          "simulated_truth")  # fmt: skip
+"""What the answer of a run is made of: everything but raw frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class InStore:
+    """Does tasks of a run in an object store, in a scratch folder. Can be sent."""
+
+    run: RemoteRun
+    threads: int = 1
+
+    def __call__(
+        self, task: Task, clock: Callable[[], float] = time.perf_counter
+    ) -> Outcome:
+        """Do a task; an expected failure is told, not raised."""
+        begun = clock()
+        fault = ""
+        try:
+            with scratch(self.run) as folder:
+                self._do(folder, task)
+        except ProcError as exc:
+            fault = str(exc)
+        except OSError as exc:
+            fault = f"the scratch folder: {exc.strerror or exc}"
+        return Outcome(task, clock() - begun, fault)
+
+    def _do(self, folder: RunFolder, task: Task) -> None:
+        wanted = [f"{kind}/{task.field}/" for kind in ("localizations", "images")]
+        fetched = self.run.fetch(folder.root, (*ALWAYS, *wanted))
+        if task.unit is not None:
+            if is_closed(folder, task.unit):
+                return
+            name = self._raw(folder, task.unit)
+            fetched |= self.run.fetch(folder.root, (name,))
+        do(folder, task, threads=self.threads)
+        self.run.give_back(folder.root, fetched)
+
+    def _raw(self, folder: RunFolder, unit: UnitKey) -> str:
+        """Return how names of a unit's raw frames begin, whatever their form."""
+        path = folder.raw(unit, "ome-zarr").relative_to(folder.root)
+        return str(path).removesuffix(".zarr") + "."
+
+
+def process_remote(
+    run: RemoteRun,
+    progress: Progress,
+    *,
+    scheduler: Scheduler | None = None,
+    jobs: int | None = None,
+) -> RunResult:
+    """Compute whatever is missing of a run in an object store, and answer anew.
+
+    As `pipeline.process_run`; workers of a cluster need no common folder, only the
+    store. Raises as that does.
+    """
+    scheduler = scheduler or Local()
+    doing = InStore(run, jobs or 1)
+    with scratch(run) as folder:
+        run.fetch(folder.root, ALWAYS)
+        if not folder.manifest.exists():
+            raise StateError(f"{run.url} is not a run folder: it has no manifest.json")
+        faults = do_tasks(folder, doing, scheduler, progress)
+    with scratch(run) as folder:
+        fetched = run.fetch(folder.root, (*ALWAYS, *ANSWER))
+        result = close_run(folder)
+        run.give_back(folder.root, fetched)
+    if faults:
+        raise DataError(
+            f"{len(faults)} tasks failed ({faults[0].fault}); the answer lacks what "
+            f"they were to make: process the run again"
+        )
+    return result
+
+
+@contextmanager
+def scratch(run: RemoteRun) -> Iterator[RunFolder]:
+    """Yield an empty run folder of the same name, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="her2sr-") as place:
+        folder = RunFolder(Path(place) / run.name)
+        folder.root.mkdir()
+        yield folder

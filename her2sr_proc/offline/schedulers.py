@@ -1,0 +1,164 @@
+"""Who does the tasks of a run: this process, or the workers of a Dask cluster.
+
+Both give the same files, bit for bit on one type of processor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from her2sr_proc.errors import ClusterError, RequestError
+from her2sr_proc.offline.tasks import Doing, Outcome, Task
+
+LOCAL = "local"
+DASK = "dask://"
+CONNECT_S = 20.0
+LOOK_S = 1.0
+LOST_S = 20.0
+"""A scheduler that is away for longer is given up."""
+SILENT_S = 3600.0
+"""No task takes longer: then none of the workers works."""
+RETRIES = 2
+"""Of a task whose worker died, on another one."""
+
+
+class Scheduler(Protocol):
+    """Does tasks in any order."""
+
+    def run(self, doing: Doing, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Yield how every task ended, as they end. Raises `ClusterError`."""
+        ...
+
+
+class Local:
+    """One task after another; frames side by side are the task's own affair."""
+
+    def run(self, doing: Doing, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Yield how every task ended, in order."""
+        yield from map(doing, tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class Dask:
+    """Workers of a Dask cluster, which see the run folder under the same path."""
+
+    address: str
+    """Such as ``tcp://host:8786``."""
+    clock: Callable[[], float] = time.monotonic
+    lost_s: float = LOST_S
+    silent_s: float = SILENT_S
+
+    def run(self, doing: Doing, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Yield how every task ended, as they end. Raises `ClusterError`.
+
+        The death of a worker costs what it was doing, which another one does anew.
+        """
+        client = self._connect()
+        try:
+            # a name of its own for every call: what a former one left is not its result
+            token = f"{self.clock():.6f}"
+            futures = {
+                client.submit(
+                    doing,
+                    task,
+                    key=f"{task.name}-{token}",
+                    pure=False,
+                    retries=RETRIES,
+                ): task
+                for task in tasks
+            }
+            yield from self._collect(client, futures)
+        finally:
+            client.close(timeout=LOOK_S)
+
+    def _connect(self) -> Any:  # noqa: ANN401 - distributed ships no usable types
+        try:
+            from distributed import Client
+        except ImportError as exc:
+            raise RequestError(
+                "a Dask cluster needs the extra 'cluster'; install it with "
+                "pip install 'her2sr[cluster]'"
+            ) from exc
+        try:
+            return Client(self.address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as exc:
+            raise ClusterError(
+                f"no Dask scheduler answers at {self.address} ({_first(exc)}); start "
+                f"one with `dask scheduler`, or leave --scheduler away"
+            ) from exc
+
+    def _collect(self, client: Any, futures: dict[Any, Task]) -> Iterator[Outcome]:  # noqa: ANN401
+        from distributed import wait
+
+        left = dict(futures)
+        seen = heard = self.clock()
+        while left:
+            try:
+                wait(list(left), timeout=LOOK_S, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                pass
+            except Exception as exc:  # noqa: BLE001 - cancelled futures, of many types
+                self._require_scheduler(client, seen, exc)
+            now = self.clock()
+            if client.status == "running":
+                seen = now
+            else:
+                self._require_scheduler(client, seen, None)
+            for future in [f for f in left if f.status in ("finished", "error")]:
+                heard = now
+                yield self._outcome(future, left.pop(future))
+            if any(f.status in ("cancelled", "lost") for f in left):
+                raise self._lost("it lost the tasks it was given")
+            if now - heard > self.silent_s:
+                raise ClusterError(
+                    f"no task ended within {self.silent_s:g} s at {self.address}; "
+                    f"check that it has workers (`dask worker {self.address}`), then "
+                    f"run again: only what is missing is computed"
+                )
+
+    def _outcome(self, future: Any, task: Task) -> Outcome:  # noqa: ANN401
+        if future.status == "error":
+            why = _first(future.exception(timeout=LOOK_S))
+            return Outcome(task, 0.0, f"{task.name}: its workers died or failed: {why}")
+        outcome: Outcome = future.result(timeout=LOOK_S)
+        return outcome
+
+    def _require_scheduler(
+        self,
+        client: Any,  # noqa: ANN401
+        seen: float,
+        exc: Exception | None,
+    ) -> None:
+        if client.status in ("closed", "closing"):
+            raise self._lost(_first(exc) if exc else "it ended") from exc
+        if self.clock() - seen > self.lost_s:
+            raise self._lost(f"silent for {self.lost_s:g} s") from exc
+
+    def _lost(self, why: str) -> ClusterError:
+        return ClusterError(
+            f"the Dask scheduler at {self.address} was lost ({why}); start it and run "
+            f"again: only what is missing is computed"
+        )
+
+
+def parse(text: str) -> Scheduler:
+    """Return the scheduler of a command line: ``local`` or ``dask://HOST:PORT``.
+
+    Raises `RequestError`.
+    """
+    if text == LOCAL:
+        return Local()
+    host, _, port = text.removeprefix(DASK).rpartition(":")
+    if text.startswith(DASK) and host and port.isdecimal() and 0 < int(port) < 65536:
+        return Dask(f"tcp://{host}:{port}")
+    raise RequestError(
+        f"'{text}' is no scheduler; say local, or dask://HOST:PORT of a running one"
+    )
+
+
+def _first(exc: BaseException | None) -> str:
+    lines = str(exc).strip().splitlines()
+    return lines[0] if lines else type(exc).__name__

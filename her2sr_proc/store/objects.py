@@ -1,0 +1,118 @@
+"""A run folder in an object store (S3 through fsspec), fetched and given back by parts.
+
+An object is whole or absent, so results are as atomic there as renamed files are here.
+Credentials and endpoint come from where the store's own tools look for them
+(environment, ``~/.aws``); none is taken from a command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from her2sr_proc.errors import RequestError, StateError, WriteError
+from her2sr_proc.store.atomic import make_folder
+
+SCHEME = "s3://"
+LAST = ("results/result.json",)
+"""What tells readers that all the rest is there: given back after it."""
+
+
+def is_remote(text: str) -> bool:
+    """Return whether a run is named by a URL of an object store."""
+    return text.startswith(SCHEME)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRun:
+    """One run folder below a URL such as ``s3://bucket/runs/RUN_ID``."""
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        """The run's id: the last part of the URL."""
+        return PurePosixPath(self._prefix).name
+
+    @property
+    def _prefix(self) -> str:
+        return self.url.removeprefix(SCHEME).strip("/")
+
+    def fetch(self, scratch: Path, below: Iterable[str]) -> dict[str, str]:
+        """Copy objects whose names begin with one of ``below`` under ``scratch``.
+
+        Returns the SHA-256 of every file fetched, by its name in the run folder.
+        Raises `StateError` when the store does not answer or may not be read.
+        """
+        store = self._store()
+        found: dict[str, str] = {}
+        with self._told("read"):
+            for start in below:
+                for name in self._names(store, start):
+                    target = scratch / name
+                    make_folder(target.parent)
+                    store.get_file(f"{self._prefix}/{name}", str(target))
+                    found[name] = _digest(target)
+        return found
+
+    def give_back(self, scratch: Path, fetched: dict[str, str]) -> list[str]:
+        """Write every file that is new or differs from what was fetched.
+
+        Returns their names. Raises `WriteError`.
+        """
+        files = {
+            str(path.relative_to(scratch)): path
+            for path in sorted(scratch.rglob("*"))
+            if path.is_file()
+        }
+        changed = [n for n, p in files.items() if fetched.get(n) != _digest(p)]
+        changed.sort(key=lambda name: (name in LAST, name))
+        store = self._store()
+        with self._told("written"):
+            for name in changed:
+                store.put_file(str(files[name]), f"{self._prefix}/{name}")
+        return changed
+
+    def _names(self, store: Any, start: str) -> Iterator[str]:  # noqa: ANN401
+        """Yield names of objects below the run that begin with ``start``."""
+        folder = start.rpartition("/")[0]
+        root = f"{self._prefix}/{folder}".rstrip("/")
+        for path in sorted(store.find(root)):
+            name = path[len(self._prefix) + 1 :]
+            if name.startswith(start) and ".." not in PurePosixPath(name).parts:
+                yield name
+
+    def _store(self) -> Any:  # noqa: ANN401 - fsspec ships no usable types
+        try:
+            import fsspec
+
+            # listings are never taken from memory: other workers write meanwhile
+            return fsspec.filesystem("s3", use_listings_cache=False)
+        except ImportError as exc:
+            raise RequestError(
+                "runs in an object store need the extra 'cluster'; install it with "
+                "pip install 'her2sr[cluster]'"
+            ) from exc
+
+    @contextmanager
+    def _told(self, verb: str) -> Iterator[None]:
+        """Turn what the store says into one sentence."""
+        try:
+            yield
+        except Exception as exc:  # of botocore, aiohttp and fsspec: all mean the same
+            why = str(exc).strip().split("\n")[0] or type(exc).__name__
+            sentence = (
+                f"{self.url} could not be {verb} ({why}); check the address, the "
+                f"network and the credentials"
+            )
+            kind = StateError if verb == "read" else WriteError
+            raise kind(sentence) from exc
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

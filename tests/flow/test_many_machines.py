@@ -1,0 +1,210 @@
+"""A run processed by a Dask cluster or in an object store is the run processed here."""
+
+import hashlib
+import shutil
+
+import fsspec
+import numpy as np
+import pytest
+from clusters import cluster, free_port
+from moto.server import ThreadedMotoServer
+from run_folders import add_unit, make_run
+from typer.testing import CliRunner
+
+from her2sr_acq.cli import build
+from her2sr_proc.errors import ClusterError, DataError, RequestError, StateError
+from her2sr_proc.offline import schedulers
+from her2sr_proc.offline.pipeline import process_run
+from her2sr_proc.offline.remote import process_remote
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.objects import RemoteRun
+
+SIDE, FRAMES = 48, 40
+FIELDS = ("r00_c00", "r00_c01")
+
+
+def quiet(*_):
+    pass
+
+
+def film(seed):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    mean = np.full((FRAMES, SIDE, SIDE), 20.0)
+    spot = np.exp(-((x - 20) ** 2 + (y - 26) ** 2) / (2 * 0.7**2))
+    mean += rng.poisson(1.0, FRAMES)[:, None, None] * 400.0 * spot
+    mean[:, np.hypot(y - 24, x - 24) < 18] += 30.0
+    return (100 + rng.poisson(mean) / 0.46).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """A run as it was acquired: nothing is computed."""
+    counts = {"561": FRAMES, "488": FRAMES, "405": FRAMES}
+    folder = tmp_path_factory.mktemp("frames") / "r1"
+    run = make_run(folder, frames=counts, size=SIDE, fields=FIELDS)
+    for n, field in enumerate(FIELDS):
+        for m, channel in enumerate(counts):
+            add_unit(run, channel, film(10 * n + m), field=field)
+    return run
+
+
+def copied(frames, folder):
+    shutil.copytree(frames.root, folder / "r1")
+    return RunFolder(folder / "r1")
+
+
+@pytest.fixture(scope="module")
+def here(frames, tmp_path_factory):
+    run = copied(frames, tmp_path_factory.mktemp("here"))
+    process_run(run, quiet)
+    return digests(run.root)
+
+
+def digests(root):
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(root.rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.mark.timeout(240)
+def test_a_cluster_that_loses_a_worker_gives_the_same_files_bit_for_bit(
+    frames, here, tmp_path
+):
+    run = copied(frames, tmp_path)
+    with cluster(tmp_path, workers=2) as machines:
+        tasks = []
+
+        def told(name, done, total):
+            tasks.append(name)
+            if done == 1:
+                machines.kill(machines.workers[0])
+
+        who = schedulers.parse(f"dask://127.0.0.1:{machines.port}")
+        process_run(run, told, scheduler=who)
+    assert digests(run.root) == here
+    assert {f"{f}/{c}" for f in FIELDS for c in ("561", "488", "405")} <= set(tasks)
+
+
+@pytest.mark.timeout(240)
+def test_a_lost_scheduler_is_one_sentence_and_the_next_run_computes_what_is_missing(
+    frames, here, tmp_path
+):
+    run = copied(frames, tmp_path)
+    with cluster(tmp_path, workers=1) as machines:
+
+        def told(name, done, total):
+            if done == 2:
+                machines.kill(machines.scheduler)
+
+        who = schedulers.Dask(machines.address, lost_s=2.0)
+        with pytest.raises(ClusterError, match="only what is missing is computed"):
+            process_run(run, told, scheduler=who)
+    # a worker may have begun a third unit before it heard that its scheduler is gone
+    kept = {
+        path: path.stat().st_mtime_ns for path in run.root.glob("local*/*/*.parquet")
+    }
+    process_run(run, quiet)
+    assert digests(run.root) == here
+    for path, moment in kept.items():
+        assert path.stat().st_mtime_ns == moment
+
+
+def test_an_address_where_nothing_listens_is_told(frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(schedulers, "CONNECT_S", 0.5)
+    run = copied(frames, tmp_path)
+    who = schedulers.Dask(f"tcp://127.0.0.1:{free_port()}")
+    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
+        process_run(run, quiet, scheduler=who)
+    assert not run.result.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "dask://", "dask://host", "dask://host:0", "dask://h:70000", "slurm"]
+)
+def test_what_is_no_scheduler_is_refused(text):
+    with pytest.raises(RequestError, match="is no scheduler"):
+        schedulers.parse(text)
+
+
+class Failing:
+    """Does no task of one channel, as a worker without memory."""
+
+    def __init__(self, channel):
+        self.channel = channel
+
+    def run(self, doing, tasks):
+        for task in tasks:
+            outcome = doing(task)
+            if task.unit is not None and task.unit.channel == self.channel:
+                yield schedulers.Outcome(task, 0.0, f"{task.name}: killed")
+            else:
+                yield outcome
+
+
+def test_tasks_that_failed_leave_an_answer_that_lacks_their_fields(frames, tmp_path):
+    run = copied(frames, tmp_path)
+    with pytest.raises(DataError, match="2 tasks failed"):
+        process_run(run, quiet, scheduler=Failing("488"))
+    assert "2 fields have no result" in run.result.read_text()
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """An S3 server on loopback; yields the URL of a bucket."""
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # of another server
+    name = f"her2-{port}"  # the server's memory outlives it
+    fsspec.filesystem("s3", use_listings_cache=False).mkdir(name)
+    yield f"s3://{name}"
+    server.stop()
+
+
+def give(frames, url):
+    """Put a run folder into the store; return what speaks to it."""
+    store = fsspec.filesystem("s3", use_listings_cache=False)
+    store.put(str(frames.root), url, recursive=True)
+    return store
+
+
+def test_a_run_in_an_object_store_is_answered_there(frames, here, bucket, tmp_path):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    store = give(frames, run.url)
+    process_remote(run, quiet)
+    store.get(run.url, str(tmp_path / "r1"), recursive=True)
+    assert digests(tmp_path / "r1") == here
+
+
+def test_done_again_in_the_store_no_raw_frame_is_fetched(frames, bucket, monkeypatch):
+    url = f"{bucket}/runs/r1"
+    give(frames, url)
+    runner = CliRunner()
+    assert runner.invoke(build(), ["process", url]).exit_code == 0
+    asked = []
+    fetch = RemoteRun.fetch
+
+    def watched(self, scratch, below):
+        found = fetch(self, scratch, below)
+        asked.extend(found)
+        return found
+
+    monkeypatch.setattr(RemoteRun, "fetch", watched)
+    said = runner.invoke(build(), ["process", url])
+    assert said.exit_code == 0
+    assert f"report: {url}/report.html" in said.output
+    assert not [name for name in asked if name.startswith("raw/")]
+
+
+def test_a_store_that_does_not_answer_or_has_no_run_is_told(bucket, monkeypatch):
+    with pytest.raises(StateError, match=r"no manifest\.json"):
+        process_remote(RemoteRun(f"{bucket}/runs/nothing"), quiet)
+    with pytest.raises(StateError, match="could not be read"):
+        process_remote(RemoteRun("s3://no-such-bucket/r1"), quiet)
