@@ -39,6 +39,7 @@ AsJson = Annotated[
 
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
+    from her2sr_acq import cli_users
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
         cli_background,
@@ -76,6 +77,7 @@ def build() -> typer.Typer:
         restore,
     ):
         app.command(epilog=EPILOG)(verb)
+    cli_users.register(app)
     movie_cli.register(app)
     cli_runs.register(app)
     cli_import.register(app)
@@ -181,11 +183,17 @@ def demo(
 def serve(
     config: Config,
     data: Data,
-    host: Annotated[str, typer.Option(help="a loopback address")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="another than loopback needs users")] = (
+        "127.0.0.1"
+    ),
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     only: Annotated[
         list[str] | None,
         typer.Option(help="one of the processes alone; may be repeated"),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="a further name it answers to, as behind a proxy"),
     ] = None,
 ) -> None:
     """Hold a microscope and answer over REST until ended.
@@ -193,9 +201,16 @@ def serve(
     Example: her2sr serve --config simulated --data data
     """
     from her2sr_acq.config import resolve
+    from her2sr_acq.verbs.serve import Listen
     from her2sr_acq.verbs.serve import serve as start
 
-    start(resolve(config), data, host=host, port=port, only=only or (), say=typer.echo)
+    start(
+        resolve(config),
+        data,
+        Listen(host, port, tuple(allow_host or ())),
+        only=only or (),
+        say=typer.echo,
+    )
 
 
 def run(

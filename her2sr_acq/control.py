@@ -7,11 +7,12 @@ A client is cheap, holds nothing open and may be used from any thread. The other
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from her2sr_acq import errors
+from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.views import (
     DevicesView,
     FieldView,
@@ -21,11 +22,12 @@ from her2sr_acq.engine.views import (
     RetakeRequest,
     RunRequest,
     RunView,
+    StagePosition,
     StopRequest,
 )
 from her2sr_acq.errors import AcqError, ServiceUnavailableError
 from her2sr_acq.runtime import CONTROL, address, listens
-from her2sr_acq.stream.envelope import Body, Fault, ask
+from her2sr_acq.stream.envelope import Body, Fault, Question, put
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -46,10 +48,26 @@ class ControlClient:
     is no answer.
     """
 
-    def __init__(self, runtime: Path, *, deadline_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        runtime: Path,
+        *,
+        deadline_s: float = 10.0,
+        fence: int | None = None,
+        by: str = "",
+    ) -> None:
+        self._runtime = runtime
         self._path = runtime / CONTROL
         self._address = address(runtime, CONTROL)
         self._deadline_s = deadline_s
+        self._fence = fence
+        self._by = by
+
+    def under(self, fence: int | None, *, by: str) -> Self:
+        """Return this client as one who orders in a name, under a lease."""
+        return type(self)(
+            self._runtime, deadline_s=self._deadline_s, fence=fence, by=by
+        )
 
     def submit(
         self, request: RunRequest, *, idempotency_key: str | None = None
@@ -60,9 +78,10 @@ class ControlClient:
             body["idempotency_key"] = idempotency_key
         return self._one(RunView, "submit", body)
 
-    def runs(self) -> list[RunView]:
-        """Return the runs, newest first."""
-        return _RUNS.validate_python(self._ask("runs", {})["runs"])
+    def runs(self, *, limit: int = LISTED, before: str = "") -> list[RunView]:
+        """Return runs, newest first: the last, or those before one."""
+        body: Body = {"limit": limit, "before": before}
+        return _RUNS.validate_python(self._ask("runs", body)["runs"])
 
     def run(self, run_id: str) -> RunView:
         """Return one run. Raises `RunNotFoundError`."""
@@ -95,6 +114,10 @@ class ControlClient:
         body: Body = {"request": request.model_dump(mode="json")}
         return self._one(Preflight, "preflight", body)
 
+    def move(self, position: StagePosition) -> StagePosition:
+        """Move the stage and return where it reads itself. Raises in a run."""
+        return self._one(StagePosition, "move", position.model_dump())
+
     def devices(self) -> DevicesView:
         """Return what every device says of itself."""
         return self._one(DevicesView, "devices", {})
@@ -124,7 +147,8 @@ class ControlClient:
                 f"start it with `her2sr serve`",
                 verb=verb,
             )
-        answer = ask(self._address, verb, body, deadline_s=self._deadline_s)
+        question = Question(verb=verb, body=body, fence=self._fence, by=self._by)
+        answer = put(self._address, question, deadline_s=self._deadline_s)
         if not answer.ok:
             fault = answer.error or Fault(code=AcqError.code, message="no reason given")
             raise _FAULTS.get(fault.code, AcqError)(fault.message)

@@ -7,7 +7,14 @@ import re
 from datetime import UTC
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
@@ -20,17 +27,31 @@ from her2sr_proc.schema.model import Frozen
 class RunRequest(Frozen):
     """One measurement that somebody wants: a protocol by name, or a plan in full."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"protocol": "demo", "sample": "s-17", "operator": "op-2"}]
+        }
+    )
+
     protocol: str | None = Field(default=None, max_length=200)
     plan: Protocol | None = None
-    sample: str = Field(description="a pseudonym, never a patient's name or number")
-    operator: str = Field(description="a pseudonym or an account name")
+    sample: str = Field(
+        description="a pseudonym, never a patient's name or number",
+        json_schema_extra={"pattern": NAME},
+    )
+    operator: str = Field(
+        description="a pseudonym or an account name",
+        json_schema_extra={"pattern": NAME},
+    )
     overrides: dict[str, JsonValue] = Field(
         default_factory=dict,
         max_length=100,
         description="dotted key -> value, e.g. 'grid.rows' or 'channels.561.frames'",
     )
     queue: bool = Field(
-        default=False, description="wait for the microscope instead of a 409"
+        default=False,
+        strict=True,
+        description="wait for the microscope instead of a 409",
     )
     not_before: AwareDatetime | None = Field(
         default=None, description="start at this time or later, with its offset"
@@ -53,6 +74,13 @@ class RunRequest(Frozen):
                 f"and never a patient's name or number"
             )
         return value
+
+    @field_validator("not_before", mode="before")
+    @classmethod
+    def _is_no_count(cls, value: object) -> object:
+        if not isinstance(value, int | float):
+            return value
+        raise ValueError("a time is text with its offset, as 2026-01-01T20:00:00+01:00")
 
     @field_validator("overrides")
     @classmethod
@@ -174,6 +202,13 @@ class StopRequest(Frozen):
     burst: Literal["drop", "finish"] = Field(
         default="drop", description="of the burst in progress"
     )
+
+
+class StagePosition(Frozen):
+    """A place of the stage, in the coordinates of the microscope."""
+
+    x_um: float = Field(allow_inf_nan=False, strict=True)
+    y_um: float = Field(allow_inf_nan=False, strict=True)
 
 
 class RetakeRequest(Frozen):

@@ -101,15 +101,22 @@ def _check_exposure(channel: Channel, config: DeviceConfig) -> None:
 
 
 def _check_tile(tile: FieldFacts, config: DeviceConfig) -> None:
+    cure = "move grid.centre, or take fewer rows and columns"
+    check_position(f"tile {tile.name}", tile.x_um, tile.y_um, config, cure=cure)
+
+
+def check_position(
+    what: str, x_um: float, y_um: float, config: DeviceConfig, *, cure: str = ""
+) -> None:
+    """Raise `PlanRejectedError` for a place that the stage does not go to."""
     limits = {"x": config.stage.x_um, "y": config.stage.y_um}
     for axis, (low, high) in limits.items():
-        value = tile.x_um if axis == "x" else tile.y_um
+        value = x_um if axis == "x" else y_um
         if not low <= value <= high:
             raise PlanRejectedError(
-                f"tile {tile.name} would be at {axis} = {value:.1f} um, and the stage "
-                f"goes from {low:g} to {high:g} um; move grid.centre, or take fewer "
-                f"rows and columns",
-                tile=tile.name,
+                f"{what} would be at {axis} = {value:.1f} um, and the stage goes from "
+                f"{low:g} to {high:g} um; {cure or 'choose one between them'}",
+                place=what,
             )
 
 

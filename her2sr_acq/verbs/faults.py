@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from her2sr_acq.errors import (
+    AccessError,
     AcqError,
     ConfigError,
     LatchedError,
@@ -22,6 +23,7 @@ from her2sr_proc.errors import (
 FAULT, REQUEST, UNSAFE = 1, 2, 3
 _UNSAFE = (LightError, LatchedError)
 _REQUESTS = (
+    AccessError,
     ConfigError,
     PlanRejectedError,
     RunConflictError,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import Field
 
-from her2sr_acq.engine.views import DevicesView, ProtocolView
+from her2sr_acq.engine.views import DevicesView, ProtocolView, StagePosition
+from her2sr_acq.service.access import ORDER, OrderDep
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_proc.schema.model import Frozen
@@ -25,6 +26,15 @@ class StorageView(Frozen):
 def read_devices(context: ContextDep) -> DevicesView:
     """Return what every device says of itself."""
     return context.control.devices()
+
+
+@router.post("/stage/move", openapi_extra=ORDER)
+def move_stage(position: StagePosition, control: OrderDep) -> StagePosition:
+    """Move the stage, in the dark and between runs; return where it reads itself.
+
+    The same place twice is no further move. 409 while a run has the microscope.
+    """
+    return control.move(position)
 
 
 @router.get("/protocols")

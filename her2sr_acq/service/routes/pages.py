@@ -16,12 +16,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.errors import RunNotFoundError
 from her2sr_acq.service import wording
+from her2sr_acq.service.access import ANYBODY, VISITOR
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.scenes import home_scene, run_scene
 from her2sr_proc.schema.banner import BANNER
 
 WEB = Path(__file__).parents[1] / "web"
-ASSETS = {"style.css": "text/css", "page.js": "text/javascript"}
+ASSETS = {
+    "style.css": "text/css",
+    "page.js": "text/javascript",
+    "session.js": "text/javascript",
+}
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,6 +41,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(wording.FILTERS)
     environment.globals.update(banner=BANNER, final=FINAL, symbols=wording.SYMBOLS)
+    environment.globals.update(visitor=VISITOR.get)
     return environment
 
 
@@ -70,7 +76,13 @@ def run_part(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
     return _run("run_part.html.j2", context, run_id, field)
 
 
-@router.get("/static/{name}")
+@router.get("/login", openapi_extra=ANYBODY)
+def login_page() -> HTMLResponse:
+    """Ask for name and password."""
+    return _render("login.html.j2", {})
+
+
+@router.get("/static/{name}", openapi_extra=ANYBODY)
 def asset(name: str) -> FileResponse:
     """Return the style or the script of the pages."""
     if name not in ASSETS:
