@@ -38,9 +38,6 @@ CREATE TABLE lease (
     only INTEGER PRIMARY KEY CHECK (only = 1), fence INTEGER NOT NULL,
     name TEXT NOT NULL, credential TEXT NOT NULL, expires_utc TEXT NOT NULL
 ) STRICT;
-CREATE TABLE replies (
-    key TEXT PRIMARY KEY, request_sha256 TEXT NOT NULL, reply TEXT
-) STRICT;
 CREATE TABLE audit (sequence INTEGER PRIMARY KEY, line TEXT NOT NULL) STRICT;
 INSERT INTO lease VALUES (1, 0, '', '', '');
 """
