@@ -44,6 +44,7 @@ def build() -> typer.Typer:
     from her2sr_proc import (
         cli_background,
         cli_bench,
+        cli_compare,
         cli_ensemble,
         cli_frames,
         cli_import,
@@ -89,6 +90,7 @@ def build() -> typer.Typer:
     cli_nuclei.register(app)
     cli_background.register(app)
     cli_bench.register(app)
+    cli_compare.register(app)
     cli_score.register(app)
     cli_statistics.register(app)
     return app

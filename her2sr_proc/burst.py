@@ -14,7 +14,9 @@ from her2sr_proc.background import Cleaning, without_offset
 from her2sr_proc.localizer import Each, Localizer
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.threshold import CleaningParams
 
 U16 = npt.NDArray[np.uint16]
 
@@ -52,20 +54,38 @@ class CleanedLocalizer:
         return self._localizer.block(frames, first_frame=first_frame, each=each)
 
 
+def new_localizer(
+    camera: CameraMaps,
+    *,
+    pixel_nm: float,
+    params: LocalizeParams,
+    cleaning: CleaningParams | None,
+    channel: str | None,
+) -> BlockLocalizer:
+    """Return what localizes frames of a camera, cleaned before where asked for.
+
+    Raises `RequestError` when the cleaning does not fit the frames or the channel.
+    """
+    if cleaning is None:
+        return Localizer(camera, pixel_nm=pixel_nm, params=params)
+    height, width = camera.offset_adu.shape
+    return CleanedLocalizer(
+        Cleaning((height, width), cleaning, channel=channel),
+        Localizer(without_offset(camera), pixel_nm=pixel_nm, params=params),
+    )
+
+
 def localizer_for(
     manifest: Manifest, channel: str, camera: CameraMaps
 ) -> BlockLocalizer:
     """Return what localizes the frames of one channel of a run.
 
-    Raises `DataError` when the run has no such channel, `RequestError` when the
-    profile's cleaning does not fit its frames.
+    Raises `DataError` when the run has no such channel, and as `new_localizer`.
     """
-    params = manifest.localize_params(channel)
-    pixel_nm = manifest.camera.pixel_nm
-    if manifest.profile.cleaning is None:
-        return Localizer(camera, pixel_nm=pixel_nm, params=params)
-    shape = (manifest.frame_height, manifest.frame_width)
-    return CleanedLocalizer(
-        Cleaning(shape, manifest.profile.cleaning, channel=channel),
-        Localizer(without_offset(camera), pixel_nm=pixel_nm, params=params),
+    return new_localizer(
+        camera,
+        pixel_nm=manifest.camera.pixel_nm,
+        params=manifest.localize_params(channel),
+        cleaning=manifest.profile.cleaning,
+        channel=channel,
     )
