@@ -42,6 +42,7 @@ def build() -> typer.Typer:
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
         cli_bench,
+        cli_denoise,
         cli_ensemble,
         cli_import,
         cli_nuclei,
@@ -69,6 +70,7 @@ def build() -> typer.Typer:
     cli_tables.register(app)
     cli_ensemble.register(app)
     cli_nuclei.register(app)
+    cli_denoise.register(app)
     cli_bench.register(app)
     cli_score.register(app)
     cli_statistics.register(app)

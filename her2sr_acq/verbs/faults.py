@@ -12,6 +12,7 @@ from her2sr_acq.errors import (
     RunNotFoundError,
 )
 from her2sr_proc.errors import (
+    ModelError,
     MovieError,
     ProcError,
     RequestError,
@@ -28,6 +29,7 @@ _REQUESTS = (
     RunNotFoundError,
     RequestError,
     StateError,
+    ModelError,
     MovieError,
     TableError,
 )

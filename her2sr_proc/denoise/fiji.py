@@ -18,7 +18,7 @@ from her2sr_proc.denoise import unet
 from her2sr_proc.denoise.graph import graph_of
 from her2sr_proc.denoise.inference import Denoiser
 from her2sr_proc.denoise.model import Model, digest, parsed
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import ModelError
 from her2sr_proc.schema.denoise import UNSTATED, Card, NetworkForm, Normalization
 from her2sr_proc.store.safe_zip import SafeZip
 from her2sr_proc.store.tensor_bundle import read_index, tensor
@@ -42,10 +42,10 @@ _PARTS = {
 def import_fiji(path: Path) -> tuple[Model, float | None]:
     """Return the model, and how far in ADU it is from the file's own sample.
 
-    Raises `DataError` for a file that is not such a model, and when the two differ.
+    Raises `ModelError` for a file that is not such a model, and when the two differ.
     """
     if not path.is_file():
-        raise DataError(f"there is no model {path}; check the path", path=str(path))
+        raise ModelError(f"there is no model {path}; check the path", path=str(path))
     form = NetworkForm()
     with SafeZip(path, path.name) as archive:
         described = parsed(archive, "model.yaml")
@@ -68,7 +68,7 @@ def import_fiji(path: Path) -> tuple[Model, float | None]:
     found = Denoiser(card, onnx)(shown)
     apart = float(np.abs(found - sample[1]).max()) if sample else None
     if apart is not None and not apart <= AGREES_ADU:
-        raise DataError(
+        raise ModelError(
             f"the network read from {path.name} differs from its own sample by "
             f"{apart:.3g} ADU (at most {AGREES_ADU} is accepted), so it was not read "
             f"rightly; it is of another form than Fiji's Noise2Void"
@@ -84,7 +84,7 @@ def _weights(archive: SafeZip, form: NetworkForm) -> dict[str, F32]:
     for number, layer in enumerate(unet.layers(form), 1):
         kernel = tensor(f"{layer.name}/kernel", entries, data)
         if kernel.ndim != 4:
-            raise DataError(
+            raise ModelError(
                 f"the kernel of '{layer.name}' has {kernel.ndim} axes, not 4: models "
                 f"of stacks are not read here, only those of single frames"
             )
@@ -101,7 +101,7 @@ def _normalization(described: dict[str, Any], name: str) -> Normalization:
     """Return the fixed mean and deviation, after checking what else is stated."""
     version = str(described.get("format_version"))
     if not version.startswith("0.3."):
-        raise DataError(
+        raise ModelError(
             f"{name} is of format {version[:20]}; models of Fiji's Noise2Void have "
             f"0.3.0"
         )
@@ -115,22 +115,22 @@ def _normalization(described: dict[str, Any], name: str) -> Normalization:
         mode = facts.get("mode")
         values = float(mean), float(sd)
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise DataError(
+        raise ModelError(
             f"'model.yaml' in {name} does not say how pixels are normalized and which "
             f"axes there are; export the model again from Fiji"
         ) from exc
     if axes != ("byxc", "byxc"):
-        raise DataError(
+        raise ModelError(
             f"{name} has the axes {axes[0]} in and {axes[1]} out; only models of "
             f"single frames (byxc) are read here"
         )
     if (kind, mode) != ("zero_mean_unit_variance", "fixed"):
-        raise DataError(
+        raise ModelError(
             f"{name} normalizes by '{kind}' ({mode}); only a fixed mean and deviation "
             f"(zero_mean_unit_variance) is read here"
         )
     if not (np.isfinite(values).all() and 0 < values[1] <= 1e6 >= abs(values[0])):
-        raise DataError(
+        raise ModelError(
             f"{name} states a mean of {values[0]:g} and a deviation of {values[1]:g} "
             f"ADU, which cannot be; export the model again"
         )
@@ -160,15 +160,15 @@ def _sample(archive: SafeZip) -> tuple[F32, F32] | None:
         try:
             patch = tifffile.imread(io.BytesIO(archive.read(name)))
         except (OSError, ValueError, KeyError, tifffile.TiffFileError) as exc:
-            raise DataError(
+            raise ModelError(
                 f"'{name}' in {archive.name} cannot be read; export the model again"
             ) from exc
         if patch.ndim != 2 or min(patch.shape) < 16 or max(patch.shape) > 4096:
-            raise DataError(
+            raise ModelError(
                 f"'{name}' in {archive.name} has shape {patch.shape}; one plane of "
                 f"16 to 4096 pixels a side is wanted"
             )
         found.append(np.asarray(patch, np.float32))
     if found[0].shape != found[1].shape:
-        raise DataError(f"the samples in {archive.name} differ in size")
+        raise ModelError(f"the samples in {archive.name} differ in size")
     return found[0], found[1]

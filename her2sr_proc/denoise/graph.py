@@ -20,7 +20,7 @@ INPUT, OUTPUT = "input", "output"
 
 
 def graph_of(weights: unet.Weights, form: NetworkForm) -> bytes:
-    """Return the network as ONNX. Raises `NetworkError` for weights of another form."""
+    """Return the network as ONNX. Raises `ModelError` for weights of another form."""
     unet.require_fitting(weights, form)
     pen = _Pen(weights, is_blurred=form.method == "n2v2")
     unet.draw(pen, INPUT, form)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.denoise.graph import INPUT
-from her2sr_proc.errors import NetworkError, RequestError
+from her2sr_proc.errors import ModelError, RequestError
 from her2sr_proc.schema.denoise import Card
 
 F32 = npt.NDArray[np.float32]
@@ -27,7 +27,7 @@ LARGEST_HALVING = 4
 class Denoiser:
     """A network that is ready. Safe to call from several threads.
 
-    Raises `NetworkError` when the weights are not what the card says.
+    Raises `ModelError` when the weights are not what the card says.
     """
 
     def __init__(self, card: Card, onnx: bytes, *, tile_px: int = TILE_PX) -> None:
@@ -99,11 +99,11 @@ def _session(onnx: bytes) -> Any:  # noqa: ANN401 - ships no types
         puts = (*session.get_inputs(), *session.get_outputs())
         forms = [(put.type, put.shape[1], len(put.shape)) for put in puts]
     except Exception as exc:  # foreign code with a tree of its own
-        raise NetworkError(
+        raise ModelError(
             "the model's weights cannot be run; export or train the model again"
         ) from exc
     if forms != [("tensor(float)", 1, 4)] * 2 or puts[0].name != INPUT:
-        raise NetworkError(
+        raise ModelError(
             "the model's weights do not take and give one float32 channel with the "
             "axes batch, channel, y, x; train it here or import it from Fiji"
         )

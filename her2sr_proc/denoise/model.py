@@ -20,7 +20,7 @@ import numpy.typing as npt
 import yaml
 from pydantic import ValidationError
 
-from her2sr_proc.errors import DataError, IntegrityError
+from her2sr_proc.errors import IntegrityError, ModelError
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.denoise import UNSTATED, Card
 from her2sr_proc.store.atomic import replacing, telling
@@ -75,12 +75,12 @@ def write_model(path: Path, model: Model, *, at: datetime) -> None:
 
 
 def read_model(path: Path) -> Model:
-    """Return what a file holds. Raises `DataError` in one sentence."""
+    """Return what a file holds. Raises `ModelError` in one sentence."""
     if not path.is_file():
-        raise DataError(f"there is no model {path}; check the path", path=str(path))
+        raise ModelError(f"there is no model {path}; check the path", path=str(path))
     with SafeZip(path, path.name) as archive:
         if "model.yaml" in archive.members and RDF not in archive.members:
-            raise DataError(
+            raise ModelError(
                 f"{path} is a model of Fiji; import it first: "
                 f"her2sr denoise import {path.name} --out MODEL.zip"
             )
@@ -95,18 +95,18 @@ def read_model(path: Path) -> Model:
 
 
 def parsed(archive: SafeZip, member: str) -> dict[str, Any]:
-    """Return the YAML of an archive's member. Raises `DataError`."""
+    """Return the YAML of an archive's member. Raises `ModelError`."""
     text = archive.read(member)
     if len(text) > LONGEST_TEXT:
-        raise DataError(f"'{member}' in {archive.name} is too long for a description")
+        raise ModelError(f"'{member}' in {archive.name} is too long for a description")
     try:
         found = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
-        raise DataError(
+        raise ModelError(
             f"'{member}' in {archive.name} is no YAML; export the model again"
         ) from exc
     if not isinstance(found, dict):
-        raise DataError(f"'{member}' in {archive.name} describes nothing")
+        raise ModelError(f"'{member}' in {archive.name} describes nothing")
     return found
 
 
@@ -114,7 +114,7 @@ def _card(rdf: dict[str, Any], path: Path) -> Card:
     config = rdf.get("config")
     card = config.get("her2sr") if isinstance(config, dict) else None
     if not isinstance(card, dict):
-        raise DataError(
+        raise ModelError(
             f"{path} has no card of her2sr, so that its normalization and size are "
             f"not known; train it here, or import a model of Fiji's Noise2Void"
         )
@@ -123,7 +123,7 @@ def _card(rdf: dict[str, Any], path: Path) -> Card:
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise DataError(
+        raise ModelError(
             f"the card in {path} cannot be true ({where}: {first['msg']}); "
             f"use a model of this program's version"
         ) from exc
@@ -133,11 +133,11 @@ def _array(archive: SafeZip, member: str) -> F32:
     try:
         found = np.load(io.BytesIO(archive.read(member)), allow_pickle=False)
     except (EOFError, ValueError) as exc:
-        raise DataError(
+        raise ModelError(
             f"'{member}' in {archive.name} is no array; export the model again"
         ) from exc
     if found.ndim != 4 or found.shape[:2] != (1, 1) or found.dtype != np.float32:
-        raise DataError(
+        raise ModelError(
             f"'{member}' in {archive.name} has shape {found.shape} and {found.dtype}; "
             f"one float32 patch with the axes batch, channel, y, x is wanted"
         )

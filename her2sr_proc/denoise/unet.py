@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.errors import NetworkError
+from her2sr_proc.errors import ModelError
 from her2sr_proc.schema.denoise import NetworkForm
 
 F32 = npt.NDArray[np.float32]
@@ -119,20 +119,20 @@ def shapes(form: NetworkForm) -> dict[str, tuple[int, ...]]:
 
 
 def require_fitting(weights: Weights, form: NetworkForm) -> None:
-    """Raise `NetworkError` unless the weights are those of a network of this form."""
+    """Raise `ModelError` unless the weights are those of a network of this form."""
     for name, shape in shapes(form).items():
         if name not in weights:
-            raise NetworkError(f"the model lacks the weights {name}; export it again")
+            raise ModelError(f"the model lacks the weights {name}; export it again")
         found = weights[name]
         if found.shape != shape:
-            raise NetworkError(
+            raise ModelError(
                 f"the weights {name} have shape {found.shape}, not {shape}: the model "
                 f"is of another size than the U-Net with 2 halvings and "
                 f"{form.filters} filters that is read here"
             )
         is_variance = name.endswith("/variance")
         if not np.isfinite(found).all() or (is_variance and (found < 0).any()):
-            raise NetworkError(
+            raise ModelError(
                 f"the weights {name} hold impossible numbers; export the model again"
             )
 

@@ -48,7 +48,7 @@ class TrainParams(Frozen):
         default=5, ge=1, le=20, description="of the window that replaces a pixel"
     )
     masked_percent: float = Field(default=1.5, ge=0.1, le=5, description="of pixels")
-    patch_px: int = Field(default=64, ge=32, le=256, multiple_of=STEP_PX)
+    patch_px: int = Field(default=64, ge=64, le=256, multiple_of=STEP_PX)
     batch: int = Field(default=16, ge=1, le=256)
     steps: int = Field(default=200, ge=1, le=10_000, description="an epoch")
     epochs: int = Field(default=10, ge=1, le=1000)

@@ -10,7 +10,7 @@ import io
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import ModelError
 
 LARGEST_MEMBER = 256 * 2**20
 """Bytes; a published model's largest has 4 MB."""
@@ -29,12 +29,12 @@ class SafeZip:
             self._zip = zipfile.ZipFile(handle)
             members = self._zip.infolist()
         except (OSError, ValueError, zipfile.BadZipFile) as exc:
-            raise DataError(
+            raise ModelError(
                 f"{name} cannot be read as a zip; copy or export it again"
             ) from exc
         try:
             self._refuse_hostile(members)
-        except DataError:
+        except ModelError:
             self._zip.close()
             raise
 
@@ -44,13 +44,13 @@ class SafeZip:
         return [m.filename for m in self._zip.infolist() if not m.is_dir()]
 
     def read(self, member: str) -> bytes:
-        """Return a file of the archive. Raises `DataError` when it is not there."""
+        """Return a file of the archive. Raises `ModelError` when it is not there."""
         try:
             info = self._zip.getinfo(member)
             with self._zip.open(info) as stream:
                 data = stream.read(LARGEST_MEMBER + 1)
         except KeyError:
-            raise DataError(
+            raise ModelError(
                 f"{self.name} holds no '{member}'; it is no model of the expected form"
             ) from None
         except (
@@ -61,17 +61,17 @@ class SafeZip:
             ValueError,
             zipfile.BadZipFile,
         ) as exc:
-            raise DataError(
+            raise ModelError(
                 f"'{member}' in {self.name} cannot be unpacked; copy or export it again"
             ) from exc
         except Exception as exc:  # the decompressors have errors of their own
             if type(exc).__name__ not in ("error", "LZMAError"):
                 raise
-            raise DataError(
+            raise ModelError(
                 f"'{member}' in {self.name} is damaged; copy or export it again"
             ) from exc
         if len(data) != info.file_size:
-            raise DataError(
+            raise ModelError(
                 f"'{member}' in {self.name} is not of the size that is stated; "
                 f"copy or export it again"
             )
@@ -91,7 +91,7 @@ class SafeZip:
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in path.parts[:1][0:1]:
-                raise DataError(
+                raise ModelError(
                     f"{self.name} names a path outside itself ({member.filename!r}); "
                     f"do not use this file"
                 )
@@ -102,7 +102,7 @@ class SafeZip:
             or total > LARGEST_TOTAL
             or len(members) > MOST_MEMBERS
         ):
-            raise DataError(
+            raise ModelError(
                 f"{self.name} would unpack to {total / 2**20:.0f} MB in "
                 f"{len(members)} files, more than any such model; do not use this file"
             )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import ModelError
 
 F32 = npt.NDArray[np.float32]
 
@@ -40,17 +40,17 @@ class Entry:
 
 
 def read_index(index: bytes) -> dict[str, Entry]:
-    """Return the tensors of an index by their names. Raises `DataError`."""
+    """Return the tensors of an index by their names. Raises `ModelError`."""
     try:
         found = dict(_entries(index))
         header = _fields(found.pop(b""))
         entries = {name.decode(): _entry(value) for name, value in found.items()}
     except (IndexError, KeyError, ValueError, struct.error) as exc:
-        raise DataError(
+        raise ModelError(
             "the index of the model's variables is damaged; export the model again"
         ) from exc
     if header.get(1, [1]) != [1] or header.get(2, [0]) != [0]:
-        raise DataError(
+        raise ModelError(
             "the model's variables lie in several files or are big-endian, which is "
             "not read here; export the model again from Fiji"
         )
@@ -58,17 +58,17 @@ def read_index(index: bytes) -> dict[str, Entry]:
 
 
 def tensor(name: str, entries: dict[str, Entry], data: bytes) -> F32:
-    """Return one tensor. Raises `DataError` when it is missing or of another kind."""
+    """Return one tensor. Raises `ModelError` when it is missing or of another kind."""
     entry = entries.get(name)
     if entry is None:
-        raise DataError(
+        raise ModelError(
             f"the model has no tensor '{name}': it is not a Noise2Void U-Net with 2 "
             f"halvings, or was exported half; export it again from Fiji"
         )
     count = math.prod(entry.shape)
     is_whole = entry.offset + entry.size <= len(data) and entry.size == 4 * count
     if entry.dtype != FLOAT32 or count > LARGEST or not is_whole:
-        raise DataError(
+        raise ModelError(
             f"the tensor '{name}' is cut off or not float32; export the model again"
         )
     flat = np.frombuffer(data, "<f4", count, entry.offset)
@@ -96,7 +96,7 @@ def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
     if offset + size >= len(index) or size < 4:
         raise ValueError("a block lies outside")
     if index[offset + size] != 0:
-        raise DataError(
+        raise ModelError(
             "the index of the model's variables is compressed, which is not read "
             "here; export the model again from Fiji, which does not compress"
         )

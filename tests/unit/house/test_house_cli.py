@@ -18,7 +18,7 @@ VERBS = (
     *("demo", "serve", "run", "doctor", "recover", "estop", "rearm"),
     *("localize", "render", "process", "verify", "offload"),
     *("filter", "link", "drift", "resolution", "bench", "score", "statistics"),
-    *("nuclei", "ensemble"),
+    *("nuclei", "ensemble", "denoise"),
 )
 HEAVY = {"numpy", "zmq", "fastapi", "pydantic", "httpx", "numba", "scipy", "yaml"}
 HEAVY |= {"matplotlib"}
