@@ -132,7 +132,7 @@ def train(
     """
     from her2sr_proc import cli_denoise_work as work
 
-    given = {
+    given: dict[str, object] = {
         "struct": struct,
         "struct_px": struct_px,
         "radius_px": radius_px,
@@ -171,7 +171,9 @@ def apply(
     ] = "uint16",
     int8: Annotated[
         bool,
-        typer.Option("--int8", help="three times as fast, for looking; tells its error"),
+        typer.Option(
+            "--int8", help="three times as fast, for looking; tells its error"
+        ),
     ] = False,
     tile_px: Annotated[
         int,

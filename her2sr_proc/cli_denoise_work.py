@@ -21,6 +21,7 @@ from her2sr_proc.denoise.model import Model, read_model, write_model
 from her2sr_proc.denoise.short import ShortError, error_of, shortened
 from her2sr_proc.errors import RequestError
 from her2sr_proc.offline.denoise import (
+    CleanOrder,
     Judged,
     Pixels,
     clean,
@@ -164,10 +165,7 @@ def apply(request: ApplyRequest, *, as_json: bool) -> None:
             done = clean(
                 movie,
                 denoiser,
-                request.out,
-                pixels=request.pixels,
-                jobs=request.threads,
-                facts=facts,
+                CleanOrder(request.out, request.pixels, request.threads, facts),
                 progress=tell,
             )
         wall_s = time.monotonic() - began

@@ -89,7 +89,9 @@ def _weights(archive: SafeZip, form: NetworkForm) -> dict[str, F32]:
                 f"of stacks are not read here, only those of single frames"
             )
         # (x, y, in, out) of Fiji's network is (out, in, y, x) of ours
-        found[f"{layer.name}/kernel"] = np.ascontiguousarray(kernel.transpose(3, 2, 1, 0))
+        found[f"{layer.name}/kernel"] = np.ascontiguousarray(
+            kernel.transpose(3, 2, 1, 0)
+        )
         found[f"{layer.name}/bias"] = tensor(f"{layer.name}/bias", entries, data)
         for part, theirs in _PARTS.items() if layer.name != unet.HEAD else ():
             name = f"batch_normalization_{number}/{theirs}"

@@ -94,7 +94,7 @@ class _Pen:
 
     def _node(self, kind: str, inputs: list[str], **attributes: object) -> str:
         name = f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
         return name
 
     def _weight(self, values: npt.NDArray[np.generic]) -> str:

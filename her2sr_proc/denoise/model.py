@@ -67,11 +67,14 @@ def write_model(path: Path, model: Model, *, at: datetime) -> None:
     described = yaml.safe_dump(
         _rdf(model.card, parts, at), sort_keys=False, allow_unicode=True
     )
-    with telling(path), replacing(path) as beside:
-        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(RDF, described)
-            for name, data in parts.items():
-                archive.writestr(name, data)
+    with (
+        telling(path),
+        replacing(path) as beside,
+        zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        archive.writestr(RDF, described)
+        for name, data in parts.items():
+            archive.writestr(name, data)
 
 
 def read_model(path: Path) -> Model:

@@ -98,9 +98,7 @@ def layers(form: NetworkForm) -> Iterator[Layer]:
     yield Layer("middle_2", 2 * inputs, inputs)
     for level in reversed(range(DEPTH)):
         side = base << level
-        yield Layer(
-            f"up_level_{level}_no_0", inputs + side * _joins(form, level), side
-        )
+        yield Layer(f"up_level_{level}_no_0", inputs + side * _joins(form, level), side)
         inputs = max(side // 2, base)
         yield Layer(f"up_level_{level}_no_2", side, inputs)
     yield Layer(HEAD, inputs, 1, kernel=1)

@@ -52,6 +52,18 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanOrder:
+    """How a movie is written."""
+
+    out: Path
+    pixels: Pixels
+    jobs: int
+    """Threads."""
+    facts: dict[str, Any]
+    """Stand in the first page's description, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cleaned:
     """What was written."""
 
@@ -69,9 +81,7 @@ def sample(movie: FrameSource, count: int = SAMPLED) -> Iterator[U16]:
         yield movie.read(at, at + 1)[0]
 
 
-def judge(
-    movie: FrameSource, denoiser: Denoiser, clock: Callable[[], float]
-) -> Judged:
+def judge(movie: FrameSource, denoiser: Denoiser, clock: Callable[[], float]) -> Judged:
     """Say how a movie compares with what the model was made for, and how long it takes.
 
     The time is of one frame on one thread, from two frames after one to warm up.
@@ -88,7 +98,7 @@ def judge(
     means = [float(frame.mean()) for frame in frames]
     squares = [float(np.square(frame, dtype=np.float64).mean()) for frame in frames]
     mean = float(np.mean(means))
-    sd = float(np.sqrt(max(np.mean(squares) - mean**2, 0.0)))
+    sd = max(float(np.mean(squares)) - mean**2, 0.0) ** 0.5
     return Judged(
         mean_adu=mean,
         sd_adu=sd,
@@ -101,36 +111,33 @@ def judge(
 def clean(
     movie: FrameSource,
     denoiser: Denoiser,
-    out: Path,
+    order: CleanOrder,
     *,
-    pixels: Pixels,
-    jobs: int,
-    facts: dict[str, Any],
     progress: Callable[[int, int], None],
 ) -> Cleaned:
-    """Write the cleaned movie whole, page by page; ``facts`` stand in its first page.
+    """Write the cleaned movie whole, page by page.
 
     Raises `MovieError` for a frame that cannot be read, `WriteError` when the disk
     takes no more; nothing is left then.
     """
     counter = _Counter()
     size = movie.shape[0] * movie.shape[1] * movie.shape[2]
-    bytes_wanted = size * np.dtype(pixels).itemsize
+    bytes_wanted = size * np.dtype(order.pixels).itemsize
 
     def pages() -> Iterator[npt.NDArray[Any]]:
-        for number, light in enumerate(_light(movie, denoiser, jobs), 1):
-            yield light if pixels == "float32" else counter.counts(light)
+        for number, light in enumerate(_light(movie, denoiser, order.jobs), 1):
+            yield light if order.pixels == "float32" else counter.counts(light)
             progress(number, movie.shape[0])
 
-    with telling(out), replacing(out) as beside:
+    with telling(order.out), replacing(order.out) as beside:
         tifffile.imwrite(
             beside,
             pages(),
             shape=movie.shape,
-            dtype=pixels,
+            dtype=order.pixels,
             bigtiff=bytes_wanted > BIG_BYTES,
             photometric="minisblack",
-            description=json.dumps({**facts, "banner": BANNER}),
+            description=json.dumps({**order.facts, "banner": BANNER}),
             software="her2sr denoise",
             metadata=None,
         )

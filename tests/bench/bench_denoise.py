@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,7 @@ def _cpu_s(denoiser: Denoiser, frame: np.ndarray) -> float:
 
 def _thirds(count: int) -> list[slice]:
     edges = [0, count // 3, 2 * count // 3, count]
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _burst(asked: argparse.Namespace, seed: int) -> Burst:

@@ -2,9 +2,9 @@
 
 Pixels are hidden one in a box of a grid, so that they are spread evenly. What replaces
 one is a pixel of its window, uniformly but never itself (Noise2Void; Krull et al.
-2019), or the window's median (N2V2; Höck et al. 2022). Along the line of structN2V
-(Broaddus et al. 2020, doi:10.1109/ISBIWorkshops50223.2020.9153336) all are replaced, and
-none replaces. Knows nothing of networks.
+2019), or the window's median (N2V2; Höck et al. 2022). Along the line of structN2V all
+are replaced and none replaces (Broaddus et al. 2020,
+doi:10.1109/ISBIWorkshops50223.2020.9153336). Knows nothing of networks.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _windows(patches: F32, radius: int) -> F32:
     around = [(0, 0), (radius, radius), (radius, radius)]
     wide = np.pad(patches, around, constant_values=np.nan)
     side = 2 * radius + 1
-    return np.lib.stride_tricks.sliding_window_view(wide, (side, side), axis=(1, 2))  # type: ignore[no-any-return, call-overload]
+    return np.lib.stride_tricks.sliding_window_view(wide, (side, side), axis=(1, 2))
 
 
 def _line(params: TrainParams) -> list[tuple[int, int]]:
@@ -107,7 +107,7 @@ def _drawn(windows: F32, able: Mask, rng: np.random.Generator) -> F32:
     keys = rng.random(windows.shape, np.float32)
     keys[~able] = -1.0
     rows = np.arange(len(windows))
-    return windows[rows, keys.argmax(axis=1)]
+    return np.asarray(windows[rows, keys.argmax(axis=1)], np.float32)
 
 
 def _median(windows: F32, able: Mask) -> F32:

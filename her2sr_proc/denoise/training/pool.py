@@ -94,7 +94,7 @@ def patches(
     side = params.patch_px
     found = np.empty((count, side, side), np.uint16)
     for out in found:
-        window = windows[rng.integers(len(windows))]
+        window = windows[int(rng.integers(len(windows)))]
         top, left = (rng.integers(0, length - side + 1) for length in window.shape)
         patch = window[top : top + side, left : left + side]
         if params.struct == "none" and rng.random() < 0.5:

@@ -177,9 +177,7 @@ class Trainer:
         return params.learning_rate * rise * (LAST_RATE + (1 - LAST_RATE) * fall)
 
 
-def _under(
-    prefix: str, arrays: dict[str, npt.NDArray[np.generic]]
-) -> dict[str, F32]:
+def _under(prefix: str, arrays: dict[str, npt.NDArray[np.generic]]) -> dict[str, F32]:
     return {
         name.removeprefix(prefix): np.array(values, np.float32)
         for name, values in arrays.items()
@@ -187,9 +185,7 @@ def _under(
     }
 
 
-def _parts(
-    hidden: Hidden, wanted: F32, size: int
-) -> list[tuple[Hidden, F32]]:
+def _parts(hidden: Hidden, wanted: F32, size: int) -> list[tuple[Hidden, F32]]:
     """Return patches and their hidden pixels in parts of ``size`` patches."""
     found = []
     for first in range(0, len(hidden.shown), size):
