@@ -38,7 +38,8 @@ class Denoiser:
             )
         self.card = card
         self._tile_px = tile_px
-        self._margin_px = -(-card.halo_px // LARGEST_HALVING) * LARGEST_HALVING
+        self.margin_px = -(-card.halo_px // LARGEST_HALVING) * LARGEST_HALVING
+        """Of a tile; the published halo of 22 misses one pixel that some see."""
         self._session = _session(onnx)
 
     def __call__(self, adu: Frame) -> F32:
@@ -73,7 +74,7 @@ class Denoiser:
             )
 
     def _tile(self, wide: F32, found: F32, top: int, left: int) -> None:
-        margin = self._margin_px
+        margin = self.margin_px
         bottom = min(top + self._tile_px, wide.shape[0])
         right = min(left + self._tile_px, wide.shape[1])
         above, before = max(0, top - margin), max(0, left - margin)

@@ -90,7 +90,8 @@ class SafeZip:
     def _refuse_hostile(self, members: list[zipfile.ZipInfo]) -> None:
         for member in members:
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[:1][0:1]:
+            is_drive = ":" in "".join(path.parts[:1])
+            if path.is_absolute() or ".." in path.parts or is_drive:
                 raise ModelError(
                     f"{self.name} names a path outside itself ({member.filename!r}); "
                     f"do not use this file"

@@ -22,7 +22,7 @@ from her2sr_proc.denoise.training.pool import Pool, patches
 from her2sr_proc.schema.denoise import TrainParams
 
 F32 = npt.NDArray[np.float32]
-VALIDATION_PATCHES = 256
+VALIDATION_BATCHES = 4
 LAST_RATE = 0.05
 """Of the learning rate, at the end of half a cosine."""
 CLIP = 5.0
@@ -64,7 +64,9 @@ class Trainer:
         self._optimizer = torch.optim.Adam(
             list(self._network.learned().values()), lr=params.learning_rate
         )
-        self._validation = self._hidden(pool.held_out, VALIDATION_PATCHES, stream=2)
+        self._validation = self._hidden(
+            pool.held_out, VALIDATION_BATCHES * params.batch, stream=2
+        )
 
     def run(
         self, *, progress: Callable[[int, int], None], save: Callable[[], None]
@@ -106,7 +108,7 @@ class Trainer:
         found |= {f"best/{n}": a for n, a in state.best.items()}
         for name, tensor in self._network.learned().items():
             for part, value in self._optimizer.state.get(tensor, {}).items():
-                found[f"adam/{part}/{name}"] = value.detach().numpy()
+                found[f"adam/{part}/{name}"] = value.detach().numpy().copy()
         return found
 
     def restore(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
