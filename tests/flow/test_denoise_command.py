@@ -1,6 +1,7 @@
 """`her2sr denoise` from movies to a cleaned movie, and what it refuses."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ SMALL = [
 
 
 def told(capsys, *arguments: object) -> tuple[int, str, str]:
+    capsys.readouterr()  # what fixtures said
     with pytest.raises(SystemExit) as end:
         main(["denoise", *map(str, arguments)])
     out, err = capsys.readouterr()
@@ -39,6 +41,11 @@ def refused(capsys, *arguments: object) -> str:
     assert (code, out) == (2, "")
     (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
     return line
+
+
+def described(path):
+    with tifffile.TiffFile(path) as file:
+        return json.loads(file.pages[0].description)
 
 
 @pytest.fixture
@@ -77,7 +84,8 @@ def test_a_model_that_was_trained_here_cleans_a_movie(capsys, movie, tmp_path):
     assert list(tmp_path.glob("*checkpoint*")) == []
     clean = tmp_path / "clean.tif"
     assert told(capsys, "apply", movie, "--model", out, "--out", clean)[0] == 0
-    assert open_movie(clean).shape == (12, 72, 80)
+    with closing(open_movie(clean)) as found:
+        assert found.shape == (12, 72, 80)
 
 
 def test_an_interrupted_training_goes_on_when_it_is_given_again(
@@ -120,7 +128,7 @@ def test_a_cleaned_movie_has_the_frames_of_the_movie(capsys, movie, model, pixel
         *("--pixels", pixels, "--jobs", 2, "--json"),
     )
     found = tifffile.imread(out)
-    facts = json.loads(tifffile.TiffFile(out).pages[0].description)
+    facts = described(out)
     assert code == 0
     assert (found.shape, found.dtype) == ((12, 72, 80), np.dtype(pixels))
     assert (found == 500).all()
@@ -133,7 +141,7 @@ def test_eight_bits_tell_their_error(capsys, movie, model):
     out = movie.with_name("clean.tif")
     arguments = ("apply", movie, "--model", model, "--out", out, "--int8")
     code, said, _ = told(capsys, *arguments)
-    facts = json.loads(tifffile.TiffFile(out).pages[0].description)
+    facts = described(out)
     assert code == 0
     assert "8-bit integers: off by 0.00 ADU rms" in said
     assert (facts["precision"], facts["int8_rms_error_adu"]) == ("int8", 0.0)
@@ -178,7 +186,6 @@ def test_a_wrong_request_to_apply_is_one_sentence(
 ):
     monkeypatch.chdir(movie.parent)
     usual = ["--model", "model.zip", "--out", "clean.tif"]
-    capsys.readouterr()
     assert word in refused(capsys, "apply", "movie.npy", *usual, *changes)
     assert not list(movie.parent.glob("*clean*"))
 

@@ -9,7 +9,7 @@ from clean_movies import burst, gain_db, squared_errors
 
 from her2sr_proc.schema.denoise import NetworkForm, TrainParams
 
-CLAIM_DB = 2.0
+CLAIM_DB = 1.0
 
 
 class Held:
