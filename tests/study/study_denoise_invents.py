@@ -58,7 +58,11 @@ def main() -> int:
             for arm, tally in result.arms.items():
                 signals = tally.her2_signals + tally.cep17_signals
                 found[name, arm].append((signals, tally.nuclei))
-        print(f"slide {seed}: done", file=sys.stderr, flush=True)
+                print(
+                    f"slide {seed}, {name}, {arm}: {signals} in {tally.nuclei} nuclei",
+                    file=sys.stderr,
+                    flush=True,
+                )
     return _tell(found)
 
 
