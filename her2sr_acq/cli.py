@@ -44,6 +44,7 @@ def build() -> typer.Typer:
     from her2sr_proc import (
         cli_background,
         cli_bench,
+        cli_denoise,
         cli_ensemble,
         cli_frames,
         cli_import,
@@ -88,6 +89,7 @@ def build() -> typer.Typer:
     cli_threshold.register(app)
     cli_nuclei.register(app)
     cli_background.register(app)
+    cli_denoise.register(app)
     cli_bench.register(app)
     cli_score.register(app)
     cli_statistics.register(app)
