@@ -45,6 +45,7 @@ def build() -> typer.Typer:
         cli_background,
         cli_bench,
         cli_compare,
+        cli_denoise,
         cli_ensemble,
         cli_frames,
         cli_import,
@@ -89,6 +90,7 @@ def build() -> typer.Typer:
     cli_threshold.register(app)
     cli_nuclei.register(app)
     cli_background.register(app)
+    cli_denoise.register(app)
     cli_bench.register(app)
     cli_compare.register(app)
     cli_score.register(app)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -106,22 +106,22 @@ def compare(
             )
             rng = np.random.default_rng(seed)
             found = compare_movie(source, setting, profiles, tell=tell, rng=rng)
-            shape = source.shape
         figures = _figures(found)
-        _write(out, found, shape, pixel_nm=pixel_nm, channel=channel, figures=figures)
+        _write(out, found, pixel_nm=pixel_nm, channel=channel, figures=figures)
     if as_json:
         typer.echo(json.dumps({**figures, "page": str(out / PAGE), "banner": BANNER}))
         return
     typer.echo(BANNER)
     for name, side in figures["profiles"].items():
+        rate = figures["frames"] / side["seconds"]
         typer.echo(
             f"{name:12}{side['localizations']:>9} localizations, "
-            f"{side['seconds']:.1f} s, {figures['frames'] / side['seconds']:.0f} frames/s"
+            f"{side['seconds']:.1f} s, {rate:.0f} frames/s"
         )
     typer.echo(f"page: {out / PAGE}")
 
 
-def _figures(found: SideBySide) -> dict[str, object]:
+def _figures(found: SideBySide) -> dict[str, Any]:
     import dataclasses
     import math
 
@@ -146,18 +146,16 @@ def _figures(found: SideBySide) -> dict[str, object]:
 def _write(
     out: Path,
     found: SideBySide,
-    shape: tuple[int, int, int],
     *,
     pixel_nm: float,
     channel: str,
-    figures: dict[str, object],
+    figures: dict[str, Any],
 ) -> None:
     from her2sr_proc.errors import WriteError
     from her2sr_proc.report.compare_page import render_comparison
     from her2sr_proc.store.atomic import replacing_folder, write_text
-    from her2sr_proc.store.export import write_table
-    from her2sr_proc.store.facts import MovieFacts
     from her2sr_proc.store.images import write_tiff
+    from her2sr_proc.store.tables import write_parquet
     from her2sr_proc.versions import versions
 
     page = render_comparison(
@@ -168,10 +166,6 @@ def _write(
         channel=channel,
         made_with=versions(),
     )
-    facts = MovieFacts(
-        pixel_nm=pixel_nm, height_px=shape[1], width_px=shape[2], frames=shape[0],
-        source="compared movie",
-    )  # fmt: skip
     try:
         with replacing_folder(out) as folder:
             write_text(folder / PAGE, page)
@@ -182,7 +176,9 @@ def _write(
             for side in found.sides:
                 name = side.profile.name
                 table = folder / f"{name}.parquet"
-                write_table(table, side.table, facts, form="native")
+                write_parquet(
+                    table, side.table, {"profile_digest": side.profile.digest}
+                )
                 picture = folder / f"{name}.tif"
                 write_tiff(picture, side.picture, pixel_nm=side.profile.render.pixel_nm)
     except OSError as exc:

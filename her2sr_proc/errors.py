@@ -5,6 +5,7 @@ ProcError
 ├─ DataError           what was read is not what it should be
 │  ├─ MovieError       a movie is missing, truncated or of the wrong kind
 │  ├─ TableError       a table lacks columns or holds impossible values
+│  ├─ ModelError       a denoising model is missing, broken or of another kind
 │  ├─ WireError        a message is not a block
 │  └─ IntegrityError   a stored block does not match its checksum
 ├─ WriteError          a result could not be written; what stood there is untouched
@@ -48,6 +49,12 @@ class TableError(DataError):
     """A table lacks columns or holds impossible values."""
 
     code = "bad-table"
+
+
+class ModelError(DataError):
+    """A denoising model is missing, broken or of another kind."""
+
+    code = "bad-model"
 
 
 class WireError(DataError):

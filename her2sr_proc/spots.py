@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from her2sr_proc.maxima import prominent_maxima
 from her2sr_proc.schema.params import SpotParams
@@ -29,6 +30,11 @@ WIDTHS = np.geomspace(0.1, 15.0, 200)
 """Squared widths that are told apart, over the squared fine smoothing."""
 WIDE = 3.0
 """From this one on, the coarse image and its own blur tell the width better."""
+SHADOW = 0.05
+"""Of a spot's strength: fainter ones near it are rings of its own light, or what a
+model of it leaves. Signals of one probe differ far less."""
+NEAR = 3.0
+"""Fine smoothings within which they are."""
 ROUNDS = 3
 """Times that spots are measured anew, each with the light of the others taken off."""
 
@@ -126,7 +132,9 @@ def find_spots(image: TwoScales, params: SpotParams) -> Spots:
         own = _is_no_echo(spots, image, params)
         if not own.all():
             spots = _settled(spots.take(own), image)
-    return spots
+    # the last settling may have moved one onto another
+    spots = spots.take(_is_no_echo(spots, image, params))
+    return spots.take(_is_no_shadow(spots, NEAR * image.fine_px))
 
 
 def noise_of(image: F64) -> float:
@@ -197,6 +205,18 @@ def _is_no_echo(
         before = spots.take(np.flatnonzero(kept[:n]))
         alone = spots.take(np.array([n]))
         kept[n] = bool(_is_apart(alone, before, image, params)[0])
+    return kept
+
+
+def _is_no_shadow(spots: Spots, reach_px: float) -> npt.NDArray[np.bool_]:
+    """Return which spots are not far outshone by one beside them."""
+    kept = np.ones(len(spots), bool)
+    if len(spots) > 1:
+        tree = cKDTree(np.column_stack([spots.y_px, spots.x_px]))
+        pairs = tree.query_pairs(reach_px, output_type="ndarray")
+        for faint, bright in (pairs.T, pairs.T[::-1]):
+            is_less = spots.strength[faint] < SHADOW * spots.strength[bright]
+            kept[faint[is_less]] = False
     return kept
 
 

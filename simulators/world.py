@@ -66,6 +66,14 @@ class World:
         self._background.settle()
         return self._background.doses
 
+    @property
+    def light_e(self) -> F32:
+        """Mean photo-electrons of the last frame, before the camera; `exact` alone.
+
+        Shape (height, width). Borrowed: the next frame overwrites it.
+        """
+        return self._image
+
     def begin_burst(self, view: View) -> None:
         """Start a burst: a numbered run of frames of one view."""
         self.end_burst()

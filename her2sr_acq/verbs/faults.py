@@ -13,6 +13,7 @@ from her2sr_acq.errors import (
     RunNotFoundError,
 )
 from her2sr_proc.errors import (
+    ModelError,
     MovieError,
     ProcError,
     RequestError,
@@ -30,6 +31,7 @@ _REQUESTS = (
     RunNotFoundError,
     RequestError,
     StateError,
+    ModelError,
     MovieError,
     TableError,
 )

@@ -131,7 +131,8 @@ def _fitting(picture: F32) -> F32:
         return picture
     height, width = (side // factor for side in picture.shape)
     cut = picture[: height * factor, : width * factor]
-    return cut.reshape(height, factor, width, factor).max(axis=(1, 3))
+    blocks = cut.reshape(height, factor, width, factor)
+    return np.asarray(blocks.max(axis=(1, 3)), np.float32)
 
 
 def _grey(picture: F32, levels: Stretch) -> U8:
