@@ -70,6 +70,47 @@ class StageConfig(Frozen):
     )
 
 
+class FocusLockConfig(Frozen):
+    """A device that holds the focus by itself, in its adapter's own vocabulary."""
+
+    label: str
+    kind: Literal["property", "autofocus"] = Field(
+        default="property",
+        description="driven by its properties, or as MMCore's autofocus device",
+    )
+    state_property: str = Field(default="", description="kind property: read and set")
+    ready_value: str | None = Field(
+        default=None, description="set before the lock, where the device asks for it"
+    )
+    lock_value: str = "Lock"
+    release_value: str = "Idle"
+    locked_values: tuple[str, ...] = Field(
+        default=("In Focus",), description="what it reads while the focus is held"
+    )
+    offset_property: str | None = Field(
+        default=None, description="kind property: distance of the plane held, settable"
+    )
+    offset_unit_um: float = Field(
+        default=1.0, gt=0, description="micrometres of one unit of the offset"
+    )
+    timeout_s: float = Field(default=5.0, gt=0, le=60)
+    poll_ms: float = Field(
+        default=50.0, ge=1, le=1000, description="between two readings of its state"
+    )
+    step_um: float = Field(
+        default=10.0,
+        gt=0,
+        le=100,
+        description="of the search for a place where it locks; at most twice its range",
+    )
+
+    @model_validator(mode="after")
+    def _property_is_named(self) -> Self:
+        if self.kind == "property" and not self.state_property:
+            raise ValueError("give 'state_property', or 'kind: autofocus'")
+        return self
+
+
 class FocusConfig(Frozen):
     """The focus drive and its soft limits."""
 
@@ -81,6 +122,9 @@ class FocusConfig(Frozen):
     travel_z_um: float | None = Field(
         default=None,
         description="z at which the objective is clear of the slide and its holder",
+    )
+    lock: FocusLockConfig | None = Field(
+        default=None, description="what holds the focus by itself, if there is one"
     )
 
 

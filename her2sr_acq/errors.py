@@ -14,6 +14,7 @@ AcqError
 │  ├─ BufferOverflowError  the camera's buffer ran over; frames are lost
 │  ├─ InterlockError       an interlock is open or a laser reports a fault
 │  ├─ ConditionError       a watched value is outside its range
+│  ├─ FocusError           the focus was not found, or is not held
 │  └─ LightError           a laser is not proven off
 ├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
@@ -107,6 +108,12 @@ class ConditionError(DeviceError):
     """A watched value, such as a temperature, is outside its range."""
 
     code = "condition"
+
+
+class FocusError(DeviceError):
+    """The focus was not found, or is not held; nothing was lit for a burst."""
+
+    code = "focus"
 
 
 class LightError(DeviceError):

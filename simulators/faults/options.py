@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 
 from her2sr_proc.schema.model import Frozen
 
-FaultyDevice = Literal["stage", "focus", "camera", "laser", "interlock", "temperature"]
+FaultyDevice = Literal[
+    "stage", "focus", "lock", "camera", "laser", "interlock", "temperature"
+]
 FaultKind = Literal[
     "raises",
     "late",
@@ -38,6 +40,7 @@ SUITED = MappingProxyType(
     {
         "stage": CALLS | {"stuck"},
         "focus": CALLS | {"stuck"},
+        "lock": CALLS,
         "camera": CALLS | FRAMES,
         "laser": CALLS | {"stuck", "fault", "mute"},
         "interlock": CALLS | {"open"},
