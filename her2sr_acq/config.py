@@ -13,6 +13,8 @@ from typing import Literal, Self
 import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
+from her2sr_acq.config_focus import FocusConfig
+from her2sr_acq.config_light import SampleLight
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.guard.settings import GuardConfig
 from her2sr_proc.schema.camera import CameraModel
@@ -67,64 +69,6 @@ class StageConfig(Frozen):
         default=2_000.0,
         gt=0,
         description="a longer move goes at focus.travel_z_um, if that is given",
-    )
-
-
-class FocusLockConfig(Frozen):
-    """A device that holds the focus by itself, in its adapter's own vocabulary."""
-
-    label: str
-    kind: Literal["property", "autofocus"] = Field(
-        default="property",
-        description="driven by its properties, or as MMCore's autofocus device",
-    )
-    state_property: str = Field(default="", description="kind property: read and set")
-    ready_value: str | None = Field(
-        default=None, description="set before the lock, where the device asks for it"
-    )
-    lock_value: str = "Lock"
-    release_value: str = "Idle"
-    locked_values: tuple[str, ...] = Field(
-        default=("In Focus",), description="what it reads while the focus is held"
-    )
-    offset_property: str | None = Field(
-        default=None, description="kind property: distance of the plane held, settable"
-    )
-    offset_unit_um: float = Field(
-        default=1.0, gt=0, description="micrometres of one unit of the offset"
-    )
-    timeout_s: float = Field(default=5.0, gt=0, le=60)
-    poll_ms: float = Field(
-        default=50.0, ge=1, le=1000, description="between two readings of its state"
-    )
-    step_um: float = Field(
-        default=10.0,
-        gt=0,
-        le=100,
-        description="of the search for a place where it locks; at most twice its range",
-    )
-
-    @model_validator(mode="after")
-    def _property_is_named(self) -> Self:
-        if self.kind == "property" and not self.state_property:
-            raise ValueError("give 'state_property', or 'kind: autofocus'")
-        return self
-
-
-class FocusConfig(Frozen):
-    """The focus drive and its soft limits."""
-
-    label: str
-    z_um: Range = (-100.0, 100.0)
-    tolerance_um: float = Field(default=0.1, gt=0)
-    timeout_s: float = Field(default=10.0, gt=0, le=120)
-    settle_ms: float = Field(default=0.0, ge=0, le=10_000)
-    travel_z_um: float | None = Field(
-        default=None,
-        description="z at which the objective is clear of the slide and its holder",
-    )
-    lock: FocusLockConfig | None = Field(
-        default=None, description="what holds the focus by itself, if there is one"
     )
 
 
@@ -196,6 +140,7 @@ class LaserConfig(Frozen):
     )
     interlock: PropertyCheck | None = None
     fault: PropertyCheck | None = None
+    sample: SampleLight = SampleLight()
 
     @property
     def limit_percent(self) -> float:

@@ -16,6 +16,7 @@ AcqError
 │  ├─ ConditionError       a watched value is outside its range
 │  ├─ FocusError           the focus was not found, or is not held
 │  └─ LightError           a laser is not proven off
+├─ DoseError               a place would get more light than it may
 ├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
 """
@@ -120,6 +121,12 @@ class LightError(DeviceError):
     """A laser is not proven off. Latches: nothing starts until a person looked."""
 
     code = "light-not-off"
+
+
+class DoseError(AcqError):
+    """A place would get more light than it may; nothing was lit."""
+
+    code = "dose"
 
 
 class GuardError(AcqError):

@@ -13,7 +13,7 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.schema.block import NAME
-from her2sr_proc.schema.ledger import Gap, UnitState
+from her2sr_proc.schema.ledger import FocusRecord, Gap, UnitState
 from her2sr_proc.schema.model import Frozen
 
 
@@ -86,6 +86,10 @@ class UnitView(Frozen):
     started_utc: str | None = None
     ended_utc: str | None = None
     gaps: tuple[Gap, ...] = ()
+    focus: FocusRecord | None = None
+    not_scorable: str = Field(
+        default="", description="why it may not be scored, however complete it is"
+    )
 
 
 class FieldView(Frozen):

@@ -6,7 +6,7 @@ import pytest
 from microscopes import opened, simulated_here, write_config
 from short import short_folder
 
-from her2sr_acq.config import FocusLockConfig
+from her2sr_acq.config_focus import FocusLockConfig
 from her2sr_acq.devices.mmcore.lock import MMFocusLock, PropertyDialect
 from her2sr_acq.errors import ConfigError, DeviceError, FocusError, ReadBackError
 

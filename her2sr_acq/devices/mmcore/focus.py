@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from her2sr_acq.config import FocusConfig
+from her2sr_acq.config_focus import FocusConfig
 from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.motion import (
     Drive,

@@ -6,11 +6,12 @@ two readings in a row have to agree (mmCoreAndDevices#982).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-from her2sr_acq.config import FocusLockConfig
+from her2sr_acq.config_focus import FocusLockConfig
 from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.devices.ports import FocusLock
@@ -117,6 +118,8 @@ class MMFocusLock:
         agreeing = 0
         while agreeing < AGREEING:
             agreeing = agreeing + 1 if self.is_locked() else 0
+            if agreeing == 0 and self.state() in self._config.failed_values:
+                deadline = -math.inf
             if agreeing < AGREEING and self._clock() >= deadline:
                 raise FocusError(
                     f"{self._config.label} did not lock within "
@@ -173,7 +176,7 @@ class AutoFocusDialect:
 
 
 class PropertyDialect:
-    """A lock that is one device with a state to read and to set, such as ASI's CRISP."""
+    """A lock that is a device with a state to read and to set, such as ASI's CRISP."""
 
     def __init__(self, handle: CoreHandle, config: FocusLockConfig) -> None:
         """Check the names. Raises `ConfigError` for a property that is not there."""

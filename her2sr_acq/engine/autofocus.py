@@ -1,0 +1,112 @@
+"""Finds the focus of a field by a few pictures: coarse steps, fine steps, a parabola.
+
+Moves by steps from where the focus is, and after a failure undoes its own steps alone;
+a drive that failed is left where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.devices.ports import Focus, Frame
+from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.sharpness import (
+    Look,
+    require_contrast,
+    sharpest,
+    sharpness_of,
+)
+from her2sr_acq.errors import DeviceError, FocusError, LightError
+from her2sr_acq.plan.focus import FocusPlan
+from her2sr_acq.plan.models import CameraPlan, focus_channel
+from her2sr_proc.schema.manifest import FieldFacts
+
+COARSE = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""Heights of the first pictures, over the reach."""
+FINE_STEP = 0.3
+"""Of the coarse step; the fine ones lie half of it and one and a half off the best."""
+
+
+class ImageFocus:
+    """One search at a time. Owned by the engine's thread."""
+
+    def __init__(
+        self, burst: Burst, focus: Focus, plan: FocusPlan, config: DeviceConfig
+    ) -> None:
+        self._burst = burst
+        self._focus = focus
+        self._plan = plan
+        self._config = config
+        self._moved_um = 0.0
+
+    def find(self, tile: FieldFacts, camera: CameraPlan) -> float:
+        """Go to the sharpest plane; return its z in um.
+
+        Raises `FocusError` when there is none, with the focus where it was; raises what
+        a burst ends with for its fault, with the focus left where it is.
+        """
+        self._moved_um = 0.0
+        reach_um = self._reach()
+        try:
+            looks = self._scan(tile, camera, [reach_um * height for height in COARSE])
+            require_contrast(looks)
+            step_um = reach_um / 2.0
+            best = max(looks, key=lambda look: look.sharpness.value).z_um
+            fine = (self._plan.frames - len(COARSE)) // 2 * 2
+            around = [
+                best + FINE_STEP * step_um * (n - (fine - 1) / 2.0) for n in range(fine)
+            ]
+            looks += self._scan(tile, camera, around)
+            target_um = sharpest(looks, width_um=1.05 * step_um)
+        except FocusError:
+            self._step_to(0.0)
+            raise
+        self._step_to(target_um)
+        return self._focus.position_um()
+
+    def _reach(self) -> float:
+        """Return how far up and down is looked, inside the limits of the drive."""
+        low, high = self._config.focus.z_um
+        z_um = self._focus.position_um()
+        reach_um = min(self._plan.reach_um, z_um - low, high - z_um)
+        if not reach_um >= min(1.0, self._plan.reach_um):
+            raise FocusError(
+                f"the focus is at z = {z_um:.2f} um, too near to its limits of {low:g} "
+                f"to {high:g} um to look around; level the slide"
+            )
+        return reach_um
+
+    def _scan(
+        self, tile: FieldFacts, camera: CameraPlan, heights_um: Sequence[float]
+    ) -> list[Look]:
+        return [self._look(tile, camera, z_um) for z_um in heights_um]
+
+    def _look(self, tile: FieldFacts, camera: CameraPlan, z_um: float) -> Look:
+        self._step_to(z_um)
+        taken: list[Frame] = []
+
+        def add(frame: Frame) -> bool:
+            taken.append(frame)
+            return True
+
+        outcome = self._burst.take(
+            tile, focus_channel(self._plan), camera, add, purpose="focus"
+        )
+        if outcome.fault is not None:
+            raise outcome.fault
+        if not taken:
+            raise DeviceError("the search for the focus was stopped")
+        return Look(z_um, sharpness_of(taken[0].adu, self._config.camera.model))
+
+    def _step_to(self, z_um: float) -> None:
+        try:
+            self._focus.move_by(dz_um=z_um - self._moved_um)
+        except LightError:
+            raise
+        except DeviceError as exc:
+            raise DeviceError(
+                f"the focus drive failed during the search for the focus ({exc}); it "
+                f"is left where it is"
+            ) from exc
+        self._moved_um = z_um
