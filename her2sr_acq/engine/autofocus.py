@@ -24,8 +24,8 @@ from her2sr_proc.schema.manifest import FieldFacts
 
 COARSE = (-1.0, -0.5, 0.0, 0.5, 1.0)
 """Heights of the first pictures, over the reach."""
-FINE_STEP = 0.3
-"""Of the coarse step; the fine ones lie half of it and one and a half off the best."""
+FINE_STEP = 0.1
+"""Of the reach: the fine pictures lie so far apart, around what the coarse ones say."""
 
 
 class ImageFocus:
@@ -51,14 +51,17 @@ class ImageFocus:
         try:
             looks = self._scan(tile, camera, [reach_um * height for height in COARSE])
             require_contrast(looks)
-            step_um = reach_um / 2.0
-            best = max(looks, key=lambda look: look.sharpness.value).z_um
-            fine = (self._plan.frames - len(COARSE)) // 2 * 2
-            around = [
-                best + FINE_STEP * step_um * (n - (fine - 1) / 2.0) for n in range(fine)
-            ]
-            looks += self._scan(tile, camera, around)
-            target_um = sharpest(looks, width_um=1.05 * step_um)
+            about = sharpest(looks)
+            fine = self._plan.frames - len(COARSE)
+            step_um = FINE_STEP * reach_um
+            # Not beyond the coarse ones, where the limits of the drive may be.
+            about = min(max(about, -reach_um / 2.0), reach_um / 2.0)
+            looks += self._scan(
+                tile,
+                camera,
+                [about + step_um * (n - (fine - 1) / 2.0) for n in range(fine)],
+            )
+            target_um = sharpest(looks)
         except FocusError:
             self._step_to(0.0)
             raise

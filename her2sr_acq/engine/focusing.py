@@ -15,7 +15,7 @@ from her2sr_acq.engine.burst import Burst
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.relock import Relock
 from her2sr_acq.engine.station import Station
-from her2sr_acq.engine.surface import Point, Surface
+from her2sr_acq.engine.surface import Point, Surface, rank
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.errors import FocusError
 from her2sr_proc.schema.ledger import FocusRecord
@@ -23,6 +23,8 @@ from her2sr_proc.schema.manifest import FieldFacts
 
 FORESEEN_FROM = 4
 """So many fields in focus tell where the next will be."""
+RECENT = 16
+"""Fields of the past that are asked: the slide drifts."""
 TRUSTED_UM = 0.5
 """Residual up to which they do."""
 
@@ -79,6 +81,7 @@ class Focuser:
         self._surface: Surface | None = None
         self._since_utc = station.clock.stamp()
         self._owes = False
+        self._measured: list[Point] = []
 
     def measure(
         self, tiles: Sequence[FieldFacts], go: Callable[[FieldFacts], None]
@@ -100,8 +103,7 @@ class Focuser:
                 self._tracker.note("focus not found", field=tile.name, why=str(exc))
             else:
                 points.append(Point(tile.x_um, tile.y_um, z_um))
-        self._surface = Surface(points)
-        self._require_reachable(tiles)
+        self._surface = self._map(points, tiles)
         self._tracker.note(
             "focus map",
             shape=self._surface.kind,
@@ -121,7 +123,7 @@ class Focuser:
         if len(self._points) < FORESEEN_FROM:
             return
         try:
-            surface = Surface(self._points[-4 * FORESEEN_FROM :])
+            surface = Surface(self._points[-RECENT:])
         except FocusError:
             return
         if surface.residual_um <= TRUSTED_UM:
@@ -148,7 +150,10 @@ class Focuser:
                 z_um=round(z_um, 3),
                 moved_um=round(z_um - before_um, 3),
             )
-        self._points.append(Point(tile.x_um, tile.y_um, z_um))
+        self._points = [
+            *self._points[1 - RECENT :],
+            Point(tile.x_um, tile.y_um, z_um),
+        ]
 
     def watch(self) -> FocusWatch:
         """Return what looks after the focus during one unit."""
@@ -189,29 +194,41 @@ class Focuser:
         # So has the field after one that was not found.
         is_due = self._plan.is_due(self._places[tile.name])
         if self._points and not is_due and not self._owes:
-            return False
+            return self._follow(tile)
         self._owes = True
         self._image.find(tile, self._camera)
         self._owes = False
+        place = Point(tile.x_um, tile.y_um, self._drive.position_um())
+        self._measured = [*self._measured[1 - RECENT :], place]
+        return True
+
+    def _follow(self, tile: FieldFacts) -> bool:
+        """Go where the last fields measured say that the focus is; tell if it moved."""
+        if len(self._measured) < 2:
+            return False
+        self._step_to(tile, Surface(self._measured).z_um(tile.x_um, tile.y_um))
         return True
 
     def _by_map(self, tile: FieldFacts) -> bool:
         assert self._surface is not None
-        z_um = self._surface.z_um(tile.x_um, tile.y_um)
-        self._require_within(tile, z_um)
-        step_um = z_um - self._drive.position_um()
-        self._drive.move_by(dz_um=step_um)
+        self._step_to(tile, self._surface.z_um(tile.x_um, tile.y_um))
         return True
 
-    def _require_reachable(self, tiles: Sequence[FieldFacts]) -> None:
-        assert self._surface is not None
-        try:
-            for tile in tiles:
-                z_um = self._surface.z_um(tile.x_um, tile.y_um)
-                self._require_within(tile, z_um)
-        except FocusError:
-            self._surface = None
-            raise
+    def _step_to(self, tile: FieldFacts, z_um: float) -> None:
+        self._require_within(tile, z_um)
+        self._drive.move_by(dz_um=z_um - self._drive.position_um())
+
+    def _map(self, points: Sequence[Point], tiles: Sequence[FieldFacts]) -> Surface:
+        """Return a surface that tells of every field, each within the drive's reach."""
+        if rank(points) < rank(tiles):
+            raise FocusError(
+                f"{len(points)} fields were measured, too few or on one line, and do "
+                f"not tell how the others lie; measure more with a smaller focus.every"
+            )
+        surface = Surface(points)
+        for tile in tiles:
+            self._require_within(tile, surface.z_um(tile.x_um, tile.y_um))
+        return surface
 
     def _require_within(self, tile: FieldFacts, z_um: float) -> None:
         low, high = self._station.config.focus.z_um

@@ -25,6 +25,9 @@ FINE_PX, COARSE_PX = 1.0, 2.5
 """Of the two smoothings whose difference keeps spots and drops haze and gradients."""
 LEAST_E = 2.0
 """Mean photo-electrons a pixel below which there was no light."""
+LEAST_SHARE = 0.02
+"""Of the greatest sharpness: duller pictures do not bear on the parabola."""
+LEAST_POINTS = 3
 LEAST_CONTRAST = 8.0
 """Standard deviations by which the sharpest picture must exceed the dullest."""
 
@@ -93,44 +96,37 @@ def require_contrast(looks: Sequence[Look]) -> None:
         )
 
 
-def sharpest(looks: Sequence[Look], *, width_um: float) -> float:
+def sharpest(looks: Sequence[Look]) -> float:
     """Return the height of the sharpest plane by a parabola, um from the start.
 
-    Through the pictures within ``width_um`` of the sharpest one, in the inverse of
-    their sharpness: a spot's energy falls as its area grows, which is a parabola of the
-    distance. Raises `FocusError` when the sharpest is the outermost.
+    In the inverse of the sharpness, since a spot's energy falls as its area grows, and
+    that is a parabola of the distance. Raises `FocusError` when the sharpest picture is
+    the outermost one, or no parabola opens between the pictures.
     """
-    best = max(looks, key=lambda look: look.sharpness.value)
-    if best.z_um in (
-        min(look.z_um for look in looks),
-        max(look.z_um for look in looks),
-    ):
+    z_um = np.array([look.z_um for look in looks])
+    value = np.array([look.sharpness.value for look in looks])
+    best = float(z_um[value.argmax()])
+    if best in (z_um.min(), z_um.max()):
         raise FocusError(
-            f"the sharpest picture is the outermost one, {best.z_um:+.2f} um away; the "
+            f"the sharpest picture is the outermost one, {best:+.2f} um away; the "
             f"focus lies further out: raise focus.search_um, or level the slide"
         )
-    near = [
-        look
-        for look in looks
-        if abs(look.z_um - best.z_um) <= width_um and look.sharpness.value > 0.0
-    ]
-    if len(near) < 3:
-        raise FocusError(
-            "too few pictures around the sharpest one show spots; raise "
-            "focus.power_percent"
-        )
-    z_um = np.array([look.z_um for look in near]) - best.z_um
-    value = np.array([look.sharpness.value for look in near])
-    # The inverse of a small value is noisy: each weighs by its own value.
-    curve, slope, _ = np.polyfit(z_um, 1.0 / value, 2, w=value)
+    # The inverse of a dull picture is mostly noise: each weighs by what its error is.
+    is_sharp = value > LEAST_SHARE * value.max()
+    if is_sharp.sum() < LEAST_POINTS:
+        # Dull on both sides of one plane: its neighbours tell which way it leans.
+        is_sharp = np.zeros(len(value), bool)
+        is_sharp[np.argsort(np.abs(z_um - best))[:LEAST_POINTS]] = True
+        value = np.maximum(value, LEAST_SHARE * value.max())
+    z, s = z_um[is_sharp] - best, value[is_sharp]
+    curve, slope, _ = np.polyfit(z, s.max() / s, 2, w=(s / s.max()) ** 2)
     vertex = -slope / (2.0 * curve) if curve > 0.0 else math.nan
-    low, high = float(z_um.min()), float(z_um.max())
-    if not low <= vertex <= high:
+    if not float(z.min()) <= vertex <= float(z.max()):
         raise FocusError(
             "the pictures have no sharpest plane between them; check that the drive "
             "moves and that the field shows tissue"
         )
-    return best.z_um + float(vertex)
+    return best + float(vertex)
 
 
 def _band(image: F64) -> F64:

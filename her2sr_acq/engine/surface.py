@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,28 @@ class Point:
     x_um: float
     y_um: float
     z_um: float
+
+
+class Place(Protocol):
+    """Where something is on the stage."""
+
+    @property
+    def x_um(self) -> float:
+        """Along x."""
+        ...
+
+    @property
+    def y_um(self) -> float:
+        """Along y."""
+        ...
+
+
+def rank(places: Sequence[Place]) -> int:
+    """Return 0 for one place, 1 for places on a line, 2 for places of a plane."""
+    where = np.array([(p.x_um, p.y_um) for p in places]).reshape(-1, 2)
+    if len(where) < 2:
+        return len(where) - 1
+    return int(np.linalg.matrix_rank(where - where.mean(axis=0), tol=1.0))
 
 
 class Surface:
