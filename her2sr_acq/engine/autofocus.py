@@ -1,4 +1,4 @@
-"""Finds the focus of a field by a few pictures: coarse steps, fine steps, a parabola.
+"""Finds the focus of a field by a few pictures: coarse steps, fine steps, a fit.
 
 Moves by steps from where the focus is, and after a failure undoes its own steps alone;
 a drive that failed is left where it is.
@@ -6,15 +6,19 @@ a drive that failed is left where it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from her2sr_acq.config import DeviceConfig
-from her2sr_acq.devices.ports import Focus, Frame
+from her2sr_acq.devices.ports import U16, Focus, Frame
 from her2sr_acq.engine.burst import Burst
 from her2sr_acq.engine.sharpness import (
+    FAR,
+    NEAR,
     Look,
+    Scale,
+    about,
+    middle,
     require_contrast,
-    sharpest,
     sharpness_of,
 )
 from her2sr_acq.errors import DeviceError, FocusError, LightError
@@ -24,7 +28,7 @@ from her2sr_proc.schema.manifest import FieldFacts
 
 COARSE = (-1.0, -0.5, 0.0, 0.5, 1.0)
 """Heights of the first pictures, over the reach."""
-FINE_STEP = 0.1
+FINE_STEP = 0.2
 """Of the reach: the fine pictures lie so far apart, around what the coarse ones say."""
 
 
@@ -49,19 +53,20 @@ class ImageFocus:
         self._moved_um = 0.0
         reach_um = self._reach()
         try:
-            looks = self._scan(tile, camera, [reach_um * height for height in COARSE])
+            pictures = self._scan(
+                tile, camera, [reach_um * height for height in COARSE]
+            )
+            looks = self._looks(pictures, FAR)
             require_contrast(looks)
-            about = sharpest(looks)
-            fine = self._plan.frames - len(COARSE)
-            step_um = FINE_STEP * reach_um
             # Not beyond the coarse ones, where the limits of the drive may be.
-            about = min(max(about, -reach_um / 2.0), reach_um / 2.0)
-            looks += self._scan(
+            start_um = min(max(about(looks), -reach_um / 2.0), reach_um / 2.0)
+            fine, step_um = self._plan.frames - len(COARSE), FINE_STEP * reach_um
+            pictures |= self._scan(
                 tile,
                 camera,
-                [about + step_um * (n - (fine - 1) / 2.0) for n in range(fine)],
+                [start_um + step_um * (n - (fine - 1) / 2.0) for n in range(fine)],
             )
-            target_um = sharpest(looks)
+            target_um = middle(self._looks(pictures, NEAR), start_um)
         except FocusError:
             self._step_to(0.0)
             raise
@@ -82,10 +87,18 @@ class ImageFocus:
 
     def _scan(
         self, tile: FieldFacts, camera: CameraPlan, heights_um: Sequence[float]
-    ) -> list[Look]:
-        return [self._look(tile, camera, z_um) for z_um in heights_um]
+    ) -> dict[float, U16]:
+        """Return a picture at each height, from low to high."""
+        return {z_um: self._picture(tile, camera, z_um) for z_um in heights_um}
 
-    def _look(self, tile: FieldFacts, camera: CameraPlan, z_um: float) -> Look:
+    def _looks(self, pictures: Mapping[float, U16], scale: Scale) -> list[Look]:
+        model = self._config.camera.model
+        return [
+            Look(z_um, sharpness_of(adu, model, scale))
+            for z_um, adu in pictures.items()
+        ]
+
+    def _picture(self, tile: FieldFacts, camera: CameraPlan, z_um: float) -> U16:
         self._step_to(z_um)
         taken: list[Frame] = []
 
@@ -100,7 +113,7 @@ class ImageFocus:
             raise outcome.fault
         if not taken:
             raise DeviceError("the search for the focus was stopped")
-        return Look(z_um, sharpness_of(taken[0].adu, self._config.camera.model))
+        return taken[0].adu
 
     def _step_to(self, z_um: float) -> None:
         try:

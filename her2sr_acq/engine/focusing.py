@@ -7,6 +7,7 @@ follows from it is decided elsewhere.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.errors import FocusError
 from her2sr_proc.schema.ledger import FocusRecord
 from her2sr_proc.schema.manifest import FieldFacts
+
+log = logging.getLogger(__name__)
 
 FORESEEN_FROM = 4
 """So many fields in focus tell where the next will be."""
@@ -194,7 +197,10 @@ class Focuser:
         # So has the field after one that was not found.
         is_due = self._plan.is_due(self._places[tile.name])
         if self._points and not is_due and not self._owes:
-            return self._follow(tile)
+            try:
+                return self._follow(tile)
+            except FocusError as exc:
+                log.info("%s is measured out of turn: %s", tile.name, exc)
         self._owes = True
         self._image.find(tile, self._camera)
         self._owes = False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.optimize import least_squares
 
 from her2sr_acq.errors import FocusError
 from her2sr_proc.schema.camera import CameraModel
@@ -21,13 +22,26 @@ from her2sr_proc.schema.camera import CameraModel
 F64 = npt.NDArray[np.float64]
 U16 = npt.NDArray[np.uint16]
 
-FINE_PX, COARSE_PX = 1.0, 2.5
-"""Of the two smoothings whose difference keeps spots and drops haze and gradients."""
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Two smoothings whose difference keeps spots, and drops haze and gradients."""
+
+    fine_px: float
+    coarse_px: float
+
+
+NEAR = Scale(1.6, 4.0)
+"""Of spots near the focus: tells heights of a tenth of a micrometre apart."""
+FAR = Scale(2.5, 6.0)
+"""Of spots a micrometre out of focus: shows the way from far away."""
 LEAST_E = 2.0
 """Mean photo-electrons a pixel below which there was no light."""
-LEAST_SHARE = 0.02
-"""Of the greatest sharpness: duller pictures do not bear on the parabola."""
-LEAST_POINTS = 3
+THIN_UM, THICK_UM = 0.2, 1.3
+"""Half thicknesses of a section from which the fit sets out."""
+DEPTH_UM = 0.4
+TRUST = 0.05
+"""Relative error of a sharpness by what blinks between two pictures."""
 LEAST_CONTRAST = 8.0
 """Standard deviations by which the sharpest picture must exceed the dullest."""
 
@@ -50,7 +64,7 @@ class Look:
     sharpness: Sharpness
 
 
-def sharpness_of(adu: U16, camera: CameraModel) -> Sharpness:
+def sharpness_of(adu: U16, camera: CameraModel, scale: Scale = NEAR) -> Sharpness:
     """Return how sharp a picture is.
 
     Parameters
@@ -59,6 +73,8 @@ def sharpness_of(adu: U16, camera: CameraModel) -> Sharpness:
         Camera counts.
     camera : CameraModel
         What the counts mean.
+    scale : Scale
+        How fine what is looked for is.
 
     Raises
     ------
@@ -72,14 +88,14 @@ def sharpness_of(adu: U16, camera: CameraModel) -> Sharpness:
             f"the picture to focus by is dark ({light:.1f} photo-electrons a pixel); "
             f"check the light, or raise focus.power_percent"
         )
-    spots = _band(electrons)
+    spots = _band(electrons, scale)
     height, width = adu.shape
-    pulse = np.zeros((41, 41))
-    pulse[20, 20] = 1.0
-    share = float((_band(pulse) ** 2).sum())
+    pulse = np.zeros((81, 81))
+    pulse[40, 40] = 1.0
+    share = float((_band(pulse, scale) ** 2).sum())
     noise = share * (light + camera.read_noise_e**2)
     # Neighbours of the filtered picture share the noise of this many pixels.
-    cells = max(1.0, height * width / (4.0 * math.pi * FINE_PX**2))
+    cells = max(1.0, height * width / (4.0 * math.pi * scale.fine_px**2))
     energy = float((spots**2).mean()) - noise
     return Sharpness(energy / light**2, noise * math.sqrt(2.0 / cells) / light**2)
 
@@ -96,12 +112,10 @@ def require_contrast(looks: Sequence[Look]) -> None:
         )
 
 
-def sharpest(looks: Sequence[Look]) -> float:
-    """Return the height of the sharpest plane by a parabola, um from the start.
+def about(looks: Sequence[Look]) -> float:
+    """Return roughly where the sharpest plane is: the middle of what is sharp.
 
-    In the inverse of the sharpness, since a spot's energy falls as its area grows, and
-    that is a parabola of the distance. Raises `FocusError` when the sharpest picture is
-    the outermost one, or no parabola opens between the pictures.
+    Raises `FocusError` when the sharpest picture is the outermost one.
     """
     z_um = np.array([look.z_um for look in looks])
     value = np.array([look.sharpness.value for look in looks])
@@ -111,25 +125,58 @@ def sharpest(looks: Sequence[Look]) -> float:
             f"the sharpest picture is the outermost one, {best:+.2f} um away; the "
             f"focus lies further out: raise focus.search_um, or level the slide"
         )
-    # The inverse of a dull picture is mostly noise: each weighs by what its error is.
-    is_sharp = value > LEAST_SHARE * value.max()
-    if is_sharp.sum() < LEAST_POINTS:
-        # Dull on both sides of one plane: its neighbours tell which way it leans.
-        is_sharp = np.zeros(len(value), bool)
-        is_sharp[np.argsort(np.abs(z_um - best))[:LEAST_POINTS]] = True
-        value = np.maximum(value, LEAST_SHARE * value.max())
-    z, s = z_um[is_sharp] - best, value[is_sharp]
-    curve, slope, _ = np.polyfit(z, s.max() / s, 2, w=(s / s.max()) ** 2)
-    vertex = -slope / (2.0 * curve) if curve > 0.0 else math.nan
-    if not float(z.min()) <= vertex <= float(z.max()):
+    above = value - value.min()
+    return float((above * z_um).sum() / above.sum())
+
+
+def middle(looks: Sequence[Look], start_um: float) -> float:
+    """Return the height of the middle of the section, um from the start.
+
+    Fits what a slab of spots does: a spot's energy falls as one over one plus the
+    square of its distance over the depth of focus, and the slab adds up its planes. Of
+    a thin one the top is a parabola; of a thick one it is flat, and only the flanks
+    tell where its middle is. Raises `FocusError` when nothing of the kind fits.
+    """
+    z_um = np.array([look.z_um for look in looks])
+    value = np.array([look.sharpness.value for look in looks])
+    noise = max(look.sharpness.noise for look in looks) / value.max()
+    seen = value / value.max()
+    error = np.hypot(noise, TRUST * seen) + 0.01
+    least = float(seen.min())
+    bounds = (
+        [z_um.min(), 0.05, 0.1, 0.2, -0.1],
+        [z_um.max(), 3.0, 2.0, 2.0, 0.95],
+    )
+    fits = [
+        least_squares(
+            lambda p: (_slab(z_um, p) - seen) / error,
+            [start_um, half_um, DEPTH_UM, 1.0 - least, min(max(least, 0.0), 0.9)],
+            bounds=bounds,
+        )
+        for half_um in (THIN_UM, THICK_UM)
+    ]
+    best = min(fits, key=lambda fit: float(fit.cost))
+    found = float(best.x[0])
+    gap_um = float(np.diff(np.sort(z_um)).max())
+    if abs(found - float(z_um[value.argmax()])) > gap_um + float(best.x[1]):
         raise FocusError(
             "the pictures have no sharpest plane between them; check that the drive "
             "moves and that the field shows tissue"
         )
-    return best + float(vertex)
+    return found
 
 
-def _band(image: F64) -> F64:
-    fine = ndimage.gaussian_filter(image, FINE_PX, mode="reflect")
-    coarse = ndimage.gaussian_filter(image, COARSE_PX, mode="reflect")
+def _slab(z_um: F64, p: F64) -> F64:
+    """Return the sharpness of a slab: middle, half thickness, depth, height, ground."""
+    middle_um, half_um, depth_um, height, ground = p
+    upper = np.arctan((z_um - middle_um + half_um) / depth_um)
+    lower = np.arctan((z_um - middle_um - half_um) / depth_um)
+    return np.asarray(
+        ground + height * (upper - lower) / (2.0 * np.arctan(half_um / depth_um))
+    )
+
+
+def _band(image: F64, scale: Scale) -> F64:
+    fine = ndimage.gaussian_filter(image, scale.fine_px, mode="reflect")
+    coarse = ndimage.gaussian_filter(image, scale.coarse_px, mode="reflect")
     return np.asarray(fine - coarse)

@@ -3,8 +3,8 @@
 Run it: ``python tests/bench/bench_focus.py [--fields 100] [--failures 1000] [--size
 256] [--seed 1] [--only NAME]``. A slide of point-like signals in a thin section is
 tilted by 1 um a field and creeps; every way to focus takes the same fields. Prints the
-fitted width over that of the same fields on a level slide at rest, and the true
-distance from the focus. Then a lock that fails at 1 % of the moves takes 1,000 small
+fitted width, in a strip across the middle of each field, over that of the same fields
+on a level slide at rest, and the true distance from the focus. Then a lock that fails at 1 % of the moves takes 1,000 small
 fields: each must be in focus or skipped with its reason, and the drive stays within
 its limits. Time is simulated and runs fast. Ends with 1 when a figure is missed.
 """
@@ -36,11 +36,15 @@ WAYS: dict[str, dict[str, object]] = {
     "hardware, engaged every 10th": {"method": "hardware", "every": 10},
     "image": {"method": "image"},
     "image, every 3rd": {"method": "image", "every": 3},
-    "map": {"method": "map", "every": 7},
+    "map": {"method": "map", "every": 3},
     "none": {"method": "none"},
 }
+STRIP = 0.2
+"""Of the frame, around its middle: a slide tilted by 1 um over a field has its edges
+half a micrometre out of focus, whatever holds the middle."""
+MOST_HELD = 20
 MUST = ("hardware", "image")
-POINTS = {"blob_nm": 5.0, "section_um": 0.2, "strays_per_um2": 1.0}
+POINTS = {"blob_nm": 5.0, "section_um": 0.2, "strays_per_um2": 3.0}
 
 
 def slide(size: int, *, is_level: bool) -> dict[str, object]:
@@ -58,8 +62,13 @@ def slide(size: int, *, is_level: bool) -> dict[str, object]:
 
 def attend(engine: Rig, run: str) -> None:
     """Wait for the end of a run; let it go on where it is held, as a person would."""
+    held = 0
     while (view := engine.desk.run(run)).state not in FINAL:
         if view.state == RunState.PAUSED:
+            held += 1
+            if held > MOST_HELD:
+                engine.desk.helm.stop(run)
+                continue
             print(f"  held: {view.reason}", flush=True)
             engine.desk.helm.resume(run)
         time.sleep(0.05)
@@ -88,7 +97,9 @@ def widths(
         units = lab.engine.units(view.id)
         found = {
             name.partition("/")[0]: width_px(
-                mean_picture(lab.engine, view.id, name.partition("/")[0])
+                mean_picture(lab.engine, view.id, name.partition("/")[0]),
+                least=1,
+                strip=STRIP,
             )
             for name, unit in units.items()
             if unit.state is UnitState.COMPLETE

@@ -138,14 +138,22 @@ def mean_picture(engine: Rig, run: str, name: str) -> npt.NDArray[np.float64]:
     return np.concatenate(frames).mean(axis=0)
 
 
-def width_px(picture: npt.NDArray[np.float64], least: int = 2) -> float:
-    """Return the median width of bright spots by Gaussian fits; nan without enough."""
+def width_px(
+    picture: npt.NDArray[np.float64], least: int = 2, *, strip: float = 1.0
+) -> float:
+    """Return the median width of bright spots by Gaussian fits; nan without enough.
+
+    ``strip``: of the width of the picture, the part around its middle that is looked
+    at: a slide that is tilted along x is in focus there alone.
+    """
     fine, coarse = (ndimage.gaussian_filter(picture, sd) for sd in (1.0, 3.0))
     spots = fine - coarse
     noise = 1.4826 * np.median(np.abs(spots))
     tops = spots == ndimage.maximum_filter(spots, 2 * BOX + 1)
     found = []
     for y, x in np.argwhere(tops & (spots > 15.0 * noise)):
+        if abs(2.0 * x / picture.shape[1] - 1.0) > strip:
+            continue
         box = picture[y - BOX : y + BOX + 1, x - BOX : x + BOX + 1]
         if box.shape == (2 * BOX + 1, 2 * BOX + 1):
             found.append(_sigma_px(box))

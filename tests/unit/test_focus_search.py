@@ -5,10 +5,12 @@ import pytest
 
 from her2sr_acq.engine.relock import Relock, offsets_um
 from her2sr_acq.engine.sharpness import (
+    FAR,
     Look,
     Sharpness,
+    about,
+    middle,
     require_contrast,
-    sharpest,
     sharpness_of,
 )
 from her2sr_acq.engine.surface import Point, Surface, rank
@@ -28,7 +30,9 @@ def picture(dz_um: float, *, light: float = 1.0, spots: int = 30) -> np.ndarray:
     for cy, cx in rng.uniform(5, 91, (spots, 2)):
         disk = np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * sigma**2))
         expected += 800.0 / (2 * np.pi * sigma**2) * disk
-    noisy = rng.poisson(light * expected) + rng.normal(0.0, CAMERA.read_noise_e, y.shape)
+    noisy = rng.poisson(light * expected) + rng.normal(
+        0.0, CAMERA.read_noise_e, y.shape
+    )
     return (CAMERA.offset_adu + noisy / CAMERA.e_per_adu).round().astype(np.uint16)
 
 
@@ -65,22 +69,29 @@ def test_a_field_without_spots_has_no_focus():
 
 @pytest.mark.parametrize("truth_um", [-1.2, -0.55, 0.0, 0.3, 0.9])
 def test_coarse_and_fine_pictures_find_the_plane_to_a_tenth_of_a_micrometre(truth_um):
-    found = looks((-3.0, -1.5, 0.0, 1.5, 3.0), truth_um)
-    require_contrast(found)
-    about = sharpest(found)
-    found += looks([about + 0.3 * n for n in (-2, -1, 0, 1, 2)], truth_um)
-    assert sharpest(found) == pytest.approx(truth_um, abs=0.06)
+    coarse = (-3.0, -1.5, 0.0, 1.5, 3.0)
+    far = [Look(z, sharpness_of(picture(z - truth_um), CAMERA, FAR)) for z in coarse]
+    require_contrast(far)
+    start = about(far)
+    found = looks([*coarse, *(start + 0.6 * n for n in (-2, -1, 0, 1, 2))], truth_um)
+    assert middle(found, start) == pytest.approx(truth_um, abs=0.06)
 
 
 def test_a_focus_beyond_the_pictures_is_said_to_be_there():
     with pytest.raises(FocusError, match=r"outermost one, \+3.00 um away"):
-        sharpest(looks((-3.0, -1.5, 0.0, 1.5, 3.0), 3.4))
+        about(looks((-3.0, -1.5, 0.0, 1.5, 3.0), 3.4))
 
 
-def test_pictures_that_are_all_alike_have_no_sharpest_plane():
-    alike = [Look(z, Sharpness(1.0 - 0.001 * (z == 0.0), 0.1)) for z in (-1, 0, 1, 2)]
-    with pytest.raises(FocusError, match="no sharpest plane|outermost"):
-        sharpest(alike)
+def test_of_a_thick_section_the_middle_is_found_by_its_flanks():
+    half_um, truth_um = 1.5, 0.4
+
+    def seen(z: float) -> float:
+        upper = np.arctan((z - truth_um + half_um) / 0.3)
+        return upper - np.arctan((z - truth_um - half_um) / 0.3)
+
+    heights = (-3.0, -1.5, 0.0, 1.5, 3.0, -1.0, -0.4, 0.2, 0.8, 1.4)
+    found = [Look(z, Sharpness(seen(z), 0.01)) for z in heights]
+    assert middle(found, about(found)) == pytest.approx(truth_um, abs=0.02)
 
 
 # --- surface
@@ -90,7 +101,9 @@ def tilted(n: int, *, bend: float = 0.0, noise_um: float = 0.02) -> list[Point]:
     rng = np.random.default_rng(3)
     places = rng.uniform(-300, 300, (n, 2))
     return [
-        Point(x, y, 2.0 + 0.004 * x - 0.002 * y + bend * x * x + rng.normal(0, noise_um))
+        Point(
+            x, y, 2.0 + 0.004 * x - 0.002 * y + bend * x * x + rng.normal(0, noise_um)
+        )
         for x, y in places
     ]
 
@@ -212,7 +225,7 @@ def test_no_step_of_the_search_leaves_the_limits():
 def test_a_lock_that_goes_beyond_the_limits_is_let_go():
     drive = FakeDrive(18.0)
     lock = FakeLock(drive, 21.0)
-    with pytest.raises(FocusError, match="went to z = 21.00 um, outside the limits"):
+    with pytest.raises(FocusError, match=r"went to z = 21.00 um, outside the limits"):
         relock(drive, lock, limits=(-20.0, 20.0), reach_um=1.0).search(lambda: None)
     assert lock.released == 1
 
