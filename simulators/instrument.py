@@ -177,7 +177,10 @@ class Instrument:
             self._held_um = self.z_um
         z_um = self._held_um
         lights = tuple(
-            Light(nm=line.nm, power=line.percent / 100.0)
+            Light(
+                nm=line.nm,
+                power=line.percent / 100.0 * self.lights.faults.share_of(line.nm),
+            )
             for line in self.lights.states()
             if line.on and line.percent > 0.0
         )

@@ -4,9 +4,10 @@ Run it: ``python tests/bench/bench_focus.py [--fields 100] [--failures 1000] [--
 256] [--seed 1] [--only NAME]``. A slide of point-like signals in a thin section is
 tilted by 1 um a field and creeps; every way to focus takes the same fields. Prints the
 fitted width, in a strip across the middle of each field, over that of the same fields
-on a level slide at rest, and the true distance from the focus. Then a lock that fails at 1 % of the moves takes 1,000 small
-fields: each must be in focus or skipped with its reason, and the drive stays within
-its limits. Time is simulated and runs fast. Ends with 1 when a figure is missed.
+on a level slide at rest, and the true distance from the focus. Then a lock that fails
+at 1 % of the moves takes 1,000 small fields: each must be in focus or skipped with its
+reason, and the drive stays within its limits. Time is simulated and runs fast. Ends
+with 1 when a figure is missed.
 """
 
 from __future__ import annotations

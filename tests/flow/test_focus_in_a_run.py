@@ -86,7 +86,7 @@ def test_a_map_is_measured_before_the_first_burst_and_holds_for_every_field():
         ]
     assert view.state is RunState.COMPLETED, view.reason
     assert np.sqrt(np.mean(np.square(lab.onlooker.out_um))) < IN_FOCUS_UM
-    assert told["points"] >= 5  # some fields of this slide show nothing
+    assert told["points"] >= 3  # some fields of this slide show nothing
     assert told["slope_mrad"] == pytest.approx(31.6, abs=6.0)
     assert purposes == sorted(purposes, reverse=True)  # focus, then bursts
 

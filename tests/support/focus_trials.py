@@ -22,6 +22,7 @@ from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store import raw
 from her2sr_proc.store.ledger import read_ledger
 from simulators.client import MicroscopeClient
+from simulators.microscope import Microscope
 
 BOX = 4
 FRAMES = 60
@@ -85,6 +86,7 @@ class Trial:
     onlooker: Onlooker
     focus: LoggedFocus
     client: MicroscopeClient
+    microscope: Microscope
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def trial(
     size: int = 64,
     lock_timeout_s: float = 0.3,
     z_um: tuple[float, float] | None = None,
-    stage_um: tuple[float, float] | None = None,
+    step_adu: tuple[float, float] | None = None,
     **options: object,
 ) -> Iterator[Trial]:
     """Run a microscope with a slide as told, and an engine on it."""
@@ -104,10 +106,8 @@ def trial(
         data["focus"]["lock"].update(timeout_s=lock_timeout_s, poll_ms=1.0)
         if z_um is not None:
             data["focus"]["z_um"] = list(z_um)
-        if stage_um is not None:
-            data["stage"]["x_um"] = list(stage_um)
-        for laser in data["lasers"]:  # slides here are no tissue
-            laser["sample"]["step_adu"] = None
+        for laser in data["lasers"]:  # thin slides are darker than tissue
+            laser["sample"]["step_adu"] = step_adu
         bench.config.write_text(yaml.safe_dump(data))
         with opened(bench.config, folder) as hardware:
             onlooker = Onlooker(hardware.camera, bench.client)
@@ -117,7 +117,7 @@ def trial(
             with rig(
                 data_folder, microscope=hardware, config=load(bench.config)
             ) as engine:
-                yield Trial(engine, onlooker, focus, bench.client)
+                yield Trial(engine, onlooker, focus, bench.client, bench.microscope)
 
 
 def order(focus: dict[str, object], *, frames: int = FRAMES, **grid) -> RunRequest:
