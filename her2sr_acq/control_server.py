@@ -18,10 +18,12 @@ from her2sr_acq.config import describe
 from her2sr_acq.engine.desk import Desk
 from her2sr_acq.engine.views import (
     FieldView,
+    Jog,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
+    SnapRequest,
     StopRequest,
 )
 from her2sr_acq.errors import AcqError, PlanRejectedError
@@ -32,6 +34,7 @@ from her2sr_acq.stream.envelope import (
     Fault,
     Question,
 )
+from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
 
 log = logging.getLogger(__name__)
@@ -74,6 +77,12 @@ class Asked(Frozen):
     request: RunRequest
 
 
+class Marking(Frozen):
+    """Body of ``mark``."""
+
+    name: str = Field(pattern=NAME)
+
+
 class Nothing(Frozen):
     """Body of a verb that takes no arguments."""
 
@@ -96,6 +105,12 @@ class ControlServer:
             "devices": self._devices,
             "health": self._health,
             "protocols": self._protocols,
+            "where": self._where,
+            "jog": self._jog,
+            "mark": self._mark,
+            "marks": self._marks,
+            "clear_marks": self._clear_marks,
+            "snap": self._snap,
         }
         self._ending = threading.Event()
         self._context = zmq.Context()
@@ -189,6 +204,29 @@ class ControlServer:
     def _devices(self, body: Body) -> Body:
         Nothing.model_validate(body)
         return self._desk.devices().model_dump(mode="json")
+
+    def _where(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.where().model_dump(mode="json")
+
+    def _jog(self, body: Body) -> Body:
+        return self._desk.hands.jog(Jog.model_validate(body)).model_dump(mode="json")
+
+    def _mark(self, body: Body) -> Body:
+        name = Marking.model_validate(body).name
+        return self._desk.hands.mark(name).model_dump(mode="json")
+
+    def _marks(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.marks().model_dump(mode="json")
+
+    def _clear_marks(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.clear_marks().model_dump(mode="json")
+
+    def _snap(self, body: Body) -> Body:
+        asked = SnapRequest.model_validate(body)
+        return self._desk.hands.snap(asked).model_dump(mode="json")
 
     def _health(self, body: Body) -> Body:
         Nothing.model_validate(body)

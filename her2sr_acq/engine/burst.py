@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Frame, Hardware, Laser
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.dose import DoseBook
-from her2sr_acq.engine.reins import Reins
-from her2sr_acq.engine.safety import Safety
+from her2sr_acq.engine.outcome import Light, Outcome
 from her2sr_acq.errors import (
     AcqError,
     CameraStalledError,
@@ -25,7 +23,6 @@ from her2sr_acq.errors import (
     ReadBackError,
     StorageError,
 )
-from her2sr_acq.guard.ports import LightGuard
 from her2sr_acq.plan.estimate import wall_exposure_ms
 from her2sr_acq.plan.models import CameraPlan, Channel
 from her2sr_proc.schema.dose import DoseRecord, Purpose
@@ -44,47 +41,6 @@ MARGIN_S = 1.0
 
 DARK_FRAMES = 2
 """The last of them is measured: the first may still hold what was there before."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one burst gave."""
-
-    t_s: list[float] = field(default_factory=list)
-    """Camera clock of every frame delivered."""
-    counts: list[int] = field(default_factory=list)
-    """The camera's own count of every frame delivered, if it gives one."""
-    lit_s: float = 0.0
-    stopped: bool = False
-    fault: AcqError | None = None
-    """Why it ended early, when nobody asked it to."""
-
-    @property
-    def delivered(self) -> int:
-        """Frames that the camera handed over."""
-        return len(self.t_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Light:
-    """Who decides on light besides the engine."""
-
-    guard: LightGuard
-    safety: Safety
-    reins: Reins
-
-    def require(self) -> None:
-        """Raise what forbids light now."""
-        if self.reins.tripped is not None:
-            raise self.reins.tripped
-        self.safety.require()
-
-    def require_still(self) -> None:
-        """Raise what ends light that is on. Cheap: called for every frame."""
-        self.guard.pulse()
-        if self.reins.tripped is not None:
-            raise self.reins.tripped
-        self.safety.require_watching()
 
 
 class Burst:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.engine.handwork import Handwork
 from her2sr_acq.engine.helm import Helm
 from her2sr_acq.engine.order import RunOrder, request_digest, run_id
 from her2sr_acq.engine.preflight import preflight, refused
@@ -50,6 +51,7 @@ class Desk:
         self._started_utc = station.clock.stamp()
         self._slot = Slot(station, worker)
         self.helm = Helm(self._slot)
+        self.hands = Handwork(self._slot)
         self._devices: DevicesView | None = None
 
     def submit(

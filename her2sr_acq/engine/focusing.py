@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 FORESEEN_FROM = 4
 """So many fields in focus tell where the next will be."""
+FARTHEST = 2.0
+"""Times its reach that a search sets out from elsewhere than where the focus is."""
 RECENT = 16
 """Fields of the past that are asked: the slide drifts."""
 TRUSTED_UM = 0.5
@@ -201,12 +203,31 @@ class Focuser:
                 return self._follow(tile)
             except FocusError as exc:
                 log.info("%s is measured out of turn: %s", tile.name, exc)
+        self._set_out(tile)
         self._owes = True
         self._image.find(tile, self._camera)
         self._owes = False
         place = Point(tile.x_um, tile.y_um, self._drive.position_um())
         self._measured = [*self._measured[1 - RECENT :], place]
         return True
+
+    def _set_out(self, tile: FieldFacts) -> None:
+        """Begin the search where the last fields in focus say, if they agree.
+
+        Without that, a field or two that show nothing would leave the focus behind the
+        tilt of the slide for good.
+        """
+        if len(self._measured) < FORESEEN_FROM:
+            return
+        try:
+            surface = Surface(self._measured)
+        except FocusError:
+            return
+        if surface.residual_um > TRUSTED_UM:
+            return
+        step_um = surface.z_um(tile.x_um, tile.y_um) - self._drive.position_um()
+        if abs(step_um) <= FARTHEST * self._plan.reach_um:
+            self._drive.move_by(dz_um=step_um)
 
     def _follow(self, tile: FieldFacts) -> bool:
         """Go where the last fields measured say that the focus is; tell if it moved."""

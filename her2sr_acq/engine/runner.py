@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 
-from her2sr_acq.engine.burst import Burst, Light
+from her2sr_acq.engine.burst import Burst
 from her2sr_acq.engine.dose import DoseBook
 from her2sr_acq.engine.facts import manifest_of
 from her2sr_acq.engine.fields import FieldTaker
@@ -19,6 +19,7 @@ from her2sr_acq.engine.hold import HoldError
 from her2sr_acq.engine.keeping import keep
 from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.outcome import Light
 from her2sr_acq.engine.recovery import close_abandoned
 from her2sr_acq.engine.reins import Reins
 from her2sr_acq.engine.states import FINAL, RunEvent, RunState

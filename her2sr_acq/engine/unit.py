@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from her2sr_acq.devices.ports import Frame
 from her2sr_acq.engine import gaps
-from her2sr_acq.engine.burst import Outcome
 from her2sr_acq.engine.evidence import LightProof
 from her2sr_acq.engine.focusing import Focuser
+from her2sr_acq.engine.outcome import Outcome
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.verification import Taps, verdict

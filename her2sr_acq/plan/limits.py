@@ -38,11 +38,16 @@ def check(
     _check_order(protocol)
     _check_focus(protocol, config)
     for channel in protocol.channels:
-        _check_light(channel, config)
-        _check_exposure(channel, config)
+        check_channel(channel, config)
     for tile in tiles:
         _check_tile(tile, config)
     _check_disk(protocol, config, free_bytes)
+
+
+def check_channel(channel: Channel, config: DeviceConfig) -> None:
+    """Raise `PlanRejectedError` if a burst asks for light or time beyond the limits."""
+    _check_light(channel, config)
+    _check_exposure(channel, config)
 
 
 def _check_camera(protocol: Protocol, config: DeviceConfig) -> None:
@@ -95,9 +100,7 @@ def _check_focus(protocol: Protocol, config: DeviceConfig) -> None:
             f"the protocol focuses by {plan.laser_nm} nm, which spoils the signals; "
             f"set focus.laser_nm to the longest wavelength"
         )
-    pictures = focus_channel(plan)
-    _check_light(pictures, config)
-    _check_exposure(pictures, config)
+    check_channel(focus_channel(plan), config)
 
 
 def _check_light(channel: Channel, config: DeviceConfig) -> None:
