@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from her2sr_acq.engine.fading import Fading
 from her2sr_acq.engine.focusing import Focuser
 from her2sr_acq.engine.hold import HoldError, hold_for
 from her2sr_acq.engine.order import RunOrder
@@ -23,6 +24,7 @@ from her2sr_acq.errors import (
     StorageError,
 )
 from her2sr_acq.plan.estimate import field_bytes
+from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.manifest import FieldFacts
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class FieldTaker:
         self._reins = reins
         self._processing = processing
         self._focuser = focuser
+        self._fading = Fading(processing.enquiry(reins.rest), tracker)
         self._lost_fields = 0
         self._blurred_fields = 0
         self._stalls = 0
@@ -116,11 +119,22 @@ class FieldTaker:
             self._take_unit(tile, unit, taker)
         if lost is None:
             self._processing.close_field(self._order.id, tile.name)
+            self._fading.closed(self._signals(tile))
         if self._lost_fields >= IN_A_ROW:
             raise HoldError(
                 f"{self._lost_fields} fields in a row could not be reached ({lost}); "
                 f"check the stage, then resume"
             )
+
+    def _signals(self, tile: FieldFacts) -> list[UnitKey]:
+        """Return the units of a field whose frames are localized."""
+        return [
+            self._tracker.key_of(unit)
+            for unit in self._tracker.units
+            if unit.field == tile.name
+            and unit.written
+            and self._order.channel(unit.channel).role == "signal"
+        ]
 
     def _is_in_reach(self, tile: FieldFacts) -> bool:
         return self._try_focus(tile, self._focuser.foresee)
