@@ -110,11 +110,21 @@ class UnitTaker:
         if laser.sample.step_adu is not None:
             exposure_ms = channel.exposure_ms
             if exposure_ms not in self._dark_adu:
-                found = self._burst.dark_adu(channel, protocol.camera)
-                self._dark_adu[exposure_ms] = found
+                self._dark_adu[exposure_ms] = self._dark(channel, protocol)
             dark_adu = self._dark_adu[exposure_ms]
         proof = LightProof(channel, laser.sample, model, dark_adu)
         return Witness(self._focuser.watch(), proof)
+
+    def _dark(self, channel: Channel, protocol: Protocol) -> float:
+        """Return the mean of a dark picture; what the camera model says without one.
+
+        A camera that stalls here has its burst to begin yet, and is judged by that.
+        """
+        try:
+            return self._burst.dark_adu(channel, protocol.camera)
+        except CameraStalledError as exc:
+            self._tracker.note("no dark picture", why=str(exc))
+            return self._station.config.camera.model.offset_adu
 
     def _expose(
         self,
