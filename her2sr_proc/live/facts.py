@@ -63,7 +63,8 @@ class Facts:
         body: Body = {"localizations": len(table), "frames": history.frames}
         if len(table):
             for name in ("photons", "sigma_nm", "uncertainty_nm"):
-                body[f"median_{name}"] = float(np.median(np.asarray(table[name], np.float64)))
+                values = np.asarray(table[name], np.float64)
+                body[f"median_{name}"] = float(np.median(values))
         return body
 
     def nuclei(self, unit: UnitKey) -> Body:
