@@ -53,7 +53,7 @@ class ClearedStage:
         # Written so that a position of nan counts as far away and as high.
         is_down = z_um <= self._clear_z_um
         if not is_down and not self._is_short(x_um, y_um):
-            if self._lock is not None:
+            if self._lock is not None and self._lock.is_locked():
                 self._lock.release()
             self._return_um = z_um
             self._focus.move_to(z_um=self._clear_z_um)
