@@ -139,8 +139,11 @@ def middle(looks: Sequence[Look], start_um: float) -> float:
     """
     z_um = np.array([look.z_um for look in looks])
     value = np.array([look.sharpness.value for look in looks])
+    if not value.max() > 0.0:
+        raise FocusError("no picture shows spots; raise focus.power_percent")
     noise = max(look.sharpness.noise for look in looks) / value.max()
-    seen = value / value.max()
+    seen = np.maximum(value / value.max(), -0.05)
+    start_um = min(max(start_um, float(z_um.min()) + 0.01), float(z_um.max()) - 0.01)
     error = np.hypot(noise, TRUST * seen) + 0.01
     least = float(seen.min())
     bounds = (
@@ -150,7 +153,13 @@ def middle(looks: Sequence[Look], start_um: float) -> float:
     fits = [
         least_squares(
             lambda p: (_slab(z_um, p) - seen) / error,
-            [start_um, half_um, DEPTH_UM, 1.0 - least, min(max(least, 0.0), 0.9)],
+            [
+                start_um,
+                half_um,
+                DEPTH_UM,
+                max(0.3, 1.0 - least),
+                min(max(least, 0.0), 0.9),
+            ],
             bounds=bounds,
         )
         for half_um in (THIN_UM, THICK_UM)

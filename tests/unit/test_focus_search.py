@@ -94,6 +94,14 @@ def test_of_a_thick_section_the_middle_is_found_by_its_flanks():
     assert middle(found, about(found)) == pytest.approx(truth_um, abs=0.02)
 
 
+def test_pictures_of_noise_alone_are_refused_and_not_fitted():
+    noise = [Look(z, Sharpness(v, 1.0)) for z, v in ((-1, -9.0), (0, 1.0), (1, -8.0))]
+    assert -1.0 <= middle(noise, 5.0) <= 1.0
+    dull = [Look(look.z_um, Sharpness(-1.0, 1.0)) for look in noise]
+    with pytest.raises(FocusError, match="no picture shows spots"):
+        middle(dull, 0.0)
+
+
 # --- surface
 
 
