@@ -17,12 +17,17 @@ from her2sr_acq.engine.views import (
     DevicesView,
     FieldView,
     Health,
+    Jog,
+    Marks,
+    Picture,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
+    SnapRequest,
     StagePosition,
+    StageView,
     StopRequest,
 )
 from her2sr_acq.errors import AcqError, ServiceUnavailableError
@@ -121,6 +126,30 @@ class ControlClient:
     def devices(self) -> DevicesView:
         """Return what every device says of itself."""
         return self._one(DevicesView, "devices", {})
+
+    def where(self) -> StageView:
+        """Return where stage and focus stand. Raises `RunConflictError` in a run."""
+        return self._one(StageView, "where", {})
+
+    def jog(self, jog: Jog) -> StageView:
+        """Step stage and focus by hand. Raises `PlanRejectedError` beyond limits."""
+        return self._one(StageView, "jog", jog.model_dump())
+
+    def mark(self, name: str) -> Marks:
+        """Keep the present place under a name."""
+        return self._one(Marks, "mark", {"name": name})
+
+    def marks(self) -> Marks:
+        """Return the places marked, and the rectangle that holds them."""
+        return self._one(Marks, "marks", {})
+
+    def clear_marks(self) -> Marks:
+        """Forget every mark."""
+        return self._one(Marks, "clear_marks", {})
+
+    def snap(self, asked: SnapRequest) -> Picture:
+        """Take one picture under a dose limit. Raises `DoseError` at its end."""
+        return self._one(Picture, "snap", asked.model_dump())
 
     def health(self) -> Health:
         """Return whether a run could start now."""

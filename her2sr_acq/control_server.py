@@ -20,10 +20,12 @@ from her2sr_acq.engine.desk import Desk
 from her2sr_acq.engine.fence import Fence
 from her2sr_acq.engine.views import (
     FieldView,
+    Jog,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
+    SnapRequest,
     StagePosition,
     StopRequest,
 )
@@ -35,6 +37,7 @@ from her2sr_acq.stream.envelope import (
     Fault,
     Question,
 )
+from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
 
 log = logging.getLogger(__name__)
@@ -46,9 +49,15 @@ VERBS = frozenset(
     {
         *("submit", "runs", "run", "fields", "pause", "resume", "stop", "retake"),
         *("preflight", "devices", "health", "protocols", "move"),
+        *("where", "jog", "mark", "marks", "clear_marks", "snap"),
     }
 )
-ORDERS = frozenset({"submit", "pause", "resume", "stop", "retake", "move"})
+ORDERS = frozenset(
+    {
+        *("submit", "pause", "resume", "stop", "retake", "move"),
+        *("jog", "mark", "clear_marks", "snap"),
+    }
+)
 """Verbs that change something: they come under a lease, where there are leases."""
 
 _RUNS: TypeAdapter[list[RunView]] = TypeAdapter(list[RunView])
@@ -92,6 +101,12 @@ class Paged(Frozen):
     before: str = Field(default="", max_length=64)
 
 
+class Marking(Frozen):
+    """Body of ``mark``."""
+
+    name: str = Field(pattern=NAME)
+
+
 class Nothing(Frozen):
     """Body of a verb that takes no arguments."""
 
@@ -115,6 +130,12 @@ class ControlServer:
             "health": self._health,
             "protocols": self._protocols,
             "move": self._move,
+            "where": self._where,
+            "jog": self._jog,
+            "mark": self._mark,
+            "marks": self._marks,
+            "clear_marks": self._clear_marks,
+            "snap": self._snap,
         }
         self._fence = Fence()
         self._ending = threading.Event()
@@ -220,6 +241,29 @@ class ControlServer:
     def _devices(self, body: Body) -> Body:
         Nothing.model_validate(body)
         return self._desk.devices().model_dump(mode="json")
+
+    def _where(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.where().model_dump(mode="json")
+
+    def _jog(self, body: Body) -> Body:
+        return self._desk.hands.jog(Jog.model_validate(body)).model_dump(mode="json")
+
+    def _mark(self, body: Body) -> Body:
+        name = Marking.model_validate(body).name
+        return self._desk.hands.mark(name).model_dump(mode="json")
+
+    def _marks(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.marks().model_dump(mode="json")
+
+    def _clear_marks(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.clear_marks().model_dump(mode="json")
+
+    def _snap(self, body: Body) -> Body:
+        asked = SnapRequest.model_validate(body)
+        return self._desk.hands.snap(asked).model_dump(mode="json")
 
     def _health(self, body: Body) -> Body:
         Nothing.model_validate(body)

@@ -20,7 +20,9 @@ AcqError
 │  ├─ BufferOverflowError  the camera's buffer ran over; frames are lost
 │  ├─ InterlockError       an interlock is open or a laser reports a fault
 │  ├─ ConditionError       a watched value is outside its range
+│  ├─ FocusError           the focus was not found, or is not held
 │  └─ LightError           a laser is not proven off
+├─ DoseError               a place would get more light than it may
 ├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
 """
@@ -151,10 +153,22 @@ class ConditionError(DeviceError):
     code = "condition"
 
 
+class FocusError(DeviceError):
+    """The focus was not found, or is not held; nothing was lit for a burst."""
+
+    code = "focus"
+
+
 class LightError(DeviceError):
     """A laser is not proven off. Latches: nothing starts until a person looked."""
 
     code = "light-not-off"
+
+
+class DoseError(AcqError):
+    """A place would get more light than it may; nothing was lit."""
+
+    code = "dose"
 
 
 class GuardError(AcqError):

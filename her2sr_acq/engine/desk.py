@@ -12,6 +12,7 @@ from functools import partial
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.engine.database import LISTED
+from her2sr_acq.engine.handwork import Handwork
 from her2sr_acq.engine.helm import Helm
 from her2sr_acq.engine.order import RunOrder, request_digest, run_id
 from her2sr_acq.engine.preflight import preflight, refused
@@ -55,6 +56,7 @@ class Desk:
         self._started_utc = station.clock.stamp()
         self._slot = Slot(station, worker)
         self.helm = Helm(self._slot)
+        self.hands = Handwork(self._slot)
         self._devices: DevicesView | None = None
 
     def submit(

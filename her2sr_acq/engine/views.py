@@ -20,7 +20,7 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.schema.block import NAME
-from her2sr_proc.schema.ledger import Gap, UnitState
+from her2sr_proc.schema.ledger import FocusRecord, Gap, UnitState
 from her2sr_proc.schema.model import Frozen
 
 
@@ -114,6 +114,10 @@ class UnitView(Frozen):
     started_utc: str | None = None
     ended_utc: str | None = None
     gaps: tuple[Gap, ...] = ()
+    focus: FocusRecord | None = None
+    not_scorable: str = Field(
+        default="", description="why it may not be scored, however complete it is"
+    )
 
 
 class FieldView(Frozen):
@@ -209,6 +213,75 @@ class StagePosition(Frozen):
 
     x_um: float = Field(allow_inf_nan=False, strict=True)
     y_um: float = Field(allow_inf_nan=False, strict=True)
+
+
+class Jog(Frozen):
+    """A step of stage and focus from where they are."""
+
+    dx_um: float = Field(default=0.0, allow_inf_nan=False)
+    dy_um: float = Field(default=0.0, allow_inf_nan=False)
+    dz_um: float = Field(default=0.0, allow_inf_nan=False)
+
+
+class StageView(Frozen):
+    """Where stage and focus stand."""
+
+    x_um: float
+    y_um: float
+    z_um: float
+    lock: str = Field(default="", description="the focus lock's own word, if any")
+
+
+class Mark(Frozen):
+    """A place that a person marked."""
+
+    name: str = Field(pattern=NAME)
+    x_um: float
+    y_um: float
+    z_um: float
+
+
+class Marks(Frozen):
+    """The places marked, and the rectangle that holds them."""
+
+    marks: tuple[Mark, ...]
+    centre_um: tuple[float, float] | None = Field(
+        default=None, description="of the rectangle, for grid.centre"
+    )
+    size_um: tuple[float, float] | None = Field(
+        default=None, description="width and height of the rectangle"
+    )
+
+    @classmethod
+    def of(cls, marks: tuple[Mark, ...]) -> Marks:
+        """Return marks with their rectangle; without a mark there is none."""
+        if not marks:
+            return cls(marks=())
+        x, y = ([m.x_um for m in marks], [m.y_um for m in marks])
+        return cls(
+            marks=marks,
+            centre_um=((min(x) + max(x)) / 2.0, (min(y) + max(y)) / 2.0),
+            size_um=(max(x) - min(x), max(y) - min(y)),
+        )
+
+
+class SnapRequest(Frozen):
+    """One picture that somebody wants to see."""
+
+    laser_nm: int = Field(default=561, gt=0)
+    power_percent: float = Field(default=2.0, gt=0, le=100)
+    exposure_ms: float = Field(default=30.0, gt=0, le=1000)
+
+
+class Picture(Frozen):
+    """A picture, and what it cost."""
+
+    height: int
+    width: int
+    adu_base64: str = Field(description="uint16, little endian, row by row")
+    dose_s: float = Field(description="of full power, on this place, by looking")
+    ceiling_s: float = Field(description="at which looking there ends")
+    stage: StageView
 
 
 class RetakeRequest(Frozen):

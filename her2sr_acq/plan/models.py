@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from her2sr_acq.plan.focus import FocusPlan
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.manifest import ChannelFacts
 from her2sr_proc.schema.model import Frozen
@@ -58,24 +59,6 @@ class Channel(ChannelFacts):
 
     exposure_ms: float = Field(gt=0, le=60_000)
     frames: int = Field(gt=0, le=1_000_000)
-
-
-class FocusPlan(Frozen):
-    """How the focus is found. This version leaves it where the operator put it."""
-
-    method: Literal["none"] = "none"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_none(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file held
-        if isinstance(data, dict):
-            method = data.get("method", "none")
-            if method != "none" or len(data) > 1:
-                raise ValueError(
-                    "this version does not move the focus; write "
-                    "'focus: {method: none}' alone and focus before the run"
-                )
-        return data
 
 
 class CameraPlan(Frozen):
@@ -156,3 +139,16 @@ class Protocol(Frozen):
         if len(set(names)) != len(names):
             raise ValueError("channels: every name may stand only once")
         return self
+
+
+def focus_channel(plan: FocusPlan) -> Channel:
+    """Return the pictures of a search as a burst of one frame."""
+    return Channel(
+        name="focus",
+        probe="none",
+        laser_nm=plan.laser_nm,
+        power_percent=plan.power_percent,
+        exposure_ms=plan.exposure_ms,
+        frames=1,
+        role="signal",
+    )

@@ -12,12 +12,17 @@ from her2sr_acq.engine.views import (
     DevicesView,
     FieldView,
     Health,
+    Jog,
+    Marks,
+    Picture,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
+    SnapRequest,
     StagePosition,
+    StageView,
     StopRequest,
 )
 from her2sr_acq.guard.messages import Status, Stopped
@@ -70,6 +75,30 @@ class Control(Protocol):
 
     def move(self, position: StagePosition) -> StagePosition:
         """Move the stage in the dark; return where it reads itself."""
+        ...
+
+    def where(self) -> StageView:
+        """Return where stage and focus stand."""
+        ...
+
+    def jog(self, jog: Jog) -> StageView:
+        """Step stage and focus by hand."""
+        ...
+
+    def mark(self, name: str) -> Marks:
+        """Keep the present place under a name."""
+        ...
+
+    def marks(self) -> Marks:
+        """Return the places marked."""
+        ...
+
+    def clear_marks(self) -> Marks:
+        """Forget every mark."""
+        ...
+
+    def snap(self, asked: SnapRequest) -> Picture:
+        """Take one picture under a dose limit."""
         ...
 
     def devices(self) -> DevicesView:

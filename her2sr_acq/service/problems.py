@@ -20,6 +20,7 @@ from her2sr_acq.errors import (
     AccessError,
     AcqError,
     DeviceError,
+    DoseError,
     ForbiddenError,
     GuardError,
     LeaseError,
@@ -41,6 +42,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS: dict[type[Exception], HTTPStatus] = {
     PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunConflictError: HTTPStatus.CONFLICT,
+    DoseError: HTTPStatus.CONFLICT,
     RunNotFoundError: HTTPStatus.NOT_FOUND,
     LoginNeededError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from her2sr_proc.lifeline import end_with_starter
+from her2sr_proc.live.facts import Facts
 from her2sr_proc.live.jobs import Jobs
 from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
@@ -68,7 +69,7 @@ def serve(data: Path, runtime: Path, stop: threading.Event) -> None:
                 "malformed_messages": subscriber.malformed,
             }
 
-        answerer = Answerer(jobs, Closer(folder, worker), counters)
+        answerer = Answerer(jobs, Closer(folder, worker), counters, Facts(folder))
         with QuestionServer(f"ipc://{runtime / 'localizer.ipc'}", answerer):
             log.info("localizer is ready for %s", data)
             worker.run(stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,7 @@ def close_field(run: RunFolder, field: str) -> None:
     for key in attempts.values():
         close_unit(run, key)
     view = _Field(run, manifest, facts, histories, attempts)
-    flags = _missing(view)
+    flags = [*_missing(view), *_not_scorable(view)]
     dapi = _nuclei_image(view)
     if dapi is None:
         write_field(run, _result(view, (), None, flags))
@@ -178,8 +179,19 @@ def _missing(view: _Field) -> list[str]:
     return flags
 
 
+def _not_scorable(view: _Field) -> Iterator[str]:
+    """Yield what the acquisition holds against a unit, complete as it may be."""
+    for channel in view.manifest.channels:
+        key = view.attempts.get(channel.name)
+        verdict = view.histories[key].verdict if key else None
+        if verdict is not None and verdict.not_scorable:
+            yield f"not scorable: {verdict.not_scorable}"
+
+
 def _too_few_frames(view: _Field) -> str:
     """Return why no nucleus of this field may be scored; empty when they may."""
+    if (against := next(_not_scorable(view), "")) != "":
+        return against
     least = view.manifest.profile.count.minimum_frames_share
     for channel in view.manifest.with_role("signal"):
         key = view.attempts.get(channel.name)

@@ -56,6 +56,11 @@ class RunFolder:
         return self.root / "events.jsonl"
 
     @property
+    def dose(self) -> Path:
+        """Every exposure of the run, whatever for, a line each."""
+        return self.root / "dose.jsonl"
+
+    @property
     def report(self) -> Path:
         return self.made / "report.html"
 

@@ -131,6 +131,7 @@ class FakeControl:
     retaken: list[tuple[str, tuple[str, ...] | None]] = field(default_factory=list)
     orders: list[tuple[int | None, str]] = field(default_factory=list)
     """Fence and name of everyone who ordered."""
+    places: list[views.Mark] = field(default_factory=list)
 
     def under(self, fence, *, by):
         self.orders.append((fence, by))
@@ -162,6 +163,42 @@ class FakeControl:
     def move(self, position):
         self._alive()
         return position
+
+    def where(self):
+        self._alive()
+        return views.StageView(x_um=1.0, y_um=2.0, z_um=3.0)
+
+    def jog(self, jog):
+        here = self.where()
+        return views.StageView(
+            x_um=here.x_um + jog.dx_um,
+            y_um=here.y_um + jog.dy_um,
+            z_um=here.z_um + jog.dz_um,
+        )
+
+    def mark(self, name):
+        here = self.where()
+        place = {n: getattr(here, n) for n in ("x_um", "y_um", "z_um")}
+        self.places = [*self.places, views.Mark(name=name, **place)]
+        return self.marks()
+
+    def marks(self):
+        self._alive()
+        return views.Marks.of(tuple(self.places))
+
+    def clear_marks(self):
+        self.places = []
+        return self.marks()
+
+    def snap(self, asked):
+        return views.Picture(
+            height=1,
+            width=1,
+            adu_base64="AAA=",
+            dose_s=asked.power_percent * asked.exposure_ms / 1e5,
+            ceiling_s=2.0,
+            stage=self.where(),
+        )
 
     def run(self, run_id):
         self._alive()
