@@ -9,6 +9,7 @@ ProcError
 │  └─ IntegrityError   a stored block does not match its checksum
 ├─ WriteError          a result could not be written; what stood there is untouched
 ├─ StateError          the request is fine, but not for this run folder as it stands
+│  └─ BlindError       a person asks for what would end a blind reading
 ├─ NetworkError        a trained network or what runs it is missing or broken
 ├─ SegmenterError      a segmentation program of others is not installed, or failed
 └─ ClusterError        computers that were to share the work cannot be reached
@@ -72,6 +73,12 @@ class StateError(ProcError):
     """The request is fine, but not for this run folder as it stands."""
 
     code = "bad-state"
+
+
+class BlindError(StateError):
+    """A person asks for what would end a blind reading."""
+
+    code = "blinded"
 
 
 class NetworkError(ProcError):
