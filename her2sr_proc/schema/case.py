@@ -48,6 +48,9 @@ class RegionsMarked(Frozen):
         description="name of an area -> its corners as drawn, x and y on the slide in "
         "micrometres",
     )
+    classes: dict[str, Region] = Field(
+        default_factory=dict, description="name of a drawn area -> region"
+    )
 
 
 class CountAccepted(Frozen):

@@ -49,7 +49,8 @@ class Case:
     state: State = State.OPEN
     marks: dict[str, Region] = field(default_factory=dict)
     areas: dict[str, str] = field(default_factory=dict)
-    outlines: dict[str, tuple[Point, ...]] = field(default_factory=dict)
+    outlines: dict[str, tuple[Region, tuple[Point, ...]]] = field(default_factory=dict)
+    """Name of a drawn area -> its region and corners."""
     marked_by: tuple[str, ...] = ()
     edits: dict[str, Edits] = field(default_factory=dict)
     """field/nucleus -> what people changed of its machine counts."""
@@ -144,7 +145,8 @@ def _mark(case: Case, entry: Entry, act: RegionsMarked) -> Case:
         case,
         marks=case.marks | act.marks,
         areas=case.areas | act.areas,
-        outlines=case.outlines | act.outlines,
+        outlines=case.outlines
+        | {n: (act.classes.get(n, "other"), o) for n, o in act.outlines.items()},
         marked_by=(*case.marked_by, entry.by),
     )
 
