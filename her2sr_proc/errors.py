@@ -2,6 +2,7 @@
 
 ProcError
 ├─ RequestError        the request cannot be met as asked; nothing was written
+│  └─ AbsentError      what the request names is not there
 ├─ DataError           what was read is not what it should be
 │  ├─ MovieError       a movie is missing, truncated or of the wrong kind
 │  ├─ TableError       a table lacks columns or holds impossible values
@@ -31,6 +32,12 @@ class RequestError(ProcError):
     """The request cannot be met as asked; nothing was written."""
 
     code = "bad-request"
+
+
+class AbsentError(RequestError):
+    """What the request names is not there."""
+
+    code = "not-found"
 
 
 class DataError(ProcError):

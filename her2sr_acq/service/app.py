@@ -16,6 +16,8 @@ from her2sr_acq.service.routes import (
     images,
     pages,
     results,
+    review,
+    review_pictures,
     runs,
     safety,
 )
@@ -43,7 +45,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     problems.install(app)
     api = APIRouter(prefix=API)
-    for module in (runs, results, images, devices, safety):
+    for module in (runs, results, images, review, review_pictures, devices, safety):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -22,6 +24,8 @@ class Context:
     archive: Archive
     now: Callable[[], datetime]
     """Aware UTC."""
+    seed: Callable[[], int] = partial(secrets.randbits, 63)
+    """Of the random order of a blind reading, 0 to 2^63 - 1."""
 
 
 def _context(request: Request) -> Context:

@@ -199,9 +199,7 @@ def _shown(request: ScoreRequest, file: CaseFile) -> Scored:
     is_shown = request.has_counts or case.count is not None
     if request.by not in case.seen_by and is_shown:
         _do(file, request, Viewed())
-    arm, assessment, blockers = _score(
-        request, _marks_of(case), case.ihc, case.edits
-    )
+    arm, assessment, blockers = _score(request, _marks_of(case), case.ihc, case.edits)
     if case.count is not None:
         blockers = case.count.blockers
     return Scored(arm, assessment, blockers, file.case, file.head)

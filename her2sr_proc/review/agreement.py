@@ -68,7 +68,10 @@ def _with_machine(reading: Reading, machine: Machine) -> Iterator[AgreementRow]:
     for picture in reading.pictures:
         for arm in ARMS_OF[picture]:
             counts = {
-                key: (nucleus.counts[arm]["HER2"].count, nucleus.counts[arm]["CEP17"].count)
+                key: (
+                    nucleus.counts[arm]["HER2"].count,
+                    nucleus.counts[arm]["CEP17"].count,
+                )
                 for key, nucleus in machine.nuclei()
                 if arm in nucleus.counts
             }

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from her2sr_proc.errors import BlindError, RequestError, StateError
+from her2sr_proc.errors import AbsentError, BlindError, RequestError, StateError
 from her2sr_proc.offline.casefile import CaseFile, Clock, alone
 from her2sr_proc.offline.casework import ScoreRequest, score_case
 from her2sr_proc.review import drawing, regions, shown
 from her2sr_proc.review.agreement import agreement
 from her2sr_proc.review.machine import Machine, read_machine
+from her2sr_proc.review.pictures import signals_over
 from her2sr_proc.schema.case import Act, Counted, Entry, Recounted, Viewed
 from her2sr_proc.schema.reading import (
     CountEdited,
@@ -36,6 +37,7 @@ from her2sr_proc.schema.review import (
     EnterIhc,
     EntryView,
     InclusionRequest,
+    NucleusDetail,
     NucleusView,
     ReadingRequest,
     ReadingView,
@@ -72,6 +74,13 @@ class Desk:
         """Return every nucleus, with counts for who may see them."""
         return shown.nuclei(self._record().case, self.machine(), who)
 
+    def nucleus(self, key: str, who: Reviewer) -> NucleusDetail:
+        """Return one nucleus, with where its signals stand for who may see them."""
+        case, machine = self._record().case, self.machine()
+        found = shown.nucleus(case, machine, who, key)
+        signals = signals_over(self.run, machine, key) if found.counts else ()
+        return NucleusDetail(**dict(found), signals=signals)
+
     def look(self, who: Reviewer) -> ReviewView:
         """Write down that a person sees counts from now on.
 
@@ -91,9 +100,7 @@ class Desk:
             self._add(file, act, who, request.reason)
         return self.overview(who)
 
-    def edit_count(
-        self, key: str, request: CountRequest, who: Reviewer
-    ) -> NucleusView:
+    def edit_count(self, key: str, request: CountRequest, who: Reviewer) -> NucleusView:
         """Record a person's count. The machine's stays beside it."""
         machine = self.machine()
         probes = machine.nucleus(key).counts.get(request.arm)
@@ -143,7 +150,7 @@ class Desk:
         case = self._record().case
         found = case.readings.get(name)
         if found is None:
-            raise RequestError(f"there is no reading '{name[:40]}' of this case")
+            raise AbsentError(f"there is no reading '{name[:40]}' of this case")
         may_know = found.is_signed and shown.shows_counts(case, who)
         if found.by != who.name and not may_know:
             raise BlindError(
@@ -156,7 +163,7 @@ class Desk:
         """Return what a picture of a reading is of; not to be sent before it is signed."""
         found = self._record().case.readings.get(name)
         if found is None or not 1 <= number <= len(found.items):
-            raise RequestError(f"there is no picture {number} of '{name[:40]}'")
+            raise AbsentError(f"there is no picture {number} of '{name[:40]}'")
         return found.items[number - 1]
 
     def answer(
@@ -239,7 +246,7 @@ class Desk:
         """Return what the machine counted."""
         return read_machine(self.run)
 
-    def areas(self) -> Case:
+    def case(self) -> Case:
         """Return the case for what is no secret of it: marks and drawn areas."""
         return self._record().case
 
@@ -251,12 +258,8 @@ class Desk:
         with alone(self.run.case):
             yield CaseFile(self.run.case, self.utc)
 
-    def _add(
-        self, file: CaseFile, act: Act, who: Reviewer, reason: str = ""
-    ) -> Case:
-        return file.add(
-            act, by=who.name, reason=reason.strip(), identity=who.identity
-        )
+    def _add(self, file: CaseFile, act: Act, who: Reviewer, reason: str = "") -> Case:
+        return file.add(act, by=who.name, reason=reason.strip(), identity=who.identity)
 
     def _require_seen(self, who: Reviewer) -> None:
         case = self._record().case

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from her2sr_proc.errors import RequestError
+from her2sr_proc.errors import AbsentError, RequestError
 from her2sr_proc.schema.reading import Picture, ReadingItem, ReadingOpened
 from her2sr_proc.schema.review import Pictures, ReadingRequest
 from her2sr_proc.scoring.case import Case
@@ -66,7 +66,7 @@ def _items_of(request: ReadingRequest, case: Case) -> list[ReadingItem]:
         )
     earlier = case.readings.get(request.same_as or "")
     if earlier is None:
-        raise RequestError(f"there is no reading '{request.same_as}' of this case")
+        raise AbsentError(f"there is no reading '{request.same_as}' of this case")
     return list(earlier.items)
 
 

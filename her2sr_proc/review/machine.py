@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from her2sr_proc.errors import RequestError, StateError
+from her2sr_proc.errors import AbsentError, DataError, RequestError, StateError
 from her2sr_proc.schema.counts import FieldResult, NucleusCounts
-from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.schema.manifest import ChannelFacts, Manifest
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.results import read_field
@@ -31,19 +31,26 @@ class Machine:
                 yield f"{field.field}/{nucleus.nucleus}", nucleus
 
     def nucleus(self, key: str) -> NucleusCounts:
-        """Return one nucleus. Raises `RequestError` where there is none."""
+        """Return one nucleus. Raises `AbsentError` where there is none."""
         field, _, number = key.partition("/")
         for nucleus in self.field(field).nuclei:
             if str(nucleus.nucleus) == number:
                 return nucleus
-        raise RequestError(f"the run has no nucleus {key[:40]}")
+        raise AbsentError(f"the run has no nucleus {key[:40]}")
 
     def field(self, name: str) -> FieldResult:
-        """Return one field. Raises `RequestError` where there is none."""
+        """Return one field. Raises `AbsentError` where there is none."""
         for field in self.fields:
             if field.field == name:
                 return field
-        raise RequestError(f"the run has no counted field {name[:40]}")
+        raise AbsentError(f"the run has no counted field {name[:40]}")
+
+    def channel(self, name: str) -> ChannelFacts:
+        """Return one channel. Raises `AbsentError` where there is none."""
+        for channel in self.manifest.channels:
+            if channel.name == name:
+                return channel
+        raise AbsentError(f"the run has no channel {name[:40]}")
 
     @property
     def pixel_um(self) -> float:

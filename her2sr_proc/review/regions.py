@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from her2sr_proc.errors import RequestError
+from her2sr_proc.errors import AbsentError, RequestError
 from her2sr_proc.review.machine import Machine
 from her2sr_proc.schema.case import RegionsMarked
 from her2sr_proc.schema.counts import Region
@@ -50,7 +50,7 @@ def marking(
     known = {row.key for row in table.rows}
     strange = sorted(set(request.marks) - known)
     if strange:
-        raise RequestError(f"the run has no nucleus {strange[0]}")
+        raise AbsentError(f"the run has no nucleus {strange[0]}")
     marks: dict[str, Region] = {}
     areas: dict[str, str] = {}
     for area in request.areas:

@@ -51,7 +51,9 @@ class NucleusRead(Frozen):
     def _has_counts_or_none(self) -> Self:
         has = [self.her2 is not None, self.cep17 is not None]
         if self.is_excluded and (any(has) or self.is_unsure):
-            raise ValueError("an excluded nucleus has no counts and no doubt; omit them")
+            raise ValueError(
+                "an excluded nucleus has no counts and no doubt; omit them"
+            )
         if not self.is_excluded and not all(has):
             raise ValueError("counts of both HER2 and CEP17 are asked for")
         return self

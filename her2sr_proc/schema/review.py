@@ -126,6 +126,12 @@ class SignalView(Frozen):
     y: float
 
 
+class NucleusDetail(NucleusView):
+    """One nucleus with its counted signals; without any while counts are hidden."""
+
+    signals: tuple[SignalView, ...]
+
+
 class AreaDrawn(Frozen):
     """An area drawn by a person."""
 

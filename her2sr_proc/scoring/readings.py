@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from her2sr_proc.errors import BlindError, RequestError, StateError
+from her2sr_proc.errors import AbsentError, BlindError, RequestError, StateError
 from her2sr_proc.schema.reading import (
     NucleusRead,
     Picture,
@@ -76,14 +76,21 @@ def open_reading_of(readings: Readings, observer: str) -> Reading | None:
 
 
 def opened(
-    readings: Readings, act: ReadingOpened, *, by: str, utc: str, seen_by: frozenset[str]
+    readings: Readings,
+    act: ReadingOpened,
+    *,
+    by: str,
+    utc: str,
+    seen_by: frozenset[str],
 ) -> Readings:
     """Return the readings with a new one.
 
     Raises `BlindError` for who has seen counts, `StateError` for who reads already.
     """
     if by in seen_by:
-        raise BlindError(f"{by} has seen counts of this case and is not blind; {UNREADABLE}")
+        raise BlindError(
+            f"{by} has seen counts of this case and is not blind; {UNREADABLE}"
+        )
     before = open_reading_of(readings, by)
     if before is not None:
         raise StateError(f"{by} reads '{before.name}' already; sign it first")
@@ -117,9 +124,7 @@ def withdrawn(readings: Readings, act: ReadWithdrawn, *, by: str) -> Readings:
     return {**readings, act.reading: replace(reading, answers=answers)}
 
 
-def signed(
-    readings: Readings, act: ReadingSigned, *, by: str, utc: str
-) -> Readings:
+def signed(readings: Readings, act: ReadingSigned, *, by: str, utc: str) -> Readings:
     """Return the readings with one signed. Raises as `own`, and while items are open."""
     reading = own(readings, act.reading, by=by)
     missing = [n for n in range(1, len(reading.items) + 1) if n not in reading.answers]
@@ -141,11 +146,13 @@ def own(readings: Readings, name: str, *, by: str) -> Reading:
     """
     reading = readings.get(name)
     if reading is None:
-        raise RequestError(f"there is no reading '{name[:80]}' of this case")
+        raise AbsentError(f"there is no reading '{name[:80]}' of this case")
     if reading.by != by:
         raise BlindError(f"'{name}' is the reading of another observer")
     if reading.is_signed:
-        raise StateError(f"'{name}' was signed at {reading.signed_utc}; it cannot change")
+        raise StateError(
+            f"'{name}' was signed at {reading.signed_utc}; it cannot change"
+        )
     return reading
 
 

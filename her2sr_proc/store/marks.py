@@ -49,6 +49,7 @@ class Marks:
 @dataclass(frozen=True, slots=True)
 class Area:
     """An outline with its class."""
+
     name: str
     region: Region
     rings: tuple[F64, ...]
