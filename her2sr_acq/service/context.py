@@ -6,13 +6,16 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.ports import Control, Guard
+
+
+def _random_seed() -> int:
+    return secrets.randbits(63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Context:
     archive: Archive
     now: Callable[[], datetime]
     """Aware UTC."""
-    seed: Callable[[], int] = partial(secrets.randbits, 63)
+    seed: Callable[[], int] = _random_seed
     """Of the random order of a blind reading, 0 to 2^63 - 1."""
 
 

@@ -160,7 +160,7 @@ class Desk:
         return shown.reading(found, is_revealed=found.is_signed)
 
     def item(self, name: str, number: int) -> ReadingItem:
-        """Return what a picture of a reading is of; not to be sent before it is signed."""
+        """Return what a picture is of; not to be sent before the reading is signed."""
         found = self._record().case.readings.get(name)
         if found is None or not 1 <= number <= len(found.items):
             raise AbsentError(f"there is no picture {number} of '{name[:40]}'")
@@ -232,7 +232,7 @@ class Desk:
         self._require_seen(who)
         return agreement(self._record().case, self.machine())
 
-    def record(self, who: Reviewer, *, after: int, limit: int) -> list[EntryView]:
+    def lines(self, who: Reviewer, *, after: int, limit: int) -> list[EntryView]:
         """Return lines of the record, oldest first, from number ``after`` + 1 on."""
         case = self._record().case
         lines = [

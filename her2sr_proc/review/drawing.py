@@ -1,4 +1,4 @@
-"""Which nuclei a blind reading shows, and in which order. Pure but for what it is given."""
+"""Which nuclei a blind reading shows, and in which order. Pure."""
 
 from __future__ import annotations
 

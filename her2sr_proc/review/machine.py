@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from her2sr_proc.errors import AbsentError, DataError, RequestError, StateError
+from her2sr_proc.errors import AbsentError, StateError
 from her2sr_proc.schema.counts import FieldResult, NucleusCounts
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
 from her2sr_proc.store.layout import RunFolder

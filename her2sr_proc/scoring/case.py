@@ -101,7 +101,7 @@ def replay(entries: Iterable[Entry]) -> Case:
     return case
 
 
-def after(before: Case, entry: Entry) -> Case:
+def after(before: Case, entry: Entry) -> Case:  # noqa: C901 - one arm an act
     """Return the case after one entry.
 
     Raises `StateError` for an act that the work-flow does not allow, `RequestError` for

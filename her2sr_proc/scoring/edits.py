@@ -37,7 +37,7 @@ def edited(
     Raises `RequestError` without a reason, `StateError` where somebody else changed
     the nucleus after this person looked.
     """
-    what = "a changed count" if isinstance(act, CountEdited) else "such a change"
+    what = "a changed count" if isinstance(act, CountEdited) else "a change"
     if not reason.strip():
         raise RequestError(f"{what} needs its reason; give one")
     now = before.get(act.nucleus, Edits())

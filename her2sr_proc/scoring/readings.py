@@ -151,7 +151,7 @@ def own(readings: Readings, name: str, *, by: str) -> Reading:
         raise BlindError(f"'{name}' is the reading of another observer")
     if reading.is_signed:
         raise StateError(
-            f"'{name}' was signed at {reading.signed_utc}; it cannot change"
+            f"'{name}' was signed at {reading.signed_utc} and cannot change"
         )
     return reading
 

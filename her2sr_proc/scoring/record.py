@@ -51,7 +51,7 @@ def read(lines: Sequence[str]) -> Record:
     return Record(replay(entries), len(entries), head)
 
 
-def add(  # noqa: PLR0913 - who, when, how known, why: what a line holds
+def add(
     record: Record,
     act: Act,
     *,

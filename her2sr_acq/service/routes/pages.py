@@ -21,7 +21,16 @@ from her2sr_acq.service.scenes import home_scene, run_scene
 from her2sr_proc.schema.banner import BANNER
 
 WEB = Path(__file__).parents[1] / "web"
-ASSETS = {"style.css": "text/css", "page.js": "text/javascript"}
+ASSETS = {
+    "style.css": "text/css",
+    "page.js": "text/javascript",
+    "review.css": "text/css",
+    "review.js": "text/javascript",
+    "review_api.js": "text/javascript",
+    "review_slide.js": "text/javascript",
+    "review_reading.js": "text/javascript",
+    "openseadragon.min.js": "text/javascript",
+}
 
 router = APIRouter(include_in_schema=False)
 
@@ -62,6 +71,18 @@ def home_part(context: ContextDep) -> HTMLResponse:
 def run_page(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
     """Show one run: progress, tiles, pictures, answer."""
     return _run("run.html.j2", context, run_id, field)
+
+
+@router.get("/runs/{run_id}/review")
+def review_page(run_id: str, context: ContextDep) -> HTMLResponse:
+    """Show the review of a run; what it shows is asked for by the page's scripts."""
+    try:
+        context.archive.run(run_id)
+    except RunNotFoundError as exc:
+        page = _render("missing.html.j2", {"message": str(exc)})
+        page.status_code = HTTPStatus.NOT_FOUND
+        return page
+    return _render("review.html.j2", {"run_id": run_id})
 
 
 @router.get("/parts/runs/{run_id}")

@@ -94,7 +94,7 @@ def read_nucleus(
 
 
 @router.post("/nuclei/{field}/{nucleus}/counts")
-def edit_count(  # noqa: PLR0913 - two ids, a body and who asks
+def edit_count(
     run_id: str,
     field: FieldName,
     nucleus: Nucleus,
@@ -107,7 +107,7 @@ def edit_count(  # noqa: PLR0913 - two ids, a body and who asks
 
 
 @router.post("/nuclei/{field}/{nucleus}/inclusion")
-def edit_inclusion(  # noqa: PLR0913 - as above
+def edit_inclusion(
     run_id: str,
     field: FieldName,
     nucleus: Nucleus,
@@ -136,7 +136,7 @@ def read_reading(
 
 
 @router.put("/readings/{reading}/items/{item}")
-def answer_item(  # noqa: PLR0913 - as above
+def answer_item(
     run_id: str,
     reading: ReadingName,
     item: Item,
@@ -203,4 +203,4 @@ def read_record(
     limit: Annotated[int, Query(ge=1, le=500)] = 200,
 ) -> list[EntryView]:
     """Return lines of the record; what would unblind this person is null."""
-    return desk(context, run_id).record(who, after=after, limit=limit)
+    return desk(context, run_id).lines(who, after=after, limit=limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse, Response
@@ -15,7 +15,7 @@ from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.reading import Picture
 
 router = APIRouter(prefix="/runs/{run_id}/review", tags=["review"], responses=RESPONSES)
-PNG = {200: {"content": {"image/png": {}}}}
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 KEPT = {"cache-control": "private, max-age=300"}
 View = Literal["both", "her2", "cep17"]
 Colours = Annotated[
@@ -82,7 +82,7 @@ def read_crop(  # noqa: PLR0913 - one id a part of the path
     response_class=Response,
     responses={**PNG},
 )
-def read_item(  # noqa: PLR0913 - as above
+def read_item(
     run_id: str,
     reading: ReadingName,
     item: Item,
