@@ -18,6 +18,17 @@ Signals = Annotated[int, Field(ge=0, le=999)]
 MOST_ITEMS = 1000
 
 
+def require_counts(
+    her2: int | None, cep17: int | None, *, is_excluded: bool, is_unsure: bool
+) -> None:
+    """Raise `ValueError` unless there are both counts, or an exclusion without any."""
+    has = her2 is not None, cep17 is not None
+    if is_excluded and (any(has) or is_unsure):
+        raise ValueError("an excluded nucleus has no counts and no doubt; omit them")
+    if not is_excluded and not all(has):
+        raise ValueError("counts of both HER2 and CEP17 are asked for")
+
+
 class ReadingItem(Frozen):
     """One picture of one nucleus, to be counted once."""
 
@@ -49,13 +60,12 @@ class NucleusRead(Frozen):
 
     @model_validator(mode="after")
     def _has_counts_or_none(self) -> Self:
-        has = [self.her2 is not None, self.cep17 is not None]
-        if self.is_excluded and (any(has) or self.is_unsure):
-            raise ValueError(
-                "an excluded nucleus has no counts and no doubt; omit them"
-            )
-        if not self.is_excluded and not all(has):
-            raise ValueError("counts of both HER2 and CEP17 are asked for")
+        require_counts(
+            self.her2,
+            self.cep17,
+            is_excluded=self.is_excluded,
+            is_unsure=self.is_unsure,
+        )
         return self
 
 

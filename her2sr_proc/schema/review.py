@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.case import Identity, Observer, Outcome, Point
@@ -16,6 +16,7 @@ from her2sr_proc.schema.reading import (
     Picture,
     ReadingId,
     Signals,
+    require_counts,
 )
 from her2sr_proc.schema.results import Arm, ArmName
 
@@ -188,6 +189,16 @@ class AnswerRequest(Frozen):
     is_unsure: bool = False
     is_excluded: bool = False
     reason: Reason = ""
+
+    @model_validator(mode="after")
+    def _has_counts_or_none(self) -> Self:
+        require_counts(
+            self.her2,
+            self.cep17,
+            is_excluded=self.is_excluded,
+            is_unsure=self.is_unsure,
+        )
+        return self
 
 
 class AnswerView(AnswerRequest):

@@ -43,8 +43,8 @@ def edited(
     now = before.get(act.nucleus, Edits())
     if act.revision != now.revision:
         raise StateError(
-            f"nucleus {act.nucleus} was changed by {now.by or 'nobody'} meanwhile; look "
-            f"at it again",
+            f"nucleus {act.nucleus} was changed by {now.by or 'nobody'} meanwhile; "
+            f"look at it again",
             revision=now.revision,
         )
     after = replace(now, revision=now.revision + 1, reason=reason, by=by)

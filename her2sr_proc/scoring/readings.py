@@ -125,7 +125,7 @@ def withdrawn(readings: Readings, act: ReadWithdrawn, *, by: str) -> Readings:
 
 
 def signed(readings: Readings, act: ReadingSigned, *, by: str, utc: str) -> Readings:
-    """Return the readings with one signed. Raises as `own`, and while items are open."""
+    """Return the readings with one signed. Raises as `own`, or while it is open."""
     reading = own(readings, act.reading, by=by)
     missing = [n for n in range(1, len(reading.items) + 1) if n not in reading.answers]
     if missing:
