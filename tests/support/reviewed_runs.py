@@ -13,11 +13,11 @@ from her2sr_proc.store.results import write_counts, write_field
 SIDE = 64
 ARMS = ("sr_merged", "sr", "conventional")
 MACHINE = 77
-"""A count of the machine that stands nowhere else, so that it is found where it leaks."""
+"""Stands nowhere else, so that it is found where it leaks."""
 
 
 def reviewed_run(root, *, nuclei: int = 24) -> RunFolder:
-    """Return a run of one field; every nucleus has `MACHINE` HER2 signals and 33 CEP17."""
+    """Return a run of one field: in every nucleus `MACHINE` HER2 signals, 33 CEP17."""
     run = make_run(root, frames={"561": 10, "488": 10, "405": 10}, size=SIDE)
     labels = np.zeros((SIDE, SIDE), np.int32)
     rows = []

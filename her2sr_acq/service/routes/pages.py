@@ -18,6 +18,7 @@ from her2sr_acq.errors import RunNotFoundError
 from her2sr_acq.service import wording
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.scenes import home_scene, run_scene
+from her2sr_acq.service.security import POLICY
 from her2sr_proc.schema.banner import BANNER
 
 WEB = Path(__file__).parents[1] / "web"
@@ -31,6 +32,9 @@ ASSETS = {
     "review_reading.js": "text/javascript",
     "openseadragon.min.js": "text/javascript",
 }
+
+ZOOM_STYLE = "'sha256-9xTiqzfwFaL2SGb1rmr8gysEwVVjIvqWAgmZgqFqpEE='"
+"""Of the one style that OpenSeadragon 6.1.1 adds to a page (its focus ring)."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -82,7 +86,11 @@ def review_page(run_id: str, context: ContextDep) -> HTMLResponse:
         page = _render("missing.html.j2", {"message": str(exc)})
         page.status_code = HTTPStatus.NOT_FOUND
         return page
-    return _render("review.html.j2", {"run_id": run_id})
+    page = _render("review.html.j2", {"run_id": run_id})
+    page.headers["content-security-policy"] = POLICY.replace(
+        "style-src 'self'", f"style-src 'self' {ZOOM_STYLE}"
+    )
+    return page
 
 
 @router.get("/parts/runs/{run_id}")

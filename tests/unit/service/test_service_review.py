@@ -56,9 +56,9 @@ def test_an_area_marks_the_nuclei_inside_by_name(marked, folder):
 
 
 BAD_MARKS = [
-    ({"areas": [{"name": "a", "region": "normal", "outline": [[0, 0], [1, 0], [900, 1]]}]}, 422, "outside"),
-    ({"areas": [{"name": "a", "region": "normal", "outline": [[0, 0], [1, 0]]}]}, 422, "at least 3"),
-    ({"areas": [{"name": "a", "region": "normal", "outline": [[4, 4], [4.05, 4], [4, 4.05]]}]}, 422, "no nucleus"),
+    ({"areas": [{"name": "a", "region": "normal", "outline": [[0, 0], [1, 0], [900, 1]]}]}, 422, "outside"),  # noqa: E501
+    ({"areas": [{"name": "a", "region": "normal", "outline": [[0, 0], [1, 0]]}]}, 422, "at least 3"),  # noqa: E501
+    ({"areas": [{"name": "a", "region": "normal", "outline": [[4, 4], [4.05, 4], [4, 4.05]]}]}, 422, "no nucleus"),  # noqa: E501
     ({"marks": {"r00_c00/99": "normal"}}, 404, "no nucleus"),
     ({"marks": {"../../etc/passwd": "normal"}}, 422, "pattern"),
     ({}, 422, "nothing is marked"),
@@ -95,7 +95,8 @@ def test_an_open_reading_tells_no_arm_no_nucleus_and_no_count(marked):
     marked("other", "POST", "/views")
     change = {"arm": "sr", "her2": 55, "cep17": 44, "revision": 0, "reason": "doublet"}
     marked("other", "POST", "/nuclei/r00_c00/1/counts", change)
-    for path in ("", FIRST, "/nuclei", "/nuclei/r00_c00/1", "/record"):
+    paths = "", FIRST, "/nuclei", "/nuclei/r00_c00/1", "/record"
+    for path in paths:
         text = marked("a", "GET", path).text
         assert not any(
             word in text for word in (f":{MACHINE}", ":55,", "doublet", "seed")
