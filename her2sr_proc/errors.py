@@ -2,6 +2,7 @@
 
 ProcError
 ├─ RequestError        the request cannot be met as asked; nothing was written
+│  └─ AbsentError      what the request names is not there
 ├─ DataError           what was read is not what it should be
 │  ├─ MovieError       a movie is missing, truncated or of the wrong kind
 │  ├─ TableError       a table lacks columns or holds impossible values
@@ -10,6 +11,7 @@ ProcError
 │  └─ IntegrityError   a stored block does not match its checksum
 ├─ WriteError          a result could not be written; what stood there is untouched
 ├─ StateError          the request is fine, but not for this run folder as it stands
+│  └─ BlindError       a person asks for what would end a blind reading
 ├─ NetworkError        a trained network or what runs it is missing or broken
 ├─ SegmenterError      a segmentation program of others is not installed, or failed
 └─ ClusterError        computers that were to share the work cannot be reached
@@ -31,6 +33,12 @@ class RequestError(ProcError):
     """The request cannot be met as asked; nothing was written."""
 
     code = "bad-request"
+
+
+class AbsentError(RequestError):
+    """What the request names is not there."""
+
+    code = "not-found"
 
 
 class DataError(ProcError):
@@ -79,6 +87,12 @@ class StateError(ProcError):
     """The request is fine, but not for this run folder as it stands."""
 
     code = "bad-state"
+
+
+class BlindError(StateError):
+    """A person asks for what would end a blind reading."""
+
+    code = "blinded"
 
 
 class NetworkError(ProcError):

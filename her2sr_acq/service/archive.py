@@ -50,6 +50,10 @@ class Archive:
             if re.match(NAME, path.name) and not path.is_symlink() and path.is_dir():
                 yield path.name
 
+    def run(self, run_id: str) -> RunFolder:
+        """Return a run's folder. Raises `RunNotFoundError` where there is none."""
+        return self._run(run_id)
+
     def result(self, run_id: str) -> RunResult:
         """Return the answer of a run. Raises `RunNotFoundError` without one."""
         run = self._run(run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,10 @@ from her2sr_acq.service.loopback import HOSTS
 from her2sr_acq.service.ports import Control, Guard
 
 
+def _random_seed() -> int:
+    return secrets.randbits(63)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything the service works with, made once at start."""
@@ -32,6 +37,8 @@ class Context:
     live: LivePicture = field(default_factory=LivePicture)
     hosts: frozenset[str] = HOSTS
     """Names that a Host header may have."""
+    seed: Callable[[], int] = _random_seed
+    """Of the random order of a blind reading, 0 to 2^63 - 1."""
 
 
 def _context(request: Request) -> Context:

@@ -33,7 +33,7 @@ from her2sr_acq.errors import (
     StorageError,
     TooManyError,
 )
-from her2sr_proc.errors import ProcError, RequestError, StateError
+from her2sr_proc.errors import AbsentError, ProcError, RequestError, StateError
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     GuardError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AbsentError: HTTPStatus.NOT_FOUND,
     StateError: HTTPStatus.CONFLICT,
 }
 

@@ -25,19 +25,23 @@ class Recipe:
     """A run's manifest with what localizes its frames. Used by one thread."""
 
     manifest: Manifest
-    _localizers: dict[str, BlockLocalizer] = field(default_factory=dict)
+    _localizers: dict[object, BlockLocalizer] = field(default_factory=dict)
+    """By width; by channel where frames are cleaned by a threshold of its own."""
 
     def localizer(self, channel: str) -> BlockLocalizer:
         """Return what localizes the frames of a channel.
 
         Raises `DataError` when the run has no such channel.
         """
-        if channel not in self._localizers:
+        is_cleaned = self.manifest.profile.cleaning is not None
+        params = self.manifest.localize_params(channel)
+        key = channel if is_cleaned else params
+        if key not in self._localizers:
             shape = (self.manifest.frame_height, self.manifest.frame_width)
             camera = CameraMaps.uniform(self.manifest.camera, shape)
             found = localizer_for(self.manifest, channel, camera)
-            self._localizers[channel] = found
-        return self._localizers[channel]
+            self._localizers[key] = found
+        return self._localizers[key]
 
     def is_signal(self, channel: str) -> bool:
         """Return whether frames of that channel are localized.

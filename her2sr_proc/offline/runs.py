@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -22,7 +21,13 @@ from her2sr_proc.offline.settling import (
     settle,
 )
 from her2sr_proc.report.page import FieldView, ReportData, render
-from her2sr_proc.schema.counts import FieldResult, Region
+from her2sr_proc.schema.counts import (
+    PROBES,
+    FieldResult,
+    NucleusCounts,
+    Probe,
+    ProbeCount,
+)
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.schema.results import ARMS, ArmName, RunResult
 from her2sr_proc.scoring import Assessed, Origin, assess
@@ -62,7 +67,7 @@ def close_run(run: RunFolder) -> RunResult:
     case = read_case(run.case)
     scales = run_scales([found for _, found in fields], manifest.profile.count)
     fields = [
-        (facts, with_marks(_settled(run, found, scales, manifest), case.marks))
+        (facts, with_review(_settled(run, found, scales, manifest), case))
         for facts, found in fields
     ]
     results = [result for _, result in fields]
@@ -83,6 +88,7 @@ def close_run(run: RunFolder) -> RunResult:
             *run_flags(manifest, results, assessed[headline], accounting),
             *cluster_flags(results, scales),
             *(f"regions were marked by {who}" for who in sorted(set(case.marked_by))),
+            *_changes(case),
         ),
         assessment=assessed[headline].assessment,
         truth=comparison.truth if comparison else None,
@@ -104,15 +110,45 @@ def _settled(
     return again
 
 
-def with_marks(result: FieldResult, marks: Mapping[str, Region]) -> FieldResult:
-    """Return a field whose nuclei carry the regions that people marked."""
+def _changes(case: Case) -> list[str]:
+    """Return a sentence where people changed what the machine counted."""
+    who = sorted({said.by for said in case.edits.values()})
+    if not who:
+        return []
+    return [f"{len(case.edits)} nuclei were changed by hand, by {', '.join(who)}"]
+
+
+def with_review(result: FieldResult, case: Case) -> FieldResult:
+    """Return a field whose nuclei carry what people marked and changed.
+
+    The machine's own values stay in the field's result on disk, and in the record.
+    """
     nuclei = tuple(
-        nucleus.model_copy(update={"region": marks[key]})
-        if (key := f"{result.field}/{nucleus.nucleus}") in marks
-        else nucleus
+        _reviewed(nucleus, f"{result.field}/{nucleus.nucleus}", case)
         for nucleus in result.nuclei
     )
     return result.model_copy(update={"nuclei": nuclei})
+
+
+def _reviewed(nucleus: NucleusCounts, key: str, case: Case) -> NucleusCounts:
+    changes: dict[str, object] = {"region": case.marks.get(key, nucleus.region)}
+    said = case.edits.get(key)
+    if said is not None and said.is_excluded is not None:
+        reason = f"{said.by}: {said.reason}" if said.is_excluded else ""
+        changes |= {"excluded": said.is_excluded, "exclusion_reason": reason}
+    if said is not None:
+        changes["counts"] = {
+            arm: _counted(said.counts[arm]) if arm in said.counts else probes
+            for arm, probes in nucleus.counts.items()
+        }
+    return nucleus.model_copy(update=changes)
+
+
+def _counted(counts: tuple[int, int]) -> dict[Probe, ProbeCount]:
+    return {
+        probe: ProbeCount(count=count, low=count, high=count)
+        for probe, count in zip(PROBES, counts, strict=True)
+    }
 
 
 def _score(
