@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Header
 
-from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.errors import LoginNeededError
 from her2sr_acq.service.access import ActorDep
 from her2sr_acq.service.context import Context
 from her2sr_proc.schema.case import ACCOUNT, NAMED
@@ -37,12 +37,12 @@ def reviewer(
 ) -> Reviewer:
     """Return who asks: the account, or where nobody logs in the name that is given.
 
-    Raises `PlanRejectedError` where neither is known.
+    Raises `LoginNeededError` where neither is known.
     """
     if actor is not None and actor.way != "open":
         return Reviewer(name=actor.name, identity=ACCOUNT)
     if x_observer is None:
-        raise PlanRejectedError(
+        raise LoginNeededError(
             "say who you are: a pseudonym in the header X-Observer, or log in"
         )
     return Reviewer(name=x_observer, identity=NAMED)

@@ -28,7 +28,12 @@ REJECTIONS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "42
 REJECTIONS += ["423", "428", "429", "5xx"]
 """What schemathesis takes for a refusal, and 423, which it does not know."""
 BRIEF = {"enabled": True, "unexpected-methods": ["PATCH"]}
-PLANNING = ("runs", "preflight", "stage/move")
+PLANNING = tuple(
+    f"POST /api/v1/{name}"
+    for name in ("runs", "preflight", "stage/move", "stage/jog", "stage/snap")
+)
+ANSWERING = "PUT /api/v1/runs/{run_id}/review/readings/{reading}/items/{item}"
+"""Counts, or an exclusion with its reason: a rule that a schema does not tell."""
 MICROSCOPE = ["2xx", "3xx", "4xx", "503", "507"]
 """503 and 507 are of a microscope or disk that cannot now; they are counted."""
 PLAN = [*REFUSALS, "422"]
@@ -116,7 +121,7 @@ def fuzz(
             "auth": {"openapi": {"token": {"bearer": token}}} if token else {},
             "operations": [
                 {
-                    "include-name": [f"POST /api/v1/{name}" for name in PLANNING],
+                    "include-name": [*PLANNING, ANSWERING],
                     "checks": {"positive_data_acceptance": {"expected-statuses": PLAN}},
                 }
             ],

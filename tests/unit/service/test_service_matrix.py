@@ -14,6 +14,9 @@ ROUTES = [
     for method, said in operations.items()
 ]
 PARTS = {"run_id": "nosuch", "field": "r00_c00", "channel": "561", "kind": "sr"}
+PARTS |= {"arm": "sr", "nucleus": "1", "reading": "reading-1", "item": "1"}
+PARTS |= {"picture": "sr", "view": "both", "size": "256", "level": "1"}
+PARTS |= {"tile_name": "0_0"}
 REFUSED = {401, 403, 423}
 
 
