@@ -18,6 +18,7 @@ from her2sr_proc.report.page import FieldView, ReportData, render
 from her2sr_proc.schema.assessment import Evidence
 from her2sr_proc.schema.counts import FieldResult, Region
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
+from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import ARMS, ArmName, RunResult
 from her2sr_proc.scoring import Assessed, Origin, assess
 from her2sr_proc.scoring.case import Case
@@ -50,16 +51,12 @@ def close_run(run: RunFolder) -> RunResult:
     Writes counts, outlines, report and, last of all, ``result.json``.
     """
     manifest = read_manifest(run)
-    fields = [
-        (facts, found)
-        for facts in manifest.fields
-        if (found := read_field(run, facts.name)) is not None
-    ]
     case = read_case(run.case)
-    fields = [(facts, with_marks(found, case.marks)) for facts, found in fields]
+    fields = read_fields(run, manifest)
     results = [result for _, result in fields]
     comparison = _compare(run, manifest, fields)
-    assessed = {arm: _score(case, results, arm, manifest) for arm in ARMS}
+    params = manifest.profile.score
+    assessed = {arm: _score(case, results, arm, manifest, params) for arm in ARMS}
     arms = {arm: one.arm for arm, one in assessed.items()}
     accounting = account(run, manifest)
     result = RunResult(
@@ -84,6 +81,36 @@ def close_run(run: RunFolder) -> RunResult:
     return result
 
 
+def read_fields(
+    run: RunFolder, manifest: Manifest
+) -> list[tuple[FieldFacts, FieldResult]]:
+    """Return every field that was counted, its nuclei with the regions of the case."""
+    marks = read_case(run.case).marks
+    return [
+        (facts, with_marks(found, marks))
+        for facts in manifest.fields
+        if (found := read_field(run, facts.name)) is not None
+    ]
+
+
+def score_run(run: RunFolder, arm: ArmName, params: ScoreParams) -> Assessed:
+    """Return what an arm of a counted run says under other limits; write nothing."""
+    manifest = read_manifest(run)
+    results = [result for _, result in read_fields(run, manifest)]
+    return _score(read_case(run.case), results, arm, manifest, params)
+
+
+def comparison_of(run: RunFolder) -> Comparison | None:
+    """Return the simulated truth beside the counts of a run; None without a truth."""
+    manifest = read_manifest(run)
+    return _compare(run, manifest, read_fields(run, manifest))
+
+
+def counted_fields(run: RunFolder, manifest: Manifest) -> list[CountedField]:
+    """Return the fields of a run in which nuclei were sought, with their labels."""
+    return _counted(run, manifest, read_fields(run, manifest))
+
+
 def with_marks(result: FieldResult, marks: Mapping[str, Region]) -> FieldResult:
     """Return a field whose nuclei carry the regions that people marked."""
     nuclei = tuple(
@@ -96,9 +123,12 @@ def with_marks(result: FieldResult, marks: Mapping[str, Region]) -> FieldResult:
 
 
 def _score(
-    case: Case, results: list[FieldResult], arm: ArmName, manifest: Manifest
+    case: Case,
+    results: list[FieldResult],
+    arm: ArmName,
+    manifest: Manifest,
+    params: ScoreParams,
 ) -> Assessed:
-    params = manifest.profile.score
     rows = tuple(parse_rows(count_rows(results), stems_of(arm), manifest.run))
     return assess(
         gather(
@@ -118,12 +148,18 @@ def _compare(
     specimen = read_truth(run.simulated_truth)
     if specimen is None:
         return None
-    counted = [
+    counted = _counted(run, manifest, fields)
+    return compare(specimen, counted, params=manifest.profile.score)
+
+
+def _counted(
+    run: RunFolder, manifest: Manifest, fields: list[tuple[FieldFacts, FieldResult]]
+) -> list[CountedField]:
+    return [
         CountedField(result, labels, facts.x_um, facts.y_um, _pixel_um(manifest))
         for facts, result in fields
         if (labels := _labels(run, facts.name)) is not None
     ]
-    return compare(specimen, counted, params=manifest.profile.score)
 
 
 def _write_outlines(

@@ -229,3 +229,45 @@ class StatisticsFolder:
 
     def figure(self, key: str, form: Literal["png", "svg"]) -> Path:
         return self.root / f"{key}.{form}"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """The paths of what `her2sr study` makes."""
+
+    root: Path
+
+    @property
+    def plan(self) -> Path:
+        """What is simulated."""
+        return self.root / "plan.json"
+
+    @property
+    def data(self) -> DataFolder:
+        """The data folder of the microscope, with a run for every sample."""
+        return DataFolder(self.root / "data")
+
+    def record(self, sample: str) -> Path:
+        """What became of a sample."""
+        return self.root / "samples" / f"{sample}.json"
+
+    @property
+    def cohort(self) -> Path:
+        return self.root / "cohort.csv"
+
+    @property
+    def truth(self) -> Path:
+        """Every sample's arms beside its truth, one row each."""
+        return self.root / "samples.csv"
+
+    @property
+    def statistics(self) -> StatisticsFolder:
+        return StatisticsFolder(self.root / "statistics")
+
+    @property
+    def result(self) -> Path:
+        return self.root / "study.json"
+
+    @property
+    def page(self) -> Path:
+        return self.root / "study.html"

@@ -1,0 +1,243 @@
+"""``her2sr study``: simulated samples, one after another, through one daemon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import JsonValue
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.engine.states import RunState
+from her2sr_acq.engine.views import RunRequest, RunView
+from her2sr_acq.errors import AcqError, LatchedError, ServiceUnavailableError
+from her2sr_acq.plan.load import override, packaged
+from her2sr_acq.verbs.demo_config import held, simulated
+from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
+from her2sr_acq.verbs.progress import Show
+from her2sr_acq.verbs.run import service, submit_and_follow
+from her2sr_acq.verbs.watch import termination_as_interrupt
+from her2sr_proc.errors import ProcError
+from her2sr_proc.store.layout import StudyFolder
+from her2sr_proc.study.pathologist import mark_run
+from her2sr_proc.study.plan import SamplePlan, StudyOptions, StudyPlan
+from her2sr_proc.study.records import (
+    SampleRecord,
+    begin,
+    is_due,
+    read_record,
+    run_of,
+    write_record,
+)
+
+PROTOCOL = "demo"
+OPERATOR = "study"
+TIME_SCALE = 25.0
+"""Simulated seconds a real one at most; the camera waits for whoever is slower."""
+
+Acquire = Callable[[SamplePlan], RunView]
+Clock = Callable[[], float]
+
+
+class Say(Protocol):
+    """Where progress is told."""
+
+    def __call__(self, text: str) -> None:
+        """Tell one sentence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOrder:
+    """What the command line asked for."""
+
+    out: Path
+    options: StudyOptions
+    retry_failed: bool = False
+    keep_raw: bool = False
+
+
+def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
+    """Acquire every sample that is due, mark and score it; return the plan.
+
+    A sample that fails is recorded with its reason, and the next one follows. Raises
+    `AcqError` when the microscope itself cannot be had, or nothing may start any more.
+    """
+    folder = StudyFolder(order.out.resolve())
+    require_writable(folder.root)
+    plan = begin(folder, order.options)
+    due = [
+        one
+        for one in plan.samples
+        if is_due(folder, one, retry_failed=order.retry_failed)
+    ]
+    for line in preamble(plan):
+        say(line)
+    if not due:
+        say("every sample was acquired before")
+        return plan
+    configuration = configuration_of(folder, plan)
+    request = request_of(plan, due[0], keep_raw=order.keep_raw)
+    check_early(
+        override(packaged(PROTOCOL), request.overrides),
+        DeviceConfig.model_validate(configuration),
+        free_bytes=free_space(folder.data.root),
+    )
+    quiet = _Quiet(say)
+    with (
+        termination_as_interrupt(),
+        held(folder.data.root, configuration) as config,
+        service(config, folder.data.root, quiet) as running,
+    ):
+
+        def acquire(sample: SamplePlan) -> RunView:
+            running.check()
+            wanted = request_of(plan, sample, keep_raw=order.keep_raw)
+            return submit_and_follow(running, wanted, quiet, is_alone=True)
+
+        acquire_samples(folder, due, acquire, say)
+    return plan
+
+
+def acquire_samples(
+    folder: StudyFolder,
+    due: Iterable[SamplePlan],
+    acquire: Acquire,
+    say: Say,
+    clock: Clock = time.monotonic,
+) -> None:
+    """Acquire samples one by one, and write down what became of each.
+
+    Raises `LatchedError`, `ServiceUnavailableError`: no further sample can be acquired
+    then, and the present one is recorded as failed.
+    """
+    samples = list(due)
+    began = clock()
+    for number, sample in enumerate(samples):
+        say(f"sample {sample.name} ({number + 1} of {len(samples)}): {sample.kind}")
+        record = _one(folder, sample, acquire, clock)
+        done = number + 1
+        left_s = (clock() - began) / done * (len(samples) - done)
+        outcome = record.reason or f"in {record.seconds:.0f} s"
+        say(
+            f"sample {sample.name}: {record.state}, {outcome}; about "
+            f"{left_s / 60:.0f} min left"
+        )
+
+
+def _one(
+    folder: StudyFolder, sample: SamplePlan, acquire: Acquire, clock: Clock
+) -> SampleRecord:
+    former = read_record(folder, sample.name)
+    attempt = 1 if former is None else former.attempt + 1
+    record = SampleRecord(name=sample.name, state="started", attempt=attempt)
+    write_record(folder, record)
+    began = clock()
+    try:
+        view = acquire(sample)
+        record = record.model_copy(update={"run": view.folder})
+        if view.state is not RunState.COMPLETED:
+            why = f": {view.reason}" if view.reason else ""
+            record = _failed(record, f"the run ended as {view.state}{why}")
+        else:
+            answer(folder, record)
+            record = record.model_copy(update={"state": "acquired"})
+    except (LatchedError, ServiceUnavailableError) as exc:
+        write_record(folder, _failed(record, str(exc)))
+        raise
+    except (AcqError, ProcError) as exc:
+        record = _failed(record, str(exc))
+    record = record.model_copy(update={"seconds": round(clock() - began, 1)})
+    write_record(folder, record)
+    return record
+
+
+def answer(folder: StudyFolder, record: SampleRecord) -> None:
+    """Have the simulated pathologist mark a run, and score it anew."""
+    from her2sr_proc.offline.runs import close_run  # numba, matplotlib: only here
+
+    run = run_of(folder, record)
+    mark_run(run, lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    close_run(run)
+
+
+def _failed(record: SampleRecord, reason: str) -> SampleRecord:
+    return record.model_copy(update={"state": "failed", "reason": reason})
+
+
+def preamble(plan: StudyPlan) -> list[str]:
+    """Return what must be known of a study before its numbers."""
+    options = plan.options
+    return [
+        f"{options.samples} simulated samples, seed {options.seed}: "
+        f"{options.rows} x {options.columns} fields of {options.size_px} px, "
+        f"{options.frames} frames a colour instead of 5000",
+        f"the dyes bleach {options.compression:.1f} times faster, so that a burst spans "
+        f"the paper's decay; single blinks keep their length",
+    ]
+
+
+def configuration_of(folder: StudyFolder, plan: StudyPlan) -> dict[str, Any]:
+    """Return the device configuration: every sample a section on one levelled stage."""
+    options = plan.options
+    return simulated(
+        folder.data.root,
+        options.size_px,
+        seed=options.seed,
+        kinetics_factor=max(1.0, options.compression),
+        time_scale=TIME_SCALE,
+        record_intervals=False,
+        camera={"max_waiting": 100},
+        # sections lie millimetres apart; each would be levelled and focused by itself
+        stage={"tilt_x_mrad": 0.0, "tilt_y_mrad": 0.0},
+        sample={"section_um": options.section_um},
+        mounts=[
+            {
+                "specimen": one.kind,
+                "seed": one.seed,
+                "x_um": one.x_um,
+                "y_um": one.y_um,
+            }
+            for one in plan.samples
+        ],
+    )
+
+
+def request_of(plan: StudyPlan, sample: SamplePlan, *, keep_raw: bool) -> RunRequest:
+    """Return the order of one sample's run."""
+    options = plan.options
+    overrides: dict[str, JsonValue] = {
+        "grid.rows": options.rows,
+        "grid.columns": options.columns,
+        "grid.centre": [sample.x_um, sample.y_um],
+        "keep_raw": "all" if keep_raw else "localizations",
+    }
+    for channel in packaged(PROTOCOL).channels:
+        is_signal = channel.role == "signal"
+        overrides[f"channels.{channel.name}.frames"] = (
+            options.frames if is_signal else options.nuclei_frames
+        )
+    return RunRequest(
+        protocol=PROTOCOL,
+        sample=sample.name,
+        operator=OPERATOR,
+        overrides=overrides,
+    )
+
+
+class _Quiet(Show):
+    """Tells sentences, and no frame counts: the study has a pace of its own."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def update(self, view: RunView) -> None:
+        """Stay quiet."""
+
+    def say(self, text: str) -> None:
+        """Tell one sentence."""
+        self._say(text)
