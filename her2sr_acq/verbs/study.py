@@ -9,12 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
-from her2sr_acq.config import DeviceConfig
+from her2sr_acq.config import DeviceConfig, describe
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
-from her2sr_acq.errors import AcqError, LatchedError, ServiceUnavailableError
+from her2sr_acq.errors import (
+    AcqError,
+    LatchedError,
+    PlanRejectedError,
+    ServiceUnavailableError,
+)
 from her2sr_acq.plan.load import override, packaged
 from her2sr_acq.verbs.demo_config import held, simulated
 from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
@@ -23,12 +28,14 @@ from her2sr_acq.verbs.run import service, submit_and_follow
 from her2sr_acq.verbs.watch import termination_as_interrupt
 from her2sr_proc.errors import ProcError
 from her2sr_proc.store.layout import StudyFolder
+from her2sr_proc.study.answer import sentences
 from her2sr_proc.study.pathologist import mark_run
-from her2sr_proc.study.plan import SamplePlan, StudyOptions, StudyPlan
+from her2sr_proc.study.plan import SamplePlan, StudyOptions, StudyPlan, preamble
 from her2sr_proc.study.records import (
     SampleRecord,
     begin,
     is_due,
+    read_plan,
     read_record,
     run_of,
     write_record,
@@ -57,8 +64,78 @@ class StudyOrder:
 
     out: Path
     options: StudyOptions
+    recount: bool = False
     retry_failed: bool = False
     keep_raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEnd:
+    """What the command ends with."""
+
+    lines: tuple[str, ...]
+    faults: tuple[str, ...]
+    """Samples without an answer, each with its reason."""
+    as_json: dict[str, object]
+
+
+def study_options(**values: object) -> StudyOptions:
+    """Return what is asked for. Raises `PlanRejectedError` for what cannot be."""
+    try:
+        return StudyOptions.model_validate(values)
+    except ValidationError as exc:
+        raise PlanRejectedError(describe(exc)) from exc
+
+
+def finish_study(order: StudyOrder, say: Say) -> StudyEnd:
+    """Acquire what is due, then compute all that follows; return what to print.
+
+    Raises as `acquire_study`, after what there is was written.
+    """
+    from her2sr_proc.study import closing  # matplotlib, scipy: only here
+
+    folder = StudyFolder(order.out.resolve())
+    try:
+        if order.recount:
+            recount_study(order, say)
+        else:
+            acquire_study(order, say)
+    finally:
+        if folder.plan.exists():
+            found = closing.close_study(folder)
+    missing = [s for s in found.samples if s.fault]
+    lines = [
+        *sentences(found.answer),
+        *(
+            f"{'-' if f.is_met is None else 'met' if f.is_met else 'MISSED'}: "
+            f"{f.what}: {f.measured} ({f.n}; reach: {f.reach})"
+            for f in found.figures
+        ),
+        f"page: {folder.page}",
+        *found.preamble,
+    ]
+    return StudyEnd(
+        lines=tuple(lines),
+        faults=tuple(f"{s.plan.name}: {s.fault}" for s in missing),
+        as_json=closing.as_json(found),
+    )
+
+
+def recount_study(order: StudyOrder, say: Say) -> None:
+    """Count every acquired sample anew from its localizations; acquire nothing.
+
+    Raises `StateError` where there is no study.
+    """
+    from her2sr_proc.offline.pipeline import process_run
+
+    folder = StudyFolder(order.out.resolve())
+    for sample in read_plan(folder).samples:
+        record = read_record(folder, sample.name)
+        if record is None or record.state != "acquired":
+            continue
+        process_run(run_of(folder, record), lambda *_: None)
+        answer(folder, record)
+        say(f"sample {sample.name}: counted anew")
 
 
 def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
@@ -167,18 +244,6 @@ def answer(folder: StudyFolder, record: SampleRecord) -> None:
 
 def _failed(record: SampleRecord, reason: str) -> SampleRecord:
     return record.model_copy(update={"state": "failed", "reason": reason})
-
-
-def preamble(plan: StudyPlan) -> list[str]:
-    """Return what must be known of a study before its numbers."""
-    options = plan.options
-    return [
-        f"{options.samples} simulated samples, seed {options.seed}: "
-        f"{options.rows} x {options.columns} fields of {options.size_px} px, "
-        f"{options.frames} frames a colour instead of 5000",
-        f"the dyes bleach {options.compression:.1f} times faster, so that a burst spans "
-        f"the paper's decay; single blinks keep their length",
-    ]
 
 
 def configuration_of(folder: StudyFolder, plan: StudyPlan) -> dict[str, Any]:

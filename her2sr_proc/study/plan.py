@@ -143,3 +143,16 @@ def _sample(
             "y_um": (row - 5) * SPACING_Y_UM,
         }
     )
+
+
+def preamble(plan: StudyPlan) -> tuple[str, ...]:
+    """Return what must be known of a study before its numbers."""
+    options = plan.options
+    return (
+        f"{options.samples} simulated samples, seed {options.seed}, "
+        f"{options.section_um:g} um thick: {options.rows} x {options.columns} fields "
+        f"of {options.size_px} px, {options.frames} frames a colour instead of "
+        f"{BURST_FRAMES}",
+        f"the dyes bleach {options.compression:.1f} times faster, so that a burst "
+        f"spans the paper's decay; single blinks keep their length",
+    )
