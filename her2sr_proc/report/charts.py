@@ -91,7 +91,7 @@ def truth_lines(
     rows: Sequence[tuple[str, Sequence[tuple[str, float | None]], float | None]],
     limit: float = 2.0,
 ) -> str:
-    """Return one line a sample: its arms' ratios, each by CSS class, beside the true one.
+    """Return one line a sample: ratios of its arms, by CSS class, and the true one.
 
     A ratio beyond the axis is drawn at its end.
     """

@@ -122,6 +122,16 @@ class RunFolder:
     def nuclei_geojson(self) -> Path:
         return self.root / "nuclei" / "nuclei.geojson"
 
+    @property
+    def exports(self) -> Path:
+        """What `her2sr report` writes for other programs."""
+        return self.root / "exports"
+
+    @property
+    def dose(self) -> Path:
+        """Every exposure of the slide, one line each, where the run tells them."""
+        return self.root / "dose.jsonl"
+
     def units(self) -> Iterator[UnitKey]:
         """Yield every unit and attempt that has raw frames, in order of name."""
         found: set[UnitKey] = set()

@@ -101,10 +101,8 @@ def truth_rows(samples: Sequence[SampleOutcome]) -> Iterator[Row]:
 
 def _arm_row(name: str, arm: Arm | None) -> Row:
     if arm is None:
-        return {
-            f"{name}_{what}": ""
-            for what in ("nuclei", "her2_per_nucleus", "cep17_per_nucleus", "ratio")
-        } | {f"{name}_formed_group": ""}
+        names = ("nuclei", "her2_per_nucleus", "cep17_per_nucleus", "ratio")
+        return {f"{name}_{what}": "" for what in (*names, "formed_group")}
     return {
         f"{name}_nuclei": arm.nuclei,
         f"{name}_her2_per_nucleus": _number(arm.her2_per_nucleus),
