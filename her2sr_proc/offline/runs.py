@@ -13,6 +13,7 @@ from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import outline
 from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.casefile import read_case
+from her2sr_proc.offline.conditions import conditions_of
 from her2sr_proc.offline.flags import run_flags
 from her2sr_proc.report.page import FieldView, ReportData, render
 from her2sr_proc.schema.assessment import Evidence
@@ -202,6 +203,7 @@ def _write_report(
         fields=[partial(_view, run, manifest, *field) for field in fields],
         comparison=comparison,
         made_with=versions(),
+        conditions=conditions_of(run, manifest, [found for _, found in fields]),
     )
     write_text(run.report, render(data))
 

@@ -123,24 +123,24 @@ def sentences(found: Answer) -> Iterator[str]:
         yield "No negative sample has an answer yet: the question stays open."
         return
     yield (
-        f"Of {found.negative} negative samples {len(found.group_2)} are group 2 as "
-        f"resolved ({_list(found.group_2)}), {len(found.to_group_2)} of them not "
-        f"conventionally."
+        f"Negative samples: {found.negative}. Group 2 as resolved: "
+        f"{len(found.group_2)} ({_list(found.group_2)}); of these not conventionally: "
+        f"{len(found.to_group_2)} ({_list(found.to_group_2)})."
     )
     if found.group_2:
         low, high = found.interval_95 or (0.0, 1.0)
         yield (
-            f"{len(found.doublets)} of these {len(found.group_2)} are doublets alone "
-            f"({_list(found.doublets)}; 95 % {100 * low:.0f} to {100 * high:.0f} %), "
-            f"{len(found.true)} are group 2 by their true copies "
-            f"({_list(found.true)}), {len(found.miscounted)} are the counter's "
+            f"Of these {len(found.group_2)}, doublets alone: {len(found.doublets)} "
+            f"({_list(found.doublets)}; 95 % {100 * low:.0f} to {100 * high:.0f} %); "
+            f"group 2 by their true copies: {len(found.true)} "
+            f"({_list(found.true)}); the counter: {len(found.miscounted)} "
             f"({_list(found.miscounted)})."
         )
     yield (
-        f"With doublets merged {len(found.merged_group_2)} are group 2 "
-        f"({_list(found.merged_group_2)}), {len(found.merged_false)} of them falsely "
-        f"({_list(found.merged_false)}); {len(found.merged_missed)} true ones are "
-        f"missed ({_list(found.merged_missed)})."
+        f"Group 2 with doublets merged: {len(found.merged_group_2)} "
+        f"({_list(found.merged_group_2)}), falsely {len(found.merged_false)} "
+        f"({_list(found.merged_false)}); true ones missed: "
+        f"{len(found.merged_missed)} ({_list(found.merged_missed)})."
     )
     if found.shifts:
         yield (
