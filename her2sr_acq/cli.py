@@ -46,6 +46,7 @@ def build() -> typer.Typer:
         cli_import,
         cli_nuclei,
         cli_offload,
+        cli_report,
         cli_runs,
         cli_score,
         cli_statistics,
@@ -84,6 +85,7 @@ def build() -> typer.Typer:
     cli_bench.register(app)
     cli_score.register(app)
     cli_statistics.register(app)
+    cli_report.register(app)
     return app
 
 

@@ -92,11 +92,15 @@ def _field(name: str) -> pa.Field:
     stem, _, suffix = name.rpartition("_")
     if name in ("x_um", "y_um", "area_um2", "quality"):
         kind = pa.float64()
-    elif name == "nucleus" or name in counts:
+    elif (
+        name == "nucleus"
+        or name in counts
+        or (stem in counts and suffix in ("low", "high"))
+    ):
         kind = pa.int32()
-    elif stem in counts and suffix in ("low", "high"):
-        kind = pa.int32()
-    elif name == "excluded" or (stem in counts and suffix in ("ambiguous", "estimated")):
+    elif name == "excluded" or (
+        stem in counts and suffix in ("ambiguous", "estimated")
+    ):
         kind = pa.bool_()
     else:
         kind = pa.string()
