@@ -1,4 +1,4 @@
-"""Which samples a study has: drawn once, nine of fourteen negative, every kind known."""
+"""Which samples a study has: drawn once, nine of 14 negative, every kind known."""
 
 import pytest
 from pydantic import ValidationError
