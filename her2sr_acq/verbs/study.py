@@ -35,7 +35,6 @@ from her2sr_proc.study.records import (
     SampleRecord,
     begin,
     is_due,
-    read_plan,
     read_record,
     run_of,
     write_record,
@@ -124,12 +123,12 @@ def finish_study(order: StudyOrder, say: Say) -> StudyEnd:
 def recount_study(order: StudyOrder, say: Say) -> None:
     """Count every acquired sample anew from its localizations; acquire nothing.
 
-    Raises `StateError` where there is no study.
+    Raises `StateError` where there is no study, `RequestError` where it is another.
     """
     from her2sr_proc.offline.pipeline import process_run
 
     folder = StudyFolder(order.out.resolve())
-    for sample in read_plan(folder).samples:
+    for sample in begin(folder, order.options, is_new=False).samples:
         record = read_record(folder, sample.name)
         if record is None or record.state != "acquired":
             continue
@@ -174,7 +173,11 @@ def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
         def acquire(sample: SamplePlan) -> RunView:
             running.check()
             wanted = request_of(plan, sample, keep_raw=order.keep_raw)
-            return submit_and_follow(running, wanted, quiet, is_alone=True)
+            quiet.was_paused = False
+            view = submit_and_follow(running, wanted, quiet, is_alone=True)
+            if view.state is RunState.ABORTED and not quiet.was_paused:
+                raise KeyboardInterrupt  # a person stopped it: the study ends, too
+            return view
 
         acquire_samples(folder, due, acquire, say)
     return plan
@@ -299,9 +302,11 @@ class _Quiet(Show):
 
     def __init__(self, say: Say) -> None:
         self._say = say
+        self.was_paused = False
 
     def update(self, view: RunView) -> None:
-        """Stay quiet."""
+        """Note a pause: nobody is here to end it, so that the run is stopped."""
+        self.was_paused |= view.state is RunState.PAUSED
 
     def say(self, text: str) -> None:
         """Tell one sentence."""

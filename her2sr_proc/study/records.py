@@ -26,12 +26,15 @@ class SampleRecord(Frozen):
     seconds: float = Field(default=0.0, ge=0, description="from order to answer")
 
 
-def begin(folder: StudyFolder, options: StudyOptions) -> StudyPlan:
-    """Return the plan of a study; write it where there is none.
+def begin(
+    folder: StudyFolder, options: StudyOptions, *, is_new: bool = True
+) -> StudyPlan:
+    """Return the plan of a study; write it where there is none and may be.
 
-    Raises `RequestError` when the folder holds a study that was asked for otherwise.
+    Raises `RequestError` when the folder holds a study that was asked for otherwise,
+    `StateError` when it holds none and ``is_new`` is false.
     """
-    if folder.plan.exists():
+    if folder.plan.exists() or not is_new:
         plan = read_plan(folder)
         if plan.options != options:
             raise RequestError(

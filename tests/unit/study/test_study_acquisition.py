@@ -12,7 +12,7 @@ from her2sr_proc.errors import RequestError, StateError
 from her2sr_proc.store.layout import StudyFolder
 from her2sr_proc.study.closing import close_study
 from her2sr_proc.study.plan import StudyOptions
-from her2sr_proc.study.records import begin, read_record
+from her2sr_proc.study.records import begin, is_due, read_record
 
 
 class Bench:
@@ -28,7 +28,7 @@ class Bench:
         self.asked.append(sample.name)
         self.now += 60.0
         answer = self.answers.get(sample.name, RunState.COMPLETED)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return SimpleNamespace(folder=f"run-{sample.name}", state=answer, reason="why")
 
@@ -115,6 +115,29 @@ def test_the_page_lists_what_failed_and_what_nobody_tried(folder, samples, monke
     assert not folder.cohort.exists()
     assert "the stage <is> stuck" in folder.truth.read_text()
     assert [s.fault for s in found.samples][1] == "not acquired yet"
+
+
+def test_an_interruption_ends_the_study_and_leaves_the_sample_due(
+    folder, samples, monkeypatch
+):
+    bench = Bench({"s2": KeyboardInterrupt()})
+    with pytest.raises(KeyboardInterrupt):
+        acquire(bench, folder, samples, monkeypatch)
+    assert [is_due(folder, s) for s in samples] == [True, True, True]  # no results here
+    assert read_record(folder, "s2").state == "started"
+    assert [s.fault for s in close_study(folder).samples][1:] == [
+        "interrupted while it was acquired",
+        "not acquired yet",
+    ]
+
+
+def test_counting_anew_makes_no_study_and_takes_no_other(folder, samples, tmp_path):
+    order = StudyOrder(tmp_path / "none", StudyOptions(samples=3, seed=2))
+    with pytest.raises(StateError, match="holds no study"):
+        study.recount_study(order, lambda _: None)
+    other = StudyOrder(folder.root, StudyOptions(samples=3, seed=3))
+    with pytest.raises(RequestError, match="seed 2, not 3"):
+        study.recount_study(other, lambda _: None)
 
 
 def test_a_second_attempt_is_counted(folder, samples, monkeypatch):
