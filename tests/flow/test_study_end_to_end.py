@@ -1,4 +1,4 @@
-"""A tiny study as a person starts it: two sections, one daemon, one page; then again."""
+"""A tiny study as a person starts it: two sections, one daemon, one page; again."""
 
 import csv
 import json
@@ -36,47 +36,39 @@ def told(out):
 
 
 @pytest.mark.slow
-def test_every_sample_is_acquired_marked_and_held_against_its_own_truth(done):
+def test_every_sample_is_acquired_in_its_own_section_and_marked(done):
     out, ended = done
     assert json.loads(ended.stdout)["samples"] == told(out)["samples"]
     assert "125.0 times faster" in ended.stderr
-    assert "starting the processes" in ended.stderr
     assert ended.stderr.count("starting the processes") == 1
+    places = {s["name"]: (s["x_um"], s["y_um"]) for s in told(out)["plan"]["samples"]}
     for row in told(out)["samples"]:
         assert row["fault"] == ""
         run = out / "data" / "runs" / row["run"]
+        manifest = json.loads((run / "manifest.json").read_text())
+        (field,) = manifest["fields"]
+        assert (field["x_um"], field["y_um"]) == places[row["sample"]]
         case = (run / "review" / "case.jsonl").read_text()
         assert '"by":"simulated-pathologist"' in case
-        nuclei = list(csv.DictReader((run / "results" / "counts.csv").open()))
-        kept = [n for n in nuclei if n["excluded"] == "false"]
-        tumour = [n for n in kept if n["region"] == "invasive"]
-        assert row["copies_nuclei"] == row["sr_nuclei"] == len(tumour)
-    kinds = {row["kind"] for row in told(out)["samples"]}
-    assert kinds == {"normal", "clustered"}
+        lines = (run / "results" / "counts.csv").read_text().splitlines()
+        nuclei = list(csv.DictReader(lines))
+        assert {n["region"] for n in nuclei} & {"invasive", "other"}
+        scored = [
+            n for n in nuclei if (n["region"], n["excluded"]) == ("invasive", "false")
+        ]
+        assert int(row["sr_nuclei"]) == len(scored)
+    assert {row["kind"] for row in told(out)["samples"]} == {"normal", "clustered"}
 
 
 @pytest.mark.slow
-def test_amplification_shows_in_its_own_section_alone(done):
-    rows = {row["kind"]: row for row in told(done[0])["samples"]}
-    clustered, normal = (
-        float(rows[kind]["copies_her2_per_nucleus"]) for kind in ("clustered", "normal")
-    )
-    assert normal <= 2.0 < clustered
-
-
-@pytest.mark.slow
-def test_going_on_acquires_nothing_and_counting_anew_gives_the_same(done):
+def test_going_on_acquires_nothing(done):
     out, _ = done
     before = told(out)
     runs = sorted((out / "data" / "runs").iterdir())
-    again = study(out, "--recount")
-    assert again.returncode == 0, again.stderr
-    assert again.stderr.count("counted anew") == 2
-    assert told(out) == before
     again = study(out)
     assert "every sample was acquired before" in again.stderr
     assert sorted((out / "data" / "runs").iterdir()) == runs
+    assert told(out) == before
     page = (out / "study.html").read_text()
     assert "For research use only" in page
-    assert "statistics/statistics.html" in page
     assert (out / "statistics" / "table3.csv").exists()
