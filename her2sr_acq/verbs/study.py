@@ -30,7 +30,13 @@ from her2sr_proc.errors import ProcError
 from her2sr_proc.store.layout import StudyFolder
 from her2sr_proc.study.answer import sentences
 from her2sr_proc.study.pathologist import mark_run
-from her2sr_proc.study.plan import SamplePlan, StudyOptions, StudyPlan, preamble
+from her2sr_proc.study.plan import (
+    SamplePlan,
+    StudyOptions,
+    StudyPlan,
+    draw_plan,
+    preamble,
+)
 from her2sr_proc.study.records import (
     SampleRecord,
     begin,
@@ -145,24 +151,20 @@ def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
     """
     folder = StudyFolder(order.out.resolve())
     require_writable(folder.root)
+    if not folder.plan.exists():
+        _check_early(folder, draw_plan(order.options))  # before anything is written
     plan = begin(folder, order.options)
+    for line in preamble(plan):
+        say(line)
     due = [
         one
         for one in plan.samples
         if is_due(folder, one, retry_failed=order.retry_failed)
     ]
-    for line in preamble(plan):
-        say(line)
     if not due:
-        say("every sample was acquired before")
+        say("nothing is left to acquire")
         return plan
-    configuration = configuration_of(folder, plan)
-    request = request_of(plan, due[0], keep_raw=order.keep_raw)
-    check_early(
-        override(packaged(PROTOCOL), request.overrides),
-        DeviceConfig.model_validate(configuration),
-        free_bytes=free_space(folder.data.root),
-    )
+    configuration = _check_early(folder, plan)
     quiet = _Quiet(say)
     with (
         termination_as_interrupt(),
@@ -181,6 +183,19 @@ def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
 
         acquire_samples(folder, due, acquire, say)
     return plan
+
+
+def _check_early(folder: StudyFolder, plan: StudyPlan) -> dict[str, Any]:
+    """Return the configuration. Raises `PlanRejectedError` for what cannot be met."""
+    configuration = configuration_of(folder, plan)
+    for sample in plan.samples:
+        request = request_of(plan, sample, keep_raw=False)
+        check_early(
+            override(packaged(PROTOCOL), request.overrides),
+            DeviceConfig.model_validate(configuration),
+            free_bytes=free_space(folder.data.root),
+        )
+    return configuration
 
 
 def acquire_samples(

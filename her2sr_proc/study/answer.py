@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from her2sr_proc.schema.results import ARMS, ArmName
 from her2sr_proc.statistics.summary import clopper_pearson
 from her2sr_proc.study.outcomes import SampleOutcome
 
@@ -62,6 +63,8 @@ class Answer:
     """Of these, not group 2 by true copies."""
     merged_missed: tuple[str, ...]
     """Group 2 by true copies, and not with doublets merged."""
+    expected_false: dict[ArmName, float]
+    """Samples that are not group 2 by true copies, each times its P(group 2)."""
     shifts: tuple[RatioShift, ...]
 
     @property
@@ -113,6 +116,7 @@ def answer(samples: Sequence[SampleOutcome]) -> Answer:
         merged_missed=_names(
             [s for s in negative if s.true_group() == 2 and s not in merged]
         ),
+        expected_false=_expected(negative),
         shifts=tuple(_shifts(negative)),
     )
 
@@ -142,12 +146,29 @@ def sentences(found: Answer) -> Iterator[str]:
         f"({_list(found.merged_false)}); true ones missed: "
         f"{len(found.merged_missed)} ({_list(found.merged_missed)})."
     )
+    chance = {arm: f"{n:.2f}" for arm, n in found.expected_false.items()}
+    yield (
+        f"False group 2 to be expected of other nuclei of the same slides, from "
+        f"P(group): {chance['sr']} samples as resolved, {chance['sr_merged']} merged, "
+        f"{chance['conventional']} conventionally."
+    )
     if found.shifts:
         yield (
             f"Doublets add {found.mean_doublets:+.2f} to the ratio of a negative "
             f"sample on average, the counter {found.mean_counting:+.2f}; merged, "
             f"{found.mean_left:+.2f} in all are left over the ratio of the copies."
         )
+
+
+def _expected(negative: Sequence[SampleOutcome]) -> dict[ArmName, float]:
+    """Return how many false group 2 other nuclei of the same slides would give."""
+    false = [s.measured for s in negative if s.measured and s.true_group() != 2]
+    return {
+        arm: float(
+            sum(m.result.arms[arm].group_probabilities.get("2", 0.0) for m in false)
+        )
+        for arm in ARMS
+    }
 
 
 def _shifts(negative: Sequence[SampleOutcome]) -> Iterator[RatioShift]:

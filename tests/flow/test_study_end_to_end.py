@@ -66,7 +66,7 @@ def test_going_on_acquires_nothing(done):
     before = told(out)
     runs = sorted((out / "data" / "runs").iterdir())
     again = study(out)
-    assert "every sample was acquired before" in again.stderr
+    assert "nothing is left to acquire" in again.stderr
     assert sorted((out / "data" / "runs").iterdir()) == runs
     assert told(out) == before
     page = (out / "study.html").read_text()

@@ -153,6 +153,13 @@ def test_options_that_cannot_be_are_one_sentence():
         study_options(samples=1)
 
 
+def test_what_cannot_be_met_is_refused_before_anything_is_written(tmp_path):
+    huge = StudyOptions(rows=10, columns=10, size_px=2048, frames=5000)
+    with pytest.raises(PlanRejectedError, match="GB are free"):
+        study.finish_study(StudyOrder(tmp_path / "study", huge), lambda _: None)
+    assert not (tmp_path / "study").exists()
+
+
 def test_another_study_in_the_folder_is_refused_before_any_process(folder, samples):
     order = StudyOrder(folder.root, StudyOptions(samples=4, seed=2))
     with pytest.raises(RequestError, match="holds another study"):

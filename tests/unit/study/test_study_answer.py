@@ -152,6 +152,17 @@ def test_a_sample_without_cep17_signals_has_no_ratio_and_breaks_nothing():
     assert [s.sample for s in found.shifts] == ["plain"]
 
 
+def test_false_group_2_to_be_expected_leaves_out_what_is_truly_group_2():
+    found = answer((MONOSOMIC, DOUBLETS, PLAIN))
+    chances = [
+        s.measured.result.arms["sr"].group_probabilities.get("2", 0.0)
+        for s in (DOUBLETS, PLAIN)
+    ]
+    assert chances[0] > 0.9
+    assert found.expected_false["sr"] == pytest.approx(sum(chances))
+    assert found.expected_false["sr_merged"] < 0.05
+
+
 def test_the_interval_of_doublets_is_exact():
     low, high = answer((MONOSOMIC, DOUBLETS, NOISE)).interval_95
     assert (low, high) == (
