@@ -64,7 +64,7 @@ bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
 		echo "== $$script"; $(BIN)/python $$script || status=1; \
 	done; exit $$status
 
-study: $(VENV)/.installed-dev ## the paper's study in silico, and studies of counts: 60 min
+study: $(VENV)/.installed-dev ## the paper's study in silico, and studies of counts: 40 min
 	@status=0; $(BIN)/her2sr study --out $(STUDY) || status=1; \
 	for script in count_level study_paper_table2; do \
 		echo "== tests/study/$$script.py"; \
