@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= demo-output
 DEMO ?=
+STUDY ?= study-output
 CANDIDATES := python3.11 python3.12 python3.13 python3
 VERSION_TEST := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in $(CANDIDATES); do \
@@ -17,7 +18,7 @@ BOUNDS_CACHE := $(VENV)/numba-bounds
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install demo test check kernels bench soak docs lock openapi clean
+.PHONY: help install demo test check kernels bench soak study docs lock openapi clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -61,6 +62,13 @@ kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds
 bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
 	@status=0; for script in tests/bench/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python $$script || status=1; \
+	done; exit $$status
+
+study: $(VENV)/.installed-dev ## the paper's study in silico, and studies of counts: 40 min
+	@status=0; $(BIN)/her2sr study --out $(STUDY) || status=1; \
+	for script in count_level study_paper_table2; do \
+		echo "== tests/study/$$script.py"; \
+		$(BIN)/python tests/study/$$script.py || status=1; \
 	done; exit $$status
 
 soak: $(VENV)/.installed-dev ## 200 kill trials, then a night of a million frames: 50 min

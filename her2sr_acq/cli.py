@@ -51,6 +51,7 @@ def build() -> typer.Typer:
         cli_import,
         cli_nuclei,
         cli_offload,
+        cli_report,
         cli_runs,
         cli_score,
         cli_statistics,
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     )
     for verb in (
         demo,
+        study,
         serve,
         run,
         doctor,
@@ -95,6 +97,7 @@ def build() -> typer.Typer:
     cli_compare.register(app)
     cli_score.register(app)
     cli_statistics.register(app)
+    cli_report.register(app)
     return app
 
 
@@ -182,6 +185,73 @@ def demo(
     if not outcome.is_whole:
         raise typer.Exit(_refuse(_complaint(outcome.run), 1))
     typer.echo(f"done in {outcome.seconds:.0f} s. {BANNER}", err=as_json)
+
+
+def study(
+    out: Annotated[Path, typer.Option(help="folder of the study; it can go on there")],
+    samples: Annotated[int, typer.Option(min=2, max=140)] = 14,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="of kinds, cells and IHC")
+    ] = 14,
+    fields: Annotated[str, typer.Option(help="rows x columns a sample")] = "2x2",
+    size: Annotated[int, typer.Option(min=64, max=2048, help="pixels a side")] = 384,
+    frames: Annotated[
+        int, typer.Option(min=40, max=5000, help="frames of a signal burst")
+    ] = 400,
+    nuclei_frames: Annotated[
+        int, typer.Option(min=10, max=5000, help="frames of the DAPI burst")
+    ] = 100,
+    section_um: Annotated[
+        float, typer.Option(min=0.5, max=20, help="cut thickness; the paper's: 3")
+    ] = 3.0,
+    recount: Annotated[
+        bool,
+        typer.Option(
+            "--recount", help="count acquired samples anew; nothing is acquired"
+        ),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="acquire samples that failed again")
+    ] = False,
+    keep_raw: Annotated[
+        bool, typer.Option("--keep-raw", help="keep raw frames, some 1 GB a sample")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Redo the paper's study on simulated samples, and answer its open question.
+
+    Samples go through the real daemon one by one; those that are there already are not
+    acquired again, and one that fails is listed with its reason.
+
+    Example: her2sr study --out study --samples 14 --seed 14
+    """
+    import json
+
+    from her2sr_acq.verbs.demo_config import parse_fields
+    from her2sr_acq.verbs.study import StudyOrder, finish_study, study_options
+
+    rows, columns = parse_fields(fields)
+    options = study_options(
+        samples=samples,
+        seed=seed,
+        rows=rows,
+        columns=columns,
+        size_px=size,
+        frames=frames,
+        nuclei_frames=nuclei_frames,
+        section_um=section_um,
+    )
+    order = StudyOrder(
+        out, options, recount=recount, retry_failed=retry_failed, keep_raw=keep_raw
+    )
+    typer.echo(BANNER, err=True)
+    outcome = finish_study(order, lambda text: typer.echo(text, err=True))
+    if as_json:
+        typer.echo(json.dumps(outcome.as_json))
+    for line in outcome.lines:
+        typer.echo(line, err=as_json)
+    if outcome.faults:
+        raise typer.Exit(_refuse("; ".join(outcome.faults), 1))
 
 
 def serve(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.schema.counts import PROBES, FieldResult, Probe
+from her2sr_proc.schema.counts import PROBES, FieldResult, Probe, scored
 from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm, Truth
 from her2sr_proc.scoring import Totals, group_of, score
@@ -63,14 +63,17 @@ def compare(
     """Match scored nuclei with true ones by the true centre, and count both.
 
     A true nucleus belongs to the label that holds its centre; all true nuclei inside
-    one label count together, since the counter could not part them either.
+    one label count together, since the counter could not part them either. Scored are
+    the nuclei that the arms are sums of.
     """
+    results = [field.result for field in fields]
+    taken = [(field, nucleus.nucleus) for field, nucleus in scored(results)]
     rows: list[TrueCounts] = []
     whole: set[int] = set()
-    scored: set[int] = set()
+    met: set[int] = set()
     for field in fields:
-        owner = _owners(specimen, field)
-        accepted = {n.nucleus for n in field.result.nuclei if not n.excluded}
+        owner = owners(specimen, field)
+        accepted = {label for name, label in taken if name == field.result.field}
         matched = np.isin(owner, sorted(accepted))
         rows += [
             _true_counts(specimen, field, label, owner)
@@ -78,17 +81,17 @@ def compare(
         ]
         inside = _is_whole(specimen, field) & (specimen.nuclei.kind == "tumour")
         whole |= set(specimen.nuclei.nucleus[inside].tolist())
-        scored |= set(specimen.nuclei.nucleus[inside & matched].tolist())
+        met |= set(specimen.nuclei.nucleus[inside & matched].tolist())
     truth = Truth(
         copies=_arm([row.copies for row in rows], params),
         signals=_arm([row.signals for row in rows], params),
         whole_tumour_nuclei=len(whole),
-        whole_tumour_nuclei_scored=len(scored),
+        whole_tumour_nuclei_scored=len(met),
     )
     return Comparison(truth, tuple(rows))
 
 
-def _owners(specimen: SpecimenTruth, field: CountedField) -> I64:
+def owners(specimen: SpecimenTruth, field: CountedField) -> I64:
     """Return, for each true nucleus, the label at its centre; 0 without one."""
     height, width = field.labels.shape
     x = (specimen.nuclei.x_um - field.x_um) / field.pixel_um + (width - 1) / 2

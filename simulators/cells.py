@@ -29,6 +29,9 @@ REACH_Z = 0.62
 Thinner caps would be slivers that neither an eye nor a stain shows.
 """
 
+GRAZED_Z = 0.42
+"""In a grazed section centres lie at least `REACH_Z` less this many semi-axes out."""
+
 IsInvasive = Callable[[float, float], bool]
 
 
@@ -119,6 +122,8 @@ def _cell(
     a, b, c = _axes(kind, rng)
     section = tissue.section_um
     z = rng.uniform(-REACH_Z * c, section + REACH_Z * c)
+    if tissue.kind.grazed:
+        z = _grazed_um(z, c, section)
     widest = min(max(z, 0.0), section)
     waist = math.sqrt(1.0 - ((widest - z) / c) ** 2)
     replicated = rng.random() < tissue.kind.replicated and kind == "tumour"
@@ -140,6 +145,14 @@ def _cell(
         reached=bool(rng.random() < tissue.kind.reached),
         stain=float(rng.lognormal(0.0, 0.12)),
     )
+
+
+def _grazed_um(z_um: float, c_um: float, section_um: float) -> float:
+    """Return a centre beyond the nearer face, as far as a sliver that still shows."""
+    middle = section_um / 2.0
+    nearness = 1.0 - abs(z_um - middle) / (middle + REACH_Z * c_um)
+    beyond = (REACH_Z - GRAZED_Z * nearness) * c_um
+    return -beyond if z_um < middle else section_um + beyond
 
 
 def _kind_of_cell(kind: Kind, invasive: bool, rng: np.random.Generator) -> str:

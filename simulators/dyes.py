@@ -178,10 +178,10 @@ class Dyes:
 
     def _gather(self, tiles: list[Tile]) -> None:
         """Take the dyes of tiles together into one table."""
-        haze = self._specimen.kind.haze
         start, parts = 0, []
         for tile in tiles:
             if tile.number not in self._kept:
+                haze = self._specimen.kind_of(tile).haze
                 self._kept[tile.number] = emitters_of(tile, self._options, haze)
             part = self._kept[tile.number]
             self._spans.append((tile.number, start, start + len(part)))

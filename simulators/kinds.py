@@ -33,6 +33,8 @@ class Kind:
     """Fraction of nuclei that the probe got into."""
     haze: float = 1.0
     """Diffuse probe, relative to a good hybridization."""
+    grazed: bool = False
+    """Whether the knife left caps of the nuclei, their centres outside the section."""
 
 
 KINDS: dict[SpecimenKind, Kind] = {
@@ -46,6 +48,7 @@ KINDS: dict[SpecimenKind, Kind] = {
     "high_amplified": Kind(her2=(22, 40), cep17=(2, 3), clustered=0.3),
     "clustered": Kind(her2=(15, 30), cep17=(2, 3), clustered=0.85),
     "doublet_rich": Kind(her2=(2, 3), cep17=(2, 2), replicated=0.8, doublets=0.9),
+    "badly_cut": Kind(her2=(2, 2), cep17=(2, 2), grazed=True),
     "no_probe": Kind(
         her2=(14, 18), cep17=(2, 3), her2_label=0.0, cep17_label=0.0, haze=0.0
     ),

@@ -21,6 +21,7 @@ SpecimenKind = Literal[
     "high_amplified",
     "clustered",
     "doublet_rich",
+    "badly_cut",
     "no_probe",
     "one_colour",
     "normal_tissue",
@@ -137,6 +138,15 @@ class CameraOptions(Frozen):
     temperature_c: float = Field(default=-10.0, ge=-100, le=100)
 
 
+class MountOptions(Frozen):
+    """One of several sections that lie under the objective, side by side."""
+
+    specimen: SpecimenKind
+    seed: int = Field(ge=0, lt=2**63)
+    x_um: float = Field(ge=-13_000, le=13_000, description="its centre")
+    y_um: float = Field(ge=-11_000, le=11_000)
+
+
 class SimulationOptions(Frozen):
     """One simulated microscope with one slide on it."""
 
@@ -157,6 +167,11 @@ class SimulationOptions(Frozen):
     )
     truth_folder: str | None = None
     record_intervals: bool = True
+    mounts: tuple[MountOptions, ...] = Field(
+        default=(),
+        description="sections instead of the one of `specimen` and `seed`; a place "
+        "belongs to the nearest",
+    )
     sample: SampleOptions = SampleOptions()
     stage: StageOptions = StageOptions()
     optics: OpticsOptions = OpticsOptions()

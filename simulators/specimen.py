@@ -32,19 +32,45 @@ class Tile:
     loci: Loci
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A section of one kind where it lies."""
+
+    seed: int
+    kind: Kind
+    x_um: float
+    y_um: float
+
+    def is_invasive(self, x_um: float, y_um: float) -> bool:
+        """Return whether a point lies in the tumour; the section's centre does."""
+        if not self.kind.tumour:
+            return False
+        x, y = x_um - self.x_um, y_um - self.y_um
+        phase = (self.seed % 1009) / 1009.0 * 2.0 * math.pi
+        wave = math.sin(x / 170.0 + phase) * math.cos(y / 210.0 - phase)
+        ripple = 0.4 * math.sin((x + 1.7 * y) / 61.0 + 3.0 * phase)
+        centre = 2.0 * math.exp(-(x**2 + y**2) / 150.0**2)
+        return wave + ripple + centre > -0.35
+
+
 class Specimen:
-    """A slide of one kind."""
+    """A slide of one kind, or several sections side by side."""
 
     def __init__(self, options: SimulationOptions) -> None:
-        self._seed = options.seed
-        self._kind = KINDS[options.specimen]
-        self._tissue = Tissue(self._kind, options.sample.section_um, self.is_invasive)
+        self._mounts = [
+            Mount(m.seed, KINDS[m.specimen], m.x_um, m.y_um) for m in options.mounts
+        ] or [Mount(options.seed, KINDS[options.specimen], 0.0, 0.0)]
+        self._section_um = options.sample.section_um
         self._tiles: dict[tuple[int, int], Tile] = {}
 
-    @property
-    def kind(self) -> Kind:
-        """What the cells carry."""
-        return self._kind
+    def kind_at(self, x_um: float, y_um: float) -> Kind:
+        """Return what the cells around a place carry."""
+        return self._mount_at(x_um, y_um).kind
+
+    def kind_of(self, tile: Tile) -> Kind:
+        """Return what the cells of a tile carry."""
+        row, column = divmod(tile.number, 2 * TILES)
+        return self._mount_of(column - TILES, row - TILES).kind
 
     def near(
         self, x_um: float, y_um: float, reach_um: tuple[float, float]
@@ -64,22 +90,26 @@ class Specimen:
             yield self._tiles[key]
 
     def is_invasive(self, x_um: float, y_um: float) -> bool:
-        """Return whether a point lies in the tumour; the origin of the slide does."""
-        if not self._kind.tumour:
-            return False
-        phase = (self._seed % 1009) / 1009.0 * 2.0 * math.pi
-        wave = math.sin(x_um / 170.0 + phase) * math.cos(y_um / 210.0 - phase)
-        ripple = 0.4 * math.sin((x_um + 1.7 * y_um) / 61.0 + 3.0 * phase)
-        centre = 2.0 * math.exp(-(x_um**2 + y_um**2) / 150.0**2)
-        return wave + ripple + centre > -0.35
+        """Return whether a point lies in a tumour."""
+        return self._mount_at(x_um, y_um).is_invasive(x_um, y_um)
+
+    def _mount_at(self, x_um: float, y_um: float) -> Mount:
+        return min(
+            self._mounts, key=lambda m: (m.x_um - x_um) ** 2 + (m.y_um - y_um) ** 2
+        )
+
+    def _mount_of(self, i: int, j: int) -> Mount:
+        """Return the section that a tile is of, as a whole."""
+        return self._mount_at((i + 0.5) * TILE_X_UM, (j + 0.5) * TILE_Y_UM)
 
     def _grow(self, i: int, j: int) -> Tile:
+        mount = self._mount_of(i, j)
+        tissue = Tissue(mount.kind, self._section_um, mount.is_invasive)
         number = (j + TILES) * 2 * TILES + (i + TILES)
-        key = np.array([self._seed, number], np.uint64)
+        key = np.array([mount.seed, number], np.uint64)
         rng = np.random.Generator(np.random.Philox(key=key))
-        nuclei = nuclei_of(self._tissue, (i, j), number * SITES * SITES, rng)
-        section = self._tissue.section_um
-        parts = [loci_of(n, self._kind, section, rng) for n in nuclei]
+        nuclei = nuclei_of(tissue, (i, j), number * SITES * SITES, rng)
+        parts = [loci_of(n, mount.kind, self._section_um, rng) for n in nuclei]
         return Tile(number, tuple(nuclei), joined(parts))
 
 

@@ -107,6 +107,15 @@ class Grid:
     """Distance of the plane in focus from the middle of the section."""
 
     @property
+    def centre_um(self) -> tuple[float, float]:
+        """Slide point under the middle of the frame: x, y."""
+        half = 0.5 * self.pixel_um
+        return (
+            self.left_um + half * (self.width - 1),
+            self.top_um + half * (self.height - 1),
+        )
+
+    @property
     def blur_px(self) -> float:
         """Width of the blur of what fills the section."""
         wide = min(math.hypot(BLUR_UM, SPREAD * self.defocus_um), BLUR_MOST_UM)
@@ -120,6 +129,7 @@ def maps(
     found = np.zeros((len(GLOWS), grid.height, grid.width), np.float32)
     tiles = list(tiles)
     sample, seed = options.sample, options.seed
+    kind = specimen.kind_at(*grid.centre_um)
     nuclei = [n for t in tiles for n in t.nuclei]
     depth = _thickness(nuclei, grid, sample.section_um)
     chromatin = 0.75 + 0.5 * _noise(grid, 0.9, seed + 7)
@@ -133,7 +143,7 @@ def maps(
     found[TISSUE] = sample.autofluorescence * (tissue + 0.05 * inside)
     for layer, species in ((GREEN_HAZE, GREEN), (RED_HAZE, RED)):
         grain = _grains(grid, seed + 101 * (species + 1))
-        haze = sample.haze * specimen.kind.haze
+        haze = sample.haze * kind.haze
         found[layer] = haze * grain * (0.7 + 0.2 * inside)
     _add_granules(found[LIPOFUSCIN], tiles, grid, options)
     return found

@@ -137,6 +137,7 @@ def write(
         "version": 1,
         "kind": options.specimen,
         "seed": options.seed,
+        "mounts": [mount.model_dump(mode="json") for mount in options.mounts],
         "section_um": options.sample.section_um,
         "kinetics_factor": options.kinetics_factor,
         "noise": options.noise,

@@ -61,22 +61,29 @@ def planned(options: DemoOptions) -> DeviceConfig:
 
 @contextmanager
 def written(options: DemoOptions) -> Iterator[Path]:
-    """Write the configuration into the data folder and yield its path.
+    """Write the configuration into the data folder and yield its path; see `held`."""
+    with held(options.out, _configuration(options)) as path:
+        yield path
+
+
+@contextmanager
+def held(out: Path, configuration: dict[str, Any]) -> Iterator[Path]:
+    """Write a configuration into a data folder and yield its path.
 
     It is kept from other demos until this is left. Raises `RunConflictError` when the
     data folder is in use: neither its configuration nor its truth is touched then.
     """
-    folder = _folder(options)
+    folder = _folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _in_use(options.out, "another demo") from None
-        if owner := holder(options.out):
-            raise _in_use(options.out, f"process {owner.pid}")
-        yield write_configuration(options)
+            raise _in_use(out, "another demo") from None
+        if owner := holder(out):
+            raise _in_use(out, f"process {owner.pid}")
+        yield _write(out, configuration)
     finally:
         os.close(descriptor)
 
@@ -88,21 +95,33 @@ def _in_use(out: Path, by: str) -> RunConflictError:
     )
 
 
-def _folder(options: DemoOptions) -> Path:
-    return options.out / "configuration"
+def _folder(out: Path) -> Path:
+    return out / "configuration"
 
 
 def _configuration(options: DemoOptions) -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load(resolve(PACKAGED).read_text())
-    data["camera"].update(width=options.size_px, height=options.size_px)
-    data["simulator"].setdefault("options", {}).update(
-        width=options.size_px,
-        height=options.size_px,
+    return simulated(
+        options.out,
+        options.size_px,
         seed=options.seed,
         specimen="demo",
         kinetics_factor=options.kinetics_factor,
         time_scale=1.0 if options.is_real_time else TIME_SCALE,
-        truth_folder=str((_folder(options) / "truth").resolve()),
+    )
+
+
+def simulated(out: Path, size_px: int, **simulation: object) -> dict[str, Any]:
+    """Return the packaged configuration, made to a size, with a slide of its own.
+
+    ``simulation`` are keys of the simulator's options; the truth is left under ``out``.
+    """
+    data: dict[str, Any] = yaml.safe_load(resolve(PACKAGED).read_text())
+    data["camera"].update(width=size_px, height=size_px)
+    data["simulator"].setdefault("options", {}).update(
+        width=size_px,
+        height=size_px,
+        truth_folder=str((_folder(out) / "truth").resolve()),
+        **simulation,
     )
     data["mmcore"]["cfg"] = f"{PACKAGED}.cfg"
     return data
@@ -110,10 +129,14 @@ def _configuration(options: DemoOptions) -> dict[str, Any]:
 
 def write_configuration(options: DemoOptions) -> Path:
     """Write the configuration into the data folder and return its path."""
-    folder = _folder(options)
+    return _write(options.out, _configuration(options))
+
+
+def _write(out: Path, configuration: dict[str, Any]) -> Path:
+    folder = _folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "truth", ignore_errors=True)
     shutil.copyfile(resolve(PACKAGED).with_suffix(".cfg"), folder / f"{PACKAGED}.cfg")
     path = folder / f"{PACKAGED}.yaml"
-    write_text(path, yaml.safe_dump(_configuration(options), sort_keys=False))
+    write_text(path, yaml.safe_dump(configuration, sort_keys=False))
     return path

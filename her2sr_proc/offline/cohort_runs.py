@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.errors import DataError, TableError
+from her2sr_proc.offline.runs import read_fields
 from her2sr_proc.schema.cohort import ArmFigures, Cohort, GroupCell, Sample
-from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
+from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts, scored
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.results import ARMS, ArmName
 from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
-from her2sr_proc.store.results import read_field, read_result
+from her2sr_proc.store.results import read_result
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
@@ -42,10 +43,7 @@ class SampleRun:
 
     def scored(self) -> Iterator[tuple[str, NucleusCounts]]:
         """Yield field and counts of every scored nucleus, in their order."""
-        for field in self.fields:
-            for nucleus in field.nuclei:
-                if not nucleus.excluded:
-                    yield field.field, nucleus
+        yield from scored(self.fields)
 
     def image(self, field: str, channel: str, kind: str) -> F32 | None:
         """Return an image of a field; None where there is none."""
@@ -80,12 +78,9 @@ def open_runs(cohort: Cohort, beside: Path) -> tuple[SampleRun, ...]:
                 f"column 'run', or leave the cell empty"
             )
         manifest = read_manifest(folder)
-        fields = (read_field(folder, facts.name) for facts in manifest.fields)
-        found.append(
-            SampleRun(
-                sample, folder, manifest, tuple(f for f in fields if f is not None)
-            )
-        )
+        fields = read_fields(folder, manifest)
+        results = tuple(result for _, result in fields)
+        found.append(SampleRun(sample, folder, manifest, results))
     return tuple(found)
 
 

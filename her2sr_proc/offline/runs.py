@@ -12,6 +12,7 @@ from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import outline
 from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.casefile import read_case
+from her2sr_proc.offline.conditions import conditions_of
 from her2sr_proc.offline.flags import run_flags
 from her2sr_proc.offline.settling import (
     Scales,
@@ -29,6 +30,7 @@ from her2sr_proc.schema.counts import (
     ProbeCount,
 )
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
+from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import ARMS, ArmName, RunResult
 from her2sr_proc.scoring import Assessed, Origin, assess
 from her2sr_proc.scoring.case import Case
@@ -59,20 +61,13 @@ def close_run(run: RunFolder) -> RunResult:
     Writes counts, outlines, report and, last of all, ``result.json``.
     """
     manifest = read_manifest(run)
-    fields = [
-        (facts, found)
-        for facts in manifest.fields
-        if (found := read_field(run, facts.name)) is not None
-    ]
     case = read_case(run.case)
-    scales = run_scales([found for _, found in fields], manifest.profile.count)
-    fields = [
-        (facts, with_review(_settled(run, found, scales, manifest), case))
-        for facts, found in fields
-    ]
+    scales = _settle_all(run, manifest)
+    fields = read_fields(run, manifest)
     results = [result for _, result in fields]
     comparison = _compare(run, manifest, fields)
-    assessed = {arm: _score(case, results, arm, manifest) for arm in ARMS}
+    params = manifest.profile.score
+    assessed = {arm: _score(case, results, arm, manifest, params) for arm in ARMS}
     arms = {arm: one.arm for arm, one in assessed.items()}
     headline = manifest.profile.headline
     accounting = account(run, manifest)
@@ -100,14 +95,47 @@ def close_run(run: RunFolder) -> RunResult:
     return result
 
 
-def _settled(
-    run: RunFolder, found: FieldResult, scales: Scales, manifest: Manifest
-) -> FieldResult:
-    """Return a field counted by the run's scales; its file says the same after."""
-    again = settle(found, scales, manifest.profile.count)
-    if again != found:
-        write_field(run, again)
-    return again
+def _settle_all(run: RunFolder, manifest: Manifest) -> Scales:
+    """Count every field by the run's own scales; its file says the same after."""
+    params = manifest.profile.count
+    found = [read_field(run, facts.name) for facts in manifest.fields]
+    fields = [field for field in found if field is not None]
+    scales = run_scales(fields, params)
+    for field in fields:
+        again = settle(field, scales, params)
+        if again != field:
+            write_field(run, again)
+    return scales
+
+
+def read_fields(
+    run: RunFolder, manifest: Manifest
+) -> list[tuple[FieldFacts, FieldResult]]:
+    """Return every field that was counted, its nuclei with the regions of the case."""
+    case = read_case(run.case)
+    return [
+        (facts, with_review(found, case))
+        for facts in manifest.fields
+        if (found := read_field(run, facts.name)) is not None
+    ]
+
+
+def score_run(run: RunFolder, arm: ArmName, params: ScoreParams) -> Assessed:
+    """Return what an arm of a counted run says under other limits; write nothing."""
+    manifest = read_manifest(run)
+    results = [result for _, result in read_fields(run, manifest)]
+    return _score(read_case(run.case), results, arm, manifest, params)
+
+
+def comparison_of(run: RunFolder) -> Comparison | None:
+    """Return the simulated truth beside the counts of a run; None without a truth."""
+    manifest = read_manifest(run)
+    return _compare(run, manifest, read_fields(run, manifest))
+
+
+def counted_fields(run: RunFolder, manifest: Manifest) -> list[CountedField]:
+    """Return the fields of a run in which nuclei were sought, with their labels."""
+    return _counted(run, manifest, read_fields(run, manifest))
 
 
 def _changes(case: Case) -> list[str]:
@@ -138,13 +166,13 @@ def _reviewed(nucleus: NucleusCounts, key: str, case: Case) -> NucleusCounts:
         changes |= {"excluded": said.is_excluded, "exclusion_reason": reason}
     if said is not None:
         changes["counts"] = {
-            arm: _counted(said.counts[arm]) if arm in said.counts else probes
+            arm: _by_hand(said.counts[arm]) if arm in said.counts else probes
             for arm, probes in nucleus.counts.items()
         }
     return nucleus.model_copy(update=changes)
 
 
-def _counted(counts: tuple[int, int]) -> dict[Probe, ProbeCount]:
+def _by_hand(counts: tuple[int, int]) -> dict[Probe, ProbeCount]:
     return {
         probe: ProbeCount(count=count, low=count, high=count)
         for probe, count in zip(PROBES, counts, strict=True)
@@ -152,9 +180,12 @@ def _counted(counts: tuple[int, int]) -> dict[Probe, ProbeCount]:
 
 
 def _score(
-    case: Case, results: list[FieldResult], arm: ArmName, manifest: Manifest
+    case: Case,
+    results: list[FieldResult],
+    arm: ArmName,
+    manifest: Manifest,
+    params: ScoreParams,
 ) -> Assessed:
-    params = manifest.profile.score
     rows = tuple(parse_rows(count_rows(results), stems_of(arm), manifest.run))
     return assess(
         gather(
@@ -174,12 +205,18 @@ def _compare(
     specimen = read_truth(run.simulated_truth)
     if specimen is None:
         return None
-    counted = [
+    counted = _counted(run, manifest, fields)
+    return compare(specimen, counted, params=manifest.profile.score)
+
+
+def _counted(
+    run: RunFolder, manifest: Manifest, fields: list[tuple[FieldFacts, FieldResult]]
+) -> list[CountedField]:
+    return [
         CountedField(result, labels, facts.x_um, facts.y_um, _pixel_um(manifest))
         for facts, result in fields
         if (labels := _labels(run, facts.name)) is not None
     ]
-    return compare(specimen, counted, params=manifest.profile.score)
 
 
 def _write_outlines(
@@ -222,6 +259,7 @@ def _write_report(
         fields=[partial(_view, run, manifest, *field) for field in fields],
         comparison=comparison,
         made_with=versions(),
+        conditions=conditions_of(run, manifest, [found for _, found in fields]),
     )
     write_text(run.report, render(data))
 

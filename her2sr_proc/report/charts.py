@@ -87,6 +87,48 @@ def ratios(rows: Sequence[NamedArm], limit: float = 2.0) -> str:
     return _svg(_W, height, parts, "HER2/CEP17 ratio by arm")
 
 
+def truth_lines(
+    rows: Sequence[tuple[str, Sequence[tuple[str, float | None]], float | None]],
+    limit: float = 2.0,
+) -> str:
+    """Return one line a sample: ratios of its arms, by CSS class, and the true one.
+
+    A ratio beyond the axis is drawn at its end.
+    """
+    values = [v for _, arms, true in rows for v in (*(a for _, a in arms), true) if v]
+    top = min(max([limit * 1.5, *values]) * 1.05, 12.0)
+    left, height = 190, 34 + 22 * max(1, len(rows))
+    plot = _W - left - _RIGHT
+
+    def at(value: float) -> float:
+        return left + plot * min(value, top) / top
+
+    parts = [
+        f'<line class="limit" x1="{at(limit):.1f}" x2="{at(limit):.1f}" y1="6" '
+        f'y2="{height - 26}"/>'
+    ]
+    for value in range(int(top) + 1):
+        parts.append(_text(at(value), height - 10, str(value)))
+    for i, (name, arms, true) in enumerate(rows):
+        y = 18 + 22 * i
+        parts.append(
+            f'<text class="row" x="{left - 12}" y="{y + 4}" text-anchor="end">'
+            f"{escape(name)}</text>"
+        )
+        if true is not None:
+            parts.append(
+                f'<rect class="truth" x="{at(true) - 2:.1f}" y="{y - 8}" width="4" '
+                f'height="16"><title>{true:.2f}</title></rect>'
+            )
+        parts += [
+            f'<circle class="{css}" cx="{at(value):.1f}" cy="{y}" r="4.5">'
+            f"<title>{value:.2f}</title></circle>"
+            for css, value in arms
+            if value is not None
+        ]
+    return _svg(_W, height, parts, "HER2/CEP17 ratio by arm, beside the true one")
+
+
 def scatter(pairs: Sequence[tuple[int, int]], x_label: str, y_label: str) -> str:
     """Return pairs of whole numbers as discs whose area is the number of nuclei."""
     tally = Counter(pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from her2sr_proc.comparison import Comparison
 from her2sr_proc.report import charts
+from her2sr_proc.report.conditions import Conditions
 from her2sr_proc.report.mosaic import Layers, Tile, overview
 from her2sr_proc.report.overlay import overlay
 from her2sr_proc.report.pictures import (
@@ -20,7 +21,7 @@ from her2sr_proc.report.pictures import (
     stretch,
     stretch_sparse,
 )
-from her2sr_proc.schema.counts import FieldResult, NucleusCounts
+from her2sr_proc.schema.counts import FieldResult, NucleusCounts, scored
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.results import Arm, ArmName, RunResult
 
@@ -68,6 +69,7 @@ class ReportData:
     comparison: Comparison | None
     made_with: dict[str, str]
     """Versions of what computed the answer."""
+    conditions: Conditions = field(default_factory=Conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class _Panel:
     """One field as shown on the page."""
 
     name: str
-    scored: int
+    accepted: int
     found: int
     flags: tuple[str, ...]
     conventional_uri: str
@@ -101,6 +103,7 @@ def render(data: ReportData) -> str:
     )
     tiles, results, panels = _fields(data)
     pixel_um = data.manifest.camera.pixel_nm / 1000.0
+    nuclei, accepted = list(scored(results)), _rows(results, excluded=False)
     return environment.get_template("report.html.j2").render(
         css=source,
         manifest=data.manifest,
@@ -112,8 +115,10 @@ def render(data: ReportData) -> str:
         overview=overview(tiles, pixel_um),
         panels=panels,
         field_count=len(data.fields),
-        nuclei=_rows(results, excluded=False),
+        nuclei=nuclei,
+        beside=[row for row in accepted if row not in nuclei],
         rejected=_rows(results, excluded=True),
+        conditions=data.conditions,
         exclusions=_exclusions(results),
         truths={(r.field, r.nucleus): r for r in data.comparison.nuclei}
         if data.comparison
@@ -138,18 +143,18 @@ def _fields(
     panels: list[_Panel] = []
     for open_field in data.fields:
         view = open_field()
-        scored = sum(not nucleus.excluded for nucleus in view.result.nuclei)
-        caption = f"{scored} of {len(view.result.nuclei)} nuclei scored"
+        accepted = sum(not nucleus.excluded for nucleus in view.result.nuclei)
+        caption = f"{accepted} of {len(view.result.nuclei)} nuclei accepted"
         tiles.append(
             Tile(view.result.field, view.x_um, view.y_um, view.conventional, caption)
         )
         results.append(view.result)
         if len(panels) < SHOWN_FIELDS and view.conventional:
-            panels.append(_panel(view, scored, pixel_um))
+            panels.append(_panel(view, accepted, pixel_um))
     return tiles, results, panels
 
 
-def _panel(view: FieldView, scored: int, pixel_um: float) -> _Panel:
+def _panel(view: FieldView, accepted: int, pixel_um: float) -> _Panel:
     conventional = [(p, image, stretch(p, image)) for p, image in view.conventional]
     nuclei = [layer for layer in conventional if layer[0] == "DAPI"]
     sparse = [(p, image, stretch_sparse(image)) for p, image in view.superresolution()]
@@ -167,7 +172,7 @@ def _panel(view: FieldView, scored: int, pixel_um: float) -> _Panel:
 
     return _Panel(
         name=view.result.field,
-        scored=scored,
+        accepted=accepted,
         found=len(view.result.nuclei),
         flags=view.result.flags,
         conventional_uri=data_uri(composite(conventional, PICTURE_PX)),
@@ -204,10 +209,8 @@ def _her2_series(
 
 
 def _counts(results: Sequence[FieldResult], arm: ArmName) -> Iterator[int]:
-    for result in results:
-        for nucleus in result.nuclei:
-            if not nucleus.excluded:
-                yield nucleus.counts[arm]["HER2"].count
+    for _, nucleus in scored(results):
+        yield nucleus.counts[arm]["HER2"].count
 
 
 def _rows(

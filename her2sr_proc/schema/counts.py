@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -150,3 +151,22 @@ class FieldResult(Frozen):
         "classical or plugin:NAME; empty where there is no image of them",
     )
     flags: tuple[str, ...] = ()
+
+
+def scored(fields: Iterable[FieldResult]) -> Iterator[tuple[str, NucleusCounts]]:
+    """Yield field and counts of the nuclei that the arms are sums of, in their order.
+
+    Accepted ones; where anybody marked regions, invasive tumour alone.
+    """
+    results = list(fields)
+    is_marked = any(
+        nucleus.region != "unmarked"
+        for result in results
+        for nucleus in result.nuclei
+        if not nucleus.excluded
+    )
+    for result in results:
+        for nucleus in result.nuclei:
+            is_tumour = nucleus.region == "invasive" or not is_marked
+            if is_tumour and not nucleus.excluded:
+                yield result.field, nucleus

@@ -136,6 +136,16 @@ class RunFolder:
     def nuclei_geojson(self) -> Path:
         return self.made / "nuclei" / "nuclei.geojson"
 
+    @property
+    def exports(self) -> Path:
+        """What `her2sr report` writes for other programs."""
+        return self.root / "exports"
+
+    @property
+    def dose(self) -> Path:
+        """Every exposure of the slide, one line each, where the run tells them."""
+        return self.root / "dose.jsonl"
+
     def units(self) -> Iterator[UnitKey]:
         """Yield every unit and attempt that has raw frames, in order of name."""
         found: set[UnitKey] = set()
@@ -243,3 +253,45 @@ class StatisticsFolder:
 
     def figure(self, key: str, form: Literal["png", "svg"]) -> Path:
         return self.root / f"{key}.{form}"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """The paths of what `her2sr study` makes."""
+
+    root: Path
+
+    @property
+    def plan(self) -> Path:
+        """What is simulated."""
+        return self.root / "plan.json"
+
+    @property
+    def data(self) -> DataFolder:
+        """The data folder of the microscope, with a run for every sample."""
+        return DataFolder(self.root / "data")
+
+    def record(self, sample: str) -> Path:
+        """What became of a sample."""
+        return self.root / "samples" / f"{sample}.json"
+
+    @property
+    def cohort(self) -> Path:
+        return self.root / "cohort.csv"
+
+    @property
+    def truth(self) -> Path:
+        """Every sample's arms beside its truth, one row each."""
+        return self.root / "samples.csv"
+
+    @property
+    def statistics(self) -> StatisticsFolder:
+        return StatisticsFolder(self.root / "statistics")
+
+    @property
+    def result(self) -> Path:
+        return self.root / "study.json"
+
+    @property
+    def page(self) -> Path:
+        return self.root / "study.html"

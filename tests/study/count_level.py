@@ -31,6 +31,10 @@ THIN = {"retained": 0.435, "retained_sd": 0.196}
 LOOKS = (20, 40, 80)
 COMMON_SD = float(np.hypot(0.03, np.hypot(0.029, 0.004)))
 """Of the ratio between specimens, beside sampling: what the program assumes."""
+SPLIT_RESOLVED, SPLIT_MERGED = 0.33, 0.15
+"""HER2 signals over copies in the four doublet-rich samples of docs/study.md."""
+DOUBLET_HER2 = 2.5
+"""Copies a cell of the simulator's doublet-rich kind; CEP17 has 2."""
 NEAR = 0.1
 """Half of the samples lie within this, relative, of a boundary."""
 
@@ -413,6 +417,33 @@ def cuts(samples: int, generator: np.random.Generator) -> Iterator[tuple[str, bo
             yield f"{words}: {dict(tally)}; {lost:.1f} % lost (reach: 5 %)", is_met
 
 
+def doublets(
+    samples: int, generator: np.random.Generator
+) -> Iterator[tuple[str, bool]]:
+    """Disomic specimens rich in doublets: how often they are called group 2."""
+    n = max(50, samples // 4)
+    for name, split, is_reach in (
+        ("as resolved", SPLIT_RESOLVED, False),
+        ("merged", SPLIT_MERGED, True),
+        ("all sisters apart", 1.0, False),
+    ):
+        formed = called = 0
+        for _ in range(n):
+            kept = tissue(generator)
+            specimen = Specimen(
+                DOUBLET_HER2 * kept["retained"], DOUBLET_HER2 / 2.0, split=split, **kept
+            )
+            said = judged(draw(specimen, 40, generator), generator)
+            accepted = said.assessment.accepted
+            formed += accepted.group == 2
+            called += said.arm.group == 2 and said.arm.status == "needs_ihc"
+        words = (
+            f"doublet-rich, {name} (HER2 {100 * split:+.0f} %): {formed} of {n} form "
+            f"group 2, {called} are called it"
+        )
+        yield (f"{words} (reach: 0 called)", called == 0) if is_reach else (words, True)
+
+
 def false_trends(
     samples: int, generator: np.random.Generator
 ) -> Iterator[tuple[str, bool]]:
@@ -438,6 +469,7 @@ STUDIES = {
     "populations": populations,
     "cuts": cuts,
     "thin": thin_sections,
+    "doublets": doublets,
     "trends": false_trends,
 }
 

@@ -216,7 +216,9 @@ def test_the_page_opens_nothing_but_itself(page):
 
 
 def test_the_banner_stands_above_and_below(page):
-    assert page.count(BANNER) == 2
+    body, style = page.split("<body>")[1], page.split("<body>")[0]
+    assert body.count(BANNER) == 2
+    assert f'@bottom-center {{ content: "{BANNER}"' in style  # of every printed page
 
 
 def test_the_headline_says_group_ratio_and_interval(page):

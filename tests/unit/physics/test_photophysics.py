@@ -191,7 +191,7 @@ def test_an_old_buffer_lets_dyes_die_sooner() -> None:
 def dyes_of(kind: str, **changes: object) -> Emitters:
     opts = options(specimen=kind, **changes)
     specimen = Specimen(opts)
-    return emitters_of(specimen.tile(0, 0), opts, specimen.kind.haze)
+    return emitters_of(specimen.tile(0, 0), opts, specimen.kind_at(0.0, 0.0).haze)
 
 
 def test_slides_without_probe_and_with_one_colour_carry_no_such_dyes() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from simulators.cells import Nucleus
 from simulators.kinds import KINDS
-from simulators.options import SimulationOptions, SpecimenKind
+from simulators.options import MountOptions, SimulationOptions, SpecimenKind
 from simulators.specimen import TILES, Specimen, Tile
 
 
@@ -201,3 +201,42 @@ def test_a_slide_of_tumour_has_other_regions_too() -> None:
 
 def test_beyond_the_slide_is_bare_glass() -> None:
     assert slide().near(20_000.0, 0.0, (20.0, 20.0)) == []
+
+
+def side_by_side() -> Specimen:
+    options = SimulationOptions(
+        mounts=(
+            MountOptions(specimen="normal_tissue", seed=5, x_um=0.0, y_um=0.0),
+            MountOptions(specimen="monosomic", seed=6, x_um=900.0, y_um=0.0),
+        )
+    )
+    return Specimen(options)
+
+
+def test_of_sections_side_by_side_a_place_belongs_to_the_nearest() -> None:
+    specimen = side_by_side()
+    assert specimen.kind_at(100.0, 0.0) is KINDS["normal_tissue"]
+    far = specimen.tile(17, 0)
+    assert specimen.kind_of(far) is KINDS["monosomic"]
+    assert {n.kind for n in far.nuclei} <= {"tumour", "stroma"}
+    assert not tumour([specimen.tile(0, 0)])
+
+
+def test_one_section_alone_is_the_slide_of_its_kind_and_seed() -> None:
+    mounts = (MountOptions(specimen="clustered", seed=9, x_um=0.0, y_um=0.0),)
+    mounted = Specimen(SimulationOptions(seed=1, mounts=mounts)).tile(0, 1)
+    alone = slide(9, "clustered").tile(0, 1)
+    assert mounted.nuclei == alone.nuclei
+    np.testing.assert_array_equal(mounted.loci.z_um, alone.loci.z_um)
+
+
+def test_a_bad_cut_leaves_caps_that_hold_few_copies() -> None:
+    grazed, usual = (patch(slide(3, kind)) for kind in ("badly_cut", "normal"))
+    for nucleus in tumour(grazed):
+        outside = max(-nucleus.z_um, nucleus.z_um - 3.0)
+        assert 0.2 * nucleus.c_um <= outside <= 0.62 * nucleus.c_um
+    shares = [
+        column(tiles, "in_section")[of_tumour(tiles)].mean()
+        for tiles in (grazed, usual)
+    ]
+    assert shares[0] < 0.6 * shares[1]
