@@ -26,6 +26,7 @@ SpecimenKind = Literal[
     "normal_tissue",
     "failed_hybridization",
 ]
+FilmKind = Literal["bead_film", "uniform_film", "bare_glass"]
 Noise = Literal["exact", "fast", "replay"]
 
 
@@ -44,6 +45,18 @@ class SampleOptions(Frozen):
     autofluorescence: float = Field(default=1.0, ge=0, le=20, description="1: usual")
     buffer_life_h: float = Field(
         default=24.0, gt=0, description="age at which dyes last half as long"
+    )
+
+
+class FilmOptions(Frozen):
+    """What lies on the glass where a film to calibrate by replaces the section."""
+
+    beads_per_um2: float = Field(default=0.03, ge=0, le=1)
+    bead_photons: float = Field(
+        default=30_000.0, gt=0, description="in the published frame, at the centre"
+    )
+    uniform_photons: float = Field(
+        default=6_000.0, gt=0, description="per pixel in the published frame"
     )
 
 
@@ -106,6 +119,9 @@ class SimulationOptions(Frozen):
 
     seed: int = Field(default=1, ge=0, lt=2**63)
     specimen: SpecimenKind = "demo"
+    film: FilmKind | None = Field(
+        default=None, description="what to calibrate by, in place of the specimen"
+    )
     height: int = Field(default=512, ge=16, le=4096)
     width: int = Field(default=512, ge=16, le=4096)
     pixel_nm: float = Field(default=130.0, gt=0, le=1000)
@@ -122,6 +138,7 @@ class SimulationOptions(Frozen):
     truth_folder: str | None = None
     record_intervals: bool = True
     sample: SampleOptions = SampleOptions()
+    films: FilmOptions = FilmOptions()
     stage: StageOptions = StageOptions()
     optics: OpticsOptions = OpticsOptions()
     camera: CameraOptions = CameraOptions()

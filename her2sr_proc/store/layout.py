@@ -68,6 +68,11 @@ class RunFolder:
         return self.root / "review" / "case.jsonl"
 
     @property
+    def camera_maps(self) -> Path:
+        """The camera, pixel by pixel, that the frames were taken with."""
+        return self.root / "calibration" / "camera_maps.npz"
+
+    @property
     def simulated_truth(self) -> Path:
         """The truth of a simulated specimen; only the comparison reads it."""
         return self.root / "simulated_truth"
@@ -168,6 +173,10 @@ class DataFolder:
     @property
     def database(self) -> Path:
         return self.root / "her2sr.db"
+
+    def calibrations(self, kind: str) -> Path:
+        """The folder of all calibrations of a kind."""
+        return self.root / "calibration" / kind
 
     @property
     def accounts(self) -> Path:
