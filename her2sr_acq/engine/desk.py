@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.engine import calibrations
 from her2sr_acq.engine.helm import Helm
 from her2sr_acq.engine.order import RunOrder, request_digest, run_id
 from her2sr_acq.engine.preflight import preflight, refused
@@ -191,6 +192,7 @@ class Desk:
         limits.check(
             protocol, grid, self._station.config, free_bytes=self._free_bytes()
         )
+        calibrations.require(protocol, self._station)
         return RunOrder(
             id=self._unused_id(),
             request=request,

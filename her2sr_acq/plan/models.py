@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.calibration import CalibrationKind
 from her2sr_proc.schema.manifest import ChannelFacts
 from her2sr_proc.schema.model import Frozen
 
@@ -131,6 +132,14 @@ class ProcessingPlan(Frozen):
         return value
 
 
+class CalibrationPlan(Frozen):
+    """Which calibrations a run may not do without."""
+
+    require: tuple[CalibrationKind, ...] = Field(
+        default=(), description="refused without one that is in force"
+    )
+
+
 class Protocol(Frozen):
     """One measurement, as an operator writes it down."""
 
@@ -148,6 +157,13 @@ class Protocol(Frozen):
         "cannot be processed again",
     )
     processing: ProcessingPlan = ProcessingPlan()
+    calibration: CalibrationPlan = CalibrationPlan()
+    section_um: float | None = Field(
+        default=None,
+        gt=0,
+        le=50,
+        description="thickness of the section, for the share of its depth that is seen",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -96,6 +96,9 @@ class CalibrationUse(Frozen):
         pattern=r"^[0-9a-f]{64}$", description="of the card's file in the data folder"
     )
     arrays_sha256: str = ""
+    values: dict[str, JsonValue] = Field(
+        default_factory=dict, description="what was measured, with units"
+    )
     age_days: float = Field(ge=0, description="when the run was accepted")
     expired: bool = False
 
