@@ -39,6 +39,7 @@ AsJson = Annotated[
 
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
+    from her2sr_acq import cli_calibrate
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
         cli_bench,
@@ -73,6 +74,7 @@ def build() -> typer.Typer:
         restore,
     ):
         app.command(epilog=EPILOG)(verb)
+    cli_calibrate.register(app)
     movie_cli.register(app)
     cli_runs.register(app)
     cli_import.register(app)

@@ -31,7 +31,7 @@ HOT_DEVIATIONS = 12.0
 """Robust deviations of the offset, beyond which a pixel is hot."""
 MOST_SATURATED = 0.001
 """Of pixels, beyond which a level is too bright to say anything."""
-LEAST_SIGNAL = 3.0
+LEAST_SIGNAL = 10.0
 """The brightest level's mean over the dark must exceed this many deviations of it."""
 NOT_STRAIGHT = 0.1
 """Of the slope, by which the brightest half may differ from the whole."""
@@ -119,9 +119,10 @@ def measure(dark: Moments, levels: list[Moments], *, em_gain: float = 1.0) -> Ma
     noise = dark.variance
     rise = np.array([level.mean - dark.mean for level in levels])
     spread = np.array([_own_variance(level, dark) - noise for level in levels])
-    own, error = _slopes(rise, spread, levels)
+    own, error = _slopes(rise, spread, noise, levels)
     half = len(levels) // 2
-    bright = float(np.median(_slopes(rise[half:], spread[half:], levels[half:])[0]))
+    upper = _slopes(rise[half:], spread[half:], noise, levels[half:])[0]
+    bright = float(np.median(upper))
     common = float(np.median(own))
     if not common > 0.0 or abs(bright / common - 1.0) > NOT_STRAIGHT:
         raise DataError(
@@ -175,7 +176,9 @@ def _own_variance(level: Moments, dark: Moments) -> F64:
     return np.asarray(level.variance - share * max(0.0, level.flicker - steady))
 
 
-def _slopes(rise: F64, spread: F64, levels: list[Moments]) -> tuple[F64, F64]:
+def _slopes(
+    rise: F64, spread: F64, noise: F64, levels: list[Moments]
+) -> tuple[F64, F64]:
     """Return variance over mean of every pixel, and its standard error.
 
     Weights are of the level, not of the pixel: a pixel's own variance is low by chance
@@ -187,7 +190,11 @@ def _slopes(rise: F64, spread: F64, levels: list[Moments]) -> tuple[F64, F64]:
     power = np.einsum("l,lyx,lyx->yx", weight, rise, rise)
     power = np.maximum(power, np.finfo(float).tiny)
     slope = np.einsum("l,lyx,lyx->yx", weight, rise, spread) / power
-    return slope, 1.0 / np.sqrt(power)
+    # what a variance of so many frames scatters by, where the light really is
+    expected = noise + float(np.median(slope)) * rise
+    scatter = 2.0 * expected**2 / (frames - 1)[:, None, None]
+    error = np.sqrt(np.einsum("l,lyx,lyx->yx", weight**2, rise**2, scatter)) / power
+    return slope, error
 
 
 def _drawn_in(own: F64, error: F64, common: float) -> tuple[F64, float]:

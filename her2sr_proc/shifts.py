@@ -18,6 +18,9 @@ FINE_PX = 1.0
 COARSE_PX = 5.0
 CLIP = 6.0
 """Robust deviations at which a picture is cut, so that one spot does not speak alone."""
+NEAR_PX = 3.0
+LEAST_PX = 32
+"""Of what two pictures share, for a second look."""
 SURE = 12.0
 """Deviations by which the peak must stand out of the correlation elsewhere; pictures
 that have nothing in common reach 8."""
@@ -48,6 +51,26 @@ def shift_between(first: F64, second: F64, *, reach_px: float | None = None) -> 
     reach_px : float or None
         Farthest shift that is looked at; None: a third of the frame.
     """
+    coarse = _correlated(first, second, reach_px)
+    row, column = round(coarse.y_px), round(coarse.x_px)
+    height, width = first.shape
+    if not coarse.is_sure or min(height - abs(row), width - abs(column)) < LEAST_PX:
+        return coarse
+    # once more over what both pictures show: content that only one of them has, and
+    # a window that is not the same for both, draw the shift towards zero
+    again = _correlated(
+        first[max(0, -row) : height - max(0, row), :][
+            :, max(0, -column) : width - max(0, column)
+        ],
+        second[max(0, row) : height - max(0, -row), :][
+            :, max(0, column) : width - max(0, -column)
+        ],
+        NEAR_PX,
+    )
+    return Shift(column + again.x_px, row + again.y_px, coarse.significance)
+
+
+def _correlated(first: F64, second: F64, reach_px: float | None) -> Shift:
     height, width = first.shape
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
     spectra = [np.fft.rfft2(window * _flat(image)) for image in (first, second)]

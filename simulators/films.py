@@ -113,9 +113,7 @@ class FilmWorld:
             "focal_depth_um": optics.focal_depth_um,
             "bursts": self._bursts,
         }
-        atomic.write_text(
-            folder / "instrument.json", json.dumps(card, indent=1) + "\n"
-        )
+        atomic.write_text(folder / "instrument.json", json.dumps(card, indent=1) + "\n")
         if not self._has_shown_camera:
             with atomic.replacing(folder / "camera.npz") as path:
                 np.savez(path, allow_pickle=False, **self._camera.truth(0.03))

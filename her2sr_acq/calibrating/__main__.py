@@ -34,18 +34,27 @@ from her2sr_acq.engine.burst import Light
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.reins import Reins
 from her2sr_acq.engine.safety import Safety
-from her2sr_acq.errors import AcqError, DeviceError, InterlockError, LightError
+from her2sr_acq.errors import (
+    AcqError,
+    ConfigError,
+    DeviceError,
+    InterlockError,
+    LatchedError,
+    LightError,
+    PlanRejectedError,
+    RunConflictError,
+)
 from her2sr_acq.guard.link import GuardLink
 from her2sr_acq.guard.ports import LightGuard
 from her2sr_acq.ownership import Hold, Holder
-from her2sr_proc.errors import ProcError
+from her2sr_proc.errors import ProcError, RequestError
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
 
-FAULT, UNSAFE = 1, 3
+FAULT, WRONG_REQUEST, UNSAFE = 1, 2, 3
 LOOK_S = 0.5
 TICK_S = 0.25
 
@@ -104,15 +113,20 @@ def _outcome(
     except LightError:
         raise
     except (AcqError, ProcError) as exc:
-        from her2sr_acq.verbs import faults
-
-        return Outcome(fault=faults.sentence(exc), exit_code=faults.exit_code(exc))
+        return Outcome(fault=" ".join(str(exc).split()), exit_code=_exit_code(exc))
     except Exception as exc:
         log.exception("the calibration failed")
         return Outcome(
             fault=f"unexpected fault ({type(exc).__name__}: {exc}); see the log of acq",
             exit_code=FAULT,
         )
+
+
+def _exit_code(exc: AcqError | ProcError) -> int:
+    if isinstance(exc, LatchedError):
+        return UNSAFE
+    wrong = ConfigError | PlanRejectedError | RunConflictError | RequestError
+    return WRONG_REQUEST if isinstance(exc, wrong) else FAULT
 
 
 def _carry_out(

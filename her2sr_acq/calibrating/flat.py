@@ -25,9 +25,7 @@ def calibrate(taker: Taker, order: Order) -> Measured:
     for nm in lines:
         taker.check(nm, percent, order.exposure_ms)
     taker.tell("dark frames", 0, len(lines) + 1)
-    dark = taker.moments(
-        None, 0.0, frames=DARK_FRAMES, exposure_ms=order.exposure_ms
-    )
+    dark = taker.moments(None, 0.0, frames=DARK_FRAMES, exposure_ms=order.exposure_ms)
     values: dict[str, JsonValue] = {"percent": percent}
     arrays: dict[str, npt.NDArray[np.float32]] = {}
     for n, nm in enumerate(lines):

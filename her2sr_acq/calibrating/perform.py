@@ -55,9 +55,7 @@ def store(order: Order, found: Measured, place: Place) -> Outcome:
     return Outcome(card=str(stored.path), values=stored.card.values)
 
 
-def from_readings(
-    order: Order, steps: tuple[MeterStep, ...], place: Place
-) -> Outcome:
+def from_readings(order: Order, steps: tuple[MeterStep, ...], place: Place) -> Outcome:
     """Write the card of powers that a person read. Raises `DataError`."""
     return store(order, Measured(power.values_of(steps)), place)
 

@@ -36,7 +36,9 @@ def calibrate(taker: Taker, order: Order) -> Measured:
         limit = order.percent or taker.config.laser(nm).limit_percent
         for n in range(order.steps):
             percent = round(limit * (n + 1) / order.steps, 3)
-            taker.tell(f"{nm} nm at {percent:g} %", len(steps), len(lines) * order.steps)
+            taker.tell(
+                f"{nm} nm at {percent:g} %", len(steps), len(lines) * order.steps
+            )
             steps.append(_metered(taker, nm, percent, frames, order.exposure_ms))
     if taker.hardware.meter is None:
         return Measured({}, steps=tuple(steps))

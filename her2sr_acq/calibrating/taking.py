@@ -151,9 +151,7 @@ class Taker:
             self.lit(nm, percent, frames=frames, exposure_ms=exposure_ms, add=add)
         return found
 
-    def stack(
-        self, nm: int, percent: float, *, frames: int, exposure_ms: float
-    ) -> U16:
+    def stack(self, nm: int, percent: float, *, frames: int, exposure_ms: float) -> U16:
         """Return a burst, uint16 array, shape (frames, height, width)."""
         found: list[U16] = []
         self.lit(

@@ -39,9 +39,7 @@ def require(protocol: Protocol, station: Station) -> None:
             )
 
 
-def required(
-    protocol: Protocol, config: DeviceConfig
-) -> tuple[CalibrationKind, ...]:
+def required(protocol: Protocol, config: DeviceConfig) -> tuple[CalibrationKind, ...]:
     """Return the calibrations that a run may not do without."""
     wanted = {*protocol.calibration.require, *config.calibration.required}
     return tuple(kind for kind in KINDS if kind in wanted)
@@ -76,9 +74,7 @@ def age_days(stored: Stored, now: datetime) -> float:
     return (now - made).total_seconds() / DAY_S
 
 
-def record(
-    protocol: Protocol, station: Station, folder: RunFolder
-) -> RunCalibration:
+def record(protocol: Protocol, station: Station, folder: RunFolder) -> RunCalibration:
     """Return what a run's manifest says, and put the camera's maps into its folder."""
     used, unused = [], []
     registration = None

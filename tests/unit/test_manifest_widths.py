@@ -4,8 +4,7 @@ import pytest
 
 from her2sr_proc.errors import DataError
 from her2sr_proc.live.recipe import Recipe
-from her2sr_proc.schema.camera import CameraModel
-from her2sr_proc.schema.camera import CameraMaps
+from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.manifest import ChannelFacts, FieldFacts, Manifest
 from her2sr_proc.schema.params import PAPER_LOCALIZE, Profile
 
