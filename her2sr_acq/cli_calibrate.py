@@ -118,7 +118,9 @@ def calibrate(
         "steps": steps,
         "seconds": seconds,
     }
-    asked = {name: value for name, value in given.items() if value is not None}
+    asked: dict[str, object] = {
+        name: value for name, value in given.items() if value is not None
+    }
     for name in asked:
         if kind not in USED_BY[name]:
             option = f"--{name.replace('_', '-')}"
@@ -132,7 +134,7 @@ def calibrate(
     asked.setdefault("frames", FRAMES.get(kind, 200))
     if is_read:
         asked.setdefault("seconds", 15.0)
-    order = _order({"kind": kind, "operator": operator} | asked)
+    order = _order({**asked, "kind": kind, "operator": operator})
     reader = _read if is_read and sys.stdin.isatty() else None
     outcome = do(order, path, data, Desk(_tell, reader))
     _print(outcome, as_json=as_json)

@@ -34,7 +34,7 @@ PARAMS = LocalizeParams(
     maximum_shift_px=3.0,
     false_per_mpx=0.01,
 )
-"""Wide boxes with a free width: a bead is bright, alone, and for a while out of focus."""
+"""Wide boxes with a free width: a bead is bright, alone, and often out of focus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ def bright_spots(finder: Localizer, frames: U16) -> tuple[Localizations, float]:
     rows = [np.array(m, np.intp) for m in members if len(m) > len(frames) // 2]
     names = ("x_nm", "y_nm", "sigma_nm", "photons")
     mean = {
-        name: np.array([np.median(table[name][row]) for row in rows], np.float32)
+        name: np.array(
+            [np.median(table[name][row].astype(np.float64)) for row in rows], np.float32
+        )
         for name in names
     }
     beads = seeds.take(np.arange(len(rows)))
@@ -102,7 +104,10 @@ def follow(z_um: F64, planes: list[Localizations]) -> Bead:
         Too few beads come into focus.
     """
     widths = np.array(
-        [np.median(p["sigma_nm"]) if len(p) else np.inf for p in planes], np.float64
+        [
+            float(np.median(p["sigma_nm"].astype(np.float64))) if len(p) else np.inf
+            for p in planes
+        ]
     )
     sharpest = int(np.argmin(np.where(_many(planes), widths, np.inf)))
     seeds = _xy(planes[sharpest])

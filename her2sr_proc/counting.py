@@ -8,13 +8,15 @@ signals' strength may hide, not what sampling does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 from skimage.segmentation import expand_labels
 
+from her2sr_proc.registration import moved
+from her2sr_proc.schema.calibration import AffineTransform
 from her2sr_proc.schema.counts import PROBES, Probe, ProbeCount, SignalMark
 from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ARMS, ArmName
@@ -50,6 +52,8 @@ class ChannelEvidence:
     conventional: F32
     """Mean of the first frames, photo-electrons; shape (height, width)."""
     fluctuation: Fluctuation
+    to_reference: AffineTransform | None = None
+    """Brings its signals into the frame of ``labels``; None: they are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,11 @@ def count_field(
     scales: dict[str, float] = {}
     flags: list[str] = []
     light = {
-        c.probe: conventional_signals(c.conventional, pixel_nm=pixel_nm, params=params)
+        c.probe: _registered(
+            conventional_signals(c.conventional, pixel_nm=pixel_nm, params=params),
+            c.to_reference,
+            pixel_nm,
+        )
         for c in channels
     }
     for channel in channels:
@@ -106,6 +114,7 @@ def count_field(
         sharp = superresolved_signals(
             channel.fluctuation, channel.table, pixel_nm=pixel_nm, params=params
         )
+        sharp = _registered(sharp, channel.to_reference, pixel_nm)
         width_nm = sharp_fwhm_nm(seen, pixel_nm=pixel_nm, params=params)
         merge_px = min(width_nm, params.merge_nm) / pixel_nm
         arms["conventional", probe] = _Arm(seen, _nuclei_of(seen, owners))
@@ -142,6 +151,18 @@ def sister_pairs(points_px: F64, width_px: float) -> list[tuple[int, int]]:
     near = cKDTree(points_px).query_pairs(width_px, output_type="ndarray")
     crowd = np.bincount(near.ravel(), minlength=len(points_px))
     return [(int(a), int(b)) for a, b in near if crowd[a] == 1 and crowd[b] == 1]
+
+
+def _registered(
+    signals: Signals, transform: AffineTransform | None, pixel_nm: float
+) -> Signals:
+    """Return signals in the frame of the reference colour."""
+    if transform is None:
+        return signals
+    spots = signals.spots
+    where = np.column_stack([spots.x_px, spots.y_px]) * pixel_nm
+    x_px, y_px = moved(where, transform).T / pixel_nm
+    return replace(signals, spots=replace(spots, x_px=x_px, y_px=y_px))
 
 
 def _without_glow(

@@ -5,8 +5,9 @@ grows in proportion to its mean, and the slope is its gain (Janesick, Photon Tra
 SPIE 2007; per pixel as Huang et al. 2013, doi:10.1038/nmeth.2488).
 
 Two hundred frames a level leave a pixel's own slope uncertain by some per cent, which
-is more than pixels differ: each is drawn towards the median of all, as far as their
-true spread, known from the same data, says (empirical Bayes).
+is more than pixels differ: each is drawn towards what its row, its column and all
+have in common, as far as their true spread, known from the same data, says
+(empirical Bayes).
 """
 
 from __future__ import annotations
@@ -199,13 +200,24 @@ def _slopes(
 
 def _drawn_in(own: F64, error: F64, common: float) -> tuple[F64, float]:
     """Return slopes drawn towards the common one, and their true relative spread."""
-    core = np.abs(own - common) < 6.0 * np.median(error) + 0.1 * common
-    seen = float(np.var(own[core]))
-    chance = float(np.mean(error[core] ** 2))
-    true = max(0.0, seen - chance)
+    centre = np.full_like(own, common)
+    for axis in (0, 1):  # amplifiers serve rows, columns or halves of a sensor
+        centre = centre * _lines(own / centre, error / centre, axis)
+    away = own - centre
+    core = np.abs(away) < 6.0 * np.median(error) + 0.1 * common
+    seen = float(np.mean(away[core] ** 2))
+    true = max(0.0, seen - float(np.mean(error[core] ** 2)))
     share = true / (true + error**2)
-    slope = common + share * (own - common)
-    return np.maximum(slope, 0.05 * common), float(np.sqrt(true)) / common
+    slope = np.maximum(centre + share * away, 0.05 * common)
+    return slope, float(np.std(slope[core])) / common
+
+
+def _lines(ratio: F64, error: F64, axis: int) -> F64:
+    """Return what lines of pixels have in common, as far as it is no chance."""
+    middle = np.median(ratio, axis=axis, keepdims=True)
+    chance = 1.5708 * float(np.mean(error**2)) / ratio.shape[axis]  # of a median
+    true = max(0.0, float(np.var(middle)) - chance)
+    return np.asarray(1.0 + true / (true + chance + 1e-300) * (middle - 1.0))
 
 
 def _hot(offset: F64, noise: F64) -> Mask:

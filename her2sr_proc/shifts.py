@@ -17,7 +17,7 @@ F64 = npt.NDArray[np.float64]
 FINE_PX = 1.0
 COARSE_PX = 5.0
 CLIP = 6.0
-"""Robust deviations at which a picture is cut, so that one spot does not speak alone."""
+"""Robust deviations at which a picture is cut, so that no spot speaks alone."""
 NEAR_PX = 3.0
 LEAST_PX = 32
 """Of what two pictures share, for a second look."""
@@ -99,7 +99,7 @@ def _flat(image: F64) -> F64:
     fine = gaussian_filter(image, FINE_PX, mode="nearest")
     found = fine - gaussian_filter(image, COARSE_PX, mode="nearest")
     spread = 1.4826 * float(np.median(np.abs(found - np.median(found)))) + 1e-12
-    return np.clip(found / spread, -CLIP, CLIP)
+    return np.asarray(np.clip(found / spread, -CLIP, CLIP))
 
 
 def _finer(field: F64, y: int, x: int) -> tuple[float, float]:

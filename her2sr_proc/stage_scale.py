@@ -1,4 +1,4 @@
-"""The size of a pixel, from how far a picture moves when the stage does. Arrays only."""
+"""The size of a pixel, from how far a picture moves with the stage. Arrays only."""
 
 from __future__ import annotations
 

@@ -139,8 +139,12 @@ class FilmWorld:
         is_even = options.film == "uniform_film"
         level = options.films.uniform_photons if is_even else GLASS_PHOTONS
         pixel = options.pixel_um
-        dx = (np.arange(options.width) - (options.width - 1) / 2.0) * pixel
-        dy = (np.arange(options.height) - (options.height - 1) / 2.0) * pixel
+        dx: F64 = (
+            np.arange(options.width, dtype=np.float64) - (options.width - 1) / 2.0
+        ) * pixel
+        dy: F64 = (
+            np.arange(options.height, dtype=np.float64) - (options.height - 1) / 2.0
+        ) * pixel
         light = self._beam.at(dx[None, :], dy[:, None])
         self._still += (dose * level * light).astype(np.float32)
 

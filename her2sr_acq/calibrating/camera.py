@@ -1,4 +1,4 @@
-"""``her2sr calibrate camera``: dark frames and levels of light to maps of the sensor."""
+"""``her2sr calibrate camera``: dark frames and levels of light to maps."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def calibrate(taker: Taker, order: Order) -> Measured:
 
     Without a meter in the configuration the steps wait for a person's readings.
     """
-    steps = []
+    steps: list[MeterStep] = []
     lines = taker.lines(order.lines_nm)
     wall_ms = wall_exposure_ms(order.exposure_ms, taker.config)
     frames = max(4, round(order.seconds * 1000.0 / wall_ms))

@@ -1,4 +1,4 @@
-"""``her2sr calibrate``: starts guard and hardware process, waits, tells what came of it.
+"""``her2sr calibrate``: starts guard and hardware process, and tells what came of it.
 
 The light is the guard's to put out, as in a run. Nothing is started while a service
 holds the data folder.

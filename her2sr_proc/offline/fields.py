@@ -10,10 +10,18 @@ import numpy.typing as npt
 from her2sr_proc.counting import ChannelEvidence, FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe
+from her2sr_proc.offline.geometry import measure, transform_of
 from her2sr_proc.offline.units import close_unit
+from her2sr_proc.registration import moved_image
 from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
+from her2sr_proc.schema.counts import (
+    PROBES,
+    FieldGeometry,
+    FieldResult,
+    NucleusCounts,
+)
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
+from her2sr_proc.schema.table import Localizations
 from her2sr_proc.segmentation.choice import Segmentation, segment
 from her2sr_proc.signals import Fluctuation
 from her2sr_proc.store.images import read_tiff, write_tiff
@@ -56,9 +64,11 @@ def close_field(run: RunFolder, field: str) -> None:
         close_unit(run, key)
     view = _Field(run, manifest, facts, histories, attempts)
     flags = _missing(view)
+    lie, moved = measure(manifest, *_pictures(view))
+    flags += moved
     dapi = _nuclei_image(view)
     if dapi is None:
-        write_field(run, _result(view, (), None, flags))
+        write_field(run, _result(view, (), None, flags, lie))
         return
     pixel_um = manifest.camera.pixel_nm / 1000.0
     params = manifest.profile.nuclei
@@ -77,7 +87,7 @@ def close_field(run: RunFolder, field: str) -> None:
         params=manifest.profile.count,
     )
     rows = tuple(_nucleus(view, nucleus, counts) for nucleus in nuclei)
-    write_field(run, _result(view, rows, counts, [*flags, *counts.flags], found))
+    write_field(run, _result(view, rows, counts, [*flags, *counts.flags], lie, found))
 
 
 def _evidence(view: _Field) -> list[ChannelEvidence]:
@@ -93,7 +103,13 @@ def _evidence(view: _Field) -> list[ChannelEvidence]:
         if probe is None:
             continue
         table, _ = read_parquet(view.run.table(key))
-        evidence = ChannelEvidence(probe, table, image, Fluctuation(fine, coarse))
+        evidence = ChannelEvidence(
+            probe,
+            table,
+            image,
+            Fluctuation(fine, coarse),
+            transform_of(view.manifest, channel.name),
+        )
         found.append(evidence)
     return found
 
@@ -102,8 +118,28 @@ def _nuclei_image(view: _Field) -> F32 | None:
     for channel in view.manifest.with_role("nuclei"):
         image = _image(view, channel.name, "mean")
         if image is not None:
-            return image
+            # nuclei stand in the frame of the reference colour, as signals do
+            return moved_image(
+                image,
+                transform_of(view.manifest, channel.name),
+                pixel_nm=view.manifest.camera.pixel_nm,
+            )
     return None
+
+
+def _pictures(view: _Field) -> tuple[dict[str, F32], dict[str, Localizations]]:
+    """Return the first frames' picture and the table of every channel that has one."""
+    pictures, tables = {}, {}
+    for channel in view.manifest.channels:
+        key = view.attempts.get(channel.name)
+        kind = "mean" if channel.role == "nuclei" else "conventional"
+        image = _image(view, channel.name, kind)
+        if key is None or image is None:
+            continue
+        pictures[channel.name] = image
+        if channel.role == "signal":
+            tables[channel.name] = read_parquet(view.run.table(key))[0]
+    return pictures, tables
 
 
 def _image(view: _Field, channel: str, kind: str) -> F32 | None:
@@ -162,6 +198,7 @@ def _result(
     nuclei: tuple[NucleusCounts, ...],
     counts: FieldCounts | None,
     flags: list[str],
+    lie: FieldGeometry,
     found: Segmentation | None = None,
 ) -> FieldResult:
     return FieldResult(
@@ -174,5 +211,6 @@ def _result(
         attempts={name: key.attempt for name, key in view.attempts.items()},
         scales=counts.scales if counts else {},
         segmentation=found.method if found else "",
+        geometry=lie,
         flags=tuple(flags),
     )

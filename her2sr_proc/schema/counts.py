@@ -57,6 +57,46 @@ class SignalMark(Frozen):
     strength: float = Field(ge=0, description="over that of an isolated signal")
 
 
+class ChannelGeometry(Frozen):
+    """Where one channel of a field lies, across and along the axis."""
+
+    registered: bool = Field(
+        description="its signals were brought into the frame of the reference colour"
+    )
+    registration_residual_nm: float | None = None
+    seen_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of the section's depth; see her2sr_proc.depth for the model",
+    )
+    drift_within_nm: tuple[float, float] | None = Field(
+        default=None, description="x, y from the first to the last frames of its burst"
+    )
+
+
+class BurstDrift(Frozen):
+    """How the sample moved from the start of one burst to that of the next."""
+
+    first: str
+    second: str
+    x_nm: float
+    y_nm: float
+    significance: float = Field(
+        description="of the match of both pictures; less than 12 gives no entry"
+    )
+
+
+class FieldGeometry(Frozen):
+    """How the channels of a field lie to each other."""
+
+    channels: dict[str, ChannelGeometry] = Field(default_factory=dict)
+    drift: tuple[BurstDrift, ...] = Field(
+        default=(), description="measured and reported; positions are not changed by it"
+    )
+    notes: tuple[str, ...] = Field(default=(), description="what was not measured")
+
+
 class FieldResult(Frozen):
     """``results/fields/r00_c00.json``."""
 
@@ -79,5 +119,8 @@ class FieldResult(Frozen):
         default="",
         description="how the nuclei were found: network with the digest of its file, "
         "classical or plugin:NAME; empty where there is no image of them",
+    )
+    geometry: FieldGeometry | None = Field(
+        default=None, description="None: of an earlier program"
     )
     flags: tuple[str, ...] = ()
