@@ -209,7 +209,7 @@ def _drawn_in(own: F64, error: F64, common: float) -> tuple[F64, float]:
     true = max(0.0, seen - float(np.mean(error[core] ** 2)))
     share = true / (true + error**2)
     slope = np.maximum(centre + share * away, 0.05 * common)
-    return slope, float(np.std(slope[core])) / common
+    return slope, float(np.sqrt(true + np.var(centre))) / common
 
 
 def _lines(ratio: F64, error: F64, axis: int) -> F64:
