@@ -34,6 +34,41 @@ Tell = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
 
 
+def lines_of(config: DeviceConfig, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the lines that are asked for, longest wavelength first; none: all.
+
+    Raises `PlanRejectedError` for one that is not there.
+    """
+    known = sorted((laser.nm for laser in config.lasers), reverse=True)
+    for nm in wanted:
+        if nm not in known:
+            raise PlanRejectedError(
+                f"{config.name} has no laser of {nm} nm; choose of "
+                f"{', '.join(map(str, known))}",
+                nm=nm,
+            )
+    return tuple(nm for nm in known if not wanted or nm in wanted)
+
+
+def check_light(
+    config: DeviceConfig, nm: int, percent: float, exposure_ms: float
+) -> None:
+    """Raise `PlanRejectedError` for light or an exposure beyond its limit."""
+    laser = config.laser(nm)
+    if percent > laser.limit_percent:
+        raise PlanRejectedError(
+            f"{percent:g} % of the {nm} nm laser is above its limit of "
+            f"{laser.limit_percent:g} %; lower --percent, or choose another --line",
+            nm=nm,
+        )
+    low, high = config.camera.exposure_ms
+    if not low <= exposure_ms <= high:
+        raise PlanRejectedError(
+            f"an exposure of {exposure_ms:g} ms is outside the camera's {low:g} "
+            f"to {high:g} ms; change --exposure-ms"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Taker:
     """Takes frames on one microscope, for one calibration."""
@@ -50,35 +85,12 @@ class Taker:
         return self.config.camera.height, self.config.camera.width
 
     def lines(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the lines that are asked for, longest wavelength first.
-
-        Raises `PlanRejectedError` for one that is not there.
-        """
-        known = sorted((laser.nm for laser in self.config.lasers), reverse=True)
-        for nm in wanted:
-            if nm not in known:
-                raise PlanRejectedError(
-                    f"{self.config.name} has no laser of {nm} nm; choose of "
-                    f"{', '.join(map(str, known))}",
-                    nm=nm,
-                )
-        return tuple(nm for nm in known if not wanted or nm in wanted)
+        """Return the lines that are asked for; raises as `lines_of`."""
+        return lines_of(self.config, wanted)
 
     def check(self, nm: int, percent: float, exposure_ms: float) -> None:
-        """Raise `PlanRejectedError` for light or an exposure beyond its limit."""
-        laser = self.config.laser(nm)
-        if percent > laser.limit_percent:
-            raise PlanRejectedError(
-                f"{percent:g} % of the {nm} nm laser is above its limit of "
-                f"{laser.limit_percent:g} %; lower --percent",
-                nm=nm,
-            )
-        low, high = self.config.camera.exposure_ms
-        if not low <= exposure_ms <= high:
-            raise PlanRejectedError(
-                f"an exposure of {exposure_ms:g} ms is outside the camera's {low:g} "
-                f"to {high:g} ms; change --exposure-ms"
-            )
+        """Raise as `check_light`."""
+        check_light(self.config, nm, percent, exposure_ms)
 
     def lit(
         self, nm: int, percent: float, *, frames: int, exposure_ms: float, add: Add

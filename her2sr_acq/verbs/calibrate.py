@@ -26,6 +26,7 @@ from her2sr_acq.calibrating.order import (
     outcome_path,
     progress_path,
 )
+from her2sr_acq.calibrating.taking import check_light, lines_of
 from her2sr_acq.child import Child, ChildSpec
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.engine.clock import Clock
@@ -77,6 +78,7 @@ def calibrate(
             f"{config.name} has no power meter and there is nobody to read one; run "
             f"this in a terminal, or add 'meter' to the configuration"
         )
+    _check(order, config)
     require_writable(data)
     if owner := holder(data):
         raise RunConflictError(
@@ -90,6 +92,13 @@ def calibrate(
     if outcome.steps and not outcome.fault:
         return _with_readings(order, outcome, config, config_path, data, desk)
     return outcome
+
+
+def _check(order: Order, config: DeviceConfig) -> None:
+    """Raise what the configuration alone forbids, before any process is started."""
+    lines = lines_of(config, order.lines_nm)
+    for nm in lines[:1] if order.kind in ("camera", "pixel") else lines:
+        check_light(config, nm, order.percent or 0.0, order.exposure_ms)
 
 
 @contextmanager

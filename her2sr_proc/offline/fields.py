@@ -64,7 +64,7 @@ def close_field(run: RunFolder, field: str) -> None:
         close_unit(run, key)
     view = _Field(run, manifest, facts, histories, attempts)
     flags = _missing(view)
-    lie, moved = measure(manifest, *_pictures(view))
+    lie, moved = measure(manifest, _tables(view))
     flags += moved
     dapi = _nuclei_image(view)
     if dapi is None:
@@ -127,19 +127,16 @@ def _nuclei_image(view: _Field) -> F32 | None:
     return None
 
 
-def _pictures(view: _Field) -> tuple[dict[str, F32], dict[str, Localizations]]:
-    """Return the first frames' picture and the table of every channel that has one."""
-    pictures, tables = {}, {}
-    for channel in view.manifest.channels:
-        key = view.attempts.get(channel.name)
-        kind = "mean" if channel.role == "nuclei" else "conventional"
-        image = _image(view, channel.name, kind)
-        if key is None or image is None:
-            continue
-        pictures[channel.name] = image
-        if channel.role == "signal":
-            tables[channel.name] = read_parquet(view.run.table(key))[0]
-    return pictures, tables
+def _tables(view: _Field) -> dict[str, Localizations]:
+    """Return the table of every signal channel that has one."""
+    keys = {
+        c.name: view.attempts.get(c.name) for c in view.manifest.with_role("signal")
+    }
+    return {
+        name: read_parquet(view.run.table(key))[0]
+        for name, key in keys.items()
+        if key is not None and view.run.table(key).is_file()
+    }
 
 
 def _image(view: _Field, channel: str, kind: str) -> F32 | None:

@@ -70,20 +70,10 @@ class ChannelGeometry(Frozen):
         le=1,
         description="of the section's depth; see her2sr_proc.depth for the model",
     )
-    drift_within_nm: tuple[float, float] | None = Field(
-        default=None, description="x, y from the first to the last frames of its burst"
-    )
-
-
-class BurstDrift(Frozen):
-    """How the sample moved from the start of one burst to that of the next."""
-
-    first: str
-    second: str
-    x_nm: float
-    y_nm: float
-    significance: float = Field(
-        description="of the match of both pictures; less than 12 gives no entry"
+    drift_nm: tuple[float, float] | None = Field(
+        default=None,
+        description="x, y from the first to the last frames of its burst, of its "
+        "localizations; None: too few of them, or no signal channel",
     )
 
 
@@ -91,8 +81,10 @@ class FieldGeometry(Frozen):
     """How the channels of a field lie to each other."""
 
     channels: dict[str, ChannelGeometry] = Field(default_factory=dict)
-    drift: tuple[BurstDrift, ...] = Field(
-        default=(), description="measured and reported; positions are not changed by it"
+    drift_nm: tuple[float, float] | None = Field(
+        default=None,
+        description="x, y from the first frame to the last of all signal bursts; "
+        "measured and reported, and no position is changed by it",
     )
     notes: tuple[str, ...] = Field(default=(), description="what was not measured")
 

@@ -54,7 +54,7 @@ def test_beads_that_one_colour_alone_shows_are_no_pairs():
 
 def test_an_offset_of_a_micrometre_is_found_all_the_same():
     moving, fixed = film(60)
-    fit = register(moving, fixed + [900.0, -800.0], frame_nm=FRAME)
+    fit = register(moving, fixed + np.array([900.0, -800.0]), frame_nm=FRAME)
     far = TRUE.model_copy(update={"x_nm": 928.0, "y_nm": -817.0})
     assert worst_nm(fit.transform, far) < 6.0
 

@@ -173,7 +173,7 @@ def test_maps_that_changed_since_the_run_are_not_localized_with(tmp_path):
     with bench(tmp_path) as at:
         run = data.run(at.take(request(plan=protocol(columns=1))).folder)
     run.camera_maps.write_bytes(run.camera_maps.read_bytes()[:-1])
-    with pytest.raises(IntegrityError, match="camera maps of run .* missing or not"):
+    with pytest.raises(IntegrityError, match="camera maps of run"):
         camera_of(run, read_manifest(run))
 
 
