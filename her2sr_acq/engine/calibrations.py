@@ -22,6 +22,8 @@ from her2sr_proc.store.calibrations import Stored, copy_camera_maps, latest
 from her2sr_proc.store.layout import DataFolder, RunFolder
 
 DAY_S = 86_400.0
+CLOCKS_DAYS = 0.01
+"""By so much a clock may have been set back since."""
 
 
 def require(protocol: Protocol, station: Station) -> None:
@@ -60,7 +62,12 @@ def look(kind: CalibrationKind, station: Station) -> tuple[Stored | None, str]:
     if said := _misfit(stored, station):
         return None, f"{said}; {cure}"
     age, days = age_days(stored, station.clock.utc()), _days(kind, station)
-    if not 0.0 <= age <= days:
+    if age < -CLOCKS_DAYS:
+        return stored, (
+            f"that of {stored.card.made_utc} is of the future; check the computer's "
+            f"clock, then {cure}"
+        )
+    if age > days:
         return stored, (
             f"that of {stored.card.made_utc} is {age:.1f} days old and holds for "
             f"{days:g}, so it has expired; {cure}"

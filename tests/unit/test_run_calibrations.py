@@ -87,7 +87,7 @@ def asking(kind) -> Protocol:
     [
         (None, "there is none; run `her2sr calibrate beads`"),
         ({"age_days": 8.0}, "8.0 days old and holds for 7, so it has expired"),
-        ({"age_days": -1.0}, "has expired"),
+        ({"age_days": -1.0}, "is of the future; check the computer's clock"),
         ({"side": 32}, "is of 32 x 32 pixels and the camera has 16 x 16"),
         ({"name": "another"}, "is of 'another' and this is 'fake'"),
     ],
