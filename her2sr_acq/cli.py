@@ -39,7 +39,7 @@ AsJson = Annotated[
 
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
-    from her2sr_acq import cli_users
+    from her2sr_acq import cli_calibrate, cli_users
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
         cli_background,
@@ -82,6 +82,7 @@ def build() -> typer.Typer:
     ):
         app.command(epilog=EPILOG)(verb)
     cli_users.register(app)
+    cli_calibrate.register(app)
     movie_cli.register(app)
     cli_runs.register(app)
     cli_import.register(app)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
@@ -17,6 +17,7 @@ from her2sr_acq.config_focus import FocusConfig
 from her2sr_acq.config_light import SampleLight
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.guard.settings import GuardConfig
+from her2sr_proc.schema.calibration import CalibrationKind
 from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
 
@@ -159,6 +160,38 @@ class StorageConfig(Frozen):
     )
 
 
+class MeterConfig(Frozen):
+    """A power meter in the sample plane, if Micro-Manager knows it."""
+
+    label: str
+    property: str
+    unit: Literal["mW", "W"] = "mW"
+
+
+VALID_DAYS: dict[CalibrationKind, float] = {
+    "camera": 180.0,
+    "beads": 7.0,
+    "power": 30.0,
+    "flat": 30.0,
+    "pixel": 365.0,
+}
+
+
+class CalibrationConfig(Frozen):
+    """How long a calibration holds, and which a run may not do without."""
+
+    valid_days: dict[CalibrationKind, Annotated[float, Field(gt=0, le=3650)]] = Field(
+        default_factory=dict, description="kind -> days, instead of the usual ones"
+    )
+    required: tuple[CalibrationKind, ...] = Field(
+        default=(), description="of every run; a protocol may ask for more"
+    )
+
+    def days(self, kind: CalibrationKind) -> float:
+        """Return for how long a calibration holds."""
+        return self.valid_days.get(kind, VALID_DAYS[kind])
+
+
 class SimulatorConfig(Frozen):
     """Which simulated microscope stands behind the devices. Absent in a real one."""
 
@@ -184,6 +217,8 @@ class DeviceConfig(Frozen):
     watches: tuple[WatchConfig, ...] = ()
     guard: GuardConfig = GuardConfig()
     storage: StorageConfig = StorageConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    meter: MeterConfig | None = None
     unverified: tuple[str, ...] = Field(
         default=(), description="what nobody has checked on this microscope yet"
     )

@@ -15,6 +15,7 @@ from skimage.segmentation import expand_labels
 from her2sr_proc.clusters import scale_of
 from her2sr_proc.dense import Region, Seen, Sparse, dense_regions
 from her2sr_proc.doublets import merging_px, sister_pairs
+from her2sr_proc.schema.calibration import AffineTransform
 from her2sr_proc.schema.counts import Cluster, Isolated, Probe, ProbeCount, SignalMark
 from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ArmName
@@ -43,6 +44,8 @@ class ChannelEvidence:
     fluctuation: Fluctuation
     sparse: Sparse | None = None
     """What came after the ensemble phase; None: it had no end."""
+    to_reference: AffineTransform | None = None
+    """Brings its signals into the frame of the nuclei; None: they are in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ from her2sr_proc.arms import (
 )
 from her2sr_proc.clusters import scale_of, settled
 from her2sr_proc.coincidence import coincidence
+from her2sr_proc.registration import moved
+from her2sr_proc.schema.calibration import AffineTransform
 from her2sr_proc.schema.counts import (
     PROBES,
     Cluster,
@@ -93,7 +95,11 @@ def count_field(
     owners = owners_of(labels, pixel_nm=pixel_nm, params=params)
     place = Place(owners, np.bincount(labels.ravel()), pixel_nm, params)
     light = {
-        c.probe: conventional_signals(c.conventional, pixel_nm=pixel_nm, params=params)
+        c.probe: _registered(
+            conventional_signals(c.conventional, pixel_nm=pixel_nm, params=params),
+            c.to_reference,
+            pixel_nm,
+        )
         for c in channels
     }
     arms: list[ArmSignals] = []
@@ -104,6 +110,7 @@ def count_field(
         sharp = superresolved_signals(
             channel.fluctuation, channel.table, pixel_nm=pixel_nm, params=params
         )
+        sharp = _registered(sharp, channel.to_reference, pixel_nm)
         width_nm = sharp_fwhm_nm(seen, pixel_nm=pixel_nm, params=params)
         arms += _arms_of(channel, seen, sharp, width_nm, place)
         scales |= _scales(channel.probe, seen, sharp, width_nm)
@@ -173,6 +180,18 @@ def _totals(
     return FieldCounts(
         nuclei, tuple(marks), scales, flags, tuple(clusters), isolated, staining
     )
+
+
+def _registered(
+    signals: Signals, transform: AffineTransform | None, pixel_nm: float
+) -> Signals:
+    """Return signals in the frame of the reference colour."""
+    if transform is None:
+        return signals
+    spots = signals.spots
+    where = np.column_stack([spots.x_px, spots.y_px]) * pixel_nm
+    x_px, y_px = moved(where, transform).T / pixel_nm
+    return replace(signals, spots=replace(spots, x_px=x_px, y_px=y_px))
 
 
 def _glow(probe: Probe, light: Mapping[Probe, Signals], pixel_nm: float) -> Mask:

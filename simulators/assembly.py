@@ -8,6 +8,7 @@ import numpy as np
 
 from simulators.crisp import Crisp
 from simulators.faults.plan import FaultPlan
+from simulators.films import FilmWorld
 from simulators.instrument import Instrument
 from simulators.lights import LINES_NM
 from simulators.motion import Motion
@@ -23,7 +24,7 @@ def warm_up(options: SimulationOptions) -> None:
 
     Otherwise the first burst would wait for the compiler with its light on.
     """
-    world = World(options.model_copy(update={"height": 16, "width": 16}))
+    world = _world(options.model_copy(update={"height": 16, "width": 16}))
     light = tuple(Light(nm=nm, power=0.1) for nm in LINES_NM)
     view = View(x_um=0.0, y_um=0.0, z_um=0.0, exposure_s=0.01, lights=light)
     world.illuminate(view, 0.01)
@@ -37,7 +38,7 @@ def assemble(
 ) -> Instrument:
     """Return the specimen's world with stage, focus and light, all at rest."""
     middle_um = options.sample.section_um / 2.0
-    world = World(options)
+    world = _world(options)
     focus = Motion(
         (middle_um,),
         speed_um_s=FOCUS_UM_S,
@@ -66,3 +67,7 @@ def assemble(
             wall=(clock, options.time_scale),
         ),
     )
+
+
+def _world(options: SimulationOptions) -> World | FilmWorld:
+    return World(options) if options.film is None else FilmWorld(options)

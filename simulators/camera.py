@@ -42,6 +42,15 @@ class Camera:
         self._seed = np.uint64(seed)
         self._bank: F32 = numbers
 
+    def truth(self, exposure_s: float) -> dict[str, F32]:
+        """Return what a calibration of this sensor should find; for comparisons."""
+        dark = self.dark_e_per_s * np.float32(exposure_s)
+        return {
+            "offset_adu": self.offset_adu + self.adu_per_e * dark,
+            "e_per_adu": 1.0 / self.adu_per_e,
+            "variance_e2": self.read_noise_e**2 + dark,
+        }
+
     def expose(self, rate_e: F32, exposure_s: float, frame: int, out: U16) -> None:
         """Fill ``out`` with one frame, every pixel drawn for itself.
 

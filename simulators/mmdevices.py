@@ -167,6 +167,35 @@ class SimulatedCrisp(GenericDevice):
             self._client.order_lock(LockOrder(offset_um=value))
 
 
+METER_MW = {405: 88.0, 488: 171.0, 561: 163.0}
+"""What leaves the objective at 100 percent: less than the lasers are rated for."""
+
+
+class SimulatedPowerMeter(GenericDevice):
+    """A power meter under the simulated objective: ``Power-mW``, of all lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_property(
+            "Power-mW",
+            getter=SimulatedPowerMeter.get_power_mw,
+            is_read_only=True,
+            property_type=float,
+        )
+
+    @cached_property
+    def _client(self) -> MicroscopeClient:
+        return MicroscopeClient(runtime_of_environment())
+
+    def get_power_mw(self) -> float:
+        """Return the light of the lines that are on."""
+        return sum(
+            METER_MW[line.nm] * line.percent / 100.0
+            for line in self._client.state().lights
+            if line.on
+        )
+
+
 class SimulatedLasers(GenericDevice):
     """The laser combiner: three lines behind one exclusive port.
 

@@ -27,6 +27,7 @@ SpecimenKind = Literal[
     "normal_tissue",
     "failed_hybridization",
 ]
+FilmKind = Literal["bead_film", "uniform_film", "bare_glass"]
 Noise = Literal["exact", "fast", "replay"]
 
 
@@ -76,6 +77,18 @@ class LockOptions(Frozen):
         ge=0,
         le=50,
         description="half of the failures drag the focus away by up to this",
+    )
+
+
+class FilmOptions(Frozen):
+    """What lies on the glass where a film to calibrate by replaces the section."""
+
+    beads_per_um2: float = Field(default=0.03, ge=0, le=1)
+    bead_photons: float = Field(
+        default=30_000.0, gt=0, description="in the published frame, at the centre"
+    )
+    uniform_photons: float = Field(
+        default=6_000.0, gt=0, description="per pixel in the published frame"
     )
 
 
@@ -152,6 +165,9 @@ class SimulationOptions(Frozen):
 
     seed: int = Field(default=1, ge=0, lt=2**63)
     specimen: SpecimenKind = "demo"
+    film: FilmKind | None = Field(
+        default=None, description="what to calibrate by, in place of the specimen"
+    )
     height: int = Field(default=512, ge=16, le=4096)
     width: int = Field(default=512, ge=16, le=4096)
     pixel_nm: float = Field(default=130.0, gt=0, le=1000)
@@ -173,6 +189,7 @@ class SimulationOptions(Frozen):
         "belongs to the nearest",
     )
     sample: SampleOptions = SampleOptions()
+    films: FilmOptions = FilmOptions()
     stage: StageOptions = StageOptions()
     optics: OpticsOptions = OpticsOptions()
     camera: CameraOptions = CameraOptions()

@@ -206,6 +206,14 @@ class Watch(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """A power meter in the sample plane."""
+
+    def power_mw(self) -> float:
+        """Return what it reads now."""
+        ...
+
+
 class Hardware(Protocol):
     """Everything wired to one microscope, opened and closed together."""
 
@@ -217,6 +225,7 @@ class Hardware(Protocol):
     lasers: Mapping[int, Laser]
     """Wavelength in nm -> line."""
     watches: Sequence[Watch]
+    meter: Meter | None
 
     def dark(self) -> None:
         """Shut every line, going on after a failure; then raise what failed."""

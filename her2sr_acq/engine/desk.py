@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.engine import calibrations
 from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.handwork import Handwork
 from her2sr_acq.engine.helm import Helm
@@ -224,6 +225,7 @@ class Desk:
         limits.check(
             protocol, grid, self._station.config, free_bytes=self._free_bytes()
         )
+        calibrations.require(protocol, self._station)
         return RunOrder(
             id=self._unused_id(),
             request=request,

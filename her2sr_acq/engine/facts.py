@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.station import Station
+from her2sr_proc.schema.calibration import RunCalibration
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
 from her2sr_proc.store.profiles import load_profile
 from her2sr_proc.versions import SHAPING, versions
@@ -11,7 +12,9 @@ from her2sr_proc.versions import SHAPING, versions
 PACKAGES = (*SHAPING, "pymmcore", "pymmcore-plus")
 
 
-def manifest_of(order: RunOrder, station: Station) -> Manifest:
+def manifest_of(
+    order: RunOrder, station: Station, calibration: RunCalibration
+) -> Manifest:
     """Return the manifest of an accepted run on a microscope."""
     config = station.config
     return Manifest(
@@ -29,6 +32,7 @@ def manifest_of(order: RunOrder, station: Station) -> Manifest:
         frame_height=config.camera.height,
         frame_width=config.camera.width,
         camera=config.camera.model,
+        calibration=calibration,
         profile=load_profile(order.protocol.processing.profile),
         configuration=config.name,
         configuration_sha256=station.config_sha256,

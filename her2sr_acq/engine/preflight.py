@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from her2sr_acq.engine import calibrations
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.views import Check, Preflight, RunRequest
 from her2sr_acq.errors import AcqError
@@ -30,6 +31,7 @@ def preflight(
         _plan(protocol, tiles, station, free_bytes),
         _room(cost, station),
         _latch(station),
+        _calibration(protocol, station),
         *_conditions(station),
         _queue(busy_with, request),
     )
@@ -76,6 +78,16 @@ def _latch(station: Station) -> Check:
     latched = station.guard.latched
     detail = f"{latched}; find out why, then rearm" if latched else "not latched"
     return Check(subject="guard", ok=not latched, detail=detail)
+
+
+def _calibration(protocol: Protocol, station: Station) -> Check:
+    try:
+        calibrations.require(protocol, station)
+    except AcqError as exc:
+        return Check(subject="calibration", ok=False, detail=str(exc))
+    wanted = calibrations.required(protocol, station.config)
+    detail = f"in force: {', '.join(wanted)}" if wanted else "none is required"
+    return Check(subject="calibration", ok=True, detail=detail)
 
 
 def _conditions(station: Station) -> Iterator[Check]:

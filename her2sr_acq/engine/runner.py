@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 
 from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.calibrations import record
 from her2sr_acq.engine.dose import DoseBook
 from her2sr_acq.engine.facts import manifest_of
 from her2sr_acq.engine.fields import FieldTaker
@@ -97,7 +98,8 @@ class Runner:
                 request=order.request.model_dump(mode="json"),
                 idempotency_key=order.idempotency_key,
             )
-            write_manifest(self._folder, manifest_of(order, self._station))
+            known = record(order.protocol, self._station, self._folder)
+            write_manifest(self._folder, manifest_of(order, self._station, known))
         tracker.mark(boot=self._station.boot, resumes=view.resumes)
         phase = "proving that it is dark"
         self._station.guard.describe(run=order.id, phase="in a run")

@@ -42,7 +42,16 @@ class Station:
     truth: TruthSource | None = None
     """Of a simulated microscope that tells its truth; None for every other."""
     write_block: WriteBlock = raw.write_block
+    sensor: tuple[int, int] | None = None
+    """Height and width of the whole frame, where `config` has those of a region."""
+
+    @property
+    def sensor_shape(self) -> tuple[int, int]:
+        """Height and width of the whole configured frame."""
+        return self.sensor or (self.config.camera.height, self.config.camera.width)
 
     def for_protocol(self, protocol: Protocol) -> Station:
         """Return the station as one protocol sees it: frames of its region."""
-        return replace(self, config=effective(self.config, protocol))
+        return replace(
+            self, config=effective(self.config, protocol), sensor=self.sensor_shape
+        )

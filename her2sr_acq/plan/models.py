@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from her2sr_acq.plan.focus import FocusPlan
 from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.calibration import CalibrationKind
 from her2sr_proc.schema.manifest import ChannelFacts
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.params import ProfileName
@@ -106,6 +107,14 @@ class ProcessingPlan(Frozen):
     profile: ProfileName = "recommended"
 
 
+class CalibrationPlan(Frozen):
+    """Which calibrations a run may not do without."""
+
+    require: tuple[CalibrationKind, ...] = Field(
+        default=(), description="refused without one that is in force"
+    )
+
+
 class Protocol(Frozen):
     """One measurement, as an operator writes it down."""
 
@@ -123,6 +132,13 @@ class Protocol(Frozen):
         "cannot be processed again",
     )
     processing: ProcessingPlan = ProcessingPlan()
+    calibration: CalibrationPlan = CalibrationPlan()
+    section_um: float | None = Field(
+        default=None,
+        gt=0,
+        le=50,
+        description="thickness of the section, for the share of its depth that is seen",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from her2sr_proc.errors import DataError
 from her2sr_proc.schema.block import BlockHeader
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.manifest import read_manifest
 
@@ -25,6 +26,7 @@ class Recipe:
     """A run's manifest with what localizes its frames. Used by one thread."""
 
     manifest: Manifest
+    camera: CameraMaps
     _localizers: dict[object, BlockLocalizer] = field(default_factory=dict)
     """By width; by channel where frames are cleaned by a threshold of its own."""
 
@@ -37,10 +39,7 @@ class Recipe:
         params = self.manifest.localize_params(channel)
         key = channel if is_cleaned else params
         if key not in self._localizers:
-            shape = (self.manifest.frame_height, self.manifest.frame_width)
-            camera = CameraMaps.uniform(self.manifest.camera, shape)
-            found = localizer_for(self.manifest, channel, camera)
-            self._localizers[key] = found
+            self._localizers[key] = localizer_for(self.manifest, channel, self.camera)
         return self._localizers[key]
 
     def is_signal(self, channel: str) -> bool:
@@ -62,7 +61,7 @@ class Recipes:
         """Return the recipe of the run that a block belongs to.
 
         Raises `StateError` when there is no such run, `DataError` when the block's
-        frames are not of the manifest's size.
+        frames are not of the manifest's size, or the run's camera maps are not there.
         """
         recipe = self._known.get(header.key.run) or self._read(header.key.run)
         expected = (recipe.manifest.frame_height, recipe.manifest.frame_width)
@@ -74,8 +73,9 @@ class Recipes:
         return recipe
 
     def _read(self, run: str) -> Recipe:
-        manifest = read_manifest(self._data.run(run))
-        recipe = Recipe(manifest)
+        folder = self._data.run(run)
+        manifest = read_manifest(folder)
+        recipe = Recipe(manifest, camera_of(folder, manifest))
         self._known[run] = recipe
         while len(self._known) > KEPT:
             self._known.popitem(last=False)

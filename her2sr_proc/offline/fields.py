@@ -12,16 +12,20 @@ from her2sr_proc.arms import ChannelEvidence, owners_of
 from her2sr_proc.counting import FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe
+from her2sr_proc.offline.geometry import measure, transform_of
 from her2sr_proc.offline.phases import nucleus_phases, phase_of, sparse_of
 from her2sr_proc.offline.units import close_unit
+from her2sr_proc.registration import moved_image
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.counts import (
     PROBES,
     EnsemblePhase,
+    FieldGeometry,
     FieldResult,
     NucleusCounts,
 )
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
+from her2sr_proc.schema.table import Localizations
 from her2sr_proc.segmentation.choice import Segmentation, segment
 from her2sr_proc.signals import Fluctuation
 from her2sr_proc.store.images import read_tiff, write_tiff
@@ -66,9 +70,11 @@ def close_field(run: RunFolder, field: str) -> None:
         close_unit(run, key)
     view = _Field(run, manifest, facts, histories, attempts)
     flags = [*_missing(view), *_not_scorable(view)]
+    lie, moved = measure(manifest, _tables(view))
+    flags += moved
     dapi = _nuclei_image(view)
     if dapi is None:
-        write_field(run, _result(view, (), None, flags))
+        write_field(run, _result(view, (), None, flags, lie))
         return
     pixel_um = manifest.camera.pixel_nm / 1000.0
     params = manifest.profile.nuclei
@@ -91,7 +97,7 @@ def close_field(run: RunFolder, field: str) -> None:
         _nucleus(view, nucleus, counts, phases.get(nucleus.label, {}))
         for nucleus in nuclei
     )
-    write_field(run, _result(view, rows, counts, [*flags, *counts.flags], found))
+    write_field(run, _result(view, rows, counts, [*flags, *counts.flags], lie, found))
 
 
 def _evidence(view: _Field) -> list[ChannelEvidence]:
@@ -109,7 +115,14 @@ def _evidence(view: _Field) -> list[ChannelEvidence]:
         table, said = read_parquet(view.run.table(key))
         sparse = sparse_of(table, phase_of(said), view.manifest.profile.count)
         found.append(
-            ChannelEvidence(probe, table, image, Fluctuation(fine, coarse), sparse)
+            ChannelEvidence(
+                probe,
+                table,
+                image,
+                Fluctuation(fine, coarse),
+                sparse,
+                transform_of(view.manifest, channel.name),
+            )
         )
     return found
 
@@ -152,8 +165,25 @@ def _nuclei_image(view: _Field) -> F32 | None:
     for channel in view.manifest.with_role("nuclei"):
         image = _image(view, channel.name, "mean")
         if image is not None:
-            return image
+            # nuclei stand in the frame of the reference colour, as signals do
+            return moved_image(
+                image,
+                transform_of(view.manifest, channel.name),
+                pixel_nm=view.manifest.camera.pixel_nm,
+            )
     return None
+
+
+def _tables(view: _Field) -> dict[str, Localizations]:
+    """Return the table of every signal channel that has one."""
+    keys = {
+        c.name: view.attempts.get(c.name) for c in view.manifest.with_role("signal")
+    }
+    return {
+        name: read_parquet(view.run.table(key))[0]
+        for name, key in keys.items()
+        if key is not None and view.run.table(key).is_file()
+    }
 
 
 def _image(view: _Field, channel: str, kind: str) -> F32 | None:
@@ -226,6 +256,7 @@ def _result(
     nuclei: tuple[NucleusCounts, ...],
     counts: FieldCounts | None,
     flags: list[str],
+    lie: FieldGeometry,
     found: Segmentation | None = None,
 ) -> FieldResult:
     phases = _unit_phases(view)
@@ -243,5 +274,6 @@ def _result(
         isolated=counts.isolated if counts else {},
         staining=counts.staining if counts else None,
         segmentation=found.method if found else "",
+        geometry=lie,
         flags=(*flags, *_phase_flags(phases)),
     )

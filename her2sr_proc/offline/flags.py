@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from her2sr_proc.offline.geometry import registration_flags
 from her2sr_proc.schema.counts import FieldResult
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.results import Accounting
@@ -22,6 +23,7 @@ def run_flags(
         *_import(manifest),
         *_former(manifest),
         *_frames(accounting),
+        *_calibration(manifest),
         *_fields(manifest, fields),
         *_counts(manifest, headline),
     )
@@ -65,6 +67,17 @@ def _frames(accounting: Accounting) -> Iterator[str]:
             f"{accounting.localizable - accounting.localized} frames on disk could "
             f"not be localized"
         )
+
+
+def _calibration(manifest: Manifest) -> Iterator[str]:
+    yield from registration_flags(manifest)
+    yield from manifest.calibration.unused
+    for use in manifest.calibration.used:
+        if use.expired and use.kind != "beads":
+            yield (
+                f"the calibration '{use.kind}' was {use.age_days:.1f} days old and had "
+                f"expired"
+            )
 
 
 def _fields(manifest: Manifest, fields: Sequence[FieldResult]) -> Iterator[str]:

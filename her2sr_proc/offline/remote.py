@@ -23,7 +23,7 @@ from her2sr_proc.schema.results import RunResult
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.objects import RemoteRun
 
-ALWAYS = ("manifest.json", "ledger.jsonl")
+ALWAYS = ("manifest.json", "ledger.jsonl", "calibration/")
 ANSWER = ("results/", "nuclei/", "images/", "localizations/", "review/", "events.jsonl",
           "simulated_truth")  # fmt: skip
 """What the answer of a run is made of: everything but raw frames."""

@@ -15,10 +15,10 @@ from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.schema.table import Localizations, concatenate
 from her2sr_proc.store import raw
+from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
@@ -40,8 +40,7 @@ def close_unit(run: RunFolder, key: UnitKey, *, threads: int = REPLAY_THREADS) -
     history = histories.get(key)
     if history is None or not history.blocks:
         return
-    shape = (manifest.frame_height, manifest.frame_width)
-    unit = Unit(run, manifest, history, CameraMaps.uniform(manifest.camera, shape))
+    unit = Unit(run, manifest, history, camera_of(run, manifest))
     may_compute = history.discarded is None  # else the table is all that there is
     is_new = unit.is_signal and may_compute and _ensure_table(unit, threads)
     answers = counted_attempts(manifest, histories, key.field)
@@ -56,8 +55,7 @@ def is_closed(run: RunFolder, key: UnitKey) -> bool:
     history = histories.get(key)
     if history is None or not history.blocks:
         return True
-    shape = (manifest.frame_height, manifest.frame_width)
-    unit = Unit(run, manifest, history, CameraMaps.uniform(manifest.camera, shape))
+    unit = Unit(run, manifest, history, camera_of(run, manifest))
     if unit.is_signal and history.discarded is None and not _has_table(unit):
         return False
     answers = counted_attempts(manifest, histories, key.field)

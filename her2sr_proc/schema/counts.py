@@ -119,6 +119,38 @@ class SignalMark(Frozen):
     strength: float = Field(ge=0, description="over that of an isolated signal")
 
 
+class ChannelGeometry(Frozen):
+    """Where one channel of a field lies, across and along the axis."""
+
+    registered: bool = Field(
+        description="its signals were brought into the frame of the reference colour"
+    )
+    registration_residual_nm: float | None = None
+    seen_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of the section's depth; see her2sr_proc.depth for the model",
+    )
+    drift_nm: tuple[float, float] | None = Field(
+        default=None,
+        description="x, y from the first to the last frames of its burst, of its "
+        "localizations; None: too few of them, or no signal channel",
+    )
+
+
+class FieldGeometry(Frozen):
+    """How the channels of a field lie to each other."""
+
+    channels: dict[str, ChannelGeometry] = Field(default_factory=dict)
+    drift_nm: tuple[float, float] | None = Field(
+        default=None,
+        description="x, y from the first frame to the last of all signal bursts; "
+        "measured and reported, and no position is changed by it",
+    )
+    notes: tuple[str, ...] = Field(default=(), description="what was not measured")
+
+
 class FieldResult(Frozen):
     """``results/fields/r00_c00.json``."""
 
@@ -149,6 +181,9 @@ class FieldResult(Frozen):
         default="",
         description="how the nuclei were found: network with the digest of its file, "
         "classical or plugin:NAME; empty where there is no image of them",
+    )
+    geometry: FieldGeometry | None = Field(
+        default=None, description="None: of an earlier program"
     )
     flags: tuple[str, ...] = ()
 

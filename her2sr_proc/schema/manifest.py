@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from her2sr_proc.errors import DataError
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.calibration import RunCalibration
 from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.params import LocalizeParams, Profile
@@ -77,6 +78,7 @@ class Manifest(Frozen):
     frame_height: int = Field(gt=0)
     frame_width: int = Field(gt=0)
     camera: CameraModel
+    calibration: RunCalibration = RunCalibration()
     profile: Profile = Profile()
     former_profile_digest: str = Field(
         default="",

@@ -82,6 +82,11 @@ class RunFolder:
         return self.root / "review" / "case.jsonl"
 
     @property
+    def camera_maps(self) -> Path:
+        """The camera, pixel by pixel, that the frames were taken with."""
+        return self.root / "calibration" / "camera_maps.npz"
+
+    @property
     def simulated_truth(self) -> Path:
         """The truth of a simulated specimen; only the comparison reads it."""
         return self.root / "simulated_truth"
@@ -141,11 +146,6 @@ class RunFolder:
         """What `her2sr report` writes for other programs."""
         return self.root / "exports"
 
-    @property
-    def dose(self) -> Path:
-        """Every exposure of the slide, one line each, where the run tells them."""
-        return self.root / "dose.jsonl"
-
     def units(self) -> Iterator[UnitKey]:
         """Yield every unit and attempt that has raw frames, in order of name."""
         found: set[UnitKey] = set()
@@ -192,6 +192,10 @@ class DataFolder:
     @property
     def database(self) -> Path:
         return self.root / "her2sr.db"
+
+    def calibrations(self, kind: str) -> Path:
+        """The folder of all calibrations of a kind."""
+        return self.root / "calibration" / kind
 
     @property
     def accounts(self) -> Path:

@@ -230,6 +230,7 @@ class FakeMicroscope:
     lit_at_frame: list[bool] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
     watches: list[FakeWatch] = field(default_factory=list)
+    meter: object = None
 
     def __post_init__(self) -> None:
         self.camera = FakeCamera(self)

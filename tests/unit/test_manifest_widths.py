@@ -4,7 +4,7 @@ import pytest
 
 from her2sr_proc.errors import DataError
 from her2sr_proc.live.recipe import Recipe
-from her2sr_proc.schema.camera import CameraModel
+from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.manifest import ChannelFacts, FieldFacts, Manifest
 from her2sr_proc.schema.params import PAPER_LOCALIZE, Profile
 
@@ -52,6 +52,7 @@ def test_an_unknown_channel_is_refused():
 
 
 def test_channels_of_one_width_share_what_localizes_them():
-    recipe = Recipe(manifest(sigmas=((561, 92.0), (488, 79.0), (640, 92.0))))
+    said = manifest(sigmas=((561, 92.0), (488, 79.0), (640, 92.0)))
+    recipe = Recipe(said, CameraMaps.uniform(said.camera, (64, 64)))
     assert recipe.localizer("561") is recipe.localizer("640")
     assert recipe.localizer("561") is not recipe.localizer("488")

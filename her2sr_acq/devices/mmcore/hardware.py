@@ -16,6 +16,7 @@ from her2sr_acq.devices.mmcore.focus import MMFocus
 from her2sr_acq.devices.mmcore.laser import MMLaser
 from her2sr_acq.devices.mmcore.lint import lint
 from her2sr_acq.devices.mmcore.lock import open_lock
+from her2sr_acq.devices.mmcore.meter import MMMeter
 from her2sr_acq.devices.mmcore.speech import same_value, speaking_to
 from her2sr_acq.devices.mmcore.stage import MMStage
 from her2sr_acq.devices.mmcore.watch import MMWatch
@@ -24,6 +25,7 @@ from her2sr_acq.devices.ports import (
     Focus,
     FocusLock,
     Laser,
+    Meter,
     Reading,
     Stage,
     Watch,
@@ -79,6 +81,11 @@ class MMHardware:
             self._attempt(partial(MMWatch, handle, watch))
             for watch in config.all_watches()
         ]
+        meter = (
+            None
+            if config.meter is None
+            else self._attempt(partial(MMMeter, handle, config.meter))
+        )
         self._attempt(self._check_pixel_size)
         if camera is None or stage is None or focus is None or self._faults:
             self._give_up()
@@ -86,6 +93,7 @@ class MMHardware:
         self.stage: Stage = _cleared(stage, focus, lock, config)
         self.focus: Focus = focus
         self.lock: FocusLock | None = lock
+        self.meter: Meter | None = meter
         self.watches: Sequence[Watch] = [w for w in watches if w is not None]
         self._lines = {nm: line for nm, line in lines.items() if line is not None}
         self.lasers: Mapping[int, Laser] = self._lines
