@@ -42,6 +42,19 @@ class LightHistory(Frozen):
         """Return when the interlock opened last; None: it never did."""
         return self._last("interlock", on=True)
 
+    def lit_bursts(self) -> int:
+        """Return in how many bursts any line was on: others show the dark alone."""
+        lit: set[int] = set()
+        bursts, is_exposing, is_counted = 0, False, False
+        for change in self.changes:
+            if change.what == "light":
+                (lit.add if change.on else lit.discard)(change.nm)
+            elif change.what == "burst":
+                is_exposing, is_counted = change.on, False
+            if is_exposing and lit and not is_counted:
+                bursts, is_counted = bursts + 1, True
+        return bursts
+
     def dark_s(self) -> float | None:
         """Return when the last line went out; None while one is on, or never was."""
         lit: set[int] = set()

@@ -211,7 +211,7 @@ def test_row_25_a_full_disk_of_logs_keeps_neither_a_run_nor_the_dark(tmp_path):
         with night(config, data.root, only=NO_API) as service:
             asked = night_request(rows=1, columns=1, frames=220)
             run = service.control.submit(asked)
-            until(lambda: service.microscope.state().is_exposing, within_s=30.0)
+            until(lambda: service.microscope.state().is_lit(), within_s=30.0)
             killed_s = time.monotonic()
             os.kill(service.acq_pid(), signal.SIGKILL)
             view = service.rest(run.id, within_s=60.0)
@@ -232,7 +232,7 @@ def test_row_25_logs_that_were_removed_keep_neither_a_run_nor_the_dark(gone):
         config = night_config(folder, time_scale=10.0, dark_silence_s=5.0)
         with night(config, data.root, only=NO_API) as service:
             run = service.control.submit(night_request(rows=1, columns=1, frames=220))
-            until(lambda: service.microscope.state().is_exposing, within_s=30.0)
+            until(lambda: service.microscope.state().is_lit(), within_s=30.0)
             remove_logs(data.logs, gone)
             killed_s = time.monotonic()
             os.kill(service.acq_pid(), signal.SIGKILL)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from guards import guard_bench, until
+from short import short_folder
 
 from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
 from her2sr_acq.ownership import holder
@@ -144,8 +145,9 @@ def test_estop_works_with_the_guard_dead_or_stopped_and_acq_hung(bench, signum):
 
 
 def test_estop_without_any_service_says_what_is_not_known(tmp_path, monkeypatch):
-    monkeypatch.setenv("HER2SR_RUNTIME", str(tmp_path / "nobody"))
-    outcome = estop(tmp_path / "data", by="maria", reason="smoke")
+    with short_folder() as folder:
+        monkeypatch.setenv("HER2SR_RUNTIME", str(folder / "nobody"))
+        outcome = estop(tmp_path / "data", by="maria", reason="smoke")
     assert not outcome.is_dark
     assert "switch the light off by hand" in outcome.sentence
 

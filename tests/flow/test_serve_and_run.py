@@ -139,7 +139,7 @@ def test_interrupting_a_run_stops_it_and_all_that_was_started(tmp_path):
         if "acquiring" in line:
             process.send_signal(signal.SIGINT)
             break
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=90)
     assert process.returncode == 1, err
     assert out.startswith("aborted: ")
     assert "Traceback" not in err

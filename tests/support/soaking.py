@@ -87,7 +87,7 @@ def soak(
         status = service.guard.status()
         found = audit(service.folder(view), view, fields)
     trips = _trips(service)
-    bursts = sum(c.what == "burst" and c.on for c in history.changes)
+    bursts = history.lit_bursts()
     result = Soak(
         view,
         fields,

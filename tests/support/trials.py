@@ -156,7 +156,7 @@ def _judge_end(view: RunView, history: LightHistory) -> list[Violation]:
     wrong = []
     if view.state not in ("completed", "completed_with_faults"):
         wrong.append(Violation("end", f"{view.state}: {view.reason}"))
-    bursts = sum(c.what == "burst" and c.on for c in history.changes)
+    bursts = history.lit_bursts()
     if bursts > UNITS:
         wrong.append(Violation("doubled", f"{bursts} bursts for {UNITS} units"))
     return wrong
