@@ -83,8 +83,9 @@ docs: $(VENV)/.installed-dev ## the documentation as pages, under site/
 lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py
 
-openapi: $(VENV)/.installed ## write docs/openapi.json from the service
+openapi: $(VENV)/.installed ## write docs/openapi.json and docs/asyncapi.json from the code
 	$(BIN)/python tools/openapi.py
+	$(BIN)/python tools/asyncapi.py
 
 clean: ## remove what was built, never data
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache \

@@ -39,10 +39,15 @@ AsJson = Annotated[
 
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
+    from her2sr_acq import cli_users
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
+        cli_background,
         cli_bench,
+        cli_compare,
+        cli_denoise,
         cli_ensemble,
+        cli_frames,
         cli_import,
         cli_nuclei,
         cli_offload,
@@ -51,6 +56,7 @@ def build() -> typer.Typer:
         cli_score,
         cli_statistics,
         cli_tables,
+        cli_threshold,
     )
 
     app = typer.Typer(
@@ -75,14 +81,20 @@ def build() -> typer.Typer:
         restore,
     ):
         app.command(epilog=EPILOG)(verb)
+    cli_users.register(app)
     movie_cli.register(app)
     cli_runs.register(app)
     cli_import.register(app)
     cli_offload.register(app)
     cli_tables.register(app)
     cli_ensemble.register(app)
+    cli_frames.register(app)
+    cli_threshold.register(app)
     cli_nuclei.register(app)
+    cli_background.register(app)
+    cli_denoise.register(app)
     cli_bench.register(app)
+    cli_compare.register(app)
     cli_score.register(app)
     cli_statistics.register(app)
     cli_report.register(app)
@@ -245,11 +257,17 @@ def study(
 def serve(
     config: Config,
     data: Data,
-    host: Annotated[str, typer.Option(help="a loopback address")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="another than loopback needs users")] = (
+        "127.0.0.1"
+    ),
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     only: Annotated[
         list[str] | None,
         typer.Option(help="one of the processes alone; may be repeated"),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="a further name it answers to, as behind a proxy"),
     ] = None,
 ) -> None:
     """Hold a microscope and answer over REST until ended.
@@ -257,9 +275,16 @@ def serve(
     Example: her2sr serve --config simulated --data data
     """
     from her2sr_acq.config import resolve
+    from her2sr_acq.verbs.serve import Listen
     from her2sr_acq.verbs.serve import serve as start
 
-    start(resolve(config), data, host=host, port=port, only=only or (), say=typer.echo)
+    start(
+        resolve(config),
+        data,
+        Listen(host, port, tuple(allow_host or ())),
+        only=only or (),
+        say=typer.echo,
+    )
 
 
 def run(

@@ -13,6 +13,8 @@ from typing import Literal, Self
 import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
+from her2sr_acq.config_focus import FocusConfig
+from her2sr_acq.config_light import SampleLight
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.guard.settings import GuardConfig
 from her2sr_proc.schema.camera import CameraModel
@@ -67,20 +69,6 @@ class StageConfig(Frozen):
         default=2_000.0,
         gt=0,
         description="a longer move goes at focus.travel_z_um, if that is given",
-    )
-
-
-class FocusConfig(Frozen):
-    """The focus drive and its soft limits."""
-
-    label: str
-    z_um: Range = (-100.0, 100.0)
-    tolerance_um: float = Field(default=0.1, gt=0)
-    timeout_s: float = Field(default=10.0, gt=0, le=120)
-    settle_ms: float = Field(default=0.0, ge=0, le=10_000)
-    travel_z_um: float | None = Field(
-        default=None,
-        description="z at which the objective is clear of the slide and its holder",
     )
 
 
@@ -152,6 +140,7 @@ class LaserConfig(Frozen):
     )
     interlock: PropertyCheck | None = None
     fault: PropertyCheck | None = None
+    sample: SampleLight = SampleLight()
 
     @property
     def limit_percent(self) -> float:

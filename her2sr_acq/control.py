@@ -7,25 +7,32 @@ A client is cheap, holds nothing open and may be used from any thread. The other
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from her2sr_acq import errors
+from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.views import (
     DevicesView,
     FieldView,
     Health,
+    Jog,
+    Marks,
+    Picture,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
+    SnapRequest,
+    StagePosition,
+    StageView,
     StopRequest,
 )
 from her2sr_acq.errors import AcqError, ServiceUnavailableError
 from her2sr_acq.runtime import CONTROL, address, listens
-from her2sr_acq.stream.envelope import Body, Fault, ask
+from her2sr_acq.stream.envelope import Body, Fault, Question, put
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -46,10 +53,26 @@ class ControlClient:
     is no answer.
     """
 
-    def __init__(self, runtime: Path, *, deadline_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        runtime: Path,
+        *,
+        deadline_s: float = 10.0,
+        fence: int | None = None,
+        by: str = "",
+    ) -> None:
+        self._runtime = runtime
         self._path = runtime / CONTROL
         self._address = address(runtime, CONTROL)
         self._deadline_s = deadline_s
+        self._fence = fence
+        self._by = by
+
+    def under(self, fence: int | None, *, by: str) -> Self:
+        """Return this client as one who orders in a name, under a lease."""
+        return type(self)(
+            self._runtime, deadline_s=self._deadline_s, fence=fence, by=by
+        )
 
     def submit(
         self, request: RunRequest, *, idempotency_key: str | None = None
@@ -60,9 +83,10 @@ class ControlClient:
             body["idempotency_key"] = idempotency_key
         return self._one(RunView, "submit", body)
 
-    def runs(self) -> list[RunView]:
-        """Return the runs, newest first."""
-        return _RUNS.validate_python(self._ask("runs", {})["runs"])
+    def runs(self, *, limit: int = LISTED, before: str = "") -> list[RunView]:
+        """Return runs, newest first: the last, or those before one."""
+        body: Body = {"limit": limit, "before": before}
+        return _RUNS.validate_python(self._ask("runs", body)["runs"])
 
     def run(self, run_id: str) -> RunView:
         """Return one run. Raises `RunNotFoundError`."""
@@ -95,9 +119,37 @@ class ControlClient:
         body: Body = {"request": request.model_dump(mode="json")}
         return self._one(Preflight, "preflight", body)
 
+    def move(self, position: StagePosition) -> StagePosition:
+        """Move the stage and return where it reads itself. Raises in a run."""
+        return self._one(StagePosition, "move", position.model_dump())
+
     def devices(self) -> DevicesView:
         """Return what every device says of itself."""
         return self._one(DevicesView, "devices", {})
+
+    def where(self) -> StageView:
+        """Return where stage and focus stand. Raises `RunConflictError` in a run."""
+        return self._one(StageView, "where", {})
+
+    def jog(self, jog: Jog) -> StageView:
+        """Step stage and focus by hand. Raises `PlanRejectedError` beyond limits."""
+        return self._one(StageView, "jog", jog.model_dump())
+
+    def mark(self, name: str) -> Marks:
+        """Keep the present place under a name."""
+        return self._one(Marks, "mark", {"name": name})
+
+    def marks(self) -> Marks:
+        """Return the places marked, and the rectangle that holds them."""
+        return self._one(Marks, "marks", {})
+
+    def clear_marks(self) -> Marks:
+        """Forget every mark."""
+        return self._one(Marks, "clear_marks", {})
+
+    def snap(self, asked: SnapRequest) -> Picture:
+        """Take one picture under a dose limit. Raises `DoseError` at its end."""
+        return self._one(Picture, "snap", asked.model_dump())
 
     def health(self) -> Health:
         """Return whether a run could start now."""
@@ -124,7 +176,8 @@ class ControlClient:
                 f"start it with `her2sr serve`",
                 verb=verb,
             )
-        answer = ask(self._address, verb, body, deadline_s=self._deadline_s)
+        question = Question(verb=verb, body=body, fence=self._fence, by=self._by)
+        answer = put(self._address, question, deadline_s=self._deadline_s)
         if not answer.ok:
             fault = answer.error or Fault(code=AcqError.code, message="no reason given")
             raise _FAULTS.get(fault.code, AcqError)(fault.message)

@@ -15,13 +15,18 @@ import zmq
 from pydantic import Field, TypeAdapter, ValidationError
 
 from her2sr_acq.config import describe
+from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.desk import Desk
+from her2sr_acq.engine.fence import Fence
 from her2sr_acq.engine.views import (
     FieldView,
+    Jog,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
+    SnapRequest,
+    StagePosition,
     StopRequest,
 )
 from her2sr_acq.errors import AcqError, PlanRejectedError
@@ -32,13 +37,28 @@ from her2sr_acq.stream.envelope import (
     Fault,
     Question,
 )
+from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 100
-JOIN_S = 8.0
+JOIN_S = 10.0
 """Longer than the longest question to a device."""
+VERBS = frozenset(
+    {
+        *("submit", "runs", "run", "fields", "pause", "resume", "stop", "retake"),
+        *("preflight", "devices", "health", "protocols", "move"),
+        *("where", "jog", "mark", "marks", "clear_marks", "snap"),
+    }
+)
+ORDERS = frozenset(
+    {
+        *("submit", "pause", "resume", "stop", "retake", "move"),
+        *("jog", "mark", "clear_marks", "snap"),
+    }
+)
+"""Verbs that change something: they come under a lease, where there are leases."""
 
 _RUNS: TypeAdapter[list[RunView]] = TypeAdapter(list[RunView])
 _FIELDS: TypeAdapter[list[FieldView]] = TypeAdapter(list[FieldView])
@@ -74,6 +94,19 @@ class Asked(Frozen):
     request: RunRequest
 
 
+class Paged(Frozen):
+    """Body of ``runs``."""
+
+    limit: int = Field(default=LISTED, ge=1, le=LISTED)
+    before: str = Field(default="", max_length=64)
+
+
+class Marking(Frozen):
+    """Body of ``mark``."""
+
+    name: str = Field(pattern=NAME)
+
+
 class Nothing(Frozen):
     """Body of a verb that takes no arguments."""
 
@@ -96,7 +129,15 @@ class ControlServer:
             "devices": self._devices,
             "health": self._health,
             "protocols": self._protocols,
+            "move": self._move,
+            "where": self._where,
+            "jog": self._jog,
+            "mark": self._mark,
+            "marks": self._marks,
+            "clear_marks": self._clear_marks,
+            "snap": self._snap,
         }
+        self._fence = Fence()
         self._ending = threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.REP)
@@ -145,7 +186,14 @@ class ControlServer:
             raise PlanRejectedError(
                 f"no verb '{question.verb}'; known are: {', '.join(self._verbs)}"
             )
-        return handler(question.body)
+        if question.verb not in ORDERS:
+            return handler(question.body)
+        self._fence.require(question.fence)
+        body = handler(question.body)
+        log.info("%s by %s", question.verb, question.by or "the command line")
+        if question.by and isinstance(run := body.get("id"), str):
+            self._desk.witness(run, question.verb, question.by)
+        return body
 
     def _submit(self, body: Body) -> Body:
         asked = Submit.model_validate(body)
@@ -153,8 +201,9 @@ class ControlServer:
         return view.model_dump(mode="json")
 
     def _runs(self, body: Body) -> Body:
-        Nothing.model_validate(body)
-        return {"runs": _RUNS.dump_python(self._desk.runs(), mode="json")}
+        asked = Paged.model_validate(body)
+        views = self._desk.runs(limit=asked.limit, before=asked.before)
+        return {"runs": _RUNS.dump_python(views, mode="json")}
 
     def _run_view(self, body: Body) -> Body:
         return self._desk.run(Named.model_validate(body).id).model_dump(mode="json")
@@ -186,9 +235,35 @@ class ControlServer:
         asked = Asked.model_validate(body)
         return self._desk.preflight(asked.request).model_dump(mode="json")
 
+    def _move(self, body: Body) -> Body:
+        return self._desk.move(StagePosition.model_validate(body)).model_dump()
+
     def _devices(self, body: Body) -> Body:
         Nothing.model_validate(body)
         return self._desk.devices().model_dump(mode="json")
+
+    def _where(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.where().model_dump(mode="json")
+
+    def _jog(self, body: Body) -> Body:
+        return self._desk.hands.jog(Jog.model_validate(body)).model_dump(mode="json")
+
+    def _mark(self, body: Body) -> Body:
+        name = Marking.model_validate(body).name
+        return self._desk.hands.mark(name).model_dump(mode="json")
+
+    def _marks(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.marks().model_dump(mode="json")
+
+    def _clear_marks(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.hands.clear_marks().model_dump(mode="json")
+
+    def _snap(self, body: Body) -> Body:
+        asked = SnapRequest.model_validate(body)
+        return self._desk.hands.snap(asked).model_dump(mode="json")
 
     def _health(self, body: Body) -> Body:
         Nothing.model_validate(body)

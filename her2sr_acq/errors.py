@@ -6,6 +6,12 @@ AcqError
 ├─ RunConflictError        the request is fine, but not in the present state
 │  └─ LatchedError         nothing may start until a person looked at the microscope
 ├─ RunNotFoundError        no such run, field or image
+├─ AccessError             whoever asks may not do this, or not now
+│  ├─ LoginNeededError     it is not known who asks
+│  ├─ ForbiddenError       not by the role of who asks, or the password is wrong
+│  ├─ LeaseError           the order came without the lease that counts
+│  ├─ LeaseHeldError       another client steers the microscope
+│  └─ TooManyError         more was asked than is answered in a time
 ├─ ServiceUnavailableError the process that would answer does not
 ├─ DeviceError             hardware said no, said something else, or said nothing
 │  ├─ DeviceTimeoutError   a device did not answer in time
@@ -14,7 +20,9 @@ AcqError
 │  ├─ BufferOverflowError  the camera's buffer ran over; frames are lost
 │  ├─ InterlockError       an interlock is open or a laser reports a fault
 │  ├─ ConditionError       a watched value is outside its range
+│  ├─ FocusError           the focus was not found, or is not held
 │  └─ LightError           a laser is not proven off
+├─ DoseError               a place would get more light than it may
 ├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
 """
@@ -59,6 +67,42 @@ class RunNotFoundError(AcqError):
     """No such run, field or image."""
 
     code = "not-found"
+
+
+class AccessError(AcqError):
+    """Whoever asks may not do this, or not now."""
+
+    code = "access"
+
+
+class LoginNeededError(AccessError):
+    """It is not known who asks."""
+
+    code = "login-needed"
+
+
+class ForbiddenError(AccessError):
+    """Whoever asks may not do it by their role, or gave a wrong password."""
+
+    code = "forbidden"
+
+
+class LeaseError(AccessError):
+    """The order came without the lease that counts."""
+
+    code = "lease-needed"
+
+
+class LeaseHeldError(AccessError):
+    """Another client steers the microscope."""
+
+    code = "lease-held"
+
+
+class TooManyError(AccessError):
+    """More was asked than is answered in a time."""
+
+    code = "too-many-requests"
 
 
 class ServiceUnavailableError(AcqError):
@@ -109,10 +153,22 @@ class ConditionError(DeviceError):
     code = "condition"
 
 
+class FocusError(DeviceError):
+    """The focus was not found, or is not held; nothing was lit for a burst."""
+
+    code = "focus"
+
+
 class LightError(DeviceError):
     """A laser is not proven off. Latches: nothing starts until a person looked."""
 
     code = "light-not-off"
+
+
+class DoseError(AcqError):
+    """A place would get more light than it may; nothing was lit."""
+
+    code = "dose"
 
 
 class GuardError(AcqError):

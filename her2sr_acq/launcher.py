@@ -58,6 +58,7 @@ class Launcher:
         host: str = "127.0.0.1",
         port: int = 8000,
         only: Sequence[str] = NAMES,
+        allow_hosts: Sequence[str] = (),
     ) -> None:
         """Prepare; nothing is started. ``port`` 0 takes a free one."""
         wanted = {SYNONYMS.get(name, name) for name in only}
@@ -80,6 +81,7 @@ class Launcher:
             url=self.url,
             host=self._host,
             port=self._port,
+            allow_hosts=tuple(allow_hosts),
         )
         self._children = [
             Child(
@@ -99,8 +101,9 @@ class Launcher:
 
     @property
     def url(self) -> str:
-        """Address of the web service, without a path."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        """Address of the web service for this computer, without a path."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}"
 
     @property

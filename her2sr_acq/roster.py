@@ -34,12 +34,14 @@ class Roster:
     url: str
     host: str
     port: int
+    allow_hosts: tuple[str, ...] = ()
 
     def specs(self) -> list[ChildSpec]:
         """Return how each is started, in the order of starting."""
         runtime = ("--runtime", str(self.runtime))
         data = ("--data", str(self.data))
-        listen = ("--host", self.host, "--port", str(self.port))
+        further = (f"--allow-host={name}" for name in self.allow_hosts)
+        listen = ("--host", self.host, "--port", str(self.port), *further)
         where = ("--config", str(self.path))
         specs = [
             _python(

@@ -77,6 +77,11 @@ def ensemble(
             f"{locs} is linked, which hides when dyes were lit; give the table that it "
             f"was linked from"
         )
+    if out is not None and "centroid" in table.columns:
+        raise RequestError(
+            f"{locs} is marked already, as tables of a run are; leave --out away to be "
+            f"told the end again"
+        )
     told = int(table["frame"].max()) + 1 if len(table) else 0
     count = frames if frames is not None else max(facts.frames, told)
     if count < told:

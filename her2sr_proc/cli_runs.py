@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -38,6 +38,14 @@ def process(
             help="Folder with a manifest.json, or s3://BUCKET/... of one.",
         ),
     ],
+    profile: Annotated[
+        Literal["paper", "recommended"] | None,
+        typer.Option(
+            "--profile",
+            help="paper: the published pipeline; recommended: ours. Another one than "
+            "the run's own answers beside it, under profiles/NAME. Default: the run's.",
+        ),
+    ] = None,
     scheduler: Annotated[
         str,
         typer.Option(
@@ -63,11 +71,14 @@ def process(
 
     Example: her2sr process data/runs/20260101-120000-demo
 
+    Example: her2sr process data/runs/RUN_ID --profile paper
+
     Example: her2sr process /shared/runs/RUN_ID --scheduler dask://head:8786
 
     Exit: 0 done, 1 a fault in the data or a lost cluster, 2 no run folder.
     """
     with plain_errors(), run_progress() as tell:
+        from her2sr_proc.errors import RequestError
         from her2sr_proc.offline import schedulers
         from her2sr_proc.store.layout import RunFolder
         from her2sr_proc.store.objects import RemoteRun, is_remote
@@ -76,13 +87,18 @@ def process(
         if is_remote(run_dir):
             from her2sr_proc.offline.remote import process_remote
 
+            if profile is not None:
+                raise RequestError(
+                    "--profile is for run folders of this machine; fetch the run first"
+                )
             remote = RemoteRun(run_dir)
             result = process_remote(remote, tell, scheduler=who, jobs=jobs)
             report = f"{remote.url}/{RunFolder(Path()).report}"
         else:
             from her2sr_proc.offline.pipeline import process_run
+            from her2sr_proc.store.manifest import with_profile
 
-            run = RunFolder(Path(run_dir).resolve())
+            run = with_profile(RunFolder(Path(run_dir).resolve()), profile)
             result = process_run(run, tell, scheduler=who, jobs=jobs)
             report = str(run.report)
     if as_json:

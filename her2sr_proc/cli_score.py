@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -100,6 +101,7 @@ def score(
 
     Example: her2sr score counts.csv --marks tumour.geojson --by observer-1
     """
+    from her2sr_proc.offline.casefile import alone
     from her2sr_proc.offline.casework import ScoreRequest, score_case
     from her2sr_proc.schema.params import ScoreParams
 
@@ -124,7 +126,8 @@ def score(
         sign=sign,
         reopen=reopen,
     )
-    scored = score_case(request, _case_file(record, request.has_counts))
+    with alone(record) if record else nullcontext():
+        scored = score_case(request, _case_file(record, request.has_counts))
     if as_json:
         typer.echo(_json(scored))
         return

@@ -1,26 +1,44 @@
 """Signals per nucleus in every arm: conventional, super-resolved, sister pairs merged.
 
 One counter (`her2sr_proc.spots`) sees all arms; they differ in the image it is given.
-Low and high enclose what the limit of strength decides and what a spot of several
-signals' strength may hide, not what sampling does.
+Low and high enclose what the limit of strength decides and what a dense region may
+hide or hold, not what sampling does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
-from skimage.segmentation import expand_labels
 
-from her2sr_proc.schema.counts import PROBES, Probe, ProbeCount, SignalMark
+from her2sr_proc.arms import (
+    ArmSignals,
+    ChannelEvidence,
+    Place,
+    dense_of,
+    groups_of,
+    marks_of,
+    nuclei_of,
+    owners_of,
+    regions_of,
+    resolved,
+)
+from her2sr_proc.clusters import scale_of, settled
+from her2sr_proc.coincidence import coincidence
+from her2sr_proc.schema.counts import (
+    PROBES,
+    Cluster,
+    Isolated,
+    Probe,
+    ProbeCount,
+    SignalMark,
+    Staining,
+)
 from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ARMS, ArmName
-from her2sr_proc.schema.table import Localizations
 from her2sr_proc.signals import (
-    Fluctuation,
     Signals,
     conventional_signals,
     sharp_fwhm_nm,
@@ -35,21 +53,8 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Counts = dict[ArmName, dict[Probe, ProbeCount]]
 
-CROWD = 2.5
-"""Times a typical signal: from here on, a spot may hide more than a sister pair."""
 FEW = 5
 """Isolated signals below which a field says that the device's values weighed in."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelEvidence:
-    """What one channel of a field shows."""
-
-    probe: Probe
-    table: Localizations
-    conventional: F32
-    """Mean of the first frames, photo-electrons; shape (height, width)."""
-    fluctuation: Fluctuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +65,9 @@ class FieldCounts:
     marks: tuple[SignalMark, ...]
     scales: dict[str, float]
     flags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Arm:
-    """Signals of one probe in one arm, each with its nucleus (0: none)."""
-
-    signals: Signals
-    nucleus: I64
-    merge_px: float = 0.0
-    """Pairs nearer than this, and apart from others, count once."""
+    clusters: tuple[Cluster, ...]
+    isolated: dict[str, Isolated]
+    staining: Staining
 
 
 def count_field(
@@ -92,74 +90,99 @@ def count_field(
     params : CountParams
         Scales, limits and device values.
     """
-    owners = expand_labels(labels, params.margin_um * 1000.0 / pixel_nm)
-    arms: dict[tuple[ArmName, Probe], _Arm] = {}
-    scales: dict[str, float] = {}
-    flags: list[str] = []
+    owners = owners_of(labels, pixel_nm=pixel_nm, params=params)
+    place = Place(owners, np.bincount(labels.ravel()), pixel_nm, params)
     light = {
         c.probe: conventional_signals(c.conventional, pixel_nm=pixel_nm, params=params)
         for c in channels
     }
+    arms: list[ArmSignals] = []
+    scales: dict[str, float] = {}
+    flags: list[str] = []
     for channel in channels:
-        probe = channel.probe
-        seen = _without_glow(probe, light, pixel_nm)
+        seen = light[channel.probe].take(~_glow(channel.probe, light, pixel_nm))
         sharp = superresolved_signals(
             channel.fluctuation, channel.table, pixel_nm=pixel_nm, params=params
         )
         width_nm = sharp_fwhm_nm(seen, pixel_nm=pixel_nm, params=params)
-        merge_px = min(width_nm, params.merge_nm) / pixel_nm
-        arms["conventional", probe] = _Arm(seen, _nuclei_of(seen, owners))
-        arms["sr", probe] = _Arm(sharp, _nuclei_of(sharp, owners))
-        arms["sr_merged", probe] = _Arm(sharp, _nuclei_of(sharp, owners), merge_px)
-        scales |= _scales(probe, seen, sharp, width_nm)
+        arms += _arms_of(channel, seen, sharp, width_nm, place)
+        scales |= _scales(channel.probe, seen, sharp, width_nm)
         if sharp.isolated < FEW:
             flags.append(
-                f"{probe}: {sharp.isolated} isolated signals; what is typical leans on "
-                f"the device's values"
+                f"{channel.probe}: {sharp.isolated} isolated signals; what is typical "
+                f"leans on the device's values"
             )
+    staining = _staining(arms, light, place)
+    glowing = sum(staining.glowing.values())
+    if glowing:
+        flags.append(
+            f"autofluorescence: {glowing} conventional signals in nuclei shine in both "
+            f"colours and were left out"
+        )
+    return _totals(labels, arms, place, scales, tuple(flags), staining)
+
+
+def _arms_of(
+    channel: ChannelEvidence,
+    seen: Signals,
+    sharp: Signals,
+    width_nm: float,
+    place: Place,
+) -> list[ArmSignals]:
+    params = place.params
+    conventional, limit = params.conventional_strength, params.minimum_strength
+    in_light, in_sharp = nuclei_of(seen, place), nuclei_of(sharp, place)
+    diameter_px = min(width_nm, params.merge_nm / 2.0) / place.pixel_nm
+    arms = [
+        ArmSignals("conventional", channel, seen, in_light, conventional),
+        ArmSignals("sr", channel, sharp, in_sharp, limit),
+    ]
+    light, sr = (replace(arm, regions=regions_of(arm, place)) for arm in arms)
+    return [light, sr, replace(sr, name="sr_merged", diameter_px=diameter_px)]
+
+
+def _totals(
+    labels: I32,
+    arms: Sequence[ArmSignals],
+    place: Place,
+    scales: dict[str, float],
+    flags: tuple[str, ...],
+    staining: Staining,
+) -> FieldCounts:
+    """Return the counts of all nuclei, with what a run needs to calibrate again."""
+    none = ProbeCount(count=0, low=0, high=0)
     found = [int(label) for label in np.unique(labels) if label]
-    nuclei = {label: _counts(label, arms, params) for label in found}
-    marks = tuple(
-        mark
-        for (arm, probe), signals in arms.items()
-        for mark in _marks(arm, probe, signals, pixel_nm, params)
+    nuclei: dict[int, Counts] = {
+        label: {arm: dict.fromkeys(PROBES, none) for arm in ARMS} for label in found
+    }
+    marks: list[SignalMark] = []
+    clusters: list[Cluster] = []
+    isolated: dict[str, Isolated] = {}
+    for arm in arms:
+        groups = {label: groups_of(arm, label, place) for label in found}
+        mine, alone = dense_of(arm, groups, place)
+        scale = scale_of(alone, place.params)
+        isolated[arm.stem] = alone
+        clusters += mine
+        for label in found:
+            dense = [one for one in mine if one.nucleus == label]
+            base = resolved(arm, label, len(groups[label]), place.params)
+            count = settled(base, dense, scale, place.params)
+            nuclei[label][arm.name][arm.channel.probe] = count
+            marks += marks_of(arm, label, groups[label], place)
+    return FieldCounts(
+        nuclei, tuple(marks), scales, flags, tuple(clusters), isolated, staining
     )
-    return FieldCounts(nuclei, marks, scales, tuple(flags))
 
 
-def sister_pairs(points_px: F64, width_px: float) -> list[tuple[int, int]]:
-    """Return the pairs nearer than a width, both apart from all others by it.
-
-    Parameters
-    ----------
-    points_px : float64 array, shape (signals, 2)
-        y, x of the signals of one probe in one nucleus.
-    width_px : float
-        What counts as near.
-    """
-    if len(points_px) < 2:
-        return []
-    near = cKDTree(points_px).query_pairs(width_px, output_type="ndarray")
-    crowd = np.bincount(near.ravel(), minlength=len(points_px))
-    return [(int(a), int(b)) for a, b in near if crowd[a] == 1 and crowd[b] == 1]
-
-
-def _without_glow(
-    probe: Probe, light: Mapping[Probe, Signals], pixel_nm: float
-) -> Signals:
+def _glow(probe: Probe, light: Mapping[Probe, Signals], pixel_nm: float) -> Mask:
+    """Return which conventional signals shine in another colour, too."""
     signals = light[probe]
     glow = np.zeros(len(signals.spots), bool)
     for other, theirs in light.items():
         if other != probe:
             glow |= steady_glow(signals, theirs, pixel_nm=pixel_nm)
-    return signals.take(~glow)
-
-
-def _nuclei_of(signals: Signals, owners: I32) -> I64:
-    height, width = owners.shape
-    row = np.clip(np.rint(signals.spots.y_px), 0, height - 1).astype(np.int64)
-    column = np.clip(np.rint(signals.spots.x_px), 0, width - 1).astype(np.int64)
-    return owners[row, column].astype(np.int64)
+    return glow
 
 
 def _scales(
@@ -174,67 +197,33 @@ def _scales(
     }
 
 
-def _counts(
-    label: int, arms: Mapping[tuple[ArmName, Probe], _Arm], params: CountParams
-) -> Counts:
-    none = ProbeCount(count=0, low=0, high=0)
-    return {
-        arm: {
-            probe: _count(label, arms[arm, probe], params)
-            if (arm, probe) in arms
-            else none
-            for probe in PROBES
-        }
-        for arm in ARMS
-    }
-
-
-def _count(label: int, arm: _Arm, params: CountParams) -> ProbeCount:
-    limit = params.minimum_strength
-    mine = arm.nucleus == label
-    strength = arm.signals.relative
-    sure = int((mine & (strength >= limit * params.doubt)).sum())
-    faint = int((mine & (strength >= limit / params.doubt)).sum())
-    resolved = mine & (strength >= limit)
-    count = len(_merged(arm, resolved))
-    saved = int(resolved.sum()) - count
-    crowds = strength[resolved & (strength >= CROWD)]
-    hidden = int((np.rint(crowds) - 1).sum())
-    return ProbeCount(
-        count=count,
-        ambiguous=sure != faint,
-        low=max(0, min(count, sure - saved)),
-        high=max(count, faint - saved) + hidden,
+def _staining(
+    arms: Sequence[ArmSignals], light: Mapping[Probe, Signals], place: Place
+) -> Staining:
+    """Return what speaks for or against the staining of the field."""
+    sharp = {arm.channel.probe: arm for arm in arms if arm.name == "sr"}
+    points: dict[Probe, F64] = {}
+    seen: dict[Probe, int] = {}
+    glowing: dict[Probe, int] = {}
+    for probe, signals in light.items():
+        strong = signals.relative >= place.params.conventional_strength
+        mine = (nuclei_of(signals, place) > 0) & strong
+        seen[probe] = int(mine.sum())
+        glowing[probe] = int((mine & _glow(probe, light, place.pixel_nm)).sum())
+        spots = sharp[probe].signals.spots.take(sharp[probe].counted)
+        points[probe] = np.column_stack([spots.y_px, spots.x_px])
+    lie = coincidence(
+        *(points.get(probe, np.zeros((0, 2))) for probe in PROBES),
+        pixel_nm=place.pixel_nm,
     )
-
-
-def _merged(arm: _Arm, rows: Mask) -> list[list[int]]:
-    """Return the signals as groups of rows: a pair that counts once, or one alone."""
-    index = np.flatnonzero(rows)
-    spots = arm.signals.spots
-    points = np.column_stack([spots.y_px[index], spots.x_px[index]])
-    pairs = sister_pairs(points, arm.merge_px) if arm.merge_px else []
-    paired = {n for pair in pairs for n in pair}
-    groups = [[int(index[a]), int(index[b])] for a, b in pairs]
-    return groups + [[int(i)] for n, i in enumerate(index) if n not in paired]
-
-
-def _marks(
-    arm_name: ArmName, probe: Probe, arm: _Arm, pixel_nm: float, params: CountParams
-) -> Iterator[SignalMark]:
-    """Yield every counted signal; a merged pair at its middle."""
-    spots = arm.signals.spots
-    blob = params.probe_sigma_nm / pixel_nm
-    counted = arm.signals.relative >= params.minimum_strength
-    for label in np.unique(arm.nucleus[counted & (arm.nucleus > 0)]):
-        for group in _merged(arm, counted & (arm.nucleus == label)):
-            width = float(np.sqrt(spots.width_px2[group].mean() + blob**2))
-            yield SignalMark(
-                arm=arm_name,
-                probe=probe,
-                nucleus=int(label),
-                x_px=float(spots.x_px[group].mean()),
-                y_px=float(spots.y_px[group].mean()),
-                sigma_nm=width * pixel_nm,
-                strength=float(arm.signals.relative[group].sum()),
-            )
+    return Staining(
+        signals={probe: int(arm.counted.sum()) for probe, arm in sharp.items()},
+        outside={
+            probe: int((arm.counted & (arm.nucleus == 0)).sum())
+            for probe, arm in sharp.items()
+        },
+        seen=seen,
+        glowing=glowing,
+        coincident=lie.observed,
+        by_chance=lie.by_chance,
+    )

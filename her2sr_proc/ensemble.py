@@ -33,6 +33,8 @@ LONGEST = 8
 """Frames of such a stay; a longer one may be of several dyes in turn."""
 LEAST_STAYS = 25
 """Without so many, a dye's light is not known."""
+LEAST_CLUMPS = 4
+"""Of one nucleus: fewer tell no interval by being drawn again."""
 DARK = (0.02, 0.9)
 """Fractions of dark frames that tell, by Poisson's law, how many dyes are lit."""
 AGREES = 0.5
@@ -40,7 +42,6 @@ AGREES = 0.5
 that is lit steadily makes darkness rare by itself."""
 LATE = 0.5
 """Of the burst: before, a frame without a fit may hold a blob that no fit suits."""
-RESAMPLES = 200
 SHARP = 0.1
 """Quantile of the widths that is that of a spot in focus; hot pixels are fewer."""
 FOCUS = 1.3
@@ -74,6 +75,7 @@ def ensemble_end(
     frames: int,
     params: EnsembleParams,
     rng: np.random.Generator,
+    dye_photons: float | None = None,
 ) -> EnsembleEnd:
     """Return where the ensemble phase of these localizations ends.
 
@@ -89,29 +91,34 @@ def ensemble_end(
         What counts as most.
     rng : Generator
         Of the resampling over clumps.
+    dye_photons : float, optional
+        Of one lit dye, told by the unit that these rows are a part of: few loci tell
+        no dye of their own.
     """
     light = _light(table, clumps, frames)
     if not len(light):
-        return EnsembleEnd(frames, None, None, None, None, 0, "no locus in focus")
+        return _unknown(frames, 0, "no locus in focus")
+    if dye_photons is not None and len(light) < LEAST_CLUMPS:
+        return _unknown(frames, len(light), f"fewer than {LEAST_CLUMPS} loci in focus")
     stays = [_stays(row) for row in light]
-    dye = _dye_photons(stays)
+    dye = _dye_photons(stays) if dye_photons is None else dye_photons
     if dye is None:
         reason = "loci are lit in nearly every frame to the end of the burst"
-        return EnsembleEnd(frames, None, None, None, None, len(light), reason)
+        return _unknown(frames, len(light), reason)
     level, lit = _windows(light), _windows((light > 0.0).astype(np.float64))
     every = np.arange(len(light))
-    dye = _no_brighter(dye, level, lit, every)
+    if dye_photons is None:
+        dye = _no_brighter(dye, level, lit, every)
     end = _crossing(level / dye, frames, params.single)
-    draws = rng.integers(0, len(light), (RESAMPLES, len(light)))
+    draws = rng.integers(0, len(light), (params.resamples, len(light)))
+
+    def worth(draw: I64) -> float:
+        if dye_photons is not None:
+            return dye_photons
+        return _no_brighter(_dye_again(stays, draw, dye), level, lit, draw)
+
     told = np.array(
-        [
-            _crossing(
-                level[d] / _no_brighter(_dye_again(stays, d, dye), level, lit, d),
-                frames,
-                params.single,
-            )
-            for d in draws
-        ]
+        [_crossing(level[d] / worth(d), frames, params.single) for d in draws]
     )
     low, high = np.quantile(told, [0.025, 0.975])
     return EnsembleEnd(
@@ -123,6 +130,10 @@ def ensemble_end(
         clumps=len(light),
         reason="" if end < frames else "more than one dye is lit to the end",
     )
+
+
+def _unknown(frames: int, clumps: int, reason: str) -> EnsembleEnd:
+    return EnsembleEnd(frames, None, None, None, None, clumps, reason)
 
 
 def mark_centroids(

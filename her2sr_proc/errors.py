@@ -2,13 +2,16 @@
 
 ProcError
 ├─ RequestError        the request cannot be met as asked; nothing was written
+│  └─ AbsentError      what the request names is not there
 ├─ DataError           what was read is not what it should be
 │  ├─ MovieError       a movie is missing, truncated or of the wrong kind
 │  ├─ TableError       a table lacks columns or holds impossible values
+│  ├─ ModelError       a denoising model is missing, broken or of another kind
 │  ├─ WireError        a message is not a block
 │  └─ IntegrityError   a stored block does not match its checksum
 ├─ WriteError          a result could not be written; what stood there is untouched
 ├─ StateError          the request is fine, but not for this run folder as it stands
+│  └─ BlindError       a person asks for what would end a blind reading
 ├─ NetworkError        a trained network or what runs it is missing or broken
 ├─ SegmenterError      a segmentation program of others is not installed, or failed
 └─ ClusterError        computers that were to share the work cannot be reached
@@ -32,6 +35,12 @@ class RequestError(ProcError):
     code = "bad-request"
 
 
+class AbsentError(RequestError):
+    """What the request names is not there."""
+
+    code = "not-found"
+
+
 class DataError(ProcError):
     """What was read is not what it should be."""
 
@@ -48,6 +57,12 @@ class TableError(DataError):
     """A table lacks columns or holds impossible values."""
 
     code = "bad-table"
+
+
+class ModelError(DataError):
+    """A denoising model is missing, broken or of another kind."""
+
+    code = "bad-model"
 
 
 class WireError(DataError):
@@ -72,6 +87,12 @@ class StateError(ProcError):
     """The request is fine, but not for this run folder as it stands."""
 
     code = "bad-state"
+
+
+class BlindError(StateError):
+    """A person asks for what would end a blind reading."""
+
+    code = "blinded"
 
 
 class NetworkError(ProcError):

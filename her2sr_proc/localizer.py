@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ class FitStatus(IntEnum):
     """Fitted together with others, or on sloping ground; the bound says so."""
 
 
-Each = Callable[[Callable[[int], F64], Iterable[int]], Iterable[F64]]
+Each = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
 """Calls a function with every item and gives the results in order, as `map` does."""
 
 BROAD = 1.4

@@ -16,21 +16,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
-from her2sr_proc.kernels.peaks import find_peaks
+from her2sr_proc.maxima import prominent_maxima
 from her2sr_proc.schema.params import SpotParams
 
 F64 = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp]
 
-ZOOM = 2
-"""Maxima are looked for on a grid this much finer than the camera's."""
 REACH = 4.0
 """Standard deviations of a model spot that are drawn."""
 WIDTHS = np.geomspace(0.1, 15.0, 200)
 """Squared widths that are told apart, over the squared fine smoothing."""
 WIDE = 3.0
 """From this one on, the coarse image and its own blur tell the width better."""
+SHADOW = 0.05
+"""Of a spot's strength: fainter ones near it are rings of its own light, or what a
+model of it leaves. Signals of one probe differ far less."""
+NEAR = 3.0
+"""Fine smoothings within which they are."""
 ROUNDS = 3
 """Times that spots are measured anew, each with the light of the others taken off."""
 
@@ -128,7 +132,9 @@ def find_spots(image: TwoScales, params: SpotParams) -> Spots:
         own = _is_no_echo(spots, image, params)
         if not own.all():
             spots = _settled(spots.take(own), image)
-    return spots
+    # the last settling may have moved one onto another
+    spots = spots.take(_is_no_echo(spots, image, params))
+    return spots.take(_is_no_shadow(spots, NEAR * image.fine_px))
 
 
 def noise_of(image: F64) -> float:
@@ -170,23 +176,11 @@ def _rest(models: list[F64], image: TwoScales) -> list[F64]:
 def _maxima(rest: F64, model: F64, noise: float, params: SpotParams) -> Spots:
     """Return maxima of what is left that neither noise nor a poor model explains."""
     unsure = np.hypot(noise, params.model_error * model)
-    clear = ndimage.zoom(rest / unsure, ZOOM, order=3, grid_mode=True, mode="nearest")
-    clear = clear.astype(np.float32)
-    lit = np.flatnonzero(clear > 0)
-    order = lit[np.argsort(-clear.ravel()[lit])]
-    room = clear.size // 4 + 1
-    rows, columns = np.zeros(room, np.int32), np.zeros(room, np.int32)
-    saddles, basins = np.zeros(room), np.zeros(clear.shape, np.int32)
-    least = params.prominence
-    count = find_peaks(clear, order, 0.0, least, rows, columns, saddles, basins)
-    rows, columns = rows[:count], columns[:count]
-    prominence = clear[rows, columns] - saddles[:count]
-    y, x = ((n + 0.5) / ZOOM - 0.5 for n in (rows, columns))
+    y, x, prominence = prominent_maxima(rest / unsure, params.prominence)
     near = np.rint(y).astype(int), np.rint(x).astype(int)
     above = rest[near] > params.over_model * model[near]
-    unknown = np.zeros(count)
-    found = Spots(y, x, unknown, unknown, prominence)
-    return found.take((prominence >= least) & above)
+    unknown = np.zeros(len(y))
+    return Spots(y, x, unknown, unknown, prominence).take(above)
 
 
 def _is_apart(
@@ -214,10 +208,23 @@ def _is_no_echo(
     return kept
 
 
+def _is_no_shadow(spots: Spots, reach_px: float) -> npt.NDArray[np.bool_]:
+    """Return which spots are not far outshone by one beside them."""
+    kept = np.ones(len(spots), bool)
+    if len(spots) > 1:
+        tree = cKDTree(np.column_stack([spots.y_px, spots.x_px]))
+        pairs = tree.query_pairs(reach_px, output_type="ndarray")
+        for faint, bright in (pairs.T, pairs.T[::-1]):
+            is_less = spots.strength[faint] < SHADOW * spots.strength[bright]
+            kept[faint[is_less]] = False
+    return kept
+
+
 def _measured(spots: Spots, rest: list[F64], image: TwoScales) -> Spots:
     """Return the spots with width and strength from what is theirs at every scale."""
     at = np.array([spots.y_px, spots.x_px])
-    heights = [_sampled(part, at) for part in (*rest, _blurred(rest[1], image))]
+    heights = [_sampled(part, at) for part in rest]
+    heights.append(_blurred_at(rest[1], at, image.coarse_px))
     return _photometry(spots, heights, image)
 
 
@@ -234,7 +241,8 @@ def _settled(spots: Spots, image: TwoScales) -> Spots:
         variance = optics.variance_px2(spots.width_px2, image.coarse_px)
         own.append(own[1] * variance / (variance + image.coarse_px**2))
         at = np.array([spots.y_px, spots.x_px])
-        left = [_sampled(part, at) for part in (*rest, _blurred(rest[1], image))]
+        left = [_sampled(part, at) for part in rest]
+        left.append(_blurred_at(rest[1], at, image.coarse_px))
         heights = [part + mine for part, mine in zip(left, own, strict=True)]
         spots = _photometry(spots, heights, image)
     return spots
@@ -281,8 +289,21 @@ def _centred(spots: Spots, rest: list[F64], image: TwoScales) -> Spots:
     return replace(spots, y_px=y, x_px=x)
 
 
-def _blurred(part: F64, image: TwoScales) -> F64:
-    return np.asarray(ndimage.gaussian_filter(part, image.coarse_px, mode="nearest"))
+def _blurred_at(part: F64, at: F64, sigma_px: float) -> F64:
+    """Return the values at some points of an image seen through a Gaussian.
+
+    ``at``: y, x, shape (2, points). As blurring it whole, but of those points alone.
+    """
+    radius = int(REACH * sigma_px + 0.5)
+    around = np.arange(-radius, radius + 1)
+    places, weights = [], []
+    for middle, size in zip(at, part.shape, strict=True):
+        pixels = np.rint(middle).astype(np.int64)[:, None] + around
+        weight = np.exp(-0.5 * ((pixels - middle[:, None]) / sigma_px) ** 2)
+        places.append(np.clip(pixels, 0, size - 1))
+        weights.append(weight / weight.sum(axis=1, keepdims=True))
+    windows = part[places[0][:, :, None], places[1][:, None, :]]
+    return np.asarray(np.einsum("nij,ni,nj->n", windows, *weights))
 
 
 def _sampled(part: F64, at: F64) -> F64:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from simulators.crisp import Crisp
 from simulators.faults.plan import FaultPlan
 from simulators.instrument import Instrument
 from simulators.lights import LINES_NM
@@ -36,8 +37,16 @@ def assemble(
 ) -> Instrument:
     """Return the specimen's world with stage, focus and light, all at rest."""
     middle_um = options.sample.section_um / 2.0
+    world = World(options)
+    focus = Motion(
+        (middle_um,),
+        speed_um_s=FOCUS_UM_S,
+        settle_s=FOCUS_SETTLE_S,
+        time_scale=options.time_scale,
+        clock=clock,
+    )
     return Instrument(
-        World(options),
+        world,
         stage=Motion(
             (0.0, 0.0),
             speed_um_s=options.stage.speed_um_s,
@@ -45,14 +54,15 @@ def assemble(
             time_scale=options.time_scale,
             clock=clock,
         ),
-        focus=Motion(
-            (middle_um,),
-            speed_um_s=FOCUS_UM_S,
-            settle_s=FOCUS_SETTLE_S,
-            time_scale=options.time_scale,
-            clock=clock,
-        ),
         clock=clock,
         faults=faults,
         interlock_cuts=options.interlock_cuts_light,
+        crisp=Crisp(
+            options.stage.lock,
+            glass=world.surface_um,
+            focus=focus,
+            offset_um=middle_um,
+            seed=options.seed,
+            wall=(clock, options.time_scale),
+        ),
     )

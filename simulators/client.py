@@ -20,6 +20,7 @@ from simulators.protocol import (
     Call,
     FocusMove,
     Healing,
+    LockOrder,
     MicroscopeState,
     Since,
     Struck,
@@ -62,6 +63,10 @@ class MicroscopeClient:
     def move_focus(self, z_um: float) -> None:
         """Set the focus drive in motion."""
         self._ask("move_focus", FocusMove(z_um=z_um).model_dump())
+
+    def order_lock(self, order: LockOrder) -> None:
+        """Tell the focus lock what to do."""
+        self._ask("lock", order.model_dump())
 
     def start(self, burst: Burst) -> BurstBegun:
         """Begin to expose. Raises `DeviceError` when the camera is busy."""

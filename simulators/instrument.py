@@ -20,8 +20,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_acq.errors import DeviceError
+from simulators.crisp import Crisp
 from simulators.lights import LightFaults, Lights
 from simulators.motion import Motion
+from simulators.protocol import LockOrder
 from simulators.world import Light, View
 
 U16 = npt.NDArray[np.uint16]
@@ -40,6 +43,9 @@ class Specimen(Protocol):
     def end_burst(self) -> None: ...  # noqa: D102
     def illuminate(self, view: View, seconds: float) -> None: ...  # noqa: D102
     def rest(self, seconds: float) -> None: ...  # noqa: D102
+    def out_of_focus_um(  # noqa: D102
+        self, x_um: float, y_um: float, z_um: float
+    ) -> float: ...
     def write_truth(self, folder: Path) -> None: ...  # noqa: D102
 
 
@@ -51,13 +57,14 @@ class Instrument:
         world: Specimen,
         *,
         stage: Motion,
-        focus: Motion,
+        crisp: Crisp,
         clock: Callable[[], float],
         faults: LightFaults | None = None,
         interlock_cuts: bool = False,
     ) -> None:
         self.stage = stage
-        self.focus = focus
+        self.focus = crisp.focus
+        self.crisp = crisp
         self.lights = Lights(
             clock,
             before_change=self._count_stray,
@@ -73,6 +80,8 @@ class Instrument:
         """Up to here every bit of light is accounted for."""
         self._stray: deque[tuple[View, float]] = deque()
         self._simulated_s = 0.0
+        self._is_burst = False
+        self._held_um: float | None = None
 
     @property
     def simulated_s(self) -> float:
@@ -89,7 +98,10 @@ class Instrument:
         """Tell the world that frames follow."""
         with self._world_lock:
             self._absorb_stray()
-            self._world.begin_burst(self.view(exposure_s))
+            self._is_burst = False  # its plane is that of now
+            view = self.view(exposure_s)
+            self._is_burst = True
+            self._world.begin_burst(view)
 
     def expose(self, exposure_s: float, out: U16, *, slot: int | None = None) -> float:
         """Expose one frame into ``out``; return its start in simulated seconds.
@@ -104,6 +116,7 @@ class Instrument:
     def end_burst(self) -> None:
         """Tell the world that the burst is over. Light strays after `release`."""
         with self._world_lock:
+            self._is_burst = False
             self._world.end_burst()
 
     def release(self) -> None:
@@ -118,11 +131,30 @@ class Instrument:
 
     def move_stage(self, x_um: float, y_um: float) -> float:
         """Set out for a place on the slide; return the simulated seconds it takes."""
-        return self._move(self.stage, (x_um, y_um))
+        takes_s = self._move(self.stage, (x_um, y_um))
+        self.crisp.moved_to((x_um, y_um))
+        return takes_s
 
     def move_focus(self, z_um: float) -> float:
         """Set out for a plane; return the simulated seconds it takes."""
+        self.crisp.drive_taken()
         return self._move(self.focus, (z_um,))
+
+    def order_lock(self, order: LockOrder) -> None:
+        """Tell the focus lock what to do. Raises `DeviceError` for what it cannot."""
+        if order.offset_um is not None:
+            self.crisp.offset_um = order.offset_um
+        if order.state is not None:
+            x_um, y_um = self.stage.position_um()
+            try:
+                self.crisp.set_state(order.state, (x_um, y_um))
+            except ValueError as exc:
+                raise DeviceError(str(exc)) from exc
+
+    @property
+    def z_um(self) -> float:
+        """Where the focus is: held by its lock, or where its drive is."""
+        return self.crisp.z_um()
 
     def write_truth(self, folder: Path) -> None:
         """Write what is really there, with all light counted that has fallen."""
@@ -131,17 +163,34 @@ class Instrument:
             self._absorb_stray()
             self._world.write_truth(folder)
 
+    def out_of_focus_um(self) -> float:
+        """Return how far the plane in focus lies from the middle of the section."""
+        x_um, y_um = self.stage.position_um()
+        return self._world.out_of_focus_um(x_um, y_um, self.z_um)
+
     def view(self, exposure_s: float) -> View:
         """Return what the camera would see now."""
         x_um, y_um = self.stage.position_um()
-        (z_um,) = self.focus.position_um()
+        is_held = self.crisp.holds
+        if not (is_held and self._is_burst and self._held_um is not None):
+            # In a burst the lock makes up for the drift, which the world is told.
+            self._held_um = self.z_um
+        z_um = self._held_um
         lights = tuple(
-            Light(nm=line.nm, power=line.percent / 100.0)
+            Light(
+                nm=line.nm,
+                power=line.percent / 100.0 * self.lights.faults.share_of(line.nm),
+            )
             for line in self.lights.states()
             if line.on and line.percent > 0.0
         )
         return View(
-            x_um=x_um, y_um=y_um, z_um=z_um, exposure_s=exposure_s, lights=lights
+            x_um=x_um,
+            y_um=y_um,
+            z_um=z_um,
+            exposure_s=exposure_s,
+            lights=lights,
+            is_held=is_held,
         )
 
     def _move(self, drive: Motion, target_um: tuple[float, ...]) -> float:

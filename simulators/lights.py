@@ -36,6 +36,10 @@ class LightFaults(Protocol):
         """Return whether the port neither obeys nor answers."""
         ...
 
+    def share_of(self, nm: int) -> float:
+        """Return how much of its set point a line emits, 1: all of it."""
+        ...
+
 
 class Sound:
     """Nothing is wrong."""
@@ -55,6 +59,10 @@ class Sound:
     def is_mute(self) -> bool:
         """Say no."""
         return False
+
+    def share_of(self, nm: int) -> float:
+        """Say all of it."""
+        return 1.0
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ from simulators.protocol import (
     Call,
     FocusMove,
     Healing,
+    LockOrder,
     MicroscopeState,
     Since,
     Struck,
@@ -90,6 +91,7 @@ class Microscope:
             "state": self._state,
             "move_stage": self._move_stage,
             "move_focus": self._move_focus,
+            "lock": self._order_lock,
             "start": self._start,
             "stop": self._stop,
             "truth": self._write_truth,
@@ -151,13 +153,17 @@ class Microscope:
     def _state(self, _: Body) -> Body:
         instrument, exposer = self._instrument, self._exposer
         x_um, y_um = instrument.stage.position_um()
-        (z_um,) = instrument.focus.position_um()
+        crisp = instrument.crisp
         state = MicroscopeState(
             height=self._shape[0],
             width=self._shape[1],
             x_um=x_um,
             y_um=y_um,
-            z_um=z_um,
+            z_um=instrument.z_um,
+            lock_state=crisp.state(),
+            lock_offset_um=crisp.offset_um,
+            lock_failures=crisp.failures,
+            out_of_focus_um=instrument.out_of_focus_um(),
             stage_is_moving=instrument.stage.is_moving(),
             focus_is_moving=instrument.focus.is_moving(),
             lights=instrument.lights.states(),
@@ -179,6 +185,11 @@ class Microscope:
     def _move_focus(self, body: Body) -> Body:
         to = FocusMove.model_validate(body)
         return {"seconds": self._instrument.move_focus(to.z_um)}
+
+    def _order_lock(self, body: Body) -> Body:
+        order = LockOrder.model_validate(body)
+        self._instrument.order_lock(order)
+        return {}
 
     def _start(self, body: Body) -> Body:
         wanted = Burst.model_validate(body)

@@ -22,6 +22,7 @@ from simulators.client import MicroscopeClient, runtime_of_environment
 from simulators.faults.device import DeviceFaults
 from simulators.lightport import PORT, LightPort
 from simulators.lights import LINES_NM
+from simulators.protocol import LockOrder
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,57 @@ class SimulatedFocus(StageDevice):
     def set_origin(self) -> None:
         """Refuse: planes are those of the section."""
         raise DeviceError("the simulated focus keeps the section's origin")
+
+
+class SimulatedCrisp(GenericDevice):
+    """The focus lock of the simulated microscope, in the words of ASI's CRISP.
+
+    ``CRISP State`` (set: Idle, Ready, Lock; read also: In Focus, Dim, Error) and
+    ``Lock Offset`` in micrometres from the glass.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_property(
+            "CRISP State",
+            getter=SimulatedCrisp.get_state,
+            setter=SimulatedCrisp.set_state,
+            property_type=str,
+        )
+        self.register_property(
+            "Lock Offset",
+            getter=SimulatedCrisp.get_offset_um,
+            setter=SimulatedCrisp.set_offset_um,
+            limits=(-20.0, 20.0),
+            property_type=float,
+        )
+
+    @cached_property
+    def _client(self) -> MicroscopeClient:
+        return MicroscopeClient(runtime_of_environment())
+
+    @cached_property
+    def _faults(self) -> DeviceFaults:
+        return DeviceFaults("lock", self._client)
+
+    def get_state(self) -> str:
+        """Return what the lock does."""
+        return self._faults.reported("CRISP State", self._client.state().lock_state)
+
+    def set_state(self, word: str) -> None:
+        """Let go, make ready, or lock."""
+        if self._faults.lets("set CRISP State"):
+            self._client.order_lock(LockOrder(state=word))
+
+    def get_offset_um(self) -> float:
+        """Return the plane that is held."""
+        offset_um = self._client.state().lock_offset_um
+        return self._faults.reported("Lock Offset", offset_um)
+
+    def set_offset_um(self, value: float) -> None:
+        """Choose the plane that is held."""
+        if self._faults.lets("set Lock Offset"):
+            self._client.order_lock(LockOrder(offset_um=value))
 
 
 class SimulatedLasers(GenericDevice):

@@ -44,6 +44,12 @@ class Motion:
             self._takes_s = moves_s / self._time_scale
         return moves_s
 
+    def put(self, target_um: Sequence[float]) -> None:
+        """Be there at once: something else has carried it there."""
+        with self._lock:
+            self._from = self._to = tuple(target_um)
+            self._takes_s = 0.0
+
     def position_um(self) -> tuple[float, ...]:
         """Return where it is now."""
         with self._lock:

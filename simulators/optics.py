@@ -43,6 +43,8 @@ class View:
     z_um: float
     exposure_s: float
     lights: tuple[Light, ...]
+    is_held: bool = False
+    """Whether a focus lock follows the slide's drift along the axis."""
 
 
 def powers(lights: tuple[Light, ...]) -> F64:
@@ -84,6 +86,18 @@ def chromatic_um(
 def lift_um(options: StageOptions, x_um: F64 | float, y_um: F64 | float) -> F64 | float:
     """Return how much higher the tilted slide lies at a place than at its origin."""
     return (options.tilt_x_mrad * x_um + options.tilt_y_mrad * y_um) / 1000.0
+
+
+def blur_um(options: StageOptions, x_um: float, y_um: float) -> float:
+    """Return how far out of focus a bubble puts a place of the slide; 0 without one."""
+    return max(
+        (
+            bubble.blur_um
+            for bubble in options.bubbles
+            if math.hypot(x_um - bubble.x_um, y_um - bubble.y_um) <= bubble.radius_um
+        ),
+        default=0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +148,8 @@ def _edge(distance_um: F64, half_um: float, skirt_um: float) -> F64:
 class Drift:
     """Slow thermal wander: sines with periods of minutes to hours, from the seed.
 
-    Bounded on purpose: a stand is kept at temperature, and what creeps further is
-    the work of a focus lock.
+    Bounded: a stand is kept at temperature. What creeps further, where that is asked
+    for, is the work of a focus lock.
     """
 
     PERIODS_MIN = (6.1, 23.0, 71.0)
@@ -154,10 +168,13 @@ class Drift:
         share = math.sqrt(2.0 / len(self.PERIODS_MIN))
         self._size = share * rate[:, None] / 1000.0 / 60.0 / self._turn
         self._start = self._wander(0.0)
+        self._creep_um_s = options.creep_z_nm_per_min / 1000.0 / 60.0
 
     def at(self, t_s: float) -> F64:
         """Return x, y, z in um since the start of the simulation."""
-        return self._wander(t_s) - self._start
+        moved = self._wander(t_s) - self._start
+        moved[2] += self._creep_um_s * t_s
+        return np.asarray(moved)
 
     def _wander(self, t_s: float) -> F64:
         waves = self._size * np.sin(self._turn * t_s + self._phase)

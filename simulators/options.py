@@ -48,11 +48,47 @@ class SampleOptions(Frozen):
     )
 
 
+class Bubble(Frozen):
+    """Air in the immersion oil: nothing behind it is sharp, and no lock sees through.
+
+    It stays where it is on the slide.
+    """
+
+    x_um: float
+    y_um: float
+    radius_um: float = Field(gt=0)
+    blur_um: float = Field(default=6.0, ge=0, le=50, description="out of focus by this")
+
+
+class LockOptions(Frozen):
+    """The simulated focus lock, which works as ASI's CRISP does."""
+
+    range_um: float = Field(
+        default=6.0, gt=0, le=50, description="it catches a plane this far away"
+    )
+    noise_nm: float = Field(default=10.0, ge=0, le=1000, description="sd, each lock")
+    settle_s: float = Field(default=0.1, ge=0, le=10, description="after a lock")
+    failure_probability: float = Field(
+        default=0.0, ge=0, le=1, description="at each move of the stage, while locked"
+    )
+    runaway_um: float = Field(
+        default=8.0,
+        ge=0,
+        le=50,
+        description="half of the failures drag the focus away by up to this",
+    )
+
+
 class StageOptions(Frozen):
     """How the slide lies and moves under the objective."""
 
-    tilt_x_mrad: float = Field(default=0.4, ge=-50, le=50)
-    tilt_y_mrad: float = Field(default=-0.3, ge=-50, le=50)
+    tilt_x_mrad: float = Field(default=0.4, ge=-200, le=200)
+    tilt_y_mrad: float = Field(default=-0.3, ge=-200, le=200)
+    creep_z_nm_per_min: float = Field(
+        default=0.0, ge=-1000, le=1000, description="the slide sinks or rises, always"
+    )
+    bubbles: tuple[Bubble, ...] = ()
+    lock: LockOptions = LockOptions()
     drift_xy_nm_per_min: float = Field(default=5.0, ge=0, le=1000, description="rms")
     drift_z_nm_per_min: float = Field(default=4.0, ge=0, le=1000, description="rms")
     speed_um_s: float = Field(default=5000.0, gt=0, le=1e6)

@@ -21,6 +21,13 @@ class FocusMove(Frozen):
     z_um: float
 
 
+class LockOrder(Frozen):
+    """Body of ``lock``: what the focus lock shall do, or which plane it shall hold."""
+
+    state: str | None = None
+    offset_um: float | None = None
+
+
 class Burst(Frozen):
     """Body of ``start``: what the camera wants exposed, and where it listens."""
 
@@ -86,6 +93,12 @@ class MicroscopeState(Frozen):
     x_um: float
     y_um: float
     z_um: float
+    lock_state: str = Field(description="the focus lock's own word")
+    lock_offset_um: float = Field(description="of the plane it holds, from the glass")
+    lock_failures: int = Field(description="times it lost its plane by chance")
+    out_of_focus_um: float = Field(
+        description="truth: of the plane in focus, from the middle of the section"
+    )
     stage_is_moving: bool
     focus_is_moving: bool
     lights: tuple[LightState, ...]

@@ -17,7 +17,7 @@ from simulators.background import Background
 from simulators.camera import Camera
 from simulators.dose import DoseMap
 from simulators.dyes import Dyes
-from simulators.optics import Drift, Light, View, lift_um
+from simulators.optics import Drift, Light, View, blur_um, lift_um
 from simulators.options import SimulationOptions
 from simulators.specimen import Specimen
 
@@ -54,6 +54,7 @@ class World:
         self._burst_frame: int | None = None
         self._view: View | None = None
         self._start_um: F64 = np.zeros(3)
+        self._is_held = False
 
     @property
     def clock_s(self) -> float:
@@ -65,6 +66,14 @@ class World:
         """Light that every place has had, up to this moment."""
         self._background.settle()
         return self._background.doses
+
+    @property
+    def light_e(self) -> F32:
+        """Mean photo-electrons of the last frame, before the camera; `exact` alone.
+
+        Shape (height, width). Borrowed: the next frame overwrites it.
+        """
+        return self._image
 
     def begin_burst(self, view: View) -> None:
         """Start a burst: a numbered run of frames of one view."""
@@ -118,6 +127,27 @@ class World:
         """Let dark time pass."""
         self._clock_s += seconds
 
+    def surface_um(self, x_um: float, y_um: float) -> float | None:
+        """Return z at which the glass lies now under a stage position.
+
+        None where a bubble hides it from a focus lock.
+        """
+        stage = self.options.stage
+        dx, dy, dz = self._drift.at(self._clock_s)
+        x, y = x_um - dx, y_um - dy
+        if blur_um(stage, x, y) > 0.0:
+            return None
+        return float(dz + lift_um(stage, x, y))
+
+    def out_of_focus_um(self, x_um: float, y_um: float, z_um: float) -> float:
+        """Return how far the plane in focus lies from the middle of the section."""
+        stage = self.options.stage
+        dx, dy, dz = self._drift.at(self._clock_s)
+        x, y = x_um - dx, y_um - dy
+        middle = self.options.sample.section_um / 2.0
+        plane = z_um - dz - lift_um(stage, x, y) + blur_um(stage, x, y)
+        return float(plane - middle)
+
     def write_truth(self, folder: Path) -> None:
         """Write what is really on the slide, and which dye shone when."""
         card = {
@@ -134,10 +164,11 @@ class World:
     def _turn_to(self, view: View) -> None:
         """Move there unless it is the same place in the same light."""
         if self._view is None or view != replace(
-            self._view, exposure_s=view.exposure_s
+            self._view, exposure_s=view.exposure_s, is_held=view.is_held
         ):
             self.end_burst()
             self._aim(view)
+        self._is_held = view.is_held
 
     def _aim(self, view: View) -> None:
         """Move there. Drift is taken up here, so that maps fit the slide."""
@@ -145,7 +176,9 @@ class World:
         self._filled.clear()
         self._start_um = self._drift.at(self._clock_s)
         x, y, z = np.array([view.x_um, view.y_um, view.z_um]) - self._start_um
-        slide = float(x), float(y), float(z - lift_um(self.options.stage, x, y))
+        stage = self.options.stage
+        plane = z - lift_um(stage, x, y) + blur_um(stage, x, y)
+        slide = float(x), float(y), float(plane)
         self._dyes.aim(view, slide, self._ageing)
         self._background.aim(view, slide)
         self._view = view
@@ -198,7 +231,10 @@ class World:
         self._background.light(view.exposure_s)
         if self._burst_frame is not None and self.options.record_intervals:
             self._intervals.note(self._dyes.inside, photons, self._burst_frame)
-        return photons, self._drift.at(self._clock_s) - self._start_um
+        drift = self._drift.at(self._clock_s) - self._start_um
+        if self._is_held:
+            drift[2] = 0.0
+        return photons, drift
 
     def _shine(self, seconds: float) -> None:
         """Let light fall that makes no image."""

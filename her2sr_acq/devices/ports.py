@@ -114,8 +114,44 @@ class Focus(Protocol):
         """Move, wait, read back. Raises `ReadBackError` outside the tolerance."""
         ...
 
+    def move_by(self, *, dz_um: float) -> None:
+        """Move relative to where it is, wait, read back; raises as `move_to`."""
+        ...
+
     def position_um(self) -> float:
         """Return z as read from the device."""
+        ...
+
+
+class FocusLock(Protocol):
+    """What holds the focus by itself, against drift and tilt."""
+
+    def engage(self) -> None:
+        """Lock where it is, wait, read back.
+
+        Raises `FocusError` when it does not lock; it is released then. Locking may
+        move the focus within the device's own range.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let go; the focus stays where it is."""
+        ...
+
+    def is_locked(self) -> bool:
+        """Return whether the device reports now that it holds the focus."""
+        ...
+
+    def state(self) -> str:
+        """Return the device's own word for what it does."""
+        ...
+
+    def set_offset(self, um: float) -> None:
+        """Choose the plane that is held, and read it back. Raises `ReadBackError`."""
+        ...
+
+    def offset_um(self) -> float:
+        """Return the plane that is held, from the device's own zero."""
         ...
 
 
@@ -176,6 +212,8 @@ class Hardware(Protocol):
     camera: Camera
     stage: Stage
     focus: Focus
+    lock: FocusLock | None
+    """None: nothing holds the focus by itself."""
     lasers: Mapping[int, Laser]
     """Wavelength in nm -> line."""
     watches: Sequence[Watch]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from her2sr_acq.devices.ports import Focus, Stage
+from her2sr_acq.devices.ports import Focus, FocusLock, Stage
 from her2sr_acq.errors import AcqError, DeviceError
 
 
@@ -16,7 +16,13 @@ class ClearedStage:
     """The stage port, with the objective out of the way of long moves."""
 
     def __init__(
-        self, stage: Stage, focus: Focus, *, long_um: float, clear_z_um: float
+        self,
+        stage: Stage,
+        focus: Focus,
+        *,
+        long_um: float,
+        clear_z_um: float,
+        lock: FocusLock | None = None,
     ) -> None:
         """Take the stage and the focus that stands under it.
 
@@ -26,11 +32,14 @@ class ClearedStage:
             A longer move than this may meet the holder.
         clear_z_um : float
             At this z or below the objective is clear.
+        lock : FocusLock or None
+            Released before the focus is lowered: it would fight, or let go by itself.
         """
         self._stage = stage
         self._focus = focus
         self._long_um = long_um
         self._clear_z_um = clear_z_um
+        self._lock = lock
         self._return_um: float | None = None
         """Where the focus was before a long move that has not ended well."""
 
@@ -44,6 +53,8 @@ class ClearedStage:
         # Written so that a position of nan counts as far away and as high.
         is_down = z_um <= self._clear_z_um
         if not is_down and not self._is_short(x_um, y_um):
+            if self._lock is not None and self._lock.is_locked():
+                self._lock.release()
             self._return_um = z_um
             self._focus.move_to(z_um=self._clear_z_um)
             is_down = True

@@ -7,24 +7,25 @@ goes out whatever happens in between. What came out is counted, never assumed.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Frame, Hardware, Laser
 from her2sr_acq.engine.clock import Clock
-from her2sr_acq.engine.reins import Reins
-from her2sr_acq.engine.safety import Safety
+from her2sr_acq.engine.dose import DoseBook
+from her2sr_acq.engine.outcome import Light, Outcome
 from her2sr_acq.errors import (
     AcqError,
     CameraStalledError,
     DeviceError,
     LightError,
     ReadBackError,
+    StorageError,
 )
-from her2sr_acq.guard.ports import LightGuard
 from her2sr_acq.plan.estimate import wall_exposure_ms
 from her2sr_acq.plan.models import CameraPlan, Channel
+from her2sr_proc.schema.dose import DoseRecord, Purpose
 from her2sr_proc.schema.manifest import FieldFacts
 
 log = logging.getLogger(__name__)
@@ -38,57 +39,27 @@ MARGIN_S = 1.0
 """By so much the engine ends a burst before the guard would."""
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What one burst gave."""
-
-    t_s: list[float] = field(default_factory=list)
-    """Camera clock of every frame delivered."""
-    counts: list[int] = field(default_factory=list)
-    """The camera's own count of every frame delivered, if it gives one."""
-    lit_s: float = 0.0
-    stopped: bool = False
-    fault: AcqError | None = None
-    """Why it ended early, when nobody asked it to."""
-
-    @property
-    def delivered(self) -> int:
-        """Frames that the camera handed over."""
-        return len(self.t_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Light:
-    """Who decides on light besides the engine."""
-
-    guard: LightGuard
-    safety: Safety
-    reins: Reins
-
-    def require(self) -> None:
-        """Raise what forbids light now."""
-        if self.reins.tripped is not None:
-            raise self.reins.tripped
-        self.safety.require()
-
-    def require_still(self) -> None:
-        """Raise what ends light that is on. Cheap: called for every frame."""
-        self.guard.pulse()
-        if self.reins.tripped is not None:
-            raise self.reins.tripped
-        self.safety.require_watching()
+DARK_FRAMES = 2
+"""The last of them is measured: the first may still hold what was there before."""
 
 
 class Burst:
     """Takes bursts on one microscope. Owned by the engine's thread."""
 
     def __init__(
-        self, hardware: Hardware, config: DeviceConfig, *, clock: Clock, light: Light
+        self,
+        hardware: Hardware,
+        config: DeviceConfig,
+        *,
+        clock: Clock,
+        light: Light,
+        dose: DoseBook,
     ) -> None:
         self._hardware = hardware
         self._config = config
         self._clock = clock
         self.light = light
+        self.dose = dose
 
     def take(
         self,
@@ -96,6 +67,8 @@ class Burst:
         channel: Channel,
         camera: CameraPlan,
         add: Callable[[Frame], bool],
+        *,
+        purpose: Purpose = "burst",
     ) -> Outcome:
         """Take one burst and pass every frame to ``add``.
 
@@ -108,6 +81,7 @@ class Burst:
         outcome = Outcome()
         try:
             self.light.require()
+            self.dose.require(tile, channel)
             self._compare(tile)
             self._hardware.lasers[channel.laser_nm].set_power(channel.power_percent)
             self._hardware.camera.arm(
@@ -117,10 +91,64 @@ class Burst:
                 readout=camera.readout,
             )
             self._compare_frame()
-            self._expose(channel, add, outcome)
+            try:
+                self._expose(channel, add, outcome)
+            finally:
+                self._note_dose(tile, channel, outcome, purpose)
         except AcqError as exc:
             outcome.fault = exc
         return outcome
+
+    def dark_adu(self, channel: Channel, camera: CameraPlan) -> float:
+        """Return the mean of a picture of the channel's exposure without light."""
+        self.light.require()
+        self._require_dark()
+        self._hardware.camera.arm(
+            frames=DARK_FRAMES,
+            exposure_ms=channel.exposure_ms,
+            roi=camera.roi,
+            readout=camera.readout,
+        )
+        outcome, means = Outcome(), [math.nan]
+
+        def add(frame: Frame) -> bool:
+            means.append(float(frame.adu.mean()))
+            return True
+
+        try:
+            self._hardware.camera.start()
+            dark = channel.model_copy(update={"frames": DARK_FRAMES})
+            until = self._clock.monotonic() + longest_light_s(dark, self._config)
+            self._pop(dark, add, outcome, until=until)
+        finally:
+            self._hardware.camera.disarm()
+        return means[-1]
+
+    def _note_dose(
+        self, tile: FieldFacts, channel: Channel, outcome: Outcome, purpose: Purpose
+    ) -> None:
+        """Write down what light fell, if any did; a fault of that ends the run."""
+        if outcome.lit_s <= 0.0:
+            return
+        light_s = self.dose.light_s(
+            channel, frames=outcome.delivered, lit_s=outcome.lit_s
+        )
+        record = DoseRecord(
+            utc=self._clock.stamp(),
+            field=tile.name,
+            channel=channel.name,
+            purpose=purpose,
+            nm=channel.laser_nm,
+            power_percent=channel.power_percent,
+            x_um=tile.x_um,
+            y_um=tile.y_um,
+            light_s=round(light_s, 6),
+            frames=outcome.delivered,
+        )
+        try:
+            self.dose.add(record)
+        except StorageError as exc:
+            outcome.fault = outcome.fault or exc
 
     def _compare(self, tile: FieldFacts) -> None:
         """Compare what the devices report now with what the burst takes for granted."""
@@ -131,6 +159,9 @@ class Burst:
                 f"the stage reports x = {x_um:.2f}, y = {y_um:.2f} um, and {tile.name} "
                 f"is at {tile.x_um:.2f}, {tile.y_um:.2f}; check the stage"
             )
+        self._require_dark()
+
+    def _require_dark(self) -> None:
         for laser in self._hardware.lasers.values():
             if laser.is_on():
                 self._darken(laser)

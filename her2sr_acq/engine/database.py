@@ -108,9 +108,14 @@ class Database:
             raise RunNotFoundError(f"no run '{run_id}'", run=run_id)
         return RunView.model_validate_json(rows[0][0])
 
-    def runs(self) -> list[RunView]:
-        """Return the last runs, newest first."""
-        rows = self._rows("SELECT view FROM runs ORDER BY id DESC LIMIT ?", LISTED)
+    def runs(self, *, limit: int = LISTED, before: str = "") -> list[RunView]:
+        """Return runs, newest first: the last, or those before a run."""
+        rows = self._rows(
+            "SELECT view FROM runs WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?",
+            before,
+            before,
+            limit,
+        )
         return [RunView.model_validate_json(view) for (view,) in rows]
 
     def order(self, run_id: str) -> RunOrder | None:

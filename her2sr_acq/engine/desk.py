@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 
 from her2sr_acq.config import DeviceConfig
+from her2sr_acq.engine.database import LISTED
+from her2sr_acq.engine.handwork import Handwork
 from her2sr_acq.engine.helm import Helm
 from her2sr_acq.engine.order import RunOrder, request_digest, run_id
 from her2sr_acq.engine.preflight import preflight, refused
@@ -24,9 +27,10 @@ from her2sr_acq.engine.views import (
     ProtocolView,
     RunRequest,
     RunView,
+    StagePosition,
 )
 from her2sr_acq.engine.worker import Worker
-from her2sr_acq.errors import AcqError, PlanRejectedError
+from her2sr_acq.errors import AcqError, PlanRejectedError, RunConflictError
 from her2sr_acq.plan import limits, load
 from her2sr_acq.plan.estimate import estimate
 from her2sr_acq.plan.models import Protocol
@@ -36,6 +40,8 @@ from her2sr_proc.versions import versions
 
 HARDWARE_S = 5.0
 """Deadline of a question to an idle engine."""
+MOVE_S = 8.0
+"""Deadline of a move by hand: below the control socket's, so that its error arrives."""
 MAX_KEY = 200
 
 
@@ -50,6 +56,7 @@ class Desk:
         self._started_utc = station.clock.stamp()
         self._slot = Slot(station, worker)
         self.helm = Helm(self._slot)
+        self.hands = Handwork(self._slot)
         self._devices: DevicesView | None = None
 
     def submit(
@@ -111,10 +118,36 @@ class Desk:
             free_bytes=self._free_bytes(),
         )
 
-    def runs(self) -> list[RunView]:
-        """Return the last runs, newest first."""
+    def move(self, position: StagePosition) -> StagePosition:
+        """Move the stage in the dark between runs; return where it reads itself.
+
+        Raises `PlanRejectedError` outside its limits, `RunConflictError` in a run.
+        """
+        limits.check_position(
+            "the place", position.x_um, position.y_um, self._station.config
+        )
+        with self._slot.lock:
+            self._slot.refuse_if_closed()
+            if (active := self._slot.active) is not None:
+                raise RunConflictError(
+                    f"run {active.view.id} has the microscope; the stage moves by "
+                    f"hand after it"
+                )
+            x_um, y_um = self._slot.worker.ask(
+                partial(self._travel, position), timeout_s=MOVE_S
+            )
+        return StagePosition(x_um=x_um, y_um=y_um)
+
+    def witness(self, run_id: str, verb: str, by: str) -> None:
+        """Note in the events of a run in progress who gave an order."""
+        held = self._slot.holds(run_id)
+        if held is not None and not held.is_over:
+            held.tracker.note("order", verb=verb, by=by)
+
+    def runs(self, *, limit: int = LISTED, before: str = "") -> list[RunView]:
+        """Return runs, newest first: the last, or those before a run."""
         live = self._slot.last.view if self._slot.last is not None else None
-        stored = self._station.database.runs()
+        stored = self._station.database.runs(limit=limit, before=before)
         return [live if live and live.id == view.id else view for view in stored]
 
     def run(self, run_id: str) -> RunView:
@@ -223,6 +256,11 @@ class Desk:
             name = run_id(self._station.clock.utc(), self._token)
             if not self._station.data.run(name).root.exists():
                 return name
+
+    def _travel(self, position: StagePosition) -> tuple[float, float]:
+        stage = self._station.hardware.stage
+        stage.move_to(x_um=position.x_um, y_um=position.y_um)
+        return stage.position_um()
 
     def _read_devices(self) -> DevicesView:
         readings = self._station.hardware.readings()

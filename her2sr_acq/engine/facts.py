@@ -5,7 +5,7 @@ from __future__ import annotations
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.station import Station
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
-from her2sr_proc.schema.params import Profile
+from her2sr_proc.store.profiles import load_profile
 from her2sr_proc.versions import SHAPING, versions
 
 PACKAGES = (*SHAPING, "pymmcore", "pymmcore-plus")
@@ -29,7 +29,7 @@ def manifest_of(order: RunOrder, station: Station) -> Manifest:
         frame_height=config.camera.height,
         frame_width=config.camera.width,
         camera=config.camera.model,
-        profile=Profile(name=order.protocol.processing.profile),
+        profile=load_profile(order.protocol.processing.profile),
         configuration=config.name,
         configuration_sha256=station.config_sha256,
         simulation=None if config.simulator is None else config.simulator.options,

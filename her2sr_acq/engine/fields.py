@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from her2sr_acq.engine.fading import Fading
+from her2sr_acq.engine.focusing import Focuser
 from her2sr_acq.engine.hold import HoldError, hold_for
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.processing import Processing
@@ -16,10 +19,12 @@ from her2sr_acq.errors import (
     AcqError,
     CameraStalledError,
     DeviceError,
+    FocusError,
     LightError,
     StorageError,
 )
 from her2sr_acq.plan.estimate import field_bytes
+from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.manifest import FieldFacts
 
 log = logging.getLogger(__name__)
@@ -44,17 +49,22 @@ class FieldTaker:
         tracker: Tracker,
         reins: Reins,
         processing: Processing,
+        focuser: Focuser,
     ) -> None:
         self._station = station
         self._order = order
         self._tracker = tracker
         self._reins = reins
         self._processing = processing
+        self._focuser = focuser
+        self._fading = Fading(processing.enquiry(reins.rest), tracker)
         self._lost_fields = 0
+        self._blurred_fields = 0
         self._stalls = 0
 
     def take_all(self, taker: UnitTaker) -> None:
         """Take every unit that is planned, until a stop is asked for."""
+        self._measure_map()
         for tile in self._order.tiles:
             if self._tracker.planned(tile.name):
                 self._require_free_way()
@@ -65,12 +75,37 @@ class FieldTaker:
 
     def forgive(self) -> None:
         """Begin to count failures anew: somebody looked."""
-        self._lost_fields = self._stalls = 0
+        self._lost_fields = self._blurred_fields = self._stalls = 0
+
+    def _measure_map(self) -> None:
+        """Take what pictures a focus map needs, before any burst."""
+        self._tracker.enter("measuring the focus")
+        planned = [t for t in self._order.tiles if self._tracker.planned(t.name)]
+        try:
+            self._focuser.measure(planned, self._reach)
+        except HoldError:
+            if not self._reins.stopped.is_set():
+                raise
+        except AcqError as exc:
+            self._judge(exc)
+            raise HoldError(f"there is no focus map: {exc}") from exc
+
+    def _reach(self, tile: FieldFacts) -> None:
+        """Go to a field, or raise: `HoldError` for a stop, too."""
+        self._require_free_way()
+        if self._reins.stopped.is_set():
+            raise HoldError("stopped on request")
+        if lost := self._move(tile):
+            raise FocusError(f"{tile.name} was not reached: {lost}")
 
     def _take_field(self, tile: FieldFacts, taker: UnitTaker) -> None:
         self._tracker.enter("moving the stage", current=tile.name)
+        if not self._is_in_reach(tile):
+            return
         lost = self._move(tile)
         self._lost_fields = self._lost_fields + 1 if lost else 0
+        if lost is None and not self._is_focused(tile):
+            return
         for unit in self._tracker.planned(tile.name):
             if lost is not None:
                 channel = self._order.channel(unit.channel)
@@ -79,13 +114,70 @@ class FieldTaker:
             self._require_free_way()
             if self._reins.stopped.is_set():
                 return
+            if not self._is_held(tile):
+                break
             self._take_unit(tile, unit, taker)
         if lost is None:
             self._processing.close_field(self._order.id, tile.name)
+            self._fading.closed(self._signals(tile))
         if self._lost_fields >= IN_A_ROW:
             raise HoldError(
                 f"{self._lost_fields} fields in a row could not be reached ({lost}); "
                 f"check the stage, then resume"
+            )
+
+    def _signals(self, tile: FieldFacts) -> list[UnitKey]:
+        """Return the units of a field whose frames are localized."""
+        return [
+            self._tracker.key_of(unit)
+            for unit in self._tracker.units
+            if unit.field == tile.name
+            and unit.written
+            and self._order.channel(unit.channel).role == "signal"
+        ]
+
+    def _is_in_reach(self, tile: FieldFacts) -> bool:
+        return self._try_focus(tile, self._focuser.foresee)
+
+    def _is_focused(self, tile: FieldFacts) -> bool:
+        self._tracker.enter("focusing", current=tile.name)
+        return self._try_focus(tile, self._focuser.focus)
+
+    def _is_held(self, tile: FieldFacts) -> bool:
+        return self._try_focus(tile, self._focuser.require_held)
+
+    def _try_focus(self, tile: FieldFacts, act: Callable[[FieldFacts], None]) -> bool:
+        """Do something about the focus; what is left of a blurred field is skipped.
+
+        Raises `HoldError` where the protocol asks for a pause, and after several such
+        fields in a row.
+        """
+        try:
+            act(tile)
+        except LightError:
+            raise
+        except AcqError as exc:
+            self._judge(exc)
+            if self._reins.stopped.is_set():
+                return False
+            self._give_up_focus(tile, exc)
+            return False
+        if act == self._focuser.focus:
+            self._blurred_fields = 0
+        return True
+
+    def _give_up_focus(self, tile: FieldFacts, fault: AcqError) -> None:
+        why = f"{tile.name} could not be focused: {fault}"
+        log.warning("%s", why)
+        self._tracker.note("focus not found", field=tile.name, why=str(fault))
+        if self._order.protocol.focus.on_failure == "pause":
+            raise HoldError(why)
+        self._tracker.skip_field(tile.name, why)
+        self._blurred_fields += 1
+        if self._blurred_fields >= IN_A_ROW:
+            raise HoldError(
+                f"{self._blurred_fields} fields in a row could not be focused "
+                f"({fault}); check oil, slide and focus lock, then resume"
             )
 
     def _move(self, tile: FieldFacts) -> DeviceError | None:

@@ -11,27 +11,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.enquiry import Ask, Enquiry
 from her2sr_acq.errors import ServiceUnavailableError
 from her2sr_acq.stream.envelope import Answer, Body, ask
 from her2sr_proc.schema.block import UnitKey
 
 POLL_S = 0.1
 SILENT = "the localizer does not answer"
-
-
-class Ask(Protocol):
-    """Puts one question, as `envelope.ask` does."""
-
-    def __call__(
-        self, address: str, verb: str, body: Body, *, deadline_s: float
-    ) -> Answer:
-        """Return the answer or raise `ServiceUnavailableError`."""
-        ...
 
 
 class Status(BaseModel):
@@ -88,6 +78,10 @@ class Processing:
         self._jobs: list[_Job] = []
         self._refusal = ""
         self._quiet_until = clock.monotonic()
+
+    def enquiry(self, sleep: Callable[[float], None]) -> Enquiry:
+        """Return what asks the same localizer for numbers."""
+        return Enquiry(self._address, self._clock, sleep, self._ask)
 
     def close_unit(self, key: UnitKey) -> None:
         """Ask for the table and the images of a unit."""

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import logging
 
-from her2sr_acq.engine.burst import Burst, Light
+from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.dose import DoseBook
 from her2sr_acq.engine.facts import manifest_of
 from her2sr_acq.engine.fields import FieldTaker
+from her2sr_acq.engine.focusing import Focuser
 from her2sr_acq.engine.hold import HoldError
 from her2sr_acq.engine.keeping import keep
 from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.outcome import Light
 from her2sr_acq.engine.recovery import close_abandoned
 from her2sr_acq.engine.reins import Reins
 from her2sr_acq.engine.states import FINAL, RunEvent, RunState
@@ -46,7 +49,17 @@ class Runner:
         self._reins = reins
         self._folder: RunFolder = station.data.run(order.id)
         self._processing = station.processing()
-        self._fields = FieldTaker(station, order, tracker, reins, self._processing)
+        burst = Burst(
+            station.hardware,
+            station.config,
+            clock=station.clock,
+            light=Light(station.guard, station.safety, reins),
+            dose=DoseBook(station.config, self._folder.dose),
+        )
+        self._focuser = Focuser(station, order, tracker, burst)
+        self._fields = FieldTaker(
+            station, order, tracker, reins, self._processing, self._focuser
+        )
 
     def run(self) -> None:
         """Take the run to its end. Raises nothing."""
@@ -136,16 +149,9 @@ class Runner:
 
     def _take_planned(self) -> None:
         pool = make_pool(self._order.protocol.channels, self._station)
-        light = Light(self._station.guard, self._station.safety, self._reins)
-        burst = Burst(
-            self._station.hardware,
-            self._station.config,
-            clock=self._station.clock,
-            light=light,
-        )
         with Sink(pool, write=self._station.write_block) as sink:
             taker = UnitTaker(
-                self._station, self._folder, self._tracker, burst, sink, pool
+                self._station, self._folder, self._tracker, self._focuser, sink, pool
             )
             self._fields.take_all(taker)
 

@@ -178,10 +178,14 @@ class Tracker:
 
     def skip_planned_units(self, reason: str) -> None:
         """Note that the units not begun will not be taken in this run."""
+        for field in self.fields:
+            self.skip_field(field.name, reason)
+
+    def skip_field(self, name: str, reason: str) -> None:
+        """Note that what is planned of a field will not be taken in this run."""
         stamp = self._clock.stamp()
-        for unit in self.units:
-            if unit.state is UnitState.PLANNED:
-                self._skip(unit, stamp, reason)
+        for unit in self.planned(name):
+            self._skip(unit, stamp, reason)
 
     def unit(self, key: UnitKey) -> UnitView:
         """Return one unit as it stands."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from her2sr_acq.devices.ports import Frame
 from her2sr_acq.engine import gaps
-from her2sr_acq.engine.burst import Burst, Outcome
+from her2sr_acq.engine.evidence import LightProof
+from her2sr_acq.engine.focusing import Focuser
+from her2sr_acq.engine.outcome import Outcome
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.verification import Taps, verdict
+from her2sr_acq.engine.witness import Witness
 from her2sr_acq.errors import AcqError, CameraStalledError, StorageError
 from her2sr_acq.plan.estimate import wall_exposure_ms
 from her2sr_acq.plan.models import Channel, Protocol
@@ -54,14 +57,16 @@ class UnitTaker:
         station: Station,
         folder: RunFolder,
         tracker: Tracker,
-        burst: Burst,
+        focuser: Focuser,
         sink: Sink,
         pool: BlockPool,
     ) -> None:
         self._station = station
         self._folder = folder
         self._tracker = tracker
-        self._burst = burst
+        self._focuser = focuser
+        self._burst = focuser.burst
+        self._dark_adu: dict[float, float] = {}
         self._sink = sink
         self._pool = pool
 
@@ -74,36 +79,68 @@ class UnitTaker:
         """
         self._tracker.begin_unit(key)
         records: list[BlockRecord] = []
+        witness: Witness | None = None
         try:
+            witness = self._witness(channel, protocol)
             assembler = self._assembler(key, channel, protocol, records)
         except AcqError as exc:
             outcome = Outcome(fault=exc)
         else:
-            outcome = self._expose(tile, channel, protocol, assembler)
+            place = tile, channel, protocol
+            outcome = self._expose(place, assembler, witness)
             if is_untouched(outcome, channel.frames) and not records:
                 self._tracker.note("armed again", after_frames=outcome.delivered)
                 assembler.rewind()
-                outcome = self._expose(tile, channel, protocol, assembler)
+                outcome = self._expose(place, assembler, witness)
         if isinstance(outcome.fault, StorageError):
             self._station.room.give_up_reserve()  # the verdict must find room
-        return self._conclude(key, channel, outcome, records), outcome.fault
+        record = self._conclude(key, channel, outcome, records, witness)
+        return record, outcome.fault
 
     def fail(self, key: UnitKey, channel: Channel, fault: AcqError) -> UnitRecord:
         """Note that a unit could not even begin."""
         self._tracker.begin_unit(key)
-        return self._conclude(key, channel, Outcome(fault=fault), [])
+        return self._conclude(key, channel, Outcome(fault=fault), [], None)
+
+    def _witness(self, channel: Channel, protocol: Protocol) -> Witness:
+        """Return what looks after focus and light, with the dark of this exposure."""
+        laser = self._station.config.laser(channel.laser_nm)
+        model = self._station.config.camera.model
+        dark_adu = model.offset_adu
+        if laser.sample.step_adu is not None:
+            exposure_ms = channel.exposure_ms
+            if exposure_ms not in self._dark_adu:
+                self._dark_adu[exposure_ms] = self._dark(channel, protocol)
+            dark_adu = self._dark_adu[exposure_ms]
+        proof = LightProof(channel, laser.sample, model, dark_adu)
+        return Witness(self._focuser.watch(), proof)
+
+    def _dark(self, channel: Channel, protocol: Protocol) -> float:
+        """Return the mean of a dark picture; what the camera model says without one.
+
+        A camera that stalls here has its burst to begin yet, and is judged by that.
+        """
+        try:
+            return self._burst.dark_adu(channel, protocol.camera)
+        except CameraStalledError as exc:
+            self._tracker.note("no dark picture", why=str(exc))
+            return self._station.config.camera.model.offset_adu
 
     def _expose(
         self,
-        tile: FieldFacts,
-        channel: Channel,
-        protocol: Protocol,
+        place: tuple[FieldFacts, Channel, Protocol],
         assembler: Assembler,
+        witness: Witness,
     ) -> Outcome:
+        tile, channel, protocol = place
+
         def add(frame: Frame) -> bool:
             self._sink.require_writing()
-            return assembler.add(frame)
+            is_block = assembler.add(frame)
+            witness.see(frame, is_block=is_block)
+            return is_block
 
+        witness.begin()
         outcome = self._burst.take(tile, channel, protocol.camera, add)
         assembler.discard()
         self._drain(outcome)
@@ -170,6 +207,7 @@ class UnitTaker:
         channel: Channel,
         outcome: Outcome,
         records: list[BlockRecord],
+        witness: Witness | None,
     ) -> UnitRecord:
         raw.finish(self._folder.raw(key), records)
         found, suspected = self._audit(outcome)
@@ -194,6 +232,8 @@ class UnitTaker:
             ended_utc=self._station.clock.stamp(),
             reason=reason,
             gaps=found,
+            focus=None if witness is None else witness.focus(),
+            not_scorable="" if witness is None else witness.not_scorable(),
         )
         self._tracker.end_unit(record)
         return record

@@ -7,30 +7,51 @@ import re
 from datetime import UTC
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.schema.block import NAME
-from her2sr_proc.schema.ledger import Gap, UnitState
+from her2sr_proc.schema.ledger import FocusRecord, Gap, UnitState
 from her2sr_proc.schema.model import Frozen
 
 
 class RunRequest(Frozen):
     """One measurement that somebody wants: a protocol by name, or a plan in full."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"protocol": "demo", "sample": "s-17", "operator": "op-2"}]
+        }
+    )
+
     protocol: str | None = Field(default=None, max_length=200)
     plan: Protocol | None = None
-    sample: str = Field(description="a pseudonym, never a patient's name or number")
-    operator: str = Field(description="a pseudonym or an account name")
+    sample: str = Field(
+        description="a pseudonym, never a patient's name or number",
+        json_schema_extra={"pattern": NAME},
+    )
+    operator: str = Field(
+        description="a pseudonym or an account name",
+        json_schema_extra={"pattern": NAME},
+    )
     overrides: dict[str, JsonValue] = Field(
         default_factory=dict,
         max_length=100,
         description="dotted key -> value, e.g. 'grid.rows' or 'channels.561.frames'",
     )
     queue: bool = Field(
-        default=False, description="wait for the microscope instead of a 409"
+        default=False,
+        strict=True,
+        description="wait for the microscope instead of a 409",
     )
     not_before: AwareDatetime | None = Field(
         default=None, description="start at this time or later, with its offset"
@@ -53,6 +74,13 @@ class RunRequest(Frozen):
                 f"and never a patient's name or number"
             )
         return value
+
+    @field_validator("not_before", mode="before")
+    @classmethod
+    def _is_no_count(cls, value: object) -> object:
+        if not isinstance(value, int | float):
+            return value
+        raise ValueError("a time is text with its offset, as 2026-01-01T20:00:00+01:00")
 
     @field_validator("overrides")
     @classmethod
@@ -86,6 +114,10 @@ class UnitView(Frozen):
     started_utc: str | None = None
     ended_utc: str | None = None
     gaps: tuple[Gap, ...] = ()
+    focus: FocusRecord | None = None
+    not_scorable: str = Field(
+        default="", description="why it may not be scored, however complete it is"
+    )
 
 
 class FieldView(Frozen):
@@ -174,6 +206,82 @@ class StopRequest(Frozen):
     burst: Literal["drop", "finish"] = Field(
         default="drop", description="of the burst in progress"
     )
+
+
+class StagePosition(Frozen):
+    """A place of the stage, in the coordinates of the microscope."""
+
+    x_um: float = Field(allow_inf_nan=False, strict=True)
+    y_um: float = Field(allow_inf_nan=False, strict=True)
+
+
+class Jog(Frozen):
+    """A step of stage and focus from where they are."""
+
+    dx_um: float = Field(default=0.0, allow_inf_nan=False)
+    dy_um: float = Field(default=0.0, allow_inf_nan=False)
+    dz_um: float = Field(default=0.0, allow_inf_nan=False)
+
+
+class StageView(Frozen):
+    """Where stage and focus stand."""
+
+    x_um: float
+    y_um: float
+    z_um: float
+    lock: str = Field(default="", description="the focus lock's own word, if any")
+
+
+class Mark(Frozen):
+    """A place that a person marked."""
+
+    name: str = Field(pattern=NAME)
+    x_um: float
+    y_um: float
+    z_um: float
+
+
+class Marks(Frozen):
+    """The places marked, and the rectangle that holds them."""
+
+    marks: tuple[Mark, ...]
+    centre_um: tuple[float, float] | None = Field(
+        default=None, description="of the rectangle, for grid.centre"
+    )
+    size_um: tuple[float, float] | None = Field(
+        default=None, description="width and height of the rectangle"
+    )
+
+    @classmethod
+    def of(cls, marks: tuple[Mark, ...]) -> Marks:
+        """Return marks with their rectangle; without a mark there is none."""
+        if not marks:
+            return cls(marks=())
+        x, y = ([m.x_um for m in marks], [m.y_um for m in marks])
+        return cls(
+            marks=marks,
+            centre_um=((min(x) + max(x)) / 2.0, (min(y) + max(y)) / 2.0),
+            size_um=(max(x) - min(x), max(y) - min(y)),
+        )
+
+
+class SnapRequest(Frozen):
+    """One picture that somebody wants to see."""
+
+    laser_nm: int = Field(default=561, gt=0)
+    power_percent: float = Field(default=2.0, gt=0, le=100)
+    exposure_ms: float = Field(default=30.0, gt=0, le=1000)
+
+
+class Picture(Frozen):
+    """A picture, and what it cost."""
+
+    height: int
+    width: int
+    adu_base64: str = Field(description="uint16, little endian, row by row")
+    dose_s: float = Field(description="of full power, on this place, by looking")
+    ceiling_s: float = Field(description="at which looking there ends")
+    stage: StageView
 
 
 class RetakeRequest(Frozen):

@@ -12,9 +12,11 @@ from her2sr_acq.config import DeviceConfig
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
 from her2sr_acq.plan.frame import effective
-from her2sr_acq.plan.models import Channel, Protocol
+from her2sr_acq.plan.models import Channel, Protocol, focus_channel
 from her2sr_proc.schema.manifest import FieldFacts
 
+VIOLET_NM = 450
+"""Light of a shorter wavelength than this excites DAPI."""
 MAX_BURST_S = 3600.0
 """A longer burst is a typing error, and a field bleached for nothing."""
 DISK_RESERVE = 1.10
@@ -33,12 +35,19 @@ def check(
     ``config`` is that of the microscope, with its whole frame.
     """
     _check_camera(protocol, config)
+    _check_order(protocol)
+    _check_focus(protocol, config)
     for channel in protocol.channels:
-        _check_light(channel, config)
-        _check_exposure(channel, config)
+        check_channel(channel, config)
     for tile in tiles:
         _check_tile(tile, config)
     _check_disk(protocol, config, free_bytes)
+
+
+def check_channel(channel: Channel, config: DeviceConfig) -> None:
+    """Raise `PlanRejectedError` if a burst asks for light or time beyond the limits."""
+    _check_light(channel, config)
+    _check_exposure(channel, config)
 
 
 def _check_camera(protocol: Protocol, config: DeviceConfig) -> None:
@@ -60,6 +69,38 @@ def _check_camera(protocol: Protocol, config: DeviceConfig) -> None:
             f"camera.roi",
             roi=plan.roi,
         )
+
+
+def _check_order(protocol: Protocol) -> None:
+    """Refuse violet before a signal: it turns DAPI into something that blinks green."""
+    signals = [n for n, c in enumerate(protocol.channels) if c.role == "signal"]
+    for n, channel in enumerate(protocol.channels):
+        if channel.laser_nm < VIOLET_NM and signals and n < signals[-1]:
+            after = protocol.channels[signals[-1]].name
+            raise PlanRejectedError(
+                f"channel {channel.name} ({channel.laser_nm} nm) comes before the "
+                f"signals of {after}: violet light turns DAPI into green blinkers that "
+                f"would be counted; take it last",
+                channel=channel.name,
+            )
+
+
+def _check_focus(protocol: Protocol, config: DeviceConfig) -> None:
+    plan = protocol.focus
+    if plan.method == "hardware" and config.focus.lock is None:
+        raise PlanRejectedError(
+            f"the protocol asks for focus by hardware, and {config.name} has no "
+            f"focus lock; add focus.lock to its configuration, or choose 'image' or "
+            f"'map'"
+        )
+    if not plan.takes_pictures:
+        return
+    if plan.laser_nm < VIOLET_NM:
+        raise PlanRejectedError(
+            f"the protocol focuses by {plan.laser_nm} nm, which spoils the signals; "
+            f"set focus.laser_nm to the longest wavelength"
+        )
+    check_channel(focus_channel(plan), config)
 
 
 def _check_light(channel: Channel, config: DeviceConfig) -> None:
@@ -101,15 +142,22 @@ def _check_exposure(channel: Channel, config: DeviceConfig) -> None:
 
 
 def _check_tile(tile: FieldFacts, config: DeviceConfig) -> None:
+    cure = "move grid.centre, or take fewer rows and columns"
+    check_position(f"tile {tile.name}", tile.x_um, tile.y_um, config, cure=cure)
+
+
+def check_position(
+    what: str, x_um: float, y_um: float, config: DeviceConfig, *, cure: str = ""
+) -> None:
+    """Raise `PlanRejectedError` for a place that the stage does not go to."""
     limits = {"x": config.stage.x_um, "y": config.stage.y_um}
     for axis, (low, high) in limits.items():
-        value = tile.x_um if axis == "x" else tile.y_um
+        value = x_um if axis == "x" else y_um
         if not low <= value <= high:
             raise PlanRejectedError(
-                f"tile {tile.name} would be at {axis} = {value:.1f} um, and the stage "
-                f"goes from {low:g} to {high:g} um; move grid.centre, or take fewer "
-                f"rows and columns",
-                tile=tile.name,
+                f"{what} would be at {axis} = {value:.1f} um, and the stage goes from "
+                f"{low:g} to {high:g} um; {cure or 'choose one between them'}",
+                place=what,
             )
 
 

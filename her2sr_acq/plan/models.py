@@ -10,9 +10,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from her2sr_acq.plan.focus import FocusPlan
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.manifest import ChannelFacts
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.params import ProfileName
 
 LATER = {
     "select": "every field of the grid is acquired; remove 'select'",
@@ -59,24 +61,6 @@ class Channel(ChannelFacts):
     frames: int = Field(gt=0, le=1_000_000)
 
 
-class FocusPlan(Frozen):
-    """How the focus is found. This version leaves it where the operator put it."""
-
-    method: Literal["none"] = "none"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_none(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file held
-        if isinstance(data, dict):
-            method = data.get("method", "none")
-            if method != "none" or len(data) > 1:
-                raise ValueError(
-                    "this version does not move the focus; write "
-                    "'focus: {method: none}' alone and focus before the run"
-                )
-        return data
-
-
 class CameraPlan(Frozen):
     """How the camera is read out."""
 
@@ -117,18 +101,9 @@ class RawPlan(Frozen):
 
 
 class ProcessingPlan(Frozen):
-    """Which locked profile turns frames into an answer."""
+    """Which locked profile turns frames into an answer, live and after."""
 
-    profile: Literal["recommended"] = "recommended"
-
-    @field_validator("profile", mode="before")
-    @classmethod
-    def _only_recommended(cls, value: object) -> object:
-        if value != "recommended":
-            raise ValueError(
-                f"this version has no profile '{value}'; write 'recommended'"
-            )
-        return value
+    profile: ProfileName = "recommended"
 
 
 class Protocol(Frozen):
@@ -164,3 +139,16 @@ class Protocol(Frozen):
         if len(set(names)) != len(names):
             raise ValueError("channels: every name may stand only once")
         return self
+
+
+def focus_channel(plan: FocusPlan) -> Channel:
+    """Return the pictures of a search as a burst of one frame."""
+    return Channel(
+        name="focus",
+        probe="none",
+        laser_nm=plan.laser_nm,
+        power_percent=plan.power_percent,
+        exposure_ms=plan.exposure_ms,
+        frames=1,
+        role="signal",
+    )

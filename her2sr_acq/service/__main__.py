@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 
+from her2sr_acq.accounts.clock import utc_now
 from her2sr_acq.control import ControlClient
-from her2sr_acq.errors import ConfigError
+from her2sr_acq.errors import AcqError
 from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
-from her2sr_acq.service.loopback import require_loopback
+from her2sr_acq.service.gate import Gate
+from her2sr_acq.service.loopback import is_loopback, known_hosts, require_guarded
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
 
@@ -26,27 +27,29 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runtime", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME")
     return parser.parse_args()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def main() -> int:
     """Serve until told to stop. Returns 2 when the address may not be served."""
     arguments = _arguments()
+    data = DataFolder(arguments.data.resolve())
     try:
-        require_loopback(arguments.host)
-    except ConfigError as exc:
+        is_alone = is_loopback(arguments.host)
+        gate = Gate.at(data.accounts, now=utc_now, is_loopback=is_alone)
+        require_guarded(arguments.host, has_users=gate.people.exist())
+    except AcqError as exc:
         sys.stderr.write(f"error: {exc}\n")
         return 2
     end_with_starter()
     context = Context(
         control=ControlClient(arguments.runtime),
         guard=GuardClient(arguments.runtime),
-        archive=Archive(DataFolder(arguments.data.resolve())),
-        now=_now,
+        archive=Archive(data),
+        now=utc_now,
+        gate=gate,
+        hosts=known_hosts(arguments.host, arguments.allow_host),
     )
     uvicorn.run(
         create_app(context),
@@ -55,7 +58,8 @@ def main() -> int:
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=100,
+        # Above what listeners and pages hold open, or an e-stop would find no place.
+        limit_concurrency=500,
         # Without a limit an open page keeps the process from ever ending.
         timeout_graceful_shutdown=2,
     )

@@ -5,19 +5,28 @@ Owns no hardware and no state: it may crash or be absent, and a run goes on.
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
-from her2sr_acq.service import problems
+from her2sr_acq.service import access, document, problems
 from her2sr_acq.service.context import Context
+from her2sr_acq.service.etags import ETags
+from her2sr_acq.service.recorder import Recorder
 from her2sr_acq.service.routes import (
     devices,
+    events,
     health,
     images,
+    lease,
+    live,
+    metrics,
     pages,
     results,
+    review,
+    review_pictures,
     runs,
     safety,
+    session,
 )
 from her2sr_acq.service.security import BodyLimit, BrowserHeaders, KnownHosts
 from her2sr_proc.schema.banner import BANNER
@@ -36,16 +45,34 @@ def create_app(context: Context) -> FastAPI:
         redoc_url=None,
         middleware=[
             Middleware(BrowserHeaders),
-            Middleware(KnownHosts),
+            Middleware(KnownHosts, hosts=context.hosts),
             Middleware(BodyLimit),
+            Middleware(ETags),
+            Middleware(Recorder),
         ],
+        dependencies=[Depends(access.authorise)],
     )
     app.state.context = context
     problems.install(app)
+    access.install(app)
     api = APIRouter(prefix=API)
-    for module in (runs, results, images, devices, safety):
+    for module in (
+        runs,
+        results,
+        images,
+        review,
+        review_pictures,
+        devices,
+        safety,
+        session,
+        lease,
+        live,
+        events,
+    ):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(pages.router)
+    document.install(app)
     return app

@@ -10,12 +10,18 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from her2sr_acq.errors import RunNotFoundError
+from her2sr_proc.errors import IntegrityError
 from her2sr_proc.schema.block import NAME
+from her2sr_proc.schema.event import Event
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.store.layout import DataFolder, RunFolder
+from her2sr_proc.store.lines import numbered_lines
 from her2sr_proc.store.results import read_result
 
 FIELD = r"^r\d{2,3}_c\d{2,3}$"
@@ -43,6 +49,10 @@ class Archive:
         for path in sorted(self._data.runs.iterdir(), reverse=True):
             if re.match(NAME, path.name) and not path.is_symlink() and path.is_dir():
                 yield path.name
+
+    def run(self, run_id: str) -> RunFolder:
+        """Return a run's folder. Raises `RunNotFoundError` where there is none."""
+        return self._run(run_id)
 
     def result(self, run_id: str) -> RunResult:
         """Return the answer of a run. Raises `RunNotFoundError` without one."""
@@ -80,6 +90,17 @@ class Archive:
                 found.append((path.parent.name, channel, kind))
         return found
 
+    def folder(self, run_id: str) -> RunFolder:
+        """Return the folder of a run. Raises `RunNotFoundError` without one."""
+        return self._run(run_id)
+
+    def events(self, run_id: str, after: int, limit: int) -> list[Event]:
+        """Return chained events of a run, those after a sequence, in order."""
+        run = self._run(run_id)
+        path = self._existing(run, run.events, "events")
+        lines = islice(numbered_lines(path), after + 1, after + 1 + limit)
+        return [_event(path, number, line) for number, line in lines]
+
     def space(self) -> DiskSpace:
         """Return how full the disk is."""
         usage = shutil.disk_usage(self._data.root)
@@ -98,6 +119,15 @@ class Archive:
                 f"and `her2sr process` computes what is missing"
             )
         return path
+
+
+def _event(path: Path, number: int, line: str) -> Event:
+    try:
+        return Event.model_validate_json(line)
+    except ValidationError as exc:
+        raise IntegrityError(
+            f"{path.name} line {number} is no event; restore the file from a copy"
+        ) from exc
 
 
 def _is_inside(path: Path, root: Path) -> bool:

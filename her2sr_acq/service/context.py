@@ -1,16 +1,26 @@
-"""What every route is given: the hardware process, the disk, the clock."""
+"""What every route is given: the hardware process, the disk, the clock, the gate."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from her2sr_acq.accounts.clock import utc_now
 from her2sr_acq.service.archive import Archive
+from her2sr_acq.service.feed import Feed
+from her2sr_acq.service.gate import Gate
+from her2sr_acq.service.live import LivePicture
+from her2sr_acq.service.loopback import HOSTS
 from her2sr_acq.service.ports import Control, Guard
+
+
+def _random_seed() -> int:
+    return secrets.randbits(63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,13 @@ class Context:
     archive: Archive
     now: Callable[[], datetime]
     """Aware UTC."""
+    gate: Gate = field(default_factory=lambda: Gate.at(None, now=utc_now))
+    feed: Feed = field(default_factory=Feed)
+    live: LivePicture = field(default_factory=LivePicture)
+    hosts: frozenset[str] = HOSTS
+    """Names that a Host header may have."""
+    seed: Callable[[], int] = _random_seed
+    """Of the random order of a blind reading, 0 to 2^63 - 1."""
 
 
 def _context(request: Request) -> Context:

@@ -5,24 +5,35 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
 
+from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.views import (
     DevicesView,
     FieldView,
     Health,
+    Jog,
+    Marks,
+    Picture,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
+    SnapRequest,
+    StagePosition,
+    StageView,
     StopRequest,
 )
-from her2sr_acq.guard.messages import Stopped
+from her2sr_acq.guard.messages import Status, Stopped
 
 
 class Control(Protocol):
     """Questions and orders; each raises an `AcqError` or answers in bounded time."""
+
+    def under(self, fence: int | None, *, by: str) -> Self:
+        """Return the same for one who orders in a name, under a lease."""
+        ...
 
     def submit(
         self, request: RunRequest, *, idempotency_key: str | None = None
@@ -30,8 +41,8 @@ class Control(Protocol):
         """Ask for a run."""
         ...
 
-    def runs(self) -> list[RunView]:
-        """Return the runs, newest first."""
+    def runs(self, *, limit: int = LISTED, before: str = "") -> list[RunView]:
+        """Return runs, newest first: the last, or those before one."""
         ...
 
     def run(self, run_id: str) -> RunView:
@@ -62,6 +73,34 @@ class Control(Protocol):
         """Return what would keep a request from running now."""
         ...
 
+    def move(self, position: StagePosition) -> StagePosition:
+        """Move the stage in the dark; return where it reads itself."""
+        ...
+
+    def where(self) -> StageView:
+        """Return where stage and focus stand."""
+        ...
+
+    def jog(self, jog: Jog) -> StageView:
+        """Step stage and focus by hand."""
+        ...
+
+    def mark(self, name: str) -> Marks:
+        """Keep the present place under a name."""
+        ...
+
+    def marks(self) -> Marks:
+        """Return the places marked."""
+        ...
+
+    def clear_marks(self) -> Marks:
+        """Forget every mark."""
+        ...
+
+    def snap(self, asked: SnapRequest) -> Picture:
+        """Take one picture under a dose limit."""
+        ...
+
     def devices(self) -> DevicesView:
         """Return what every device says of itself."""
         ...
@@ -77,6 +116,10 @@ class Control(Protocol):
 
 class Guard(Protocol):
     """The guard, asked directly: it answers while the hardware process does not."""
+
+    def status(self) -> Status:
+        """Return how guard and hardware process stand."""
+        ...
 
     def estop(self, *, by: str, reason: str) -> Stopped:
         """Put the light out and latch."""

@@ -14,31 +14,48 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from her2sr_acq.errors import (
+    AccessError,
     AcqError,
     DeviceError,
+    DoseError,
+    ForbiddenError,
     GuardError,
+    LeaseError,
+    LeaseHeldError,
+    LoginNeededError,
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
     ServiceUnavailableError,
     StorageError,
+    TooManyError,
 )
-from her2sr_proc.errors import ProcError, RequestError, StateError
+from her2sr_proc.errors import AbsentError, ProcError, RequestError, StateError
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS: dict[type[Exception], HTTPStatus] = {
     PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunConflictError: HTTPStatus.CONFLICT,
+    DoseError: HTTPStatus.CONFLICT,
     RunNotFoundError: HTTPStatus.NOT_FOUND,
+    LoginNeededError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    LeaseError: HTTPStatus.LOCKED,
+    LeaseHeldError: HTTPStatus.CONFLICT,
+    TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
+    AccessError: HTTPStatus.FORBIDDEN,
     ServiceUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     DeviceError: HTTPStatus.SERVICE_UNAVAILABLE,
     GuardError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AbsentError: HTTPStatus.NOT_FOUND,
     StateError: HTTPStatus.CONFLICT,
 }
 
@@ -83,8 +100,8 @@ def answer(
 
 def install(app: FastAPI) -> None:
     """Make ``app`` answer every error with its problem document."""
-    app.add_exception_handler(AcqError, _expected)
-    app.add_exception_handler(ProcError, _expected)
+    app.add_exception_handler(AcqError, expected)
+    app.add_exception_handler(ProcError, expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -97,15 +114,19 @@ def _status_of(error: Exception) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-async def _expected(_: Request, error: Exception) -> JSONResponse:
+async def expected(_: Request, error: Exception) -> JSONResponse:
+    """Answer an error of ours with its problem document."""
     assert isinstance(error, AcqError | ProcError)
-    return answer(
+    response = answer(
         error.code,
         str(error),
         _status_of(error),
         title=(type(error).__doc__ or "").strip().splitlines()[0],
         context={key: str(value) for key, value in error.context.items()},
     )
+    if isinstance(error, TooManyError):
+        response.headers["retry-after"] = str(error.context.get("retry_after_s", 1))
+    return response
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -129,14 +150,28 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     response = answer(
         status.phrase.lower().replace(" ", "-"), str(error.detail), status
     )
     response.headers.update(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_allowed(request))
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return every method of an address: its routes each know their own alone."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What keeps strangers out while there is no authentication.
+"""What keeps strangers out whoever is logged in.
 
 Who may connect, from which page, with how much, and what a browser may do with an
 answer.
@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from her2sr_acq.service.loopback import HOSTS
 from her2sr_acq.service.problems import answer
 
-HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_BODY = 1 << 20
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
@@ -32,6 +32,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
     "content-security-policy": POLICY,
 }
@@ -63,8 +64,9 @@ class KnownHosts:
     web must not be able to start or stop a run through the operator's browser.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] = HOSTS) -> None:
         self._app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 400 or 403."""
@@ -73,10 +75,11 @@ class KnownHosts:
             return
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if _name(host) not in HOSTS:
+        if _name(host) not in self._hosts:
             response = answer(
                 "unknown-host",
-                "this service answers to localhost and 127.0.0.1 alone",
+                "this service does not answer to that name; use its address, or start "
+                "it with --allow-host NAME",
                 HTTPStatus.BAD_REQUEST,
             )
             await response(scope, receive, send)

@@ -23,6 +23,10 @@ class Question(Frozen):
 
     verb: str = Field(min_length=1, max_length=64)
     body: Body = Field(default_factory=dict)
+    fence: int | None = Field(
+        default=None, ge=0, description="of the lease an order comes under"
+    )
+    by: str = Field(default="", max_length=64, description="who gives an order")
 
 
 class Fault(Frozen):
@@ -41,12 +45,18 @@ class Answer(Frozen):
 
 
 def ask(address: str, verb: str, body: Body, *, deadline_s: float) -> Answer:
+    """Send one question and return its answer. Raises as `put`."""
+    return put(address, Question(verb=verb, body=body), deadline_s=deadline_s)
+
+
+def put(address: str, asked: Question, *, deadline_s: float) -> Answer:
     """Send one question and return its answer.
 
     Raises `ServiceUnavailableError` when nobody answers within ``deadline_s``, or the
     answer is not one.
     """
-    question = Question(verb=verb, body=body).model_dump_json().encode()
+    verb = asked.verb
+    question = asked.model_dump_json(exclude_defaults=True).encode()
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_ANSWER_BYTES)

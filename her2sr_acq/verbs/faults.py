@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from her2sr_acq.errors import (
+    AccessError,
     AcqError,
     ConfigError,
     LatchedError,
@@ -12,6 +13,7 @@ from her2sr_acq.errors import (
     RunNotFoundError,
 )
 from her2sr_proc.errors import (
+    ModelError,
     MovieError,
     ProcError,
     RequestError,
@@ -22,12 +24,14 @@ from her2sr_proc.errors import (
 FAULT, REQUEST, UNSAFE = 1, 2, 3
 _UNSAFE = (LightError, LatchedError)
 _REQUESTS = (
+    AccessError,
     ConfigError,
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
     RequestError,
     StateError,
+    ModelError,
     MovieError,
     TableError,
 )

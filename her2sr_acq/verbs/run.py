@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +11,23 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from her2sr_acq.client import TOKEN, Client
 from her2sr_acq.config import describe, load
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
-from her2sr_acq.errors import LatchedError, PlanRejectedError, RunConflictError
+from her2sr_acq.errors import (
+    LatchedError,
+    LoginNeededError,
+    PlanRejectedError,
+    RunConflictError,
+)
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import holder
 from her2sr_acq.plan.load import find, known, override, parse_override
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
 from her2sr_acq.verbs.progress import Show, shown
-from her2sr_acq.verbs.rest import RestClient
+from her2sr_acq.verbs.users import has_users
 from her2sr_acq.verbs.watch import follow, termination_as_interrupt
 
 
@@ -28,7 +35,7 @@ from her2sr_acq.verbs.watch import follow, termination_as_interrupt
 class Service:
     """A service that answers, and how to learn that it has failed."""
 
-    rest: RestClient
+    rest: Client
     check: Callable[[], None]
 
 
@@ -79,12 +86,13 @@ def submit_and_follow(
 @contextmanager
 def service(config: Path, data: Path, show: Show) -> Iterator[Service]:
     """Yield the service that holds ``data``, or one started here and stopped after."""
+    require_token(data)
     owner = holder(data)
     if owner is None:
         show.say("starting the processes of the microscope")
         with (
             Launcher(config, data, port=0) as launcher,
-            RestClient(launcher.url) as rest,
+            Client(launcher.url) as rest,
         ):
             yield Service(rest, launcher.check)
         return
@@ -100,8 +108,17 @@ def service(config: Path, data: Path, show: Show) -> Iterator[Service]:
             f"{data} is held by process {owner.pid}, which was started without a web "
             f"service; start one with `her2sr serve --only api`"
         )
-    with RestClient(owner.url) as rest:
+    with Client(owner.url) as rest:
         yield Service(rest, lambda: None)
+
+
+def require_token(data: Path) -> None:
+    """Raise `LoginNeededError` where users are set up and no token is at hand."""
+    if not os.environ.get(TOKEN) and has_users(data):
+        raise LoginNeededError(
+            f"{data} has users: make a token with `her2sr users token NAME --data "
+            f"{data}` and put it into the variable {TOKEN}"
+        )
 
 
 def _request(order: RunOrder) -> RunRequest:

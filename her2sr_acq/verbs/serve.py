@@ -5,21 +5,31 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from her2sr_acq.launcher import NAMES, Launcher
 from her2sr_acq.notify import Notifier
-from her2sr_acq.service.loopback import require_loopback
+from her2sr_acq.service.loopback import require_guarded
 from her2sr_acq.verbs.foresight import require_writable
+from her2sr_acq.verbs.users import has_users
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the web service listens, and by which further names it answers."""
+
+    host: str
+    port: int
+    allow_hosts: tuple[str, ...] = ()
 
 
 def serve(
     config: Path,
     data: Path,
+    listen: Listen,
     *,
-    host: str,
-    port: int,
     only: Sequence[str],
     say: Callable[[str], None],
 ) -> None:
@@ -31,13 +41,18 @@ def serve(
     Raises `ConfigError` for an address that others could reach or a folder that cannot
     be written, `ServiceUnavailableError` when one of the processes has failed for good.
     """
-    require_loopback(host)
     require_writable(data)
+    require_guarded(listen.host, has_users=has_users(data))
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
     with Launcher(
-        config, data, host=host, port=port, only=tuple(only) or NAMES
+        config,
+        data,
+        host=listen.host,
+        port=listen.port,
+        only=tuple(only) or NAMES,
+        allow_hosts=listen.allow_hosts,
     ) as launcher:
         answers = f"answers at {launcher.url}" if not only or "api" in only else "runs"
         say(f"{_parts(only)} for {data} {answers} (Ctrl-C ends it)")

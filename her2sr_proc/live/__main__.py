@@ -16,10 +16,11 @@ from pathlib import Path
 from types import FrameType
 
 from her2sr_proc.lifeline import end_with_starter
+from her2sr_proc.live.facts import Facts
 from her2sr_proc.live.jobs import Jobs
 from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
-from her2sr_proc.live.warming import warm
+from her2sr_proc.live.warming import warm, warm_cleaning
 from her2sr_proc.live.worker import Worker
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
@@ -68,7 +69,7 @@ def serve(data: Path, runtime: Path, stop: threading.Event) -> None:
                 "malformed_messages": subscriber.malformed,
             }
 
-        answerer = Answerer(jobs, Closer(folder, worker), counters)
+        answerer = Answerer(jobs, Closer(folder, worker), counters, Facts(folder))
         with QuestionServer(f"ipc://{runtime / 'localizer.ipc'}", answerer):
             log.info("localizer is ready for %s", data)
             worker.run(stop)
@@ -110,7 +111,9 @@ def main() -> None:
     end_with_starter()
     yield_to_acquisition()
     warm()
-    if not options.warm:
+    if options.warm:
+        warm_cleaning()
+    else:
         serve(options.data, options.runtime, stop)
 
 

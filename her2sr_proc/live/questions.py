@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, Self
 
 import zmq
 from pydantic import Field, JsonValue, ValidationError
 
-from her2sr_proc.errors import ProcError, RequestError
+from her2sr_proc.errors import ProcError, RequestError, StateError
 from her2sr_proc.live.jobs import Jobs
 from her2sr_proc.schema.block import NAME, UnitKey
 from her2sr_proc.schema.model import Frozen
@@ -22,6 +23,8 @@ from her2sr_proc.schema.model import Frozen
 Body = dict[str, JsonValue]
 POLL_MS = 100
 MAX_QUESTION_BYTES = 2**20
+MAX_FOUND = 256
+"""Units whose nuclei are remembered."""
 
 log = logging.getLogger(__name__)
 
@@ -68,20 +71,46 @@ class Closing(Protocol):
         ...
 
 
+class Knowing(Protocol):
+    """What is known of frames on disk."""
+
+    def localizations(self, unit: UnitKey) -> Body:
+        """Count the localizations of each block."""
+        ...
+
+    def summary(self, unit: UnitKey) -> Body:
+        """Sum up a finished unit."""
+        ...
+
+    def nuclei(self, unit: UnitKey) -> Body:
+        """Find the nuclei of a unit. Takes seconds."""
+        ...
+
+
 class Answerer:
     """Turns questions into jobs and answers. Knows no socket."""
 
     def __init__(
-        self, jobs: Jobs, closing: Closing, counters: Callable[[], Body]
+        self,
+        jobs: Jobs,
+        closing: Closing,
+        counters: Callable[[], Body],
+        facts: Knowing,
     ) -> None:
         self._jobs = jobs
         self._closing = closing
         self._counters = counters
+        self._facts = facts
+        self._found: OrderedDict[UnitKey, Body] = OrderedDict()
+        self._sought: dict[UnitKey, str] = {}
         self._verbs: dict[str, Callable[[Body], Body]] = {
             "close_unit": self._close_unit,
             "close_field": self._close_field,
             "close_run": self._close_run,
             "status": self._status,
+            "localizations": self._localizations,
+            "unit_summary": self._unit_summary,
+            "nuclei": self._nuclei,
         }
 
     def answer(self, data: bytes) -> Body:
@@ -120,6 +149,35 @@ class Answerer:
                 "close_run", lambda: self._closing.close_run(asked.run)
             )
         }
+
+    def _localizations(self, body: Body) -> Body:
+        return self._facts.localizations(CloseUnit.model_validate(body).unit)
+
+    def _unit_summary(self, body: Body) -> Body:
+        return self._facts.summary(CloseUnit.model_validate(body).unit)
+
+    def _nuclei(self, body: Body) -> Body:
+        """Return the nuclei once they are found; until then only that they are not.
+
+        The first question begins the search, which is a job like any other.
+        """
+        unit = CloseUnit.model_validate(body).unit
+        if unit in self._found:
+            return {"done": True, **self._found[unit]}
+        job = self._sought.get(unit)
+        if job is None or (fault := self._jobs.view().failed.get(job)) is None:
+            if job is None:
+                name = f"nuclei-{unit.field}-{unit.channel}"
+                self._sought[unit] = self._jobs.submit(name, lambda: self._seek(unit))
+            return {"done": False}
+        del self._sought[unit]
+        raise StateError(f"the nuclei could not be found: {fault}")
+
+    def _seek(self, unit: UnitKey) -> None:
+        self._found[unit] = self._facts.nuclei(unit)
+        self._sought.pop(unit, None)
+        while len(self._found) > MAX_FOUND:
+            self._found.popitem(last=False)
 
     def _status(self, _: Body) -> Body:
         view = self._jobs.view()

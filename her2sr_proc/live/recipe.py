@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError
-from her2sr_proc.localizer import Localizer
 from her2sr_proc.schema.block import BlockHeader
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.manifest import Manifest
-from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.manifest import read_manifest
 
@@ -26,22 +25,23 @@ class Recipe:
     """A run's manifest with what localizes its frames. Used by one thread."""
 
     manifest: Manifest
-    _localizers: dict[LocalizeParams, Localizer] = field(default_factory=dict)
+    _localizers: dict[object, BlockLocalizer] = field(default_factory=dict)
+    """By width; by channel where frames are cleaned by a threshold of its own."""
 
-    def localizer(self, channel: str) -> Localizer:
+    def localizer(self, channel: str) -> BlockLocalizer:
         """Return what localizes the frames of a channel.
 
         Raises `DataError` when the run has no such channel.
         """
+        is_cleaned = self.manifest.profile.cleaning is not None
         params = self.manifest.localize_params(channel)
-        if params not in self._localizers:
+        key = channel if is_cleaned else params
+        if key not in self._localizers:
             shape = (self.manifest.frame_height, self.manifest.frame_width)
-            self._localizers[params] = Localizer(
-                CameraMaps.uniform(self.manifest.camera, shape),
-                pixel_nm=self.manifest.camera.pixel_nm,
-                params=params,
-            )
-        return self._localizers[params]
+            camera = CameraMaps.uniform(self.manifest.camera, shape)
+            found = localizer_for(self.manifest, channel, camera)
+            self._localizers[key] = found
+        return self._localizers[key]
 
     def is_signal(self, channel: str) -> bool:
         """Return whether frames of that channel are localized.

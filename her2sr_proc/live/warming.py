@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.background import RollingBall
 from her2sr_proc.fluctuation import Fluctuations
 from her2sr_proc.localizer import localize_block
 from her2sr_proc.rendering import render
@@ -46,6 +47,13 @@ def warm() -> None:
     image = adu[0].astype(np.float64)
     scales = TwoScales(image, image, 1.0, 2.0, Optics(power=2, blob_px=0.7))
     find_spots(scales, SpotParams())
+
+
+def warm_cleaning() -> None:
+    """Return once the paper's cleaning has run, on counts and on values."""
+    ball = RollingBall((SIDE, SIDE), radius_px=15)
+    ball.block(_frames())
+    ball.block(_frames().astype(np.float32))
 
 
 def _frames() -> npt.NDArray[np.uint16]:

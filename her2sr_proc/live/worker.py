@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from her2sr_proc.burst import BlockLocalizer
 from her2sr_proc.errors import ProcError
 from her2sr_proc.live.recipe import Recipes
 from her2sr_proc.live.subscriber import U16, Message
-from her2sr_proc.localizer import Each, Localizer
+from her2sr_proc.localizer import Each
 from her2sr_proc.schema.block import BlockHeader, UnitKey
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.layout import DataFolder
@@ -112,7 +113,7 @@ class Worker:
             )
 
     def _localize(
-        self, header: BlockHeader, adu: U16, localizer: Localizer, each: Each
+        self, header: BlockHeader, adu: U16, localizer: BlockLocalizer, each: Each
     ) -> None:
         table = localizer.block(adu, first_frame=header.first_frame, each=each)
         with self._changed:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from her2sr_proc.errors import StateError, WriteError
-from her2sr_proc.schema.case import Act
+from her2sr_proc.schema.case import NAMED, Act, Identity
 from her2sr_proc.scoring import record
 from her2sr_proc.scoring.case import Case
 from her2sr_proc.store.lines import LineWriter, read_lines
@@ -15,8 +18,26 @@ Clock = Callable[[], str]
 """Returns the present as ISO 8601 in UTC."""
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until nobody else, in any process, works on a record; then hold it.
+
+    What is read and added inside follows from what was there. It is the folder above
+    that of the record that is locked: it is there before the first line is.
+    """
+    place = path.absolute().parent.parent
+    while not place.is_dir():
+        place = place.parent
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 class CaseFile:
-    """The record of one case, for one writer at a time.
+    """The record of one case, for one writer at a time (see `alone`).
 
     A second writer would break the chain, and the next reading says so.
     """
@@ -36,7 +57,9 @@ class CaseFile:
         """SHA-256 of the last line: printed elsewhere, it shows a cut tail."""
         return self._record.head
 
-    def add(self, act: Act, *, by: str, reason: str = "") -> Case:
+    def add(
+        self, act: Act, *, by: str, reason: str = "", identity: Identity = NAMED
+    ) -> Case:
         """Return once the act is on disk; an act that is refused leaves no line."""
         if record.read(read_lines(self._path)).head != self._record.head:
             raise StateError(
@@ -44,7 +67,12 @@ class CaseFile:
                 f"the case again"
             )
         found, line = record.add(
-            self._record, act, by=by, utc=self._utc(), reason=reason
+            self._record,
+            act,
+            by=by,
+            utc=self._utc(),
+            reason=reason,
+            identity=identity,
         )
         try:
             with LineWriter(self._path) as file:

@@ -7,20 +7,23 @@ recorded case is written down, since only one who has not can recount blind.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from her2sr_proc.errors import DataError, RequestError, StateError
+from her2sr_proc.errors import RequestError, StateError
 from her2sr_proc.offline.casefile import CaseFile
-from her2sr_proc.schema.assessment import Assessment, Evidence
+from her2sr_proc.offline.caserun import evidence_for, params_of, run_of
+from her2sr_proc.schema.assessment import Assessment
 from her2sr_proc.schema.case import (
+    NAMED,
     Act,
     Adjudicated,
     CountAccepted,
     Counted,
+    Identity,
     IhcEntered,
     Outcome,
     Recounted,
@@ -34,16 +37,17 @@ from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm
 from her2sr_proc.scoring import Origin, Sample, Totals, assess
 from her2sr_proc.scoring.case import Case
+from her2sr_proc.scoring.edits import Edits, with_edits
 from her2sr_proc.scoring.gathering import gather, with_resolution
 from her2sr_proc.scoring.reasons import NO_MAP
 from her2sr_proc.scoring.typed import score_totals
 from her2sr_proc.scoring.workflow import IHC_VALUES
 from her2sr_proc.store.counts_table import CountTable, read_counts
-from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.marks import Marks, mark_all, read_marks
 
 ALL = "all"
+NO_EDITS: Mapping[str, Edits] = {}
 MEANING_LIMIT, REASON_LIMIT = 200, 500
 
 
@@ -62,6 +66,7 @@ class ScoreRequest:
     stopped_by_width: bool = False
     ihc: int | None = None
     by: str = ""
+    identity: Identity = NAMED
     reason: str = ""
     accept: bool = False
     recount: bool = False
@@ -124,15 +129,15 @@ def _score_alone(request: ScoreRequest) -> Scored:
         raise RequestError("such an act needs a record to stand in; give --record")
     if request.marks is not None and not request.by:
         raise RequestError("a named person marks regions; give --by")
-    marks = _marks(request)
-    arm, assessment, blockers = _score(request, marks, request.ihc)
+    marks = _marks(request, NO_EDITS)
+    arm, assessment, blockers = _score(request, marks, request.ihc, NO_EDITS)
     return Scored(arm, assessment, blockers, None)
 
 
 def _score_recorded(request: ScoreRequest, file: CaseFile) -> Scored:
-    if file.case.count is not None and not file.case.may_see(request.by):
+    if not file.case.may_see(request.by):
         _do(file, request, Viewed())  # refused, with the reason
-    marks = _marks(request)
+    marks = _marks(request, file.case.edits)
     if marks is not None:
         _do(file, request, RegionsMarked(marks=marks.regions, areas=marks.areas))
     if request.accept:
@@ -147,7 +152,8 @@ def _score_recorded(request: ScoreRequest, file: CaseFile) -> Scored:
 
 
 def _accept(request: ScoreRequest, file: CaseFile) -> None:
-    arm, _, blockers = _score(request, _marks_of(file.case), None)
+    case = file.case
+    arm, _, blockers = _score(request, _marks_of(case), None, case.edits)
     if arm is None:
         raise RequestError("there are no counts to accept; give COUNTS or totals")
     totals = Counted(her2=arm.her2_signals, cep17=arm.cep17_signals, nuclei=arm.nuclei)
@@ -189,32 +195,39 @@ def _recount(request: ScoreRequest, file: CaseFile) -> Scored:
 def _shown(request: ScoreRequest, file: CaseFile) -> Scored:
     """Return the answer, after writing down who reads it."""
     case = file.case
-    if request.by not in case.seen_by and case.count is not None:
+    is_shown = request.has_counts or case.count is not None
+    if request.by not in case.seen_by and is_shown:
         _do(file, request, Viewed())
-    arm, assessment, blockers = _score(request, _marks_of(case), case.ihc)
+    arm, assessment, blockers = _score(request, _marks_of(case), case.ihc, case.edits)
     if case.count is not None:
         blockers = case.count.blockers
     return Scored(arm, assessment, blockers, file.case, file.head)
 
 
 def _score(
-    request: ScoreRequest, marks: Marks | None, ihc: int | None
+    request: ScoreRequest,
+    marks: Marks | None,
+    ihc: int | None,
+    edits: Mapping[str, Edits],
 ) -> tuple[Arm | None, Assessment | None, tuple[str, ...]]:
-    generator = np.random.default_rng(request.params.seed)
+    params = params_of(request.params, request.table)
+    generator = np.random.default_rng(params.seed)
     if request.totals is not None:
         arm, blockers = score_totals(
-            request.totals, params=request.params, generator=generator, ihc=ihc
+            request.totals, params=params, generator=generator, ihc=ihc
         )
         return arm, None, (*blockers, *_no_map(request))
     if request.table is None:
         return None, None, ()
-    table = read_counts(request.table, request.arm)
+    table = _read(request.table, request.arm, edits)
     found = assess(
         _sample(table, request.table, marks),
-        params=request.params,
+        params=params,
         generator=generator,
         origin=Origin(
-            evidence=with_resolution(table.rows, _evidence(request.evidence)),
+            evidence=with_resolution(
+                table.rows, evidence_for(request.evidence, request.table)
+            ),
             has_channel_map=not _no_map(request),
             stopped_by_width=request.stopped_by_width,
             ihc=ihc,
@@ -224,7 +237,7 @@ def _score(
 
 
 def _sample(table: CountTable, path: Path, marks: Marks | None) -> Sample:
-    run = _run_of(path)
+    run = run_of(path)
     centres = None
     if run is not None:
         fields = read_manifest(run).fields
@@ -237,12 +250,18 @@ def _sample(table: CountTable, path: Path, marks: Marks | None) -> Sample:
     )
 
 
-def _marks(request: ScoreRequest) -> Marks | None:
+def _read(path: Path, arm: str, edits: Mapping[str, Edits]) -> CountTable:
+    """Return a table of counts as people left it."""
+    table = read_counts(path, arm)
+    return CountTable(arm, with_edits(table.rows, arm, edits))
+
+
+def _marks(request: ScoreRequest, edits: Mapping[str, Edits]) -> Marks | None:
     if request.marks is None:
         return None
     if request.table is None:
         raise RequestError("marks need the nuclei they are of; give COUNTS")
-    table = read_counts(request.table, request.arm)
+    table = _read(request.table, request.arm, edits)
     if request.marks == ALL:
         return mark_all(table)
     return read_marks(Path(request.marks), table)
@@ -266,28 +285,10 @@ def _ihc(value: int) -> IhcEntered:
 
 
 def _do(file: CaseFile, request: ScoreRequest, act: Act) -> None:
-    file.add(act, by=request.by, reason=request.reason)
-
-
-def _evidence(path: Path | None) -> Evidence:
-    if path is None:
-        return Evidence()
-    try:
-        return Evidence.model_validate_json(path.read_bytes())
-    except ValidationError as exc:
-        fault = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise DataError(f"{path}: '{where}': {fault['msg']}; correct it") from exc
+    file.add(act, by=request.by, reason=request.reason, identity=request.identity)
 
 
 def _no_map(request: ScoreRequest) -> tuple[str, ...]:
-    if request.channel_map or (request.table and _run_of(request.table)):
+    if request.channel_map or (request.table and run_of(request.table)):
         return ()
     return (NO_MAP,)
-
-
-def _run_of(table: Path) -> RunFolder | None:
-    """Return the run whose counts these are; its manifest names the channels."""
-    run = RunFolder(table.resolve().parent.parent)
-    is_its = run.counts == table.resolve() and run.manifest.exists()
-    return run if is_its else None

@@ -76,7 +76,9 @@ def threshold_plate(rows: Sequence[ThresholdRow]) -> Plate:
     for row, fitted in zip(rows, line.fitted_adu, strict=True):
         numbers = (row.mean_adu, row.sd_adu, row.threshold_adu, float(fitted))
         records.append((row.label, *(f"{v:.6f}" for v in numbers)))
-    return _drawn("figure2", title, caption, plots.threshold_plot(rows, line), records)
+    return _drawn(
+        "figure2", title, caption, plots.threshold_plot(rows, line.fitted_adu), records
+    )
 
 
 def dot_plate(cohort: Cohort, arm: ArmName) -> Plate:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.counting import ChannelEvidence, FieldCounts, count_field
+from her2sr_proc.arms import ChannelEvidence, owners_of
+from her2sr_proc.counting import FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe
+from her2sr_proc.offline.phases import nucleus_phases, phase_of, sparse_of
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
+from her2sr_proc.schema.counts import (
+    PROBES,
+    EnsemblePhase,
+    FieldResult,
+    NucleusCounts,
+)
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.segmentation.choice import Segmentation, segment
 from her2sr_proc.signals import Fluctuation
@@ -21,10 +29,12 @@ from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.results import write_field
-from her2sr_proc.store.tables import read_parquet
+from her2sr_proc.store.tables import read_parquet, read_parquet_metadata
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
+Phases = dict[str, EnsemblePhase]
+"""By channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ def close_field(run: RunFolder, field: str) -> None:
     for key in attempts.values():
         close_unit(run, key)
     view = _Field(run, manifest, facts, histories, attempts)
-    flags = _missing(view)
+    flags = [*_missing(view), *_not_scorable(view)]
     dapi = _nuclei_image(view)
     if dapi is None:
         write_field(run, _result(view, (), None, flags))
@@ -70,13 +80,17 @@ def close_field(run: RunFolder, field: str) -> None:
     if found.fallback_reason:
         flags.append(f"nuclei by the classical watershed: {found.fallback_reason}")
     write_tiff(run.labels(field), labels, pixel_nm=manifest.camera.pixel_nm)
+    phases = _nuclei_phases(view, labels)
     counts = count_field(
         labels,
         _evidence(view),
         pixel_nm=manifest.camera.pixel_nm,
         params=manifest.profile.count,
     )
-    rows = tuple(_nucleus(view, nucleus, counts) for nucleus in nuclei)
+    rows = tuple(
+        _nucleus(view, nucleus, counts, phases.get(nucleus.label, {}))
+        for nucleus in nuclei
+    )
     write_field(run, _result(view, rows, counts, [*flags, *counts.flags], found))
 
 
@@ -92,10 +106,46 @@ def _evidence(view: _Field) -> list[ChannelEvidence]:
             continue
         if probe is None:
             continue
-        table, _ = read_parquet(view.run.table(key))
-        evidence = ChannelEvidence(probe, table, image, Fluctuation(fine, coarse))
-        found.append(evidence)
+        table, said = read_parquet(view.run.table(key))
+        sparse = sparse_of(table, phase_of(said), view.manifest.profile.count)
+        found.append(
+            ChannelEvidence(probe, table, image, Fluctuation(fine, coarse), sparse)
+        )
     return found
+
+
+def _unit_phases(view: _Field) -> Phases:
+    """Return where the ensemble phase of each unit ends, as its table says."""
+    found = {}
+    for channel in view.manifest.with_role("signal"):
+        key = view.attempts.get(channel.name)
+        if key is not None and view.run.table(key).exists():
+            phase = phase_of(read_parquet_metadata(view.run.table(key)))
+            if phase is not None:
+                found[channel.name] = phase
+    return found
+
+
+def _nuclei_phases(view: _Field, labels: I32) -> dict[int, Phases]:
+    """Return the same for every nucleus, by its label."""
+    pixel_nm, profile = view.manifest.camera.pixel_nm, view.manifest.profile
+    owners = owners_of(labels, pixel_nm=pixel_nm, params=profile.count)
+    found: dict[int, Phases] = {}
+    for name, unit in _unit_phases(view).items():
+        table, _ = read_parquet(view.run.table(view.attempts[name]))
+        phases = nucleus_phases(table, owners, unit, pixel_nm=pixel_nm, profile=profile)
+        for label, phase in phases.items():
+            found.setdefault(label, {})[name] = phase
+    return found
+
+
+def _phase_flags(phases: Phases) -> list[str]:
+    return [
+        f"{name}: no end of the ensemble phase in {phase.frames} frames "
+        f"({phase.reason}): its localizations are middles of blobs"
+        for name, phase in phases.items()
+        if phase.end is None
+    ]
 
 
 def _nuclei_image(view: _Field) -> F32 | None:
@@ -129,8 +179,19 @@ def _missing(view: _Field) -> list[str]:
     return flags
 
 
+def _not_scorable(view: _Field) -> Iterator[str]:
+    """Yield what the acquisition holds against a unit, complete as it may be."""
+    for channel in view.manifest.channels:
+        key = view.attempts.get(channel.name)
+        verdict = view.histories[key].verdict if key else None
+        if verdict is not None and verdict.not_scorable:
+            yield f"not scorable: {verdict.not_scorable}"
+
+
 def _too_few_frames(view: _Field) -> str:
     """Return why no nucleus of this field may be scored; empty when they may."""
+    if (against := next(_not_scorable(view), "")) != "":
+        return against
     least = view.manifest.profile.count.minimum_frames_share
     for channel in view.manifest.with_role("signal"):
         key = view.attempts.get(channel.name)
@@ -140,7 +201,9 @@ def _too_few_frames(view: _Field) -> str:
     return ""
 
 
-def _nucleus(view: _Field, nucleus: Nucleus, counts: FieldCounts) -> NucleusCounts:
+def _nucleus(
+    view: _Field, nucleus: Nucleus, counts: FieldCounts, phases: Phases
+) -> NucleusCounts:
     camera = view.manifest.camera.pixel_nm / 1000.0
     half_x = (view.manifest.frame_width - 1) / 2
     half_y = (view.manifest.frame_height - 1) / 2
@@ -154,6 +217,7 @@ def _nucleus(view: _Field, nucleus: Nucleus, counts: FieldCounts) -> NucleusCoun
         excluded=bool(reason),
         exclusion_reason=reason,
         counts=counts.nuclei[nucleus.label],
+        ensemble=phases,
     )
 
 
@@ -164,6 +228,7 @@ def _result(
     flags: list[str],
     found: Segmentation | None = None,
 ) -> FieldResult:
+    phases = _unit_phases(view)
     return FieldResult(
         run=view.manifest.run,
         field=view.name,
@@ -173,6 +238,10 @@ def _result(
         signals=counts.marks if counts else (),
         attempts={name: key.attempt for name, key in view.attempts.items()},
         scales=counts.scales if counts else {},
+        ensemble=phases,
+        clusters=counts.clusters if counts else (),
+        isolated=counts.isolated if counts else {},
+        staining=counts.staining if counts else None,
         segmentation=found.method if found else "",
-        flags=tuple(flags),
+        flags=(*flags, *_phase_flags(phases)),
     )

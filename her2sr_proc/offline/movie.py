@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.localizer import Localizer
+from her2sr_proc.burst import new_localizer
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import Localizations, concatenate, empty
+from her2sr_proc.schema.threshold import CleaningParams
 from her2sr_proc.store.frames import FrameSource
 
 U16 = npt.NDArray[np.uint16]
@@ -35,6 +36,10 @@ class Recipe:
     camera: CameraMaps
     pixel_nm: float
     params: LocalizeParams
+    cleaning: CleaningParams | None = None
+    """Of every frame before; None: frames as they are."""
+    channel: str | None = None
+    """Which of a cleaning threshold's own holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,13 @@ def localize_movie(
         table = localizer.block(adu, first_frame=first)
         return table, clock() - begun
 
-    localizer = Localizer(recipe.camera, pixel_nm=recipe.pixel_nm, params=recipe.params)
+    localizer = new_localizer(
+        recipe.camera,
+        pixel_nm=recipe.pixel_nm,
+        params=recipe.params,
+        cleaning=recipe.cleaning,
+        channel=recipe.channel,
+    )
 
     started = clock()
     tables = [empty()]

@@ -58,7 +58,7 @@ def process_run(
     """
     scheduler = scheduler or Local()
     own = (os.cpu_count() or 1) if isinstance(scheduler, Local) else 1
-    doing = InFolder(run.root, jobs or own)
+    doing = InFolder(run, jobs or own)
     faults = do_tasks(run, doing, scheduler, progress)
     result = close_run(run)
     if faults:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -15,9 +14,21 @@ from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.casefile import read_case
 from her2sr_proc.offline.conditions import conditions_of
 from her2sr_proc.offline.flags import run_flags
+from her2sr_proc.offline.settling import (
+    Scales,
+    cluster_flags,
+    evidence_of,
+    run_scales,
+    settle,
+)
 from her2sr_proc.report.page import FieldView, ReportData, render
-from her2sr_proc.schema.assessment import Evidence
-from her2sr_proc.schema.counts import FieldResult, Region
+from her2sr_proc.schema.counts import (
+    PROBES,
+    FieldResult,
+    NucleusCounts,
+    Probe,
+    ProbeCount,
+)
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import ARMS, ArmName, RunResult
@@ -34,6 +45,7 @@ from her2sr_proc.store.results import (
     count_rows,
     read_field,
     write_counts,
+    write_field,
     write_result,
 )
 from her2sr_proc.store.truth import read_truth
@@ -41,9 +53,6 @@ from her2sr_proc.versions import versions
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
-
-HEADLINE: ArmName = "sr_merged"
-"""The headline of the recommended profile."""
 
 
 def close_run(run: RunFolder) -> RunResult:
@@ -53,26 +62,38 @@ def close_run(run: RunFolder) -> RunResult:
     """
     manifest = read_manifest(run)
     case = read_case(run.case)
-    fields = read_fields(run, manifest)
+    fields = [
+        (facts, found)
+        for facts in manifest.fields
+        if (found := read_field(run, facts.name)) is not None
+    ]
+    scales = run_scales([found for _, found in fields], manifest.profile.count)
+    fields = [
+        (facts, with_review(_settled(run, found, scales, manifest), case))
+        for facts, found in fields
+    ]
     results = [result for _, result in fields]
     comparison = _compare(run, manifest, fields)
     params = manifest.profile.score
     assessed = {arm: _score(case, results, arm, manifest, params) for arm in ARMS}
     arms = {arm: one.arm for arm, one in assessed.items()}
+    headline = manifest.profile.headline
     accounting = account(run, manifest)
     result = RunResult(
         run=manifest.run,
         arms=arms,
-        headline=HEADLINE,
+        headline=headline,
         channel_map={c.name: c.probe for c in manifest.channels},
         profile=manifest.profile.name,
         profile_digest=manifest.profile.digest,
         accounting=accounting,
         flags=(
-            *run_flags(manifest, results, assessed[HEADLINE], accounting),
+            *run_flags(manifest, results, assessed[headline], accounting),
+            *cluster_flags(results, scales),
             *(f"regions were marked by {who}" for who in sorted(set(case.marked_by))),
+            *_changes(case),
         ),
-        assessment=assessed[HEADLINE].assessment,
+        assessment=assessed[headline].assessment,
         truth=comparison.truth if comparison else None,
     )
     write_counts(run, results)
@@ -85,10 +106,10 @@ def close_run(run: RunFolder) -> RunResult:
 def read_fields(
     run: RunFolder, manifest: Manifest
 ) -> list[tuple[FieldFacts, FieldResult]]:
-    """Return every field that was counted, its nuclei with the regions of the case."""
-    marks = read_case(run.case).marks
+    """Return every field that was counted, as people marked and changed it."""
+    case = read_case(run.case)
     return [
-        (facts, with_marks(found, marks))
+        (facts, with_review(found, case))
         for facts in manifest.fields
         if (found := read_field(run, facts.name)) is not None
     ]
@@ -109,18 +130,58 @@ def comparison_of(run: RunFolder) -> Comparison | None:
 
 def counted_fields(run: RunFolder, manifest: Manifest) -> list[CountedField]:
     """Return the fields of a run in which nuclei were sought, with their labels."""
-    return _counted(run, manifest, read_fields(run, manifest))
+    return _located(run, manifest, read_fields(run, manifest))
 
 
-def with_marks(result: FieldResult, marks: Mapping[str, Region]) -> FieldResult:
-    """Return a field whose nuclei carry the regions that people marked."""
+def _settled(
+    run: RunFolder, found: FieldResult, scales: Scales, manifest: Manifest
+) -> FieldResult:
+    """Return a field counted by the run's scales; its file says the same after."""
+    again = settle(found, scales, manifest.profile.count)
+    if again != found:
+        write_field(run, again)
+    return again
+
+
+def _changes(case: Case) -> list[str]:
+    """Return a sentence where people changed what the machine counted."""
+    who = sorted({said.by for said in case.edits.values()})
+    if not who:
+        return []
+    return [f"{len(case.edits)} nuclei were changed by hand, by {', '.join(who)}"]
+
+
+def with_review(result: FieldResult, case: Case) -> FieldResult:
+    """Return a field whose nuclei carry what people marked and changed.
+
+    The machine's own values stay in the field's result on disk, and in the record.
+    """
     nuclei = tuple(
-        nucleus.model_copy(update={"region": marks[key]})
-        if (key := f"{result.field}/{nucleus.nucleus}") in marks
-        else nucleus
+        _reviewed(nucleus, f"{result.field}/{nucleus.nucleus}", case)
         for nucleus in result.nuclei
     )
     return result.model_copy(update={"nuclei": nuclei})
+
+
+def _reviewed(nucleus: NucleusCounts, key: str, case: Case) -> NucleusCounts:
+    changes: dict[str, object] = {"region": case.marks.get(key, nucleus.region)}
+    said = case.edits.get(key)
+    if said is not None and said.is_excluded is not None:
+        reason = f"{said.by}: {said.reason}" if said.is_excluded else ""
+        changes |= {"excluded": said.is_excluded, "exclusion_reason": reason}
+    if said is not None:
+        changes["counts"] = {
+            arm: _counted(said.counts[arm]) if arm in said.counts else probes
+            for arm, probes in nucleus.counts.items()
+        }
+    return nucleus.model_copy(update=changes)
+
+
+def _counted(counts: tuple[int, int]) -> dict[Probe, ProbeCount]:
+    return {
+        probe: ProbeCount(count=count, low=count, high=count)
+        for probe, count in zip(PROBES, counts, strict=True)
+    }
 
 
 def _score(
@@ -139,7 +200,7 @@ def _score(
         ),
         params=params,
         generator=np.random.default_rng(params.seed),
-        origin=Origin(evidence=with_resolution(rows, Evidence())),
+        origin=Origin(evidence=with_resolution(rows, evidence_of(results))),
     )
 
 
@@ -149,11 +210,11 @@ def _compare(
     specimen = read_truth(run.simulated_truth)
     if specimen is None:
         return None
-    counted = _counted(run, manifest, fields)
+    counted = _located(run, manifest, fields)
     return compare(specimen, counted, params=manifest.profile.score)
 
 
-def _counted(
+def _located(
     run: RunFolder, manifest: Manifest, fields: list[tuple[FieldFacts, FieldResult]]
 ) -> list[CountedField]:
     return [

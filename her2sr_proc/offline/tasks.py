@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from her2sr_proc.errors import ProcError
 from her2sr_proc.offline.fields import close_field
@@ -52,7 +51,7 @@ Doing = Callable[[Task], Outcome]
 class InFolder:
     """Does tasks in a run folder that this process sees. Can be sent to another."""
 
-    root: Path
+    run: RunFolder
     threads: int = 1
     """Frames of a unit that are localized side by side."""
 
@@ -63,11 +62,11 @@ class InFolder:
         begun = clock()
         fault = ""
         try:
-            do(RunFolder(self.root), task, threads=self.threads)
+            do(self.run, task, threads=self.threads)
         except ProcError as exc:
             fault = str(exc)
         except OSError as exc:
-            fault = f"{exc.filename or self.root}: {exc.strerror or exc}"
+            fault = f"{exc.filename or self.run.root}: {exc.strerror or exc}"
         return Outcome(task, clock() - begun, fault)
 
 

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
+from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.localizer import Each, Localizer
+from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
+from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
@@ -84,15 +86,21 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
     with ThreadPoolExecutor(threads) as crew:
         replay = Replay(unit, crew.map)
         parts = [part for r in unit.records() if (part := _part(unit, r, replay))]
-    metadata = {
-        "localized_frames": str(sum(part.record.frames for part in parts)),
+    frames = sum(part.record.frames for part in parts)
+    table, phase = with_phase(
+        concatenate([part.table for part in parts]),
+        frames=max((p.record.first_frame + p.record.frames for p in parts), default=0),
+        profile=unit.manifest.profile,
+    )
+    metadata = phase | {
+        "localized_frames": str(frames),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
         "profile_digest": unit.manifest.profile.digest,
         "blocks": ",".join(str(part.record.key.block) for part in parts),
         "field": unit.key.field,
         "channel": unit.key.channel,
     }
-    write_parquet(path, concatenate([part.table for part in parts]), metadata)
+    write_parquet(path, table, metadata)
     shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
     return True
 
@@ -105,12 +113,9 @@ class Replay:
         self._each = each
 
     @cached_property
-    def _localizer(self) -> Localizer:
-        return Localizer(
-            self._unit.camera,
-            pixel_nm=self._unit.manifest.camera.pixel_nm,
-            params=self._unit.manifest.localize_params(self._unit.key.channel),
-        )
+    def _localizer(self) -> BlockLocalizer:
+        unit = self._unit
+        return localizer_for(unit.manifest, unit.key.channel, unit.camera)
 
     def localize(self, record: BlockRecord) -> Localizations:
         """Return the table of a block. Raises `DataError` when it cannot be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,11 @@ def stretch_sparse(image: F32, white: float = 80.0) -> Stretch:
     return Stretch(0.0, float(np.percentile(lit, white)) if lit.size else 1.0)
 
 
-def composite(layers: list[tuple[str, F32, Stretch]], size: int) -> U8:
+def composite(
+    layers: list[tuple[str, F32, Stretch]],
+    size: int,
+    colours: Mapping[str, tuple[float, float, float]] = PROBE_RGB,
+) -> U8:
     """Return probes laid over each other in their colours.
 
     Parameters
@@ -63,6 +68,8 @@ def composite(layers: list[tuple[str, F32, Stretch]], size: int) -> U8:
         Images of one field; their pixel sizes may differ.
     size : int
         Height of the picture in pixels.
+    colours : mapping
+        Probe -> red, green and blue, 0 to 1.
 
     Returns
     -------
@@ -72,7 +79,7 @@ def composite(layers: list[tuple[str, F32, Stretch]], size: int) -> U8:
     shape = (size, max(1, round(size * width / height)))
     total = np.zeros((*shape, 3), np.float32)
     for probe, image, levels in layers:
-        colour = np.array(PROBE_RGB.get(probe, OTHER_RGB), np.float32)
+        colour = np.array(colours.get(probe, OTHER_RGB), np.float32)
         total += resized(levels.apply(image), shape)[..., None] * colour
     return np.asarray(np.clip(total, 0, 1) * 255, np.uint8)
 

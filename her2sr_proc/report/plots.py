@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.cohort import ThresholdRow
 from her2sr_proc.statistics.agreement import BlandAltman
-from her2sr_proc.statistics.regression import ThresholdLine
+
+F64 = npt.NDArray[np.float64]
 
 CONVENTIONAL, SUPERRESOLUTION = "#c9283e", "#1f5fbf"
 """Red and blue, as in the paper; the marks differ in shape too."""
@@ -91,29 +93,41 @@ def dot_plot(
     return figure
 
 
-def threshold_plot(rows: Sequence[ThresholdRow], line: ThresholdLine) -> Figure:
-    """Return figure 2: thresholds against those of the line, and what is left."""
+def threshold_plot(rows: Sequence[ThresholdRow], fitted_adu: F64) -> Figure:
+    """Return figure 2: thresholds against those of a model, and what is left."""
     chosen = np.array([row.threshold_adu for row in rows])
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 3.6))
         left = figure.add_axes((0.1, 0.17, 0.5, 0.76))
-        ends = [min(chosen.min(), line.fitted_adu.min()), chosen.max()]
+        ends = [min(chosen.min(), fitted_adu.min()), chosen.max()]
         left.plot(ends, ends, color=FAINT, lw=1, zorder=0)
-        left.scatter(line.fitted_adu, chosen, s=26, color=SUPERRESOLUTION)
-        for row, x in zip(rows, line.fitted_adu, strict=True):
+        left.scatter(fitted_adu, chosen, s=26, color=SUPERRESOLUTION)
+        for row, x in zip(rows, fitted_adu, strict=True):
             left.annotate(
                 row.label, (x, row.threshold_adu), (5, -8), textcoords="offset points"
             )
-        left.set_xlabel("threshold of the line, ADU")
+        left.set_xlabel("threshold of the model, ADU")
         left.set_ylabel("threshold chosen, ADU")
         right = figure.add_axes((0.71, 0.17, 0.27, 0.76))
         right.axhline(0, color=FAINT, lw=1)
-        rest = chosen - line.fitted_adu
-        right.scatter(line.fitted_adu, rest, s=18, color=CONVENTIONAL, marker="s")
+        rest = chosen - fitted_adu
+        right.scatter(fitted_adu, rest, s=18, color=CONVENTIONAL, marker="s")
         reach = max(float(np.abs(rest).max()) * 1.3, 1.0)
         right.set_ylim(-reach, reach)
-        right.set_xlabel("threshold of the line, ADU")
-        right.set_ylabel("chosen − line, ADU")
+        right.set_xlabel("threshold of the model, ADU")
+        right.set_ylabel("chosen − model, ADU")
+    return figure
+
+
+def schedule_plot(frames: Sequence[int], chosen_adu: Sequence[float]) -> Figure:
+    """Return thresholds over the frames of a movie, level before and after them."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 3.6))
+        axes = figure.add_axes((0.1, 0.17, 0.86, 0.76))
+        axes.plot(frames, chosen_adu, "o-", color=SUPERRESOLUTION, lw=1, ms=5)
+        axes.set_ylim(bottom=min(0.0, *chosen_adu))
+        axes.set_xlabel("frame, from 0")
+        axes.set_ylabel("threshold, ADU")
     return figure
 
 

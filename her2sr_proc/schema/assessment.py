@@ -71,6 +71,13 @@ class Evidence(Frozen):
     autofluorescence_share: float | None = Field(
         default=None, ge=0, le=1, description="of signals that shine in every channel"
     )
+    crosstalk_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of the rarer colour's signals that lie on one of the other, "
+        "beyond chance",
+    )
     nuclear_resolution: float | None = Field(
         default=None, ge=0, le=1, description="median quality of the nuclei found"
     )

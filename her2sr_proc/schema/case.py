@@ -9,10 +9,23 @@ from pydantic import Field
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.counts import Region
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.reading import (
+    CountEdited,
+    InclusionEdited,
+    NucleusRead,
+    ReadingOpened,
+    ReadingSigned,
+    ReadWithdrawn,
+)
 
 Observer = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """A pseudonym: who stands behind it is known to the laboratory alone."""
 Outcome = Literal["positive", "negative"]
+Identity = Literal["named by the person, not authenticated", "account"]
+"""How the program came to know who acts."""
+NAMED: Identity = "named by the person, not authenticated"
+ACCOUNT: Identity = "account"
+Point = tuple[float, float]
 
 
 class Counted(Frozen):
@@ -30,6 +43,14 @@ class RegionsMarked(Frozen):
     marks: dict[str, Region] = Field(description="field/nucleus -> region")
     areas: dict[str, str] = Field(
         default_factory=dict, description="field/nucleus -> name of the marked area"
+    )
+    outlines: dict[str, tuple[Point, ...]] = Field(
+        default_factory=dict,
+        description="name of an area -> its corners as drawn, x and y on the slide in "
+        "micrometres",
+    )
+    classes: dict[str, Region] = Field(
+        default_factory=dict, description="name of a drawn area -> region"
     )
 
 
@@ -95,7 +116,13 @@ Act = Annotated[
     | Recounted
     | Adjudicated
     | Signed
-    | Reopened,
+    | Reopened
+    | ReadingOpened
+    | NucleusRead
+    | ReadWithdrawn
+    | ReadingSigned
+    | CountEdited
+    | InclusionEdited,
     Field(discriminator="kind"),
 ]
 
@@ -107,6 +134,7 @@ class Entry(Frozen):
     sequence: int = Field(ge=0)
     utc: str
     by: Observer
+    identity: Identity = NAMED
     act: Act
     reason: str = Field(default="", max_length=500)
     banner: str = BANNER

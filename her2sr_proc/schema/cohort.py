@@ -131,6 +131,10 @@ class ThresholdRow(Frozen):
     mean_adu: float
     sd_adu: float = Field(ge=0)
     threshold_adu: float
+    minimum_adu: float | None = None
+    maximum_adu: float | None = None
+    frame: int | None = Field(default=None, ge=0, description="from 0")
+    channel: str = Field(default="", description="such as 488")
     label: str = ""
 
 

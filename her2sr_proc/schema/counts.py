@@ -30,6 +30,64 @@ class ProbeCount(Frozen):
     high: int = Field(
         ge=0, description="with the faint ones and those that a strong spot may hide"
     )
+    resolved: tuple[int, int, int] | None = Field(
+        default=None,
+        description="count, low and high of the signals told apart, before clusters",
+    )
+
+
+class Cluster(Frozen):
+    """A dense region that may hold more than was told apart in it."""
+
+    arm: ArmName
+    probe: Probe
+    nucleus: int = Field(gt=0)
+    x_px: float
+    y_px: float
+    resolved: int = Field(ge=1, description="as this arm counts")
+    light_e: float = Field(description="photo-electrons a frame at the burst's start")
+    events: float | None = Field(
+        default=None, description="dyes seen one by one; None: no sparse phase"
+    )
+
+
+class Isolated(Frozen):
+    """Regions that hold one signal as an arm counts: what calibrates clusters."""
+
+    light_e: tuple[float, ...] = ()
+    events: tuple[float, ...] = ()
+
+
+class Staining(Frozen):
+    """Signals of a field that speak for or against its staining."""
+
+    signals: dict[Probe, int] = Field(description="super-resolved, anywhere")
+    outside: dict[Probe, int] = Field(description="of these, over no nucleus")
+    seen: dict[Probe, int] = Field(description="conventional, in nuclei, glow included")
+    glowing: dict[Probe, int] = Field(
+        description="of these, in both colours at one place: autofluorescence, excluded"
+    )
+    coincident: int = Field(ge=0, description="HER2 signals on a CEP17 signal")
+    by_chance: float = Field(
+        ge=0, description="of these, expected: the mean with one colour shifted"
+    )
+
+
+class EnsemblePhase(Frozen):
+    """Where a burst stops showing blobs and starts showing molecules."""
+
+    frames: int = Field(ge=0, description="of the burst")
+    end: float | None = Field(
+        description="first frame from which most localizations at loci are of one "
+        "dye; None: not in this burst, or not known, as reason says"
+    )
+    low: float | None = Field(default=None, description="95 %, over loci")
+    high: float | None = Field(default=None, description="None: beyond the burst")
+    dye_photons: float | None = Field(
+        default=None, description="of one lit dye in a frame"
+    )
+    clumps: int = Field(default=0, ge=0, description="loci that told it")
+    reason: str = Field(default="", description="empty where an end is known")
 
 
 class NucleusCounts(Frozen):
@@ -44,6 +102,9 @@ class NucleusCounts(Frozen):
     excluded: bool
     exclusion_reason: str = ""
     counts: dict[ArmName, dict[Probe, ProbeCount]]
+    ensemble: dict[str, EnsemblePhase] = Field(
+        default_factory=dict, description="by channel, from the loci of this nucleus"
+    )
 
 
 class SignalMark(Frozen):
@@ -76,6 +137,14 @@ class FieldResult(Frozen):
         description="measured by the counter, e.g. cep17_conventional_sigma_nm",
         default_factory=dict,
     )
+    ensemble: dict[str, EnsemblePhase] = Field(
+        default_factory=dict, description="by channel, from the loci of the unit"
+    )
+    clusters: tuple[Cluster, ...] = ()
+    isolated: dict[str, Isolated] = Field(
+        default_factory=dict, description="by column of the counts, as her2_sr"
+    )
+    staining: Staining | None = None
     segmentation: str = Field(
         default="",
         description="how the nuclei were found: network with the digest of its file, "

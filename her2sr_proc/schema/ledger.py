@@ -42,6 +42,20 @@ class Gap(Frozen):
     missing: int = Field(gt=0, description="frames")
 
 
+class FocusRecord(Frozen):
+    """How the focus stood while a unit was exposed."""
+
+    method: str = Field(description="none, hardware, image or map")
+    held_since_utc: str = Field(
+        description="when the focus was found; units of the same stamp share one hold"
+    )
+    z_um: float = Field(description="of the drive, before the burst")
+    z_end_um: float = Field(description="of the drive, after it")
+    lost_at_frame: int | None = Field(
+        default=None, ge=0, description="the lock was seen to be lost by this frame"
+    )
+
+
 class UnitRecord(Frozen):
     """The last word on one attempt of a unit; a later line overrules an earlier."""
 
@@ -57,6 +71,10 @@ class UnitRecord(Frozen):
     reason: str = ""
     gaps: tuple[Gap, ...] = Field(
         default=(), description="found by the camera's stamps or count, in order"
+    )
+    focus: FocusRecord | None = None
+    not_scorable: str = Field(
+        default="", description="why it may not be scored, however complete it is"
     )
 
 

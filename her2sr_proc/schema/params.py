@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.threshold import CleaningParams
 
 ProfileName = Literal["paper", "recommended"]
 
@@ -171,7 +172,12 @@ class RenderParams(Frozen):
         description="of every Gaussian; none: its own uncertainty",
     )
     minimum_sigma_nm: float = Field(default=10.0, ge=0, le=1000)
-    maximum_uncertainty_nm: float = Field(default=60.0, gt=0, le=10_000)
+    maximum_uncertainty_nm: float = Field(
+        default=120.0,
+        gt=0,
+        le=10_000,
+        description="worse is not drawn; a blob's middle is a blob's width uncertain",
+    )
 
 
 class NucleiParams(Frozen):
@@ -273,6 +279,13 @@ class CountParams(Frozen):
         le=1,
         description="over a typical signal: less is a stray dye or another colour",
     )
+    conventional_strength: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="the same in the conventional arm, where haze looks like light of "
+        "a signal and a signal out of focus loses none",
+    )
     doubt: float = Field(
         default=1.4,
         ge=1,
@@ -307,6 +320,56 @@ class CountParams(Frozen):
         le=5000,
         description="widest pair taken as a sister doublet, whatever was measured",
     )
+    merge_chance: float = Field(
+        default=0.25,
+        gt=0,
+        le=10,
+        description="pairs of a nucleus's signals that chance may bring nearer than "
+        "sisters are looked for; more: nearer ones only",
+    )
+    clusters: Literal["estimate", "cap", "resolved"] = Field(
+        default="estimate",
+        description="a dense region with more light than its signals explain: "
+        "estimate: counted by its light; cap: its nucleus counts as more than four, as "
+        "in the paper; resolved: counted as resolved",
+    )
+    ambiguous: Literal["limit", "paper"] = Field(
+        default="limit",
+        description="a nucleus is ambiguous when: limit: a signal stands so near the "
+        "limit of strength that it may go; paper: that, or its signals cannot be told "
+        "apart",
+    )
+    cluster_excess: float = Field(
+        default=2.0, ge=0.5, description="copies that light must tell beyond resolved"
+    )
+    cluster_deviations: float = Field(
+        default=2.5,
+        ge=0,
+        description="of the light of as many single signals, likewise",
+    )
+    light_error: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="relative, of a region's light: ground, and light of neighbours",
+    )
+    minimum_isolated: int = Field(
+        default=30,
+        ge=2,
+        description="isolated signals of a channel that calibrate it; fewer: the "
+        "device's value, flagged",
+    )
+    typical_scatter: float = Field(
+        default=0.4,
+        gt=0,
+        le=2,
+        description="relative, of the light of single signals; the device's value",
+    )
+    minimum_sparse_frames: int = Field(
+        default=100,
+        ge=2,
+        description="after the ensemble phase, without which its events do not count",
+    )
     minimum_localizations: int = Field(
         default=5,
         ge=0,
@@ -337,6 +400,15 @@ class EnsembleParams(Frozen):
         lt=1,
         description="share of localizations at loci that are of one lit dye, from "
         "which the ensemble phase is over",
+    )
+    resamples: int = Field(
+        default=200, ge=20, le=100_000, description="over loci, for the interval"
+    )
+    least: float = Field(
+        default=8.0, gt=0, description="localizations of the faintest locus that tells"
+    )
+    seed: int = Field(
+        default=1, ge=0, description="of the resampling, so that a re-run matches"
     )
 
 
@@ -392,8 +464,21 @@ class ScoreParams(Frozen):
         default=0.25,
         gt=0,
         le=1,
-        description="of nuclei that lack a colour; thin sections of disomic nuclei "
-        "exceed it by their cut alone",
+        description="of nuclei that lack a colour; guideline",
+    )
+    lacking: Literal["guideline", "section"] = Field(
+        default="guideline",
+        description="what that share is of: guideline: all nuclei; section: those to "
+        "which the cut leaves both colours of two copies each",
+    )
+    section_um: float = Field(
+        default=3.0, gt=0, le=50, description="thickness of the laboratory's sections"
+    )
+    nucleus_um: float = Field(
+        default=6.0,
+        gt=0,
+        le=50,
+        description="height of a tumour nucleus across the section",
     )
     maximum_weak: float = Field(
         default=0.25, gt=0, le=1, description="of nuclei with weak signals; guideline"
@@ -412,6 +497,12 @@ class ScoreParams(Frozen):
     )
     maximum_autofluorescence: float = Field(
         default=0.1, gt=0, le=1, description="of signals that shine in every channel"
+    )
+    maximum_crosstalk: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="of the rarer colour's signals on one of the other, beyond chance",
     )
     minimum_resolution: float = Field(
         default=0.3, ge=0, le=1, description="median quality of the nuclei"
@@ -453,13 +544,40 @@ class Profile(Frozen):
 
     version: Literal[1] = 1
     name: ProfileName = "recommended"
+    cleaning: CleaningParams | None = Field(
+        default=None, description="of frames before they are localized; none: as read"
+    )
     localize: LocalizeParams = LocalizeParams()
     render: RenderParams = RenderParams()
     nuclei: NucleiParams = NucleiParams()
     count: CountParams = CountParams()
-    score: ScoreParams = ScoreParams()
+    ensemble: EnsembleParams = EnsembleParams()
+    score: ScoreParams = ScoreParams(lacking="section")
+
+    @property
+    def headline(self) -> Literal["sr", "sr_merged"]:
+        """Return the arm whose answer leads: the paper counts what is resolved."""
+        return "sr" if self.name == "paper" else "sr_merged"
 
     @property
     def digest(self) -> str:
         """Return the first 16 hex digits of SHA-256 over the canonical JSON."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+PAPER_RENDER = RenderParams(
+    pixel_nm=26.0, minimum_sigma_nm=0.0, maximum_uncertainty_nm=10_000.0
+)
+"""ThunderSTORM's normalized Gaussian at magnification 5 of 130 nm, nothing filtered."""
+PROFILES = (
+    Profile(),
+    Profile(
+        name="paper",
+        cleaning=CleaningParams(),
+        localize=PAPER_LOCALIZE,
+        render=PAPER_RENDER,
+        count=CountParams(clusters="cap", ambiguous="paper"),
+        score=ScoreParams(mode="paper"),
+    ),
+)
+"""What the locked files say; `her2sr_proc.store.profiles` reads them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from her2sr_proc.errors import RequestError, StateError
+from her2sr_proc.errors import BlindError, RequestError, StateError
 from her2sr_proc.schema.case import (
     Adjudicated,
     CountAccepted,
@@ -17,6 +17,7 @@ from her2sr_proc.schema.case import (
     Entry,
     IhcEntered,
     Outcome,
+    Point,
     Recounted,
     RegionsMarked,
     Reopened,
@@ -24,8 +25,18 @@ from her2sr_proc.schema.case import (
     Viewed,
 )
 from her2sr_proc.schema.counts import Region
-from her2sr_proc.scoring import workflow
+from her2sr_proc.schema.reading import (
+    CountEdited,
+    InclusionEdited,
+    NucleusRead,
+    ReadingOpened,
+    ReadingSigned,
+    ReadWithdrawn,
+)
+from her2sr_proc.scoring import readings, workflow
+from her2sr_proc.scoring.edits import Edits, edited
 from her2sr_proc.scoring.groups import Group, Totals, group_of
+from her2sr_proc.scoring.readings import Reading
 from her2sr_proc.scoring.workflow import Event, State, advance
 
 RECOUNT_NUCLEI = 20
@@ -38,7 +49,13 @@ class Case:
     state: State = State.OPEN
     marks: dict[str, Region] = field(default_factory=dict)
     areas: dict[str, str] = field(default_factory=dict)
+    outlines: dict[str, tuple[Region, tuple[Point, ...]]] = field(default_factory=dict)
+    """Name of a drawn area -> its region and corners."""
     marked_by: tuple[str, ...] = ()
+    edits: dict[str, Edits] = field(default_factory=dict)
+    """field/nucleus -> what people changed of its machine counts."""
+    readings: dict[str, Reading] = field(default_factory=dict)
+    """By name, in the order in which they were opened."""
     seen_by: frozenset[str] = frozenset()
     """Who knows counts of this case; none of them can recount blind."""
     count: CountAccepted | None = None
@@ -67,7 +84,12 @@ class Case:
         return workflow.comment(self.group, self.outcome) if self.group else ""
 
     def may_see(self, observer: str) -> bool:
-        """Return whether counts may be shown: until the recount, to who knows them."""
+        """Return whether counts may be shown: until the recount, to who knows them.
+
+        Never to somebody whose own blind reading is not signed.
+        """
+        if readings.open_reading_of(self.readings, observer) is not None:
+            return False
         return self.state is not State.NEEDS_RECOUNT or observer in self.seen_by
 
 
@@ -79,7 +101,7 @@ def replay(entries: Iterable[Entry]) -> Case:
     return case
 
 
-def after(before: Case, entry: Entry) -> Case:
+def after(before: Case, entry: Entry) -> Case:  # noqa: C901 - one arm an act
     """Return the case after one entry.
 
     Raises `StateError` for an act that the work-flow does not allow, `RequestError` for
@@ -102,6 +124,10 @@ def after(before: Case, entry: Entry) -> Case:
             return _sign(before, entry, act)
         case Reopened():
             return _reopen(before, entry)
+        case CountEdited() | InclusionEdited() as act:
+            return _edit(before, entry, act)
+        case ReadingOpened() | NucleusRead() | ReadWithdrawn() | ReadingSigned() as act:
+            return _read(before, entry, act)
 
 
 def _mark(case: Case, entry: Entry, act: RegionsMarked) -> Case:
@@ -109,7 +135,7 @@ def _mark(case: Case, entry: Entry, act: RegionsMarked) -> Case:
     if changed and not entry.reason:
         raise RequestError(
             f"{len(changed)} nuclei are marked otherwise already, such as "
-            f"{changed[0]}; give --reason for the change"
+            f"{changed[0]}; give a reason (--reason) for the change"
         )
     if case.state not in (State.OPEN, State.NO_ANSWER):
         raise StateError(
@@ -119,6 +145,8 @@ def _mark(case: Case, entry: Entry, act: RegionsMarked) -> Case:
         case,
         marks=case.marks | act.marks,
         areas=case.areas | act.areas,
+        outlines=case.outlines
+        | {n: (act.classes.get(n, "other"), o) for n, o in act.outlines.items()},
         marked_by=(*case.marked_by, entry.by),
     )
 
@@ -137,13 +165,16 @@ def _count(case: Case, entry: Entry, act: CountAccepted) -> Case:
 
 
 def _view(case: Case, entry: Entry) -> Case:
-    if case.count is not None and not case.may_see(entry.by):
-        raise RequestError(
+    if readings.open_reading_of(case.readings, entry.by) is not None:
+        raise BlindError(
+            f"the counts are hidden from {entry.by} until the own blind reading is "
+            f"signed"
+        )
+    if not case.may_see(entry.by):
+        raise BlindError(
             f"the counts are hidden from {entry.by} until the second observer has "
             f"counted: whoever sees them cannot recount blind"
         )
-    if case.count is None:
-        return case
     return replace(case, seen_by=case.seen_by | {entry.by})
 
 
@@ -185,7 +216,7 @@ def _recount(case: Case, entry: Entry, act: Recounted) -> Case:
 def _adjudicate(case: Case, entry: Entry, act: Adjudicated) -> Case:
     state = advance(case.state, Event.ADJUDICATE)
     if not entry.reason:
-        raise RequestError("an adjudication needs its grounds; give --reason")
+        raise RequestError("an adjudication needs its grounds; give them (--reason)")
     return replace(case, state=state, outcome=act.outcome)
 
 
@@ -211,13 +242,50 @@ def _sign(case: Case, entry: Entry, act: Signed) -> Case:
     )
 
 
+def _edit(case: Case, entry: Entry, act: CountEdited | InclusionEdited) -> Case:
+    if case.state not in (State.OPEN, State.NO_ANSWER):
+        raise StateError(
+            f"counts cannot change while the case is '{case.state.value}'; reopen it"
+        )
+    if entry.by not in case.seen_by:
+        raise BlindError(
+            f"{entry.by} has not looked at the counts; look before changing them"
+        )
+    changed = edited(case.edits, act, by=entry.by, reason=entry.reason)
+    return replace(case, edits=changed)
+
+
+def _read(
+    case: Case,
+    entry: Entry,
+    act: ReadingOpened | NucleusRead | ReadWithdrawn | ReadingSigned,
+) -> Case:
+    by, utc, seen = entry.by, entry.utc, case.seen_by
+    match act:
+        case ReadingOpened():
+            found = readings.opened(case.readings, act, by=by, utc=utc, seen_by=seen)
+        case NucleusRead():
+            found = readings.answered(case.readings, act, by=by)
+        case ReadWithdrawn():
+            found = readings.withdrawn(case.readings, act, by=by)
+        case ReadingSigned():
+            found = readings.signed(case.readings, act, by=by, utc=utc)
+            # who counted knows a count; in a recount that is said by `Recounted`
+            if case.state is not State.NEEDS_RECOUNT:
+                seen |= {by}
+    return replace(case, readings=dict(found), seen_by=seen)
+
+
 def _reopen(case: Case, entry: Entry) -> Case:
     if not entry.reason:
-        raise RequestError("a case is reopened for a reason; give --reason")
+        raise RequestError("a case is reopened for a reason; give it (--reason)")
     return Case(
         state=advance(case.state, Event.REOPEN),
         marks=case.marks,
         areas=case.areas,
+        outlines=case.outlines,
         marked_by=case.marked_by,
+        edits=case.edits,
+        readings=case.readings,
         seen_by=case.seen_by,
     )

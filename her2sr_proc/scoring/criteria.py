@@ -8,6 +8,7 @@ docs/scoring.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ import numpy as np
 from her2sr_proc.schema.assessment import Criterion, Evidence, Verdict
 from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.scoring.control import is_within
+from her2sr_proc.scoring.cut import copies_of, lacking_by_cut, retained_shares
 from her2sr_proc.scoring.groups import Totals
 from her2sr_proc.scoring.sample import Sample
 
@@ -25,6 +27,7 @@ REJECTING = frozenset(
         "weak signals",
         "signals over cytoplasm",
         "autofluorescence",
+        "crosstalk",
         "nuclear resolution",
         "HER2 signals",
     }
@@ -101,7 +104,8 @@ def _areas(tumour: Sample, params: ScoreParams) -> Criterion:
 
 
 def _lacking(tumour: Sample, params: ScoreParams) -> Criterion:
-    n, most = len(tumour), _exact(params.maximum_lacking)
+    n = len(tumour)
+    most, why = _most_lacking(tumour, params)
     lacking = int(((tumour.her2 == 0) | (tumour.cep17 == 0)).sum())
     return Criterion(
         name="nuclei lacking a colour",
@@ -109,8 +113,27 @@ def _lacking(tumour: Sample, params: ScoreParams) -> Criterion:
         value=lacking / n if n else None,
         limit=float(most),
         words=f"{lacking} of {n} nuclei lack a colour; more than {_percent(most)} "
-        f"reject the test",
+        f"reject the test{why}",
     )
+
+
+def _most_lacking(tumour: Sample, params: ScoreParams) -> tuple[Fraction, str]:
+    """Return the largest share of nuclei that may lack a colour, and why it is that."""
+    most = _exact(params.maximum_lacking)
+    if params.lacking == "guideline":
+        return most, ""
+    shares = retained_shares(params.section_um, params.nucleus_um)
+    copies = [copies_of(shown, shares) for shown in (tumour.her2, tumour.cep17)]
+    by_cut = _exact(round(lacking_by_cut(copies[0], copies[1], shares), 3))
+    limit = by_cut + most * (1 - by_cut)
+    chance = math.sqrt(limit * (1 - limit) / max(len(tumour), 1))
+    why = (
+        f": a section of {params.section_um:g} um takes a colour from "
+        f"{_percent(by_cut)} of nuclei with {copies[0]} HER2 and {copies[1]} CEP17 "
+        f"copies, {_percent(most)} of the others may lack one, and chance adds one "
+        f"standard deviation"
+    )
+    return min(Fraction(1), _exact(round(float(limit) + chance, 3))), why
 
 
 def _weak(tumour: Sample, params: ScoreParams) -> Criterion:
@@ -160,10 +183,12 @@ def _measured(evidence: Evidence, params: ScoreParams) -> Iterator[Criterion]:
             evidence.autofluorescence_share,
             params.maximum_autofluorescence,
         ),
+        ("crosstalk", evidence.crosstalk_share, params.maximum_crosstalk),
     )
     for name, value, limit in upper:
         if value is None:
-            yield _unknown(name, _exact(limit), name)
+            if name != "crosstalk":  # no rule of the guideline: told where measured
+                yield _unknown(name, _exact(limit), name)
             continue
         yield Criterion(
             name=name,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from her2sr_proc.errors import IntegrityError
-from her2sr_proc.schema.case import Act, Entry
+from her2sr_proc.schema.case import NAMED, Act, Entry, Identity
 from her2sr_proc.scoring.case import Case, after, replay
 
 
@@ -52,7 +52,13 @@ def read(lines: Sequence[str]) -> Record:
 
 
 def add(
-    record: Record, act: Act, *, by: str, utc: str, reason: str = ""
+    record: Record,
+    act: Act,
+    *,
+    by: str,
+    utc: str,
+    reason: str = "",
+    identity: Identity = NAMED,
 ) -> tuple[Record, str]:
     """Return the record with an act, and the line to append for it.
 
@@ -62,6 +68,7 @@ def add(
         sequence=record.length,
         utc=utc,
         by=by,
+        identity=identity,
         act=act,
         reason=reason,
         previous=record.head,

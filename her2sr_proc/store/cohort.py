@@ -89,7 +89,7 @@ def read_cohort(path: Path) -> Cohort:
 
 
 def read_thresholds(path: Path) -> tuple[ThresholdRow, ...]:
-    """Return the rows of a CSV of ``mean_adu, sd_adu, threshold_adu[, label]``.
+    """Return the rows of a CSV of ``mean_adu, sd_adu, threshold_adu``, and more.
 
     Raises `TableError` as `read_cohort` does.
     """

@@ -14,6 +14,7 @@ from her2sr_proc.errors import MovieError
 from her2sr_proc.store import tiff
 from her2sr_proc.store.pixels import (
     BROKEN,
+    COUNTS,
     U16,
     as_counts,
     check_dtype,
@@ -29,8 +30,10 @@ class FrameSource(Protocol):
 
     shape: tuple[int, int, int]
     """Frames, height, width; none is zero."""
+    dtype: np.dtype[Any]
+    """uint16; float32 for a processed movie, where floats were asked for."""
 
-    def read(self, start: int, stop: int) -> U16:
+    def read(self, start: int, stop: int) -> Any:  # noqa: ANN401 - U16 as a rule
         """Return frames ``start`` to ``stop`` - 1. Raises `MovieError`."""
         ...
 
@@ -39,10 +42,11 @@ class FrameSource(Protocol):
         ...
 
 
-def open_movie(path: Path) -> FrameSource:
+def open_movie(path: Path, *, floats: bool = False) -> FrameSource:
     """Open a TIFF, BigTIFF, OME-TIFF, folder of TIFF frames, .npy, .npz or OME-Zarr.
 
     A unit's raw frames in a run folder are compared with its ledger as they are read.
+    With ``floats``, a TIFF or .npy may hold the float32 values of a processed movie.
 
     Raises `MovieError`, whose one sentence says what is wrong and what helps.
     """
@@ -54,14 +58,14 @@ def open_movie(path: Path) -> FrameSource:
             return unit
         if path.is_dir():
             is_zarr = any((path / n).exists() for n in ("zarr.json", ".zattrs"))
-            return ZarrMovie(path) if is_zarr else tiff.TiffFolder(path)
+            return ZarrMovie(path) if is_zarr else tiff.TiffFolder(path, floats)
         suffix = path.suffix.lower()
         if suffix == ".npy":
-            return NpyMovie(path)
+            return NpyMovie(path, floats)
         if suffix == ".npz":
             return NpzMovie(path)
         if suffix in tiff.SUFFIXES:
-            return tiff.TiffMovie(path)
+            return tiff.TiffMovie(path, floats)
     except PermissionError as exc:
         raise MovieError(
             f"{path} may not be read by this user; change its permissions",
@@ -77,22 +81,23 @@ def open_movie(path: Path) -> FrameSource:
 class NpyMovie:
     """An array file, mapped into memory page by page as it is read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, floats: bool = False) -> None:
         try:
             self._array: npt.NDArray[Any] | None = np.load(
                 path, mmap_mode="r", allow_pickle=False
             )
         except BROKEN as exc:
             raise _unreadable(path, exc) from exc
-        check_dtype(path, self._array.dtype)
+        self.dtype = check_dtype(path, self._array.dtype, floats=floats)
         self.shape = check_shape(path, self._array.shape)
 
-    def read(self, start: int, stop: int) -> U16:
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return frames ``start`` to ``stop`` - 1."""
         check_range(start, stop, self.shape[0])
         if self._array is None:
             raise ValueError("the movie is closed")
-        return as_counts(self._array.reshape(self.shape)[start:stop])
+        frames = self._array.reshape(self.shape)[start:stop]
+        return np.ascontiguousarray(frames, self.dtype)
 
     def close(self) -> None:
         """Let go of the map. Safe to call twice."""
@@ -102,6 +107,8 @@ class NpyMovie:
 class NpzMovie:
     """One array of a zip archive, unpacked as a stream: fast in order of frames."""
 
+    dtype = COUNTS
+
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
@@ -110,7 +117,7 @@ class NpzMovie:
             raise _unreadable(path, exc) from exc
         try:
             self._member = _choose_member(path, self._zip)
-            self._stream, self.shape, self._dtype = self._begin()
+            self._stream, self.shape, self._stored = self._begin()
         except BROKEN as exc:
             self._zip.close()
             raise _unreadable(path, exc) from exc
@@ -165,12 +172,12 @@ class NpzMovie:
         return shape, dtype
 
     def _take(self, frames: int) -> U16:
-        size = frames * self.shape[1] * self.shape[2] * self._dtype.itemsize
+        size = frames * self.shape[1] * self.shape[2] * self._stored.itemsize
         data = self._stream.read(size)
         if len(data) < size:
             raise ValueError("it ends before its last frame")
         self._next += frames
-        flat = np.frombuffer(data, self._dtype)
+        flat = np.frombuffer(data, self._stored)
         return as_counts(flat.reshape(frames, *self.shape[1:]))
 
 
@@ -190,6 +197,8 @@ def _choose_member(path: Path, archive: zipfile.ZipFile) -> str:
 
 class ZarrMovie:
     """The array of one unit's OME-Zarr, read chunk by chunk."""
+
+    dtype = COUNTS
 
     def __init__(self, path: Path) -> None:
         self._path = path

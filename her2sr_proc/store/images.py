@@ -154,3 +154,67 @@ def _draw_bar(picture: Image.Image, pixel_nm: float) -> None:
     size = max(10, picture.height // 32)
     place = (right - length_px / 2, bottom - 2 * thick)
     draw.text(place, text, fill="white", anchor="ms", font_size=size)
+
+
+def read_window(path: Path, rows: slice, columns: slice) -> npt.NDArray[Any]:
+    """Return a part of the 2-d image of a TIFF, in its own dtype.
+
+    Reads the strips that hold it alone: a super-resolution image of a whole chip has
+    most of a gigabyte. Slices have starts and ends inside the image, and no step.
+
+    Raises `DataError` when the file is no TIFF, or holds anything but one plane.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = _one_page(path, file)
+            high = page.rowsperstrip
+            strips = range(rows.start // high, -(-rows.stop // high))
+            parts = [_strip(file, page, number) for number in strips]
+    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+    whole = np.concatenate(parts)
+    top = strips.start * high
+    return whole[rows.start - top : rows.stop - top, columns]
+
+
+def read_sample(path: Path, most_strips: int = 64) -> npt.NDArray[Any]:
+    """Return evenly spread strips of a TIFF's one plane: enough to choose a contrast.
+
+    Raises as `read_window`.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = _one_page(path, file)
+            count = len(page.dataoffsets)
+            step = max(1, -(-count // most_strips))
+            parts = [_strip(file, page, number) for number in range(0, count, step)]
+    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+    return np.concatenate(parts)
+
+
+def shape_of(path: Path) -> tuple[int, int]:
+    """Return height and width of a TIFF's one plane. Raises as `read_window`."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            height, width = _one_page(path, file).shape
+    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+    return height, width
+
+
+def _one_page(path: Path, file: tifffile.TiffFile) -> tifffile.TiffPage:
+    page = file.pages[0]
+    if len(file.pages) != 1 or page.ndim != 2 or page.is_tiled:
+        raise DataError(f"{path} holds more than one plane in strips")
+    return page
+
+
+def _strip(
+    file: tifffile.TiffFile, page: tifffile.TiffPage, number: int
+) -> npt.NDArray[Any]:
+    file.filehandle.seek(page.dataoffsets[number])
+    data = file.filehandle.read(page.databytecounts[number])
+    decoded, _, _ = page.decode(data, number)
+    high = min(page.rowsperstrip, page.shape[0] - number * page.rowsperstrip)
+    return np.asarray(decoded).reshape(-1, page.shape[1])[:high]

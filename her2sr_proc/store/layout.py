@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.params import ProfileName
 
 RawForm = Literal["ome-zarr", "ome-tiff"]
 RAW_SUFFIXES: dict[RawForm, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
@@ -28,11 +29,19 @@ class RunFolder:
     """The paths of one run; nothing is created by asking for a path."""
 
     root: Path
+    profile: ProfileName | None = None
+    """What is computed by another profile than the run's own stands apart; None: by
+    the run's own."""
 
     @property
     def name(self) -> str:
         """The run's id: the folder's name."""
         return self.root.name
+
+    @property
+    def made(self) -> Path:
+        """Where everything computed stands."""
+        return self.root / "profiles" / self.profile if self.profile else self.root
 
     @property
     def manifest(self) -> Path:
@@ -47,12 +56,17 @@ class RunFolder:
         return self.root / "events.jsonl"
 
     @property
+    def dose(self) -> Path:
+        """Every exposure of the run, whatever for, a line each."""
+        return self.root / "dose.jsonl"
+
+    @property
     def report(self) -> Path:
-        return self.root / "report.html"
+        return self.made / "report.html"
 
     @property
     def results(self) -> Path:
-        return self.root / "results"
+        return self.made / "results"
 
     @property
     def result(self) -> Path:
@@ -95,7 +109,7 @@ class RunFolder:
     def table(self, unit: UnitKey) -> Path:
         """The merged localization table of one unit and attempt."""
         name = f"{_stem(unit.channel, unit.attempt)}.parquet"
-        return self.root / "localizations" / unit.field / name
+        return self.made / "localizations" / unit.field / name
 
     def table_parts(self, unit: UnitKey) -> Path:
         """The folder of tables by block, until they are merged."""
@@ -106,31 +120,26 @@ class RunFolder:
 
     def image(self, field: str, channel: str, kind: str) -> Path:
         """A TIFF image; ``kind`` is ``conventional`` or ``superresolution``."""
-        return self.root / "images" / field / f"{channel}_{kind}.tif"
+        return self.made / "images" / field / f"{channel}_{kind}.tif"
 
     def preview(self, field: str, channel: str, kind: str) -> Path:
         return self.image(field, channel, kind).with_suffix(".png")
 
     def mosaic(self, channel: str, kind: str) -> Path:
         """All fields of a channel as one picture at many scales (Deep Zoom)."""
-        return self.root / "images" / "mosaic" / f"{channel}_{kind}.dzi"
+        return self.made / "images" / "mosaic" / f"{channel}_{kind}.dzi"
 
     def labels(self, field: str) -> Path:
-        return self.root / "nuclei" / f"{field}_labels.tif"
+        return self.made / "nuclei" / f"{field}_labels.tif"
 
     @property
     def nuclei_geojson(self) -> Path:
-        return self.root / "nuclei" / "nuclei.geojson"
+        return self.made / "nuclei" / "nuclei.geojson"
 
     @property
     def exports(self) -> Path:
         """What `her2sr report` writes for other programs."""
         return self.root / "exports"
-
-    @property
-    def dose(self) -> Path:
-        """Every exposure of the slide, one line each, where the run tells them."""
-        return self.root / "dose.jsonl"
 
     def units(self) -> Iterator[UnitKey]:
         """Yield every unit and attempt that has raw frames, in order of name."""

@@ -9,16 +9,34 @@ from pydantic import ValidationError
 
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.schema.params import ProfileName
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.profiles import load_profile
 
 
 def read_manifest(run: RunFolder) -> Manifest:
-    """Return the manifest of a run folder.
+    """Return the manifest of a run folder, with the profile that is asked for.
 
     Raises `StateError` when the folder is no run folder, `DataError` when its
     manifest cannot be understood.
     """
+    manifest = _read(run)
+    if run.profile is None:
+        return manifest
+    return manifest.model_copy(update={"profile": load_profile(run.profile)})
+
+
+def with_profile(run: RunFolder, name: ProfileName | None) -> RunFolder:
+    """Return the run as a profile sees it; its own where None or its own is asked for.
+
+    Raises as `read_manifest`.
+    """
+    is_own = name is None or name == _read(run).profile.name
+    return RunFolder(run.root) if is_own else RunFolder(run.root, name)
+
+
+def _read(run: RunFolder) -> Manifest:
     try:
         text = run.manifest.read_text()
     except OSError as exc:

@@ -47,13 +47,16 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class _Area:
+class Area:
+    """An outline with its class."""
+
     name: str
     region: Region
     rings: tuple[F64, ...]
     """Outline first, then holes; x, y in micrometres on the slide."""
 
     def holds(self, points: F64) -> npt.NDArray[np.bool_]:
+        """Return which points, shape (n, 2), lie inside."""
         inside = np.asarray(points_in_poly(points, self.rings[0]), bool)
         for hole in self.rings[1:]:
             inside &= ~np.asarray(points_in_poly(points, hole), bool)
@@ -80,7 +83,7 @@ def read_marks(path: Path, table: CountTable) -> Marks:
         except (UnicodeDecodeError, csv.Error) as exc:
             raise TableError(f"{path} is no CSV of marks ({exc})") from exc
     else:
-        marks = _from_areas(_areas(path), table)
+        marks = from_areas(_areas(path), table)
     known = {row.key for row in table.rows}
     strange = sorted(set(marks.regions) - known)
     if strange:
@@ -109,7 +112,11 @@ def _from_csv(path: Path) -> Marks:
     return Marks(regions, areas)
 
 
-def _from_areas(areas: Sequence[_Area], table: CountTable) -> Marks:
+def from_areas(areas: Sequence[Area], table: CountTable) -> Marks:
+    """Return the marks of nuclei whose centres lie in areas; the last area holds.
+
+    Raises `TableError` where the table has no places.
+    """
     placed = [row for row in table.rows if row.place_um is not None]
     regions: dict[str, Region] = {}
     names: dict[str, str] = {}
@@ -124,7 +131,7 @@ def _from_areas(areas: Sequence[_Area], table: CountTable) -> Marks:
     return Marks(regions, names)
 
 
-def _areas(path: Path) -> list[_Area]:
+def _areas(path: Path) -> list[Area]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         is_collection = isinstance(found, dict)
@@ -153,7 +160,7 @@ def _areas(path: Path) -> list[_Area]:
 
 def _of_feature(
     path: Path, number: int, feature: dict[str, object], scale: dict[str, float] | None
-) -> Iterator[_Area]:
+) -> Iterator[Area]:
     properties = feature.get("properties") or {}
     geometry = feature["geometry"]
     if not (isinstance(properties, dict) and isinstance(geometry, dict)):
@@ -168,7 +175,7 @@ def _of_feature(
     elif geometry["type"] != "MultiPolygon":
         raise ValueError(f"feature {number} is a {geometry['type']}, not a polygon")
     for rings in parts:
-        yield _Area(label, region, tuple(_ring(ring, scale) for ring in rings))
+        yield Area(label, region, tuple(_ring(ring, scale) for ring in rings))
 
 
 def _ring(ring: object, scale: dict[str, float] | None) -> F64:

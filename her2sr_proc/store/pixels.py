@@ -15,6 +15,8 @@ import numpy.typing as npt
 from her2sr_proc.errors import MovieError
 
 U16 = npt.NDArray[np.uint16]
+COUNTS = np.dtype(np.uint16)
+VALUES = np.dtype(np.float32)
 
 BROKEN = (
     OSError,
@@ -31,17 +33,27 @@ BROKEN = (
 """What numpy and Python's archives raise for a damaged file."""
 
 
-def check_dtype(path: Path, dtype: np.dtype[Any]) -> None:
-    """Raise `MovieError` unless pixels of ``dtype`` fit uint16 without loss."""
+def check_dtype(
+    path: Path, dtype: np.dtype[Any], *, floats: bool = False
+) -> np.dtype[Any]:
+    """Return the dtype that pixels of ``dtype`` are read as: uint16, without loss.
+
+    With ``floats``, float32 of either byte order is read as float32.
+
+    Raises `MovieError` for any other.
+    """
     if dtype.kind == "u" and dtype.itemsize <= 2:
-        return
+        return COUNTS
+    if floats and dtype.kind == "f" and dtype.itemsize == VALUES.itemsize:
+        return VALUES
     cure = (
         "processed or scaled pixels are no camera counts; export the raw movie"
-        if dtype.kind == "f"
+        if dtype.kind == "f" and not floats
         else "export the movie as unsigned 16-bit"
     )
+    wanted = "counts or 32-bit floats" if floats else "counts"
     raise MovieError(
-        f"{path} holds {dtype.name} pixels, not unsigned 8 or 16-bit counts: {cure}",
+        f"{path} holds {dtype.name} pixels, not unsigned 8 or 16-bit {wanted}: {cure}",
         path=str(path),
         dtype=dtype.name,
     )

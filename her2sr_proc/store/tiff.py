@@ -6,6 +6,7 @@ opened, as far as its directory and its last page show it.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import struct
@@ -15,12 +16,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from her2sr_proc.errors import MovieError
 from her2sr_proc.store.pixels import (
-    U16,
-    as_counts,
     check_dtype,
     check_range,
     check_shape,
@@ -29,7 +29,7 @@ from her2sr_proc.store.pixels import (
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 _BAD_TAGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
 """What tifffile stumbles into when a tag is damaged: it believes what it reads."""
-_READ_ERRORS = (
+READ_ERRORS = (
     *_BAD_TAGS,
     OSError,
     RuntimeError,
@@ -43,25 +43,27 @@ _READ_ERRORS = (
 class TiffMovie:
     """One file, its pages as frames."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, floats: bool = False) -> None:
         self._path = path
+        self._floats = floats
         _check_directory(path)
         try:
             self._file = tifffile.TiffFile(path)
-        except _READ_ERRORS as exc:
+        except READ_ERRORS as exc:
             raise _unreadable(path, exc) from exc
         try:
             self._pages = self._find_pages()
             self.shape = check_shape(path, self._pages.shape)
+            self.dtype = self._pages.dtype
             self._pages.check_end()
-        except _READ_ERRORS as exc:
+        except READ_ERRORS as exc:
             self._file.close()
             raise _unreadable(path, exc) from exc
         except MovieError:
             self._file.close()
             raise
 
-    def read(self, start: int, stop: int) -> U16:
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return frames ``start`` to ``stop`` - 1. Raises `MovieError`."""
         check_range(start, stop, self.shape[0])
         return self._pages.read(start, stop)
@@ -72,48 +74,56 @@ class TiffMovie:
 
     def _find_pages(self) -> _Pages | _Plane:
         first = self._file.pages.first
-        series = self._file.series[0]
-        frames = series.shape[:-2] if len(series.shape) > 2 else (1,)
-        is_stack = self._file.is_ome or self._file.is_imagej
-        pages = list(series.pages) if is_stack else list(self._file.pages)
         if first.samplesperpixel > 1 or first.photometric.name == "PALETTE":
             raise MovieError(
                 f"{self._path} is a colour image ({first.photometric.name}); camera "
                 f"counts have one sample a pixel: export the raw movie in grey",
                 path=str(self._path),
             )
-        check_dtype(self._path, first.dtype)
+        dtype = check_dtype(self._path, first.dtype, floats=self._floats)
+        there, claimed = len(self._file.pages), _claimed(self._file)
+        if 1 < there < claimed:
+            raise _cut_off(self._path, f"{there} of {claimed} frames are there")
+        series = self._file.series[0]
+        frames = series.shape[:-2] if len(series.shape) > 2 else (1,)
+        is_stack = self._file.is_ome or self._file.is_imagej
+        pages = list(series.pages) if is_stack else list(self._file.pages)
         if len(pages) == 1 and np.prod(frames) > 1 and series.dataoffset is not None:
             # ImageJ writes stacks over 4 GB as one page with all pixels behind it.
             return _Plane(self._path, series.shape, series.dtype, series.dataoffset)
-        claimed = (self._file.imagej_metadata or {}).get("images", len(pages))
+        claimed = claimed if self._file.is_imagej else len(pages)
         if is_stack and not len(pages) == np.prod(frames) == claimed:
             raise _cut_off(self._path, f"{len(pages)} of {claimed} frames are there")
         shape = series.shape if is_stack else (len(pages), *first.shape)
-        return _Pages(self._path, pages, shape)
+        return _Pages(self._path, pages, shape, dtype)
 
 
 class _Pages:
     """Frames as pages of their own."""
 
     def __init__(
-        self, path: Path, pages: Sequence[Any], shape: tuple[int, ...]
+        self,
+        path: Path,
+        pages: Sequence[Any],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
     ) -> None:
         self._path = path
         self._pages = pages
+        self.dtype = dtype
         self.shape = shape
 
     def check_end(self) -> None:
         """Raise `MovieError` when the last page's pixels are not all there."""
         self._check_extent(len(self._pages) - 1)
 
-    def read(self, start: int, stop: int) -> U16:
-        out = np.empty((stop - start, *self.shape[-2:]), np.uint16)
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        out = np.empty((stop - start, *self.shape[-2:]), self.dtype)
         for index in range(start, stop):
             try:
                 self._check_extent(index)
                 frame = self._pages[index].asarray()
-            except _READ_ERRORS as exc:
+            except READ_ERRORS as exc:
                 raise _unreadable(self._path, exc, f"page {index + 1} of ") from exc
             if frame.shape != out.shape[1:]:
                 raise MovieError(
@@ -121,7 +131,13 @@ class _Pages:
                     f"first {out.shape[1:]}: a movie has frames of one size",
                     path=str(self._path),
                 )
-            check_dtype(self._path, frame.dtype)
+            floats = self.dtype.kind == "f"
+            if check_dtype(self._path, frame.dtype, floats=floats) != self.dtype:
+                raise MovieError(
+                    f"page {index + 1} of {self._path} holds {frame.dtype.name} "
+                    f"pixels, the first {self.dtype.name}: a movie has one kind",
+                    path=str(self._path),
+                )
             out[index - start] = frame
         return out
 
@@ -141,39 +157,45 @@ class _Plane:
         self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int
     ) -> None:
         self._path = path
-        self._dtype = dtype
+        self._stored = dtype
+        self.dtype = check_dtype(path, dtype, floats=dtype.kind == "f")
         self._offset = offset
         self.shape = shape
 
     def check_end(self) -> None:
         """Raise `MovieError` when the pixels are not all there."""
-        wanted = int(np.prod(self.shape)) * self._dtype.itemsize
+        wanted = int(np.prod(self.shape)) * self._stored.itemsize
         if self._offset + wanted > self._path.stat().st_size:
             raise _cut_off(self._path, f"{self.shape} pixels do not fit in it")
 
-    def read(self, start: int, stop: int) -> U16:
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         pixels = self.shape[-2] * self.shape[-1]
         count = (stop - start) * pixels
-        skipped = self._offset + start * pixels * self._dtype.itemsize
-        flat = np.fromfile(self._path, self._dtype, count, offset=skipped)
-        return as_counts(flat.reshape(-1, *self.shape[-2:]))
+        skipped = self._offset + start * pixels * self._stored.itemsize
+        flat = np.fromfile(self._path, self._stored, count, offset=skipped)
+        if flat.size < count:
+            raise _cut_off(self._path, "its last frames are missing")
+        return np.ascontiguousarray(flat.reshape(-1, *self.shape[-2:]), self.dtype)
 
 
 class TiffFolder:
     """A folder with one frame a file, in natural order of the names."""
 
-    def __init__(self, path: Path) -> None:
-        self._files = sorted((f for f in path.iterdir() if _is_frame(f)), key=_natural)
+    def __init__(self, path: Path, floats: bool = False) -> None:
+        self._floats = floats
+        self._files = frame_files(path)
         if not self._files:
             raise MovieError(
                 f"{path} holds neither TIFF frames nor an OME-Zarr; name a movie file, "
                 f"a folder of TIFF frames or a unit's .ome.zarr",
                 path=str(path),
             )
-        height, width = self._frame(0).shape
+        first = self._frame(0)
+        height, width = first.shape
+        self.dtype = first.dtype
         self.shape = (len(self._files), height, width)
 
-    def read(self, start: int, stop: int) -> U16:
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return frames ``start`` to ``stop`` - 1. Raises `MovieError`."""
         check_range(start, stop, self.shape[0])
         frames = [self._frame(index) for index in range(start, stop)]
@@ -184,13 +206,19 @@ class TiffFolder:
                     f"{self.shape[1:]}: a movie has frames of one size",
                     path=str(self._files[index]),
                 )
+            if frame.dtype != self.dtype:
+                raise MovieError(
+                    f"{self._files[index]} holds {frame.dtype.name} pixels, the first "
+                    f"frame {self.dtype.name}: a movie has one kind",
+                    path=str(self._files[index]),
+                )
         return np.stack(frames)
 
     def close(self) -> None:
         """Do nothing: no file is kept open."""
 
-    def _frame(self, index: int) -> U16:
-        movie = TiffMovie(self._files[index])
+    def _frame(self, index: int) -> npt.NDArray[Any]:
+        movie = TiffMovie(self._files[index], self._floats)
         try:
             if movie.shape[0] != 1:
                 raise MovieError(
@@ -198,10 +226,23 @@ class TiffFolder:
                     f"each file is one frame: name the file itself, or split it",
                     path=str(self._files[index]),
                 )
-            frame: U16 = movie.read(0, 1)[0]
+            frame: npt.NDArray[Any] = movie.read(0, 1)[0]
             return frame
         finally:
             movie.close()
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """Return the TIFF files of a folder in natural order of their names."""
+    return sorted((f for f in folder.iterdir() if _is_frame(f)), key=natural)
+
+
+def _claimed(file: tifffile.TiffFile) -> int:
+    """Return how many frames a stack of ImageJ or of tifffile says it has; else 0."""
+    if file.is_imagej:
+        return int((file.imagej_metadata or {}).get("images", 1))
+    shapes = file.shaped_metadata or ()
+    return sum(math.prod(entry["shape"][:-2]) for entry in shapes)
 
 
 def _is_frame(path: Path) -> bool:
@@ -209,7 +250,7 @@ def _is_frame(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural(path: Path) -> list[tuple[int, str]]:
     """Sort img_10 after img_9."""
     parts = re.split(r"(\d+)", path.name)
     return [(int(p), "") if p.isdigit() else (-1, p) for p in parts]

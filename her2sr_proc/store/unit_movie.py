@@ -12,11 +12,13 @@ from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import unit_at
 from her2sr_proc.store.ledger import read_ledger
-from her2sr_proc.store.pixels import U16, check_range
+from her2sr_proc.store.pixels import COUNTS, U16, check_range
 
 
 class UnitMovie:
     """What the ledger names, read block by block; fast in order of frames."""
+
+    dtype = COUNTS
 
     def __init__(
         self, path: Path, shape: tuple[int, int, int], records: list[BlockRecord]

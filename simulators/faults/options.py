@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 
 from her2sr_proc.schema.model import Frozen
 
-FaultyDevice = Literal["stage", "focus", "camera", "laser", "interlock", "temperature"]
+FaultyDevice = Literal[
+    "stage", "focus", "lock", "camera", "laser", "interlock", "temperature"
+]
 FaultKind = Literal[
     "raises",
     "late",
@@ -25,12 +27,13 @@ FaultKind = Literal[
     "open",
     "fault",
     "mute",
+    "weak",
 ]
 CALLS = frozenset({"raises", "late", "hangs", "lost", "lies"})
 """Strike when a device is called."""
 FRAMES = frozenset({"stall", "drop", "overflow", "garbage", "crash"})
 """Strike when the camera exposes a frame."""
-STATES = frozenset({"open", "fault", "mute"})
+STATES = frozenset({"open", "fault", "mute", "weak"})
 """Are so while they are live; chance, if any, decides at each frame of the camera."""
 DELAYS = frozenset({"late", "hangs", "stall"})
 """Here `duration_s` is how long the call or the frame waits."""
@@ -38,8 +41,9 @@ SUITED = MappingProxyType(
     {
         "stage": CALLS | {"stuck"},
         "focus": CALLS | {"stuck"},
+        "lock": CALLS,
         "camera": CALLS | FRAMES,
-        "laser": CALLS | {"stuck", "fault", "mute"},
+        "laser": CALLS | {"stuck", "fault", "mute", "weak"},
         "interlock": CALLS | {"open"},
         "temperature": CALLS,
     }
@@ -68,6 +72,7 @@ class FaultOptions(Frozen):
     crash        the process with the camera's driver dies of a segmentation fault
     open         the interlock is open
     fault        a laser (``nm``) reports a fault
+    weak         a laser (``nm``) emits ``value`` of its set point, which it reads back
     mute         the light port takes commands and neither obeys nor answers
     ===========  ===================================================================
     """
@@ -126,8 +131,12 @@ class FaultOptions(Frozen):
         if self.kind not in SUITED[self.device]:
             known = ", ".join(sorted(SUITED[self.device]))
             raise ValueError(f"a {self.device} can be {known}, and not '{self.kind}'")
-        if (self.kind == "lies") != (self.value is not None):
-            raise ValueError("give 'value' with 'lies', and with nothing else")
+        if (self.kind in ("lies", "weak")) != (self.value is not None):
+            raise ValueError(
+                "give 'value' with 'lies' and 'weak', and with nothing else"
+            )
+        if self.kind == "weak" and not isinstance(self.value, float):
+            raise ValueError("the 'value' of 'weak' is a share, such as 0.125")
         if self.kind == "late" and self.duration_s is None:
             raise ValueError("'late' needs 'duration_s'")
         return self

@@ -165,6 +165,19 @@ class FaultPlan:
         """Return whether a laser reports a fault."""
         return self._any("fault", nm)
 
+    def share_of(self, nm: int) -> float:
+        """Return how much of its set point a line emits."""
+        now = self._clock()
+        shares = [
+            float(armed.fault.value)
+            for armed in self._armed
+            if armed.fault.kind == "weak"
+            and armed.fault.nm in (None, nm)
+            and armed.fault.value is not None
+            and armed.is_live(now)
+        ]
+        return min(shares, default=1.0)
+
     def is_mute(self) -> bool:
         """Return whether the light port neither obeys nor answers."""
         return self._any("mute", None)

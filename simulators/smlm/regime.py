@@ -156,18 +156,23 @@ class RegimeMovie:
         np.add.at(found, self.dyes.locus[mine], values[mine])
         return found
 
-    def blocks(self) -> Iterator[tuple[int, U16]]:
-        """Yield first frame and counts, shape (frames, side, side); always the same."""
-        rng = np.random.default_rng([self.seed, 1])
+    def light(self) -> Iterator[tuple[int, F64]]:
+        """Yield first frame and photo-electrons without noise or hot pixels."""
         spots = _spots(self.recipe, self.dyes)
-        model = CAMERA.model_copy(update={"pixel_nm": self.recipe.pixel_nm})
         shape = self.background.shape
         for first in range(0, self.recipe.frames, BLOCK):
             light = self.dyes.light[:, first : first + BLOCK]
             mean = np.asarray(spots @ light).T.reshape(-1, *shape)
+            yield first, mean + self.background
+
+    def blocks(self) -> Iterator[tuple[int, U16]]:
+        """Yield first frame and counts, shape (frames, side, side); always the same."""
+        rng = np.random.default_rng([self.seed, 1])
+        model = CAMERA.model_copy(update={"pixel_nm": self.recipe.pixel_nm})
+        for first, mean in self.light():
             flickers = (self.hot_e < 0) & (rng.random(mean.shape) < 0.5)
             hot = np.where(flickers, 0.0, np.abs(self.hot_e))
-            yield first, expose(mean + self.background + hot, model, rng)
+            yield first, expose(mean + hot, model, rng)
 
     def adu(self) -> U16:
         """Return the whole movie."""

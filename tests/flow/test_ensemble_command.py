@@ -102,3 +102,14 @@ def test_a_linked_table_is_refused(fading, tmp_path):
     ended = run(linked)
     assert ended.returncode == 2
     assert "is linked" in ended.stderr
+
+
+def test_a_table_that_is_marked_is_not_marked_again(fading, tmp_path):
+    table, _ = read_parquet(fading)
+    marked = dict(table.columns, centroid=np.zeros(len(table), np.int8))
+    path = tmp_path / "marked.parquet"
+    write_parquet(path, Localizations(marked), {})
+    ended = run(path, "--out", tmp_path / "again.parquet")
+    assert ended.returncode == 2
+    assert "marked already" in ended.stderr
+    assert not (tmp_path / "again.parquet").exists()

@@ -219,6 +219,21 @@ class FakeClosing:
         self.calls.append(("run", run))
 
 
+class FakeFacts:
+    """Knows one unit."""
+
+    def localizations(self, unit):
+        return {"blocks": {"0": 12}, "written": 1}
+
+    def summary(self, unit):
+        raise StateError("the table of it is not made yet")
+
+    def nuclei(self, unit):
+        if unit.field != UNIT.field:
+            raise StateError("nothing of it is on disk")
+        return {"nuclei": 2, "centres_px": [[1.0, 2.0], [3.0, 4.0]]}
+
+
 @pytest.fixture
 def asked(tmp_path):
     """A function that asks a real question server, and what stands behind it."""
@@ -226,7 +241,7 @@ def asked(tmp_path):
     address = f"ipc://{tmp_path}/q.ipc"
     with contextlib.ExitStack() as stack:
         jobs = stack.enter_context(Jobs(max_queued=3))
-        answerer = Answerer(jobs, closing, lambda: {"localized_frames": 7})
+        answerer = Answerer(jobs, closing, lambda: {"localized_frames": 7}, FakeFacts())
         stack.enter_context(QuestionServer(address, answerer))
         context = stack.enter_context(zmq.Context())
         socket = stack.enter_context(context.socket(zmq.REQ))

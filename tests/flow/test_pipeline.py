@@ -12,13 +12,21 @@ from typer.testing import CliRunner
 
 from her2sr_proc import cli_runs
 from her2sr_proc.offline.casefile import CaseFile
+from her2sr_proc.offline.phases import phase_of
 from her2sr_proc.offline.pipeline import close_field, close_run, close_unit, process_run
 from her2sr_proc.offline.verify import verify
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.case import RegionsMarked
+from her2sr_proc.schema.counts import Cluster, Isolated
+from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.results import count_columns, read_field, read_result
+from her2sr_proc.store.results import (
+    count_columns,
+    read_field,
+    read_result,
+    write_field,
+)
 from her2sr_proc.store.tables import read_parquet, write_parquet
 
 SIDE = 96
@@ -156,6 +164,98 @@ def test_tables_of_the_live_localizer_are_taken_as_they_are(run):
     assert len(merged) == 4
     assert (facts["localized_frames"], facts["replayed_frames"]) == ("40", "10")
     assert not run.table_parts(unit("561")).exists()
+
+
+def test_a_unit_says_where_its_ensemble_phase_ends_and_marks_its_rows(whole):
+    table, facts = read_parquet(whole.table(unit("561")))
+    phase = phase_of(facts)
+    assert phase.frames == 40
+    assert phase.end is None
+    assert phase.reason
+    assert (table["centroid"] == 1).all()
+    assert (table["uncertainty_nm"] > 85).all()
+
+
+def test_a_field_repeats_what_its_units_say_and_flags_what_cannot_be_told(whole):
+    field = read_field(whole, "r00_c00")
+    _, facts = read_parquet(whole.table(unit("561")))
+    assert field.ensemble["561"] == phase_of(facts)
+    (nucleus,) = field.nuclei
+    assert set(nucleus.ensemble) == {"561", "488"}
+    assert nucleus.ensemble["561"].reason
+    assert any("561: no end of the ensemble phase" in flag for flag in field.flags)
+
+
+def test_live_and_offline_say_the_same_of_the_ensemble_phase(run):
+    close_unit(run, unit("561"))
+    path = run.table(unit("561"))
+    table, facts = read_parquet(path)
+    path.unlink()
+    close_unit(run, unit("561"))  # from disk once more
+    again, said = read_parquet(path)
+    assert phase_of(said) == phase_of(facts)
+    for name, column in table.columns.items():
+        np.testing.assert_array_equal(again[name], column)
+
+
+def test_a_table_of_before_there_was_a_phase_is_counted_without_one(run):
+    close_field(run, "r00_c00")
+    for channel in ("561", "488"):
+        path = run.table(unit(channel))
+        table, facts = read_parquet(path)
+        kept = {n: c for n, c in table.columns.items() if n != "centroid"}
+        old = {n: v for n, v in facts.items() if n != "ensemble_phase"}
+        write_parquet(path, Localizations(kept), old)
+    close_field(run, "r00_c00")
+    field = read_field(run, "r00_c00")
+    assert field.ensemble == {}
+    assert field.nuclei[0].counts["sr"]["HER2"].count == 3
+
+
+def test_what_the_fields_measured_of_the_staining_reaches_the_criteria(whole):
+    staining = read_field(whole, "r00_c00").staining
+    assert staining.signals == {"HER2": 3, "CEP17": 1}
+    assert staining.outside == {"HER2": 0, "CEP17": 0}
+    found = {c.name: c for c in read_result(whole).assessment.criteria}
+    for name in ("signals over cytoplasm", "autofluorescence", "crosstalk"):
+        assert (found[name].verdict, found[name].value) == ("met", 0.0)
+
+
+def test_a_field_that_stained_its_cytoplasm_makes_the_run_indeterminate(run):
+    process_run(run, quiet)
+    field = read_field(run, "r00_c00")
+    stained = field.staining.model_copy(update={"outside": {"HER2": 2, "CEP17": 0}})
+    write_field(run, field.model_copy(update={"staining": stained}))
+    mark = RegionsMarked(marks={"r00_c00/1": "invasive"})
+    CaseFile(run.case, lambda: "2026-01-01T00:00:00Z").add(mark, by="observer-1")
+    arm = close_run(run).arms["sr_merged"]
+    assert arm.status == "indeterminate"
+    assert any("signals over cytoplasm: 50 %" in reason for reason in arm.reasons)
+
+
+def test_the_run_counts_clusters_by_the_signals_of_all_its_fields(run):
+    process_run(run, quiet)
+    field = read_field(run, "r00_c00")
+    dense = Cluster(
+        arm="sr_merged",
+        probe="HER2",
+        nucleus=1,
+        x_px=48,
+        y_px=48,
+        resolved=3,
+        light_e=9000.0,
+    )
+    alone = {"her2_sr_merged": Isolated(light_e=(1000.0,) * 30)}
+    noted = {"clusters": (dense,), "isolated": field.isolated | alone}
+    write_field(run, field.model_copy(update=noted))
+    result = close_run(run)
+    assert result.arms["sr_merged"].her2_signals == 9
+    (row,) = csv.DictReader(run.counts.read_text().splitlines())
+    assert (row["her2_sr_merged"], row["her2_sr_merged_estimated"]) == ("9", "true")
+    assert int(row["her2_sr_merged_low"]) < 9 < int(row["her2_sr_merged_high"])
+    assert any("estimated by light, by 30 isolated" in f for f in result.flags)
+    assert read_field(run, "r00_c00").nuclei[0].counts["sr_merged"]["HER2"].count == 9
+    assert close_run(run) == result
 
 
 def test_missing_and_torn_parts_are_localized_from_disk(run):

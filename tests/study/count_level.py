@@ -18,11 +18,16 @@ import numpy as np
 from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm
 from her2sr_proc.scoring import REGIONS, Assessed, Sample, assess, ratio_interval
+from her2sr_proc.scoring.cut import retained_shares
 from her2sr_proc.scoring.intervals import AFTER_WIDTH
 from her2sr_proc.scoring.populations import second_population
 from simulators.samples import Counts, Specimen, draw
 
 PARAMS = ScoreParams(resamples=1000)
+SECTION = PARAMS.model_copy(update={"lacking": "section"})
+"""Sections of 3 um through nuclei of 6 um, and the rule on lacking colours for them."""
+THIN = {"retained": 0.435, "retained_sd": 0.196}
+"""Of such sections, by geometry."""
 LOOKS = (20, 40, 80)
 COMMON_SD = float(np.hypot(0.03, np.hypot(0.029, 0.004)))
 """Of the ratio between specimens, beside sampling: what the program assumes."""
@@ -66,9 +71,11 @@ def as_sample(counts: Counts) -> Sample:
     )
 
 
-def judged(counts: Counts, generator: np.random.Generator) -> Assessed:
+def judged(
+    counts: Counts, generator: np.random.Generator, params: ScoreParams = PARAMS
+) -> Assessed:
     """Return what the scorer says of counts."""
-    return assess(as_sample(counts), params=PARAMS, generator=generator)
+    return assess(as_sample(counts), params=params, generator=generator)
 
 
 def true_group(ratio: float, her2: float) -> int:
@@ -105,13 +112,45 @@ def at_random(generator: np.random.Generator, *, near: bool) -> Specimen:
     return Specimen(her2, ratio, **tissue(generator))
 
 
-def wrong_answers(
+def thin_sections(
     samples: int, generator: np.random.Generator
+) -> Iterator[tuple[str, bool]]:
+    """The same in sections of 3 um, judged by the rule for them."""
+    yield from wrong_answers(samples, generator, SECTION, THIN)
+    n = max(50, samples // 4)
+    for name, make in (
+        ("no probe", _no_probe),
+        ("failed hybridization", _failed),
+        ("HER2 probe failed", _her2_failed),
+        ("CEP17 probe failed", _cep17_failed),
+    ):
+        tally: Counter[str] = Counter()
+        for _ in range(n):
+            specimen = replace(make(generator), **THIN)
+            counts = draw(specimen, int(generator.integers(20, 100)), generator)
+            said = judged(counts, generator, SECTION)
+            truth = true_group(specimen.ratio, specimen.her2_per_nucleus)
+            wrong = said.arm.status == "definite" and said.arm.group != truth
+            tally[said.arm.status] += 1
+            tally["definite and wrong"] += wrong
+        share = 100 * tally["definite and wrong"] / n
+        refused = 100 * tally["indeterminate"] / n
+        words = f"thin, {name}: {dict(tally)}"
+        yield f"{words}; {refused:.1f} % indeterminate (reach: 100 %)", refused == 100.0
+        yield f"  definite and wrong: {share:.2f} % (reach: 1 %)", share <= 1.0
+
+
+def wrong_answers(
+    samples: int,
+    generator: np.random.Generator,
+    params: ScoreParams = PARAMS,
+    cut: dict[str, float] | None = None,
 ) -> Iterator[tuple[str, bool]]:
     """Half near a boundary: how often is a definite answer not the true group."""
     tally: Counter[str] = Counter()
     for number in range(samples):
         specimen = at_random(generator, near=number % 2 == 0)
+        specimen = replace(specimen, **(cut or {}))
         # counter, focus and registration err in common: drawn once a specimen
         bias = np.exp(generator.normal(0.0, COMMON_SD))
         truth = true_group(specimen.ratio, specimen.her2_per_nucleus)
@@ -121,7 +160,7 @@ def wrong_answers(
             her2_per_nucleus=specimen.her2_per_nucleus * bias**0.5,
         )
         nuclei = int(generator.choice([20, 40, 80]))
-        arm = judged(draw(seen, nuclei, generator), generator).arm
+        arm = judged(draw(seen, nuclei, generator), generator, params).arm
         tally[f"status {arm.status}"] += 1
         for kind, interval in (
             ("sampling", arm.ratio_interval_95),
@@ -353,16 +392,29 @@ def _seen_second(
 
 
 def cuts(samples: int, generator: np.random.Generator) -> Iterator[tuple[str, bool]]:
-    """What the rule of 25 % does to disomic specimens, by how deep they were cut."""
+    """What both rules on lacking colours do to disomic specimens, by the section."""
     n = max(50, samples // 10)
-    for retained in (0.45, 0.6, 0.7, 0.8, 0.9):
-        tally: Counter[str] = Counter()
-        for _ in range(n):
-            specimen = Specimen(
-                2 * retained, 1.0, retained=retained, her2_cv=0.1, cep17_cv=0.1
-            )
-            tally[judged(draw(specimen, 40, generator), generator).arm.status] += 1
-        yield f"disomic, {100 * retained:.0f} % retained: {dict(tally)}", True
+    for section_um in (3.0, 4.0, 6.0, 12.0):
+        shares = retained_shares(section_um, SECTION.nucleus_um)
+        stated = SECTION.model_copy(update={"section_um": section_um})
+        mean = float(shares.mean())
+        for name, params in (("guideline", PARAMS), ("section", stated)):
+            tally: Counter[str] = Counter()
+            for _ in range(n):
+                specimen = Specimen(
+                    2 * mean,
+                    1.0,
+                    retained=mean,
+                    retained_sd=float(shares.std()),
+                    her2_cv=0.1,
+                    cep17_cv=0.1,
+                )
+                counts = draw(specimen, 40, generator)
+                tally[judged(counts, generator, params).arm.status] += 1
+            words = f"disomic, {section_um:g} um ({100 * mean:.0f} % retained), {name}"
+            lost = 100 * tally["indeterminate"] / n
+            is_met = name == "guideline" or lost <= 5.0
+            yield f"{words}: {dict(tally)}; {lost:.1f} % lost (reach: 5 %)", is_met
 
 
 def doublets(
@@ -417,6 +469,7 @@ STUDIES = {
     "populations": populations,
     "cuts": cuts,
     "doublets": doublets,
+    "thin": thin_sections,
     "trends": false_trends,
 }
 

@@ -18,6 +18,8 @@ class FakeLocalizer:
     """A verb whose jobs fail."""
     forgets_once: bool = False
     stalls: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    """Localizations by field."""
     asked: list[tuple[str, dict]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -27,6 +29,8 @@ class FakeLocalizer:
             raise ServiceUnavailableError("no answer")
         if verb == "status":
             return Answer(ok=True, body=self._status())
+        if verb == "localizations":
+            return self._localizations(body["unit"])
         if self.refuses:
             return Answer(ok=False, error=Fault(code="bad-state", message=self.refuses))
         job = f"{len(self.asked):06d}-{verb}"
@@ -36,6 +40,13 @@ class FakeLocalizer:
         elif not self.stalls:
             self.done.append(job)
         return Answer(ok=True, body={"job": job})
+
+    def _localizations(self, unit):
+        """Say what a test lets it say of a field; else that nothing is known."""
+        if unit["field"] not in self.counts:
+            return Answer(ok=False, error=Fault(code="bad-state", message="not yet"))
+        body = {"blocks": {"0": self.counts[unit["field"]]}, "written": 1}
+        return Answer(ok=True, body=body)
 
     def _status(self):
         if self.forgets_once:

@@ -174,6 +174,9 @@ class FakeFocus:
     def move_to(self, *, z_um: float) -> None:
         self.z_um = z_um
 
+    def move_by(self, *, dz_um: float) -> None:
+        self.z_um += dz_um
+
     def position_um(self) -> float:
         return self.z_um
 
@@ -232,6 +235,7 @@ class FakeMicroscope:
         self.camera = FakeCamera(self)
         self.stage = FakeStage(self)
         self.focus = FakeFocus()
+        self.lock = None
         self.lasers = {nm: FakeLaser(self, nm) for nm in (405, 488, 561)}
         if self.faults.on_from_the_start_nm:
             self.lasers[self.faults.on_from_the_start_nm].lit = True

@@ -33,6 +33,8 @@ class Bench:
     config: Path
     runtime: Path
     process: subprocess.Popen[bytes] | None
+    microscope: Microscope | None = None
+    """One that runs in this process."""
 
     @property
     def client(self) -> MicroscopeClient:
@@ -91,7 +93,7 @@ def simulated_here(folder: Path, *, size: int = SIZE, **options) -> Iterator[Ben
         while not (folder / MICROSCOPE).exists():
             time.sleep(0.001)
         try:
-            yield Bench(config, folder, None)
+            yield Bench(config, folder, None, microscope)
         finally:
             ended.set()
             server.join()

@@ -118,7 +118,7 @@ def test_residuals_of_the_line_are_chosen_less_fitted():
     ]
     columns = ("mean_adu", "sd_adu", "threshold_adu")
     line = threshold_line(*([getattr(r, c) for r in rows] for c in columns))
-    _, right = threshold_plot(rows, line).axes
+    _, right = threshold_plot(rows, line.fitted_adu).axes
     got = np.asarray(right.collections[0].get_offsets())[:, 1]
     wanted = [r.threshold_adu for r in rows] - line.fitted_adu
     assert got == pytest.approx(wanted)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from her2sr_proc.counting import ChannelEvidence, count_field, sister_pairs
+from her2sr_proc.arms import ChannelEvidence
+from her2sr_proc.counting import count_field
+from her2sr_proc.doublets import merging_px, sister_pairs
 from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.table import Localizations, empty
 from her2sr_proc.signals import Fluctuation
@@ -83,6 +85,22 @@ def test_a_sister_pair_is_two_signals_and_one_merged():
     assert (mark.y_px, mark.x_px) == pytest.approx((30, 31.3), abs=0.2)
 
 
+def test_sisters_at_two_diameters_count_once_where_few_signals_are():
+    apart = [(30, 30), (30, 35.0)]
+    counts = counted(evidence("HER2", apart)).nuclei[1]
+    assert (counts["sr"]["HER2"].count, counts["sr_merged"]["HER2"].count) == (2, 1)
+
+
+def test_many_signals_of_a_nucleus_are_merged_when_nearer_than_a_diameter_only():
+    near = {
+        signals: merging_px(signals, area_px=3500, diameter_px=3.0, params=PARAMS)
+        for signals in (0, 1, 2, 6, 15, 50)
+    }
+    assert near[2] == 6.0
+    assert 3.0 < near[6] < 6.0
+    assert near[15] == near[50] == near[0] == near[1] == 3.0
+
+
 def test_a_stray_beside_strong_signals_is_not_one():
     result = counted(evidence("HER2", HER2, relative=[1, 1, 0.08, 1, 1]))
     assert numbers(result, "sr")[1] == (2, 0)
@@ -98,11 +116,35 @@ def test_a_signal_near_the_limit_is_counted_and_called_ambiguous():
     assert (count.count, count.low, count.high, count.ambiguous) == (2, 2, 3, True)
 
 
-def test_a_spot_of_four_signals_strength_may_hide_three():
+@pytest.mark.parametrize("arm", ["sr", "sr_merged", "conventional"])
+def test_a_spot_with_the_light_of_four_signals_is_estimated_as_four(arm):
     crowd = [1, 1, 4.2, 1, 1]
-    count = counted(evidence("HER2", HER2, relative=crowd)).nuclei[1]["sr"]["HER2"]
-    assert (count.count, count.high) == (3, 6)
-    assert not count.estimated
+    count = counted(evidence("HER2", HER2, relative=crowd)).nuclei[1][arm]["HER2"]
+    assert (count.count, count.estimated) == (6, True)
+    assert count.resolved == (3, 3, 3)
+    assert 3 <= count.low < 6 < count.high
+
+
+def test_a_spot_with_the_light_of_a_pair_may_hide_one_but_counts_once():
+    pair = [1, 1, 2.1, 1, 1]
+    count = counted(evidence("HER2", HER2, relative=pair)).nuclei[1]["sr"]["HER2"]
+    assert (count.count, count.high, count.estimated) == (3, 4, False)
+
+
+def test_the_papers_cap_counts_a_nucleus_with_a_cluster_as_more_than_four():
+    paper = PARAMS.model_copy(update={"clusters": "cap", "ambiguous": "paper"})
+    crowd = evidence("HER2", HER2, relative=[1, 1, 9, 1, 1])
+    count = counted(crowd, params=paper).nuclei[1]["sr_merged"]["HER2"]
+    assert (count.count, count.estimated, count.ambiguous) == (5, True, True)
+    assert count.high >= 11
+
+
+def test_resolved_mode_counts_what_is_told_apart_and_says_what_may_be_there():
+    plain = PARAMS.model_copy(update={"clusters": "resolved"})
+    crowd = evidence("HER2", HER2, relative=[1, 1, 9, 1, 1])
+    count = counted(crowd, params=plain).nuclei[1]["sr"]["HER2"]
+    assert (count.count, count.estimated) == (3, False)
+    assert count.high >= 11
 
 
 def test_clear_signals_leave_no_doubt():

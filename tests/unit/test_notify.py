@@ -41,8 +41,7 @@ def test_it_is_told_when_all_answers_that_it_lives_and_that_it_ends(
     verb.serve(
         tmp_path / "config.yaml",
         tmp_path,
-        host="127.0.0.1",
-        port=8000,
+        verb.Listen("127.0.0.1", 8000),
         only=(),
         say=said.append,
     )

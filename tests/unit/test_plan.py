@@ -77,15 +77,26 @@ def test_a_broken_file_is_refused_with_its_key(tmp_path, text, message):
 
 
 LATER = [
-    pytest.param({"focus": {"method": "image"}}, "does not move the focus", id="focus"),
     pytest.param(
-        {"focus": {"method": "none", "every": "field"}}, "alone", id="focus every"
+        {"focus": {"method": "none", "every": 5}},
+        "'every' does nothing with 'method: none'",
+        id="focus every",
+    ),
+    pytest.param(
+        {"focus": {"method": "hardware", "power_percent": 2}},
+        "'power_percent' does nothing with 'method: hardware'",
+        id="focus power",
+    ),
+    pytest.param(
+        {"focus": {"method": "image", "frames": 11}}, "less than or equal", id="frames"
     ),
     pytest.param({"select": {"overview": True}}, "remove 'select'", id="select"),
     pytest.param({"stop_when": {"nuclei": 40}}, "remove 'stop_when'", id="stop_when"),
     pytest.param({"keep_raw": "some"}, "Input should be", id="keep_raw"),
     pytest.param(
-        {"processing": {"profile": "paper"}}, "no profile 'paper'", id="profile"
+        {"processing": {"profile": "homemade"}},
+        "'paper' or 'recommended'",
+        id="profile",
     ),
     pytest.param({"surprise": 1}, "Extra inputs", id="unknown key"),
 ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from her2sr_proc.schema.params import SpotParams
 from her2sr_proc.spots import Optics, Spots, TwoScales, draw, find_spots, noise_of
@@ -96,3 +97,15 @@ def test_a_black_image_has_no_spots():
 def test_noise_is_measured_beside_spots():
     image = seen(ONE_OF_EACH, 2, noise=2.0)
     assert noise_of(image.fine) == pytest.approx(2.0, rel=0.1)
+
+
+def test_a_blinking_point_far_brighter_than_the_rest_has_no_companions():
+    """It is narrower than any blob of dyes, so that no model takes all of it off."""
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:96, :96]
+    light = np.exp(-((x - 50.3) ** 2 + (y - 47.8) ** 2) / (2 * 0.7**2))
+    variance = 2e5 * light**2 + rng.normal(0.0, 20.0, light.shape)
+    parts = [ndimage.gaussian_filter(variance, s) for s in (FINE_PX, COARSE_PX)]
+    optics = Optics(power=2, blob_px=BLOB_PX)
+    image = TwoScales(*parts, fine_px=FINE_PX, coarse_px=COARSE_PX, optics=optics)
+    assert len(find_spots(image, PARAMS)) == 1

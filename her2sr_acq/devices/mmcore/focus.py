@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from her2sr_acq.config import FocusConfig
+from her2sr_acq.config_focus import FocusConfig
 from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.motion import (
     Drive,
@@ -52,6 +52,17 @@ class MMFocus:
         self._drive.wait()
         found = {"z": self.position_um()}
         check_arrival(label, {"z": z_um}, found, tolerance_um=self._config.tolerance_um)
+
+    def move_by(self, *, dz_um: float) -> None:
+        """Move relative to where it is, wait, read back; raises as `move_to`."""
+        label = self._config.label
+        wanted = {"z": self.position_um() + dz_um}
+        check_limits(label, wanted, {"z": self._config.z_um})
+        with speaking_to(label):
+            self._handle.core.setRelativePosition(label, dz_um)
+        self._drive.wait()
+        found = {"z": self.position_um()}
+        check_arrival(label, wanted, found, tolerance_um=self._config.tolerance_um)
 
     def position_um(self) -> float:
         """Return z as read from the device."""

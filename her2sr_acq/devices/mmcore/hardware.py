@@ -15,10 +15,19 @@ from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.focus import MMFocus
 from her2sr_acq.devices.mmcore.laser import MMLaser
 from her2sr_acq.devices.mmcore.lint import lint
+from her2sr_acq.devices.mmcore.lock import open_lock
 from her2sr_acq.devices.mmcore.speech import same_value, speaking_to
 from her2sr_acq.devices.mmcore.stage import MMStage
 from her2sr_acq.devices.mmcore.watch import MMWatch
-from her2sr_acq.devices.ports import Camera, Focus, Laser, Reading, Stage, Watch
+from her2sr_acq.devices.ports import (
+    Camera,
+    Focus,
+    FocusLock,
+    Laser,
+    Reading,
+    Stage,
+    Watch,
+)
 from her2sr_acq.devices.travel import ClearedStage
 from her2sr_acq.errors import (
     AcqError,
@@ -65,6 +74,7 @@ class MMHardware:
         )
         stage = self._attempt(partial(MMStage, handle, config.stage))
         focus = self._attempt(partial(MMFocus, handle, config.focus))
+        lock = self._attempt(partial(open_lock, handle, config.focus.lock))
         watches = [
             self._attempt(partial(MMWatch, handle, watch))
             for watch in config.all_watches()
@@ -73,8 +83,9 @@ class MMHardware:
         if camera is None or stage is None or focus is None or self._faults:
             self._give_up()
         self.camera: Camera = camera
-        self.stage: Stage = _cleared(stage, focus, config)
+        self.stage: Stage = _cleared(stage, focus, lock, config)
         self.focus: Focus = focus
+        self.lock: FocusLock | None = lock
         self.watches: Sequence[Watch] = [w for w in watches if w is not None]
         self._lines = {nm: line for nm, line in lines.items() if line is not None}
         self.lasers: Mapping[int, Laser] = self._lines
@@ -98,6 +109,8 @@ class MMHardware:
             self._config.stage.label: "stage",
             self._config.focus.label: "focus",
         }
+        if self._config.focus.lock is not None:
+            roles[self._config.focus.lock.label] = "focus lock"
         lasers = [
             self._reading(line.label, f"laser {line.nm}", self._lines[line.nm].readings)
             for line in self._config.lasers
@@ -197,13 +210,16 @@ class MMHardware:
             )
 
 
-def _cleared(stage: Stage, focus: Focus, config: DeviceConfig) -> Stage:
+def _cleared(
+    stage: Stage, focus: Focus, lock: FocusLock | None, config: DeviceConfig
+) -> Stage:
     """Return the stage, with the focus lowered for long moves where that is asked."""
     if config.focus.travel_z_um is None:
         return stage
     return ClearedStage(
         stage,
         focus,
+        lock=lock,
         long_um=config.stage.long_travel_um,
         clear_z_um=config.focus.travel_z_um,
     )

@@ -133,6 +133,9 @@ def _knows(device: DeviceLine, name: str) -> bool:
 def _named(config: DeviceConfig) -> Iterator[tuple[str, str]]:
     """Yield every device that the yaml names, with the property or nothing."""
     yield from ((d.label, "") for d in (config.camera, config.stage, config.focus))
+    if (lock := config.focus.lock) is not None:
+        yield lock.label, lock.state_property
+        yield lock.label, lock.offset_property or ""
     for mode in config.camera.readout_modes.values():
         yield from ((config.camera.label, name) for name in mode)
     for laser in config.lasers:

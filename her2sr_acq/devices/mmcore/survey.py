@@ -17,6 +17,7 @@ from her2sr_acq.devices.mmcore.cfg import DeviceLine
 from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.focus import MMFocus
 from her2sr_acq.devices.mmcore.laser import MMLaser
+from her2sr_acq.devices.mmcore.lock import open_lock
 from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.devices.mmcore.stage import MMStage
 from her2sr_acq.devices.mmcore.watch import MMWatch
@@ -98,6 +99,8 @@ def _roles(handle: CoreHandle, config: DeviceConfig) -> Iterator[Seen]:
         ("stage", config.stage.label, partial(MMStage, handle, config.stage)),
         ("focus", config.focus.label, partial(MMFocus, handle, config.focus)),
     ]
+    if (lock := config.focus.lock) is not None:
+        uses.append(("focus lock", lock.label, partial(open_lock, handle, lock)))
     uses += [
         (watch.name, watch.label, partial(MMWatch, handle, watch))
         for watch in config.all_watches()

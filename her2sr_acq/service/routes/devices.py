@@ -5,9 +5,20 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import Field
 
-from her2sr_acq.engine.views import DevicesView, ProtocolView
+from her2sr_acq.engine.views import (
+    DevicesView,
+    Jog,
+    Marks,
+    Picture,
+    ProtocolView,
+    SnapRequest,
+    StagePosition,
+    StageView,
+)
+from her2sr_acq.service.access import ORDER, OrderDep
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
+from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
 
 router = APIRouter(tags=["microscope"], responses=RESPONSES)
@@ -25,6 +36,63 @@ class StorageView(Frozen):
 def read_devices(context: ContextDep) -> DevicesView:
     """Return what every device says of itself."""
     return context.control.devices()
+
+
+@router.post("/stage/move", openapi_extra=ORDER)
+def move_stage(position: StagePosition, control: OrderDep) -> StagePosition:
+    """Move the stage, in the dark and between runs; return where it reads itself.
+
+    The same place twice is no further move. 409 while a run has the microscope.
+    """
+    return control.move(position)
+
+
+@router.get("/stage")
+def read_stage(context: ContextDep) -> StageView:
+    """Return where stage and focus stand. 409 while a run has the microscope."""
+    return context.control.where()
+
+
+@router.post("/stage/jog", openapi_extra=ORDER)
+def jog_stage(jog: Jog, control: OrderDep) -> StageView:
+    """Step stage and focus from where they are, in the dark and between runs.
+
+    A step beyond the limits is refused before anything moves.
+    """
+    return control.jog(jog)
+
+
+@router.post("/stage/snap", openapi_extra=ORDER)
+def take_picture(asked: SnapRequest, control: OrderDep) -> Picture:
+    """Take one picture of the present place, in light that is counted.
+
+    A place that has had what looking may spend is refused before anything is lit.
+    """
+    return control.snap(asked)
+
+
+class NamedPlace(Frozen):
+    """The present place, to be kept under a name."""
+
+    name: str = Field(pattern=NAME, description="such as corner-1")
+
+
+@router.get("/stage/marks")
+def read_marks(context: ContextDep) -> Marks:
+    """Return the places marked, and the rectangle that holds them."""
+    return context.control.marks()
+
+
+@router.post("/stage/marks", openapi_extra=ORDER)
+def mark_place(place: NamedPlace, control: OrderDep) -> Marks:
+    """Keep the present place under a name: a corner, a region on the way."""
+    return control.mark(place.name)
+
+
+@router.delete("/stage/marks", openapi_extra=ORDER)
+def clear_marks(control: OrderDep) -> Marks:
+    """Forget every mark."""
+    return control.clear_marks()
 
 
 @router.get("/protocols")

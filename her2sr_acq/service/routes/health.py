@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from her2sr_acq.engine.views import Health
 from her2sr_acq.errors import LatchedError
+from her2sr_acq.service.access import ANYBODY
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES, answer
 from her2sr_proc.schema.model import Frozen
@@ -23,7 +24,7 @@ class Alive(Frozen):
     status: Literal["ok"] = "ok"
 
 
-@router.get("/healthz")
+@router.get("/healthz", openapi_extra=ANYBODY)
 def read_liveness() -> Alive:
     """Answer as long as the service runs, with or without a microscope."""
     return Alive()

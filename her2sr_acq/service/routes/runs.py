@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response, status
+from fastapi import APIRouter, Header, Path, Query, Response, status
 
 from her2sr_acq.engine.views import (
     FieldView,
@@ -13,11 +13,15 @@ from her2sr_acq.engine.views import (
     RunView,
     StopRequest,
 )
+from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.service.access import ORDER, ActorDep, OrderDep, name_of
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
+from her2sr_proc.schema.block import NAME
 
 router = APIRouter(prefix="/runs", tags=["runs"], responses=RESPONSES)
 
+RunId = Annotated[str, Path(max_length=64)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -29,66 +33,87 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED)
+@router.post("", status_code=status.HTTP_202_ACCEPTED, openapi_extra=ORDER)
 def submit_run(
     request: RunRequest,
     response: Response,
-    context: ContextDep,
+    control: OrderDep,
+    actor: ActorDep,
     idempotency_key: IdempotencyKey = None,
 ) -> RunView:
     """Ask for a run. Refused before anything moves if it breaks a limit.
 
-    Answers 409 while another run holds the microscope.
+    Answers 409 while another run holds the microscope. Whoever is logged in is the
+    operator.
     """
-    view = context.control.submit(request, idempotency_key=idempotency_key)
+    if (own := name_of(actor, request.operator)) != request.operator:
+        raise PlanRejectedError(
+            f"the operator of your run is you: give '{own}', not '{request.operator}'"
+        )
+    view = control.submit(request, idempotency_key=idempotency_key)
     response.headers["Location"] = f"/api/v1/runs/{view.id}"
     return view
 
 
 @router.get("")
 def list_runs(
+    response: Response,
     context: ContextDep,
-    limit: Annotated[int, Query(ge=1, le=500, description="newest first")] = 100,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    before: Annotated[
+        str | None, Query(pattern=NAME, description="a run's id: those older than it")
+    ] = None,
 ) -> list[RunView]:
-    """Return the runs."""
-    return context.control.runs()[:limit]
+    """Return runs, newest first; the header `Link` leads to the next page."""
+    views = context.control.runs(limit=limit, before=before or "")
+    if len(views) == limit:
+        further = f"/api/v1/runs?limit={limit}&before={views[-1].id}"
+        response.headers["Link"] = f'<{further}>; rel="next"'
+    return views
 
 
 @router.get("/{run_id}")
-def read_run(run_id: str, context: ContextDep) -> RunView:
+def read_run(run_id: RunId, context: ContextDep) -> RunView:
     """Return one run as it stands."""
     return context.control.run(run_id)
 
 
 @router.get("/{run_id}/fields")
-def read_fields(run_id: str, context: ContextDep) -> list[FieldView]:
+def read_fields(run_id: RunId, context: ContextDep) -> list[FieldView]:
     """Return the fields of a run with their units, in order of acquisition."""
     return context.control.fields(run_id)
 
 
-@router.post("/{run_id}/pause")
-def pause_run(run_id: str, context: ContextDep) -> RunView:
+@router.post("/{run_id}/pause", openapi_extra=ORDER)
+def pause_run(run_id: RunId, control: OrderDep) -> RunView:
     """Hold the run before its next burst. Pausing it twice changes nothing."""
-    return context.control.pause(run_id)
+    return control.pause(run_id)
 
 
-@router.post("/{run_id}/resume")
-def resume_run(run_id: str, context: ContextDep) -> RunView:
+@router.post("/{run_id}/resume", openapi_extra=ORDER)
+def resume_run(run_id: RunId, control: OrderDep) -> RunView:
     """Let a paused or interrupted run go on; 409 until somebody has rearmed."""
-    return context.control.resume(run_id)
+    return control.resume(run_id)
 
 
-@router.post("/{run_id}/stop")
+@router.post("/{run_id}/stop", openapi_extra=ORDER)
 def stop_run(
-    run_id: str, context: ContextDep, stop: StopRequest | None = None
+    run_id: RunId, control: OrderDep, stop: StopRequest | None = None
 ) -> RunView:
     """End the run: drop or finish the burst in progress, keep what there is."""
-    return context.control.stop(run_id, stop or StopRequest())
+    return control.stop(run_id, stop or StopRequest())
 
 
-@router.post("/{run_id}/fields/{field}/attempts", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "/{run_id}/fields/{field}/attempts",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=ORDER,
+)
 def retake_field(
-    run_id: str, field: str, context: ContextDep, retake: RetakeRequest | None = None
+    run_id: RunId,
+    field: Annotated[str, Path(max_length=64)],
+    control: OrderDep,
+    retake: RetakeRequest | None = None,
 ) -> RunView:
     """Take a field of a run that is over again, deliberately, as a further attempt."""
-    return context.control.retake(run_id, field, retake or RetakeRequest())
+    return control.retake(run_id, field, retake or RetakeRequest())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import Field
 
+from her2sr_acq.accounts.roles import Role
 from her2sr_acq.engine.views import Preflight, RunRequest
 from her2sr_acq.guard.messages import Stopped
+from her2sr_acq.service.access import ACT, URGENT, ActorDep, Need, name_of
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_proc.schema.block import NAME
@@ -28,21 +30,24 @@ class Armed(Frozen):
     armed: bool = True
 
 
-@router.post("/estop")
-def estop(context: ContextDep, act: Act | None = None) -> Stopped:
-    """Put every light out and latch. From anybody, at any time, as often as wanted."""
+@router.post("/estop", openapi_extra=URGENT)
+def estop(context: ContextDep, actor: ActorDep, act: Act | None = None) -> Stopped:
+    """Put every light out and latch. Any role, no lease, as often as wanted."""
     act = act or Act()
-    return context.guard.estop(by=act.by, reason=act.reason or "e-stop")
+    return context.guard.estop(by=name_of(actor, act.by), reason=act.reason or "e-stop")
 
 
-@router.post("/rearm")
-def rearm(act: Act, context: ContextDep) -> Armed:
-    """Take the latch back; refused while its cause is still there."""
-    context.guard.rearm(by=act.by, reason=act.reason)
+@router.post("/rearm", openapi_extra=ACT)
+def rearm(act: Act, context: ContextDep, actor: ActorDep) -> Armed:
+    """Take the latch back; refused while its cause is still there.
+
+    Without the lease: it is for whoever looked at the microscope.
+    """
+    context.guard.rearm(by=name_of(actor, act.by), reason=act.reason)
     return Armed()
 
 
-@router.post("/preflight")
+@router.post("/preflight", openapi_extra=Need(Role.OPERATOR).extra)
 def preflight(request: RunRequest, context: ContextDep) -> Preflight:
     """Return what would keep a run from starting now, its cost and its end."""
     return context.control.preflight(request)

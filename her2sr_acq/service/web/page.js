@@ -19,6 +19,7 @@ async function refresh(part) {
   let text;
   try {
     const answer = await fetch(part.dataset.part + location.search);
+    if (answer.status === 401) location.assign(loginPage());
     if (!answer.ok) throw new Error(answer.statusText);
     text = await answer.text();
     part.classList.remove("stale");
@@ -71,7 +72,7 @@ async function send(form) {
   const body = request(form);
   const headers = { "content-type": "application/json" };
   if (body.protocol) headers["idempotency-key"] = form.key ??= crypto.randomUUID();
-  const answer = await fetch(form.dataset.post, {
+  const answer = await order(form.dataset.post, {
     method: "POST",
     headers,
     body: JSON.stringify(body),

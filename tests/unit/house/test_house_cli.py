@@ -18,7 +18,8 @@ VERBS = (
     *("demo", "serve", "run", "doctor", "recover", "estop", "rearm"),
     *("localize", "render", "process", "verify", "offload"),
     *("filter", "link", "drift", "resolution", "bench", "score", "statistics"),
-    *("nuclei", "ensemble"),
+    *("nuclei", "ensemble", "background", "frames", "threshold"),
+    *("import", "compare", "denoise", "users", "dark", "backup", "restore"),
 )
 HEAVY = {"numpy", "zmq", "fastapi", "pydantic", "httpx", "numba", "scipy", "yaml"}
 HEAVY |= {"matplotlib"}

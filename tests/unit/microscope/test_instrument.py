@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from simulators.crisp import Crisp
 from simulators.instrument import Instrument
 from simulators.motion import Motion
+from simulators.options import LockOptions
+from simulators.protocol import LockOrder
 from simulators.world import Light, View
 
 
@@ -42,10 +45,20 @@ class Bench:
         self.now = 100.0
         self.world = NotedWorld()
         drive = {"speed_um_s": 100.0, "settle_s": 0.5, "time_scale": 10.0}
+        focus = Motion((1.5,), **drive, clock=lambda: self.now)
+        self.slope = 0.01
+        crisp = Crisp(
+            LockOptions(noise_nm=0.0),
+            glass=lambda x_um, y_um: self.slope * x_um,
+            focus=focus,
+            offset_um=1.5,
+            seed=1,
+            wall=(lambda: self.now, 10.0),
+        )
         self.instrument = Instrument(
             self.world,
             stage=Motion((0.0, 0.0), **drive, clock=lambda: self.now),
-            focus=Motion((1.5,), **drive, clock=lambda: self.now),
+            crisp=crisp,
             clock=lambda: self.now,
         )
         self.lights = self.instrument.lights
@@ -157,3 +170,28 @@ def test_the_camera_sees_the_plane_and_the_light(bench):
     bench.lights.switch(561, on=True)
     view = bench.instrument.view(0.03)
     assert view == View(x_um=0.0, y_um=0.0, z_um=1.5, exposure_s=0.03, lights=RED)
+
+
+def test_a_lock_follows_the_tilt_and_lets_go_when_the_drive_is_moved(bench):
+    bench.instrument.order_lock(LockOrder(state="Lock"))
+    bench.instrument.move_stage(200.0, 0.0)
+    assert bench.instrument.z_um == pytest.approx(3.5)
+    bench.instrument.move_focus(3.0)
+    bench.now += 10.0
+    assert bench.instrument.crisp.state() == "Ready"
+    assert bench.instrument.z_um == pytest.approx(3.0)
+
+
+def test_a_plane_out_of_reach_is_not_caught(bench):
+    bench.instrument.move_focus(9.0)
+    bench.now += 10.0
+    bench.instrument.order_lock(LockOrder(state="Lock"))
+    assert bench.instrument.crisp.state() == "Error"
+    assert not bench.instrument.view(0.03).is_held
+
+
+def test_where_no_light_comes_back_the_lock_reads_dim_and_stays(bench):
+    bench.instrument.order_lock(LockOrder(state="Lock"))
+    bench.instrument.crisp._glass = lambda x_um, y_um: None
+    bench.instrument.move_stage(50.0, 0.0)
+    assert bench.instrument.crisp.state() == "Dim"

@@ -163,6 +163,9 @@ class IllLights:
     def is_open(self):
         return self.open
 
+    def share_of(self, nm):
+        return 1.0
+
     def is_mute(self):
         return self.mute
 

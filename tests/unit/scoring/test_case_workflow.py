@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from her2sr_proc.errors import IntegrityError, RequestError, StateError
+from her2sr_proc.errors import BlindError, IntegrityError, RequestError, StateError
 from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.schema.case import (
     Adjudicated,
@@ -159,7 +159,7 @@ def test_counts_are_hidden_from_others_until_the_recount_is_done():
     before = lived(counted(2), stained(2))
     assert before.may_see("first")
     assert not before.may_see("second")
-    with pytest.raises(RequestError, match="hidden"):
+    with pytest.raises(BlindError, match="hidden"):
         lived(counted(2), stained(2), (Viewed(), "second", ""))
     assert lived(counted(2), stained(2), recounted(2)).may_see("anybody")
 

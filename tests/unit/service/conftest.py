@@ -1,12 +1,17 @@
 """A service over a fake hardware process and a small data folder on disk."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
+from her2sr_acq.accounts.database import ServiceDatabase
+from her2sr_acq.accounts.passwords import Passwords
+from her2sr_acq.accounts.roles import Role
 from her2sr_acq.engine import views
 from her2sr_acq.engine.states import RunEvent, RunState, advance
 from her2sr_acq.errors import (
@@ -16,12 +21,14 @@ from her2sr_acq.errors import (
     RunNotFoundError,
     ServiceUnavailableError,
 )
-from her2sr_acq.guard.messages import Stopped
+from her2sr_acq.guard.messages import Status, Stopped
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
+from her2sr_acq.service.gate import Gate, Rates
+from her2sr_acq.service.limiter import Rate
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.results import Accounting, Arm, RunResult, Truth
 from her2sr_proc.store.atomic import write_bytes, write_text
@@ -29,6 +36,7 @@ from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.results import write_result
 
 NOW = datetime(2026, 1, 2, 3, 4, 20, tzinfo=UTC)
+URL = "http://127.0.0.1:8000"
 DONE = "20260101-finished"
 PROTOCOL = Protocol.model_validate(
     {
@@ -121,6 +129,13 @@ class FakeControl:
     latched: str = ""
     stops: list[str] = field(default_factory=list)
     retaken: list[tuple[str, tuple[str, ...] | None]] = field(default_factory=list)
+    orders: list[tuple[int | None, str]] = field(default_factory=list)
+    """Fence and name of everyone who ordered."""
+    places: list[views.Mark] = field(default_factory=list)
+
+    def under(self, fence, *, by):
+        self.orders.append((fence, by))
+        return self
 
     def _alive(self) -> None:
         if self.is_dead:
@@ -140,9 +155,50 @@ class FakeControl:
             self.keys[idempotency_key] = view.id
         return view
 
-    def runs(self):
+    def runs(self, *, limit=500, before=""):
         self._alive()
-        return list(self.held.values())
+        newest = sorted(self.held.values(), key=lambda view: view.id, reverse=True)
+        return [view for view in newest if not before or view.id < before][:limit]
+
+    def move(self, position):
+        self._alive()
+        return position
+
+    def where(self):
+        self._alive()
+        return views.StageView(x_um=1.0, y_um=2.0, z_um=3.0)
+
+    def jog(self, jog):
+        here = self.where()
+        return views.StageView(
+            x_um=here.x_um + jog.dx_um,
+            y_um=here.y_um + jog.dy_um,
+            z_um=here.z_um + jog.dz_um,
+        )
+
+    def mark(self, name):
+        here = self.where()
+        place = {n: getattr(here, n) for n in ("x_um", "y_um", "z_um")}
+        self.places = [*self.places, views.Mark(name=name, **place)]
+        return self.marks()
+
+    def marks(self):
+        self._alive()
+        return views.Marks.of(tuple(self.places))
+
+    def clear_marks(self):
+        self.places = []
+        return self.marks()
+
+    def snap(self, asked):
+        return views.Picture(
+            height=1,
+            width=1,
+            adu_base64="AAA=",
+            dose_s=asked.power_percent * asked.exposure_ms / 1e5,
+            ceiling_s=2.0,
+            stage=self.where(),
+        )
 
     def run(self, run_id):
         self._alive()
@@ -224,6 +280,9 @@ class FakeGuard:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     refuses: str = ""
 
+    def status(self):
+        return Status(acq_pid=1, is_connected=True, lit_nm=(561,), deaths=0)
+
     def estop(self, *, by, reason):
         self.asked.append(("estop", by, reason))
         return Stopped(dark=True, seconds=0.05)
@@ -263,12 +322,64 @@ def app(tmp_path_factory):
     return create_app(Context(FakeControl(), FakeGuard(), nowhere, now=lambda: NOW))
 
 
+PASSWORD = "three plain words"
+ROLES = {"vera": Role.VIEWER, "otto": Role.OPERATOR, "ada": Role.ADMIN}
+
+
+PLENTY = Rate(per_s=1e6, burst=1e6)
+WIDE = Rates(PLENTY, PLENTY, PLENTY, free_failures=10**6)
+"""Limits have tests of their own."""
+
+
 @pytest.fixture
-def client(app, control: FakeControl, guard: FakeGuard, data: DataFolder) -> TestClient:
-    app.state.context = Context(control, guard, Archive(data), now=lambda: NOW)
-    return TestClient(
-        app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
+def gate() -> Iterator[Gate]:
+    """A gate with a user of each role, and passwords that cost nothing to check."""
+    cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    with ServiceDatabase(None) as database:
+        gate = Gate(
+            database, now=lambda: datetime.now(UTC), passwords=cheap, rates=WIDE
+        )
+        for name, role in ROLES.items():
+            gate.people.add(name, role, PASSWORD, by="test")
+        yield gate
+
+
+@pytest.fixture
+def token(gate: Gate):
+    """Returns the header of a token of the user with a role."""
+
+    def header(role: str) -> dict[str, str]:
+        name = next(name for name, own in ROLES.items() if own == role)
+        _, text = gate.people.issue(name, label="", role=None, days=1, by="test")
+        return {"authorization": f"Bearer {text}"}
+
+    return header
+
+
+@pytest.fixture
+def password() -> str:
+    return PASSWORD
+
+
+@pytest.fixture
+def guarded(app, control: FakeControl, guard: FakeGuard, data: DataFolder, gate: Gate):
+    """A client of a service with users, not logged in."""
+    app.state.context = Context(
+        control, guard, Archive(data), now=lambda: NOW, gate=gate
     )
+    return TestClient(app, base_url=URL, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def client(
+    app, control: FakeControl, guard: FakeGuard, data: DataFolder
+) -> Iterator[TestClient]:
+    with ServiceDatabase(None) as database:
+        gate = Gate(database, now=lambda: datetime.now(UTC), rates=WIDE)
+        app.state.context = Context(
+            control, guard, Archive(data), now=lambda: NOW, gate=gate
+        )
+        yield TestClient(app, base_url=URL, raise_server_exceptions=False)
 
 
 @pytest.fixture

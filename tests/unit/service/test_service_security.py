@@ -1,21 +1,21 @@
-"""What keeps strangers out while there is no authentication."""
+"""What keeps strangers out, whoever is logged in."""
 
 import pytest
 
 from her2sr_acq.errors import ConfigError
-from her2sr_acq.service.loopback import require_loopback
+from her2sr_acq.service.loopback import require_guarded
 from her2sr_acq.service.security import MAX_BODY
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_loopback_is_served(host):
-    require_loopback(host)
+    require_guarded(host, has_users=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", ""])
 def test_any_other_address_is_refused_with_the_reason(host):
-    with pytest.raises(ConfigError, match="no authentication"):
-        require_loopback(host)
+    with pytest.raises(ConfigError, match=r"no authentication|an address"):
+        require_guarded(host, has_users=False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:9", "[::1]:8000"])

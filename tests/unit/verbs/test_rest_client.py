@@ -3,19 +3,19 @@
 import httpx
 import pytest
 
+from her2sr_acq.client import Client
 from her2sr_acq.engine.views import RunRequest
 from her2sr_acq.errors import (
     PlanRejectedError,
     RunConflictError,
     ServiceUnavailableError,
 )
-from her2sr_acq.verbs.rest import RestClient
 
 REQUEST = RunRequest(protocol="demo", sample="s", operator="o")
 
 
-def client(handler) -> RestClient:
-    return RestClient("http://127.0.0.1:1", transport=httpx.MockTransport(handler))
+def client(handler) -> Client:
+    return Client("http://127.0.0.1:1", transport=httpx.MockTransport(handler))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Users, roles, tokens, sessions, the lease and the audit. Knows no HTTP."""

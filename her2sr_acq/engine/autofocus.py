@@ -1,0 +1,128 @@
+"""Finds the focus of a field by a few pictures: coarse steps, fine steps, a fit.
+
+Moves by steps from where the focus is, and after a failure undoes its own steps alone;
+a drive that failed is left where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from her2sr_acq.config import DeviceConfig
+from her2sr_acq.devices.ports import U16, Focus, Frame
+from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.sharpness import (
+    FAR,
+    NEAR,
+    Look,
+    Scale,
+    about,
+    middle,
+    require_contrast,
+    sharpness_of,
+)
+from her2sr_acq.errors import DeviceError, FocusError, LightError
+from her2sr_acq.plan.focus import FocusPlan
+from her2sr_acq.plan.models import CameraPlan, focus_channel
+from her2sr_proc.schema.manifest import FieldFacts
+
+COARSE = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""Heights of the first pictures, over the reach."""
+FINE_STEP = 0.2
+"""Of the reach: the fine pictures lie so far apart, around what the coarse ones say."""
+
+
+class ImageFocus:
+    """One search at a time. Owned by the engine's thread."""
+
+    def __init__(
+        self, burst: Burst, focus: Focus, plan: FocusPlan, config: DeviceConfig
+    ) -> None:
+        self._burst = burst
+        self._focus = focus
+        self._plan = plan
+        self._config = config
+        self._moved_um = 0.0
+
+    def find(self, tile: FieldFacts, camera: CameraPlan) -> float:
+        """Go to the sharpest plane; return its z in um.
+
+        Raises `FocusError` when there is none, with the focus where it was; raises what
+        a burst ends with for its fault, with the focus left where it is.
+        """
+        self._moved_um = 0.0
+        reach_um = self._reach()
+        try:
+            pictures = self._scan(
+                tile, camera, [reach_um * height for height in COARSE]
+            )
+            looks = self._looks(pictures, FAR)
+            require_contrast(looks)
+            # Not beyond the coarse ones, where the limits of the drive may be.
+            start_um = min(max(about(looks), -reach_um / 2.0), reach_um / 2.0)
+            fine, step_um = self._plan.frames - len(COARSE), FINE_STEP * reach_um
+            pictures |= self._scan(
+                tile,
+                camera,
+                [start_um + step_um * (n - (fine - 1) / 2.0) for n in range(fine)],
+            )
+            target_um = middle(self._looks(pictures, NEAR), start_um)
+        except FocusError:
+            self._step_to(0.0)
+            raise
+        self._step_to(target_um)
+        return self._focus.position_um()
+
+    def _reach(self) -> float:
+        """Return how far up and down is looked, inside the limits of the drive."""
+        low, high = self._config.focus.z_um
+        z_um = self._focus.position_um()
+        reach_um = min(self._plan.reach_um, z_um - low, high - z_um)
+        if not reach_um >= min(1.0, self._plan.reach_um):
+            raise FocusError(
+                f"the focus is at z = {z_um:.2f} um, too near to its limits of {low:g} "
+                f"to {high:g} um to look around; level the slide"
+            )
+        return reach_um
+
+    def _scan(
+        self, tile: FieldFacts, camera: CameraPlan, heights_um: Sequence[float]
+    ) -> dict[float, U16]:
+        """Return a picture at each height, from low to high."""
+        return {z_um: self._picture(tile, camera, z_um) for z_um in heights_um}
+
+    def _looks(self, pictures: Mapping[float, U16], scale: Scale) -> list[Look]:
+        model = self._config.camera.model
+        return [
+            Look(z_um, sharpness_of(adu, model, scale))
+            for z_um, adu in pictures.items()
+        ]
+
+    def _picture(self, tile: FieldFacts, camera: CameraPlan, z_um: float) -> U16:
+        self._step_to(z_um)
+        taken: list[Frame] = []
+
+        def add(frame: Frame) -> bool:
+            taken.append(frame)
+            return True
+
+        outcome = self._burst.take(
+            tile, focus_channel(self._plan), camera, add, purpose="focus"
+        )
+        if outcome.fault is not None:
+            raise outcome.fault
+        if not taken:
+            raise DeviceError("the search for the focus was stopped")
+        return taken[0].adu
+
+    def _step_to(self, z_um: float) -> None:
+        try:
+            self._focus.move_by(dz_um=z_um - self._moved_um)
+        except LightError:
+            raise
+        except DeviceError as exc:
+            raise DeviceError(
+                f"the focus drive failed during the search for the focus ({exc}); it "
+                f"is left where it is"
+            ) from exc
+        self._moved_um = z_um

@@ -1,0 +1,126 @@
+"""What the engine may ask the localizer, with a deadline, and what holds without it.
+
+The acquisition never depends on it: an answer that does not come in time is none, with
+the reason, and whoever asked goes on as its fall-back says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.stream.envelope import Answer, Body, ask
+from her2sr_proc.schema.block import UnitKey
+
+POLL_S = 0.2
+ANSWER_S = 2.0
+
+
+class Ask(Protocol):
+    """Puts one question, as `envelope.ask` does."""
+
+    def __call__(
+        self, address: str, verb: str, body: Body, *, deadline_s: float
+    ) -> Answer:
+        """Return the answer or raise `ServiceUnavailableError`."""
+        ...
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class BlockCounts(_Told):
+    """Localizations of each block that is localized by now."""
+
+    blocks: dict[int, int]
+    written: int
+
+
+class UnitSummary(_Told):
+    """A finished unit in four numbers."""
+
+    localizations: int
+    frames: int
+    median_photons: float = 0.0
+    median_sigma_nm: float = 0.0
+
+
+class Nuclei(_Told):
+    """Where nuclei lie in a picture."""
+
+    nuclei: int
+    centres_px: tuple[tuple[float, float], ...]
+    """x, y."""
+
+
+class _Progress(_Told):
+    done: bool
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer, why, and what is done instead."""
+
+    why: str
+    instead: str
+
+
+class Enquiry:
+    """Questions to one localizer. Used by the engine's thread alone."""
+
+    def __init__(
+        self, address: str, clock: Clock, sleep: Callable[[float], None], ask: Ask = ask
+    ) -> None:
+        self._address = address
+        self._clock = clock
+        self._sleep = sleep
+        self._ask = ask
+
+    def localizations(self, unit: UnitKey) -> BlockCounts | Unknown:
+        """Return counts by block; without them nothing is said of how a field fades."""
+        instead = "the fading of this unit is not judged"
+        return self._once("localizations", unit, BlockCounts, instead)
+
+    def summary(self, unit: UnitKey) -> UnitSummary | Unknown:
+        """Return a unit's summary; without it the unit is judged by its frames."""
+        instead = "the unit is judged by its frames alone"
+        return self._once("unit_summary", unit, UnitSummary, instead)
+
+    def nuclei(self, unit: UnitKey, *, deadline_s: float) -> Nuclei | Unknown:
+        """Return the nuclei of a unit; without them the field is taken as if it had."""
+        instead = "the field counts as one with nuclei, so that none is lost"
+        until = self._clock.monotonic() + deadline_s
+        while True:
+            found = self._once("nuclei", unit, _Progress, instead)
+            if isinstance(found, Unknown):
+                return found
+            if found.done:
+                return self._once("nuclei", unit, Nuclei, instead)
+            if self._clock.monotonic() >= until:
+                return Unknown(f"no answer within {deadline_s:g} s", instead)
+            self._sleep(POLL_S)
+
+    def _once(
+        self, verb: str, unit: UnitKey, model: type[Model], instead: str
+    ) -> Model | Unknown:
+        body: Body = {"unit": unit.model_dump(mode="json")}
+        try:
+            answer = self._ask(self._address, verb, body, deadline_s=ANSWER_S)
+        except ServiceUnavailableError as exc:
+            return Unknown(str(exc), instead)
+        if not answer.ok:
+            why = answer.error.message if answer.error else "no reason given"
+            return Unknown(why, instead)
+        try:
+            return model.model_validate(answer.body)
+        except ValidationError:
+            return Unknown("the localizer's answer cannot be understood", instead)

@@ -1,0 +1,267 @@
+"""Keeps a run in focus: finds it, field by field, as the protocol asks, and looks on.
+
+Knows when to ask the lock, the pictures or the map, what was found where, and since
+when the present focus holds. A field that cannot be focused is a `FocusError`; what
+follows from it is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from her2sr_acq.engine.autofocus import ImageFocus
+from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.relock import Relock
+from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.surface import Point, Surface, rank
+from her2sr_acq.engine.tracker import Tracker
+from her2sr_acq.errors import FocusError
+from her2sr_proc.schema.ledger import FocusRecord
+from her2sr_proc.schema.manifest import FieldFacts
+
+log = logging.getLogger(__name__)
+
+FORESEEN_FROM = 4
+"""So many fields in focus tell where the next will be."""
+FARTHEST = 2.0
+"""Times its reach that a search sets out from elsewhere than where the focus is."""
+RECENT = 16
+"""Fields of the past that are asked: the slide drifts."""
+TRUSTED_UM = 0.5
+"""Residual up to which they do."""
+
+
+@dataclass(slots=True)
+class FocusWatch:
+    """Looks after the focus during one unit."""
+
+    method: str
+    held_since_utc: str
+    read_um: Callable[[], float]
+    is_held: Callable[[], bool]
+    """True where nothing holds the focus that could let go."""
+    z_um: float = 0.0
+    lost_at_frame: int | None = None
+
+    def begin(self) -> None:
+        """Read the focus before the burst."""
+        self.z_um = self.read_um()
+
+    def look(self, frame: int) -> None:
+        """Note once, in a burst, that the lock has let go. Called for every block."""
+        if self.lost_at_frame is None and not self.is_held():
+            self.lost_at_frame = frame
+
+    def record(self) -> FocusRecord:
+        """Return how the focus stood."""
+        return FocusRecord(
+            method=self.method,
+            held_since_utc=self.held_since_utc,
+            z_um=self.z_um,
+            z_end_um=self.read_um(),
+            lost_at_frame=self.lost_at_frame,
+        )
+
+
+class Focuser:
+    """The focus of one run. Owned by the engine's thread."""
+
+    def __init__(
+        self, station: Station, order: RunOrder, tracker: Tracker, burst: Burst
+    ) -> None:
+        self._station = station
+        self._plan = order.protocol.focus
+        self._camera = order.protocol.camera
+        self._tracker = tracker
+        self.burst = burst
+        hardware, config = station.hardware, station.config
+        self._drive = hardware.focus
+        self._lock = hardware.lock if self._plan.method == "hardware" else None
+        self._image = ImageFocus(burst, self._drive, self._plan, config)
+        self._places = {tile.name: n for n, tile in enumerate(order.tiles)}
+        self._points: list[Point] = []
+        self._surface: Surface | None = None
+        self._since_utc = station.clock.stamp()
+        self._owes = False
+        self._measured: list[Point] = []
+
+    def measure(
+        self, tiles: Sequence[FieldFacts], go: Callable[[FieldFacts], None]
+    ) -> None:
+        """Make the focus map, where there is to be one and is none yet.
+
+        ``go`` moves the stage to a field, or raises. Raises `FocusError` when no map
+        can be made of what was measured.
+        """
+        if self._plan.method != "map" or self._surface is not None or not tiles:
+            return
+        points = []
+        due = [t for t in tiles if self._plan.is_due(self._places[t.name])]
+        for tile in due or tiles:
+            try:
+                go(tile)
+                z_um = self._image.find(tile, self._camera)
+            except FocusError as exc:
+                self._tracker.note("focus not found", field=tile.name, why=str(exc))
+            else:
+                points.append(Point(tile.x_um, tile.y_um, z_um))
+        self._surface = self._map(points, tiles)
+        self._tracker.note(
+            "focus map",
+            shape=self._surface.kind,
+            points=len(points),
+            outliers=self._surface.outliers,
+            residual_um=round(self._surface.residual_um, 4),
+            slope_mrad=round(self._surface.slope_mrad, 3),
+        )
+
+    def foresee(self, tile: FieldFacts) -> None:
+        """Raise `FocusError` for a field whose focus lies beyond the drive's limits.
+
+        Told from the fields before it, so that nothing moves and nothing is lit there.
+        """
+        if self._plan.method not in ("hardware", "image"):
+            return
+        if len(self._points) < FORESEEN_FROM:
+            return
+        try:
+            surface = Surface(self._points[-RECENT:])
+        except FocusError:
+            return
+        if surface.residual_um <= TRUSTED_UM:
+            self._require_within(tile, surface.z_um(tile.x_um, tile.y_um))
+
+    def focus(self, tile: FieldFacts) -> None:
+        """Bring a field into focus; the stage is there. Raises `FocusError`."""
+        if self._plan.method == "none":
+            return
+        before_um = self._drive.position_um()
+        if self._lock is not None:
+            is_new = self._by_lock(tile)
+        elif self._plan.method == "image":
+            is_new = self._by_image(tile)
+        else:
+            is_new = self._by_map(tile)
+        z_um = self._drive.position_um()
+        if is_new:
+            self._since_utc = self._station.clock.stamp()
+            self._tracker.note(
+                "focus found",
+                field=tile.name,
+                method=self._plan.method,
+                z_um=round(z_um, 3),
+                moved_um=round(z_um - before_um, 3),
+            )
+        self._points = [
+            *self._points[1 - RECENT :],
+            Point(tile.x_um, tile.y_um, z_um),
+        ]
+
+    def watch(self) -> FocusWatch:
+        """Return what looks after the focus during one unit."""
+        lock = self._lock
+        return FocusWatch(
+            method=self._plan.method,
+            held_since_utc=self._since_utc,
+            read_um=self._drive.position_um,
+            is_held=(lambda: True) if lock is None else lock.is_locked,
+        )
+
+    def require_held(self, tile: FieldFacts) -> None:
+        """Find the focus of a field again if its lock let go since the last unit."""
+        if self._lock is not None and not self._lock.is_locked():
+            self._tracker.note("focus lost", field=tile.name, state=self._lock.state())
+            self.focus(tile)
+
+    def _by_lock(self, tile: FieldFacts) -> bool:
+        assert self._lock is not None
+        config = self._station.config.focus
+        assert config.lock is not None
+        search = Relock(
+            self._lock,
+            self._drive,
+            step_um=config.lock.step_um,
+            reach_um=self._plan.reach_um if config.lock.remembers_plane else 0.0,
+            limits_um=config.z_um,
+        )
+        if self._lock.is_locked() and not self._plan.is_due(self._places[tile.name]):
+            search.require_within()
+            return False
+        was_locked = self._lock.is_locked()
+        steps_um = search.search(self.burst.light.guard.pulse)
+        return not was_locked or steps_um != 0.0
+
+    def _by_image(self, tile: FieldFacts) -> bool:
+        # Without a focus found before, the first field has its turn whatever is due.
+        # So has the field after one that was not found.
+        is_due = self._plan.is_due(self._places[tile.name])
+        if self._points and not is_due and not self._owes:
+            try:
+                return self._follow(tile)
+            except FocusError as exc:
+                log.info("%s is measured out of turn: %s", tile.name, exc)
+        self._set_out(tile)
+        self._owes = True
+        self._image.find(tile, self._camera)
+        self._owes = False
+        place = Point(tile.x_um, tile.y_um, self._drive.position_um())
+        self._measured = [*self._measured[1 - RECENT :], place]
+        return True
+
+    def _set_out(self, tile: FieldFacts) -> None:
+        """Begin the search where the last fields in focus say, if they agree.
+
+        Without that, a field or two that show nothing would leave the focus behind the
+        tilt of the slide for good.
+        """
+        if len(self._measured) < FORESEEN_FROM:
+            return
+        try:
+            surface = Surface(self._measured)
+        except FocusError:
+            return
+        if surface.residual_um > TRUSTED_UM:
+            return
+        step_um = surface.z_um(tile.x_um, tile.y_um) - self._drive.position_um()
+        if abs(step_um) <= FARTHEST * self._plan.reach_um:
+            self._drive.move_by(dz_um=step_um)
+
+    def _follow(self, tile: FieldFacts) -> bool:
+        """Go where the last fields measured say that the focus is; tell if it moved."""
+        if len(self._measured) < 2:
+            return False
+        self._step_to(tile, Surface(self._measured).z_um(tile.x_um, tile.y_um))
+        return True
+
+    def _by_map(self, tile: FieldFacts) -> bool:
+        assert self._surface is not None
+        self._step_to(tile, self._surface.z_um(tile.x_um, tile.y_um))
+        return True
+
+    def _step_to(self, tile: FieldFacts, z_um: float) -> None:
+        self._require_within(tile, z_um)
+        self._drive.move_by(dz_um=z_um - self._drive.position_um())
+
+    def _map(self, points: Sequence[Point], tiles: Sequence[FieldFacts]) -> Surface:
+        """Return a surface that tells of every field, each within the drive's reach."""
+        if rank(points) < rank(tiles):
+            raise FocusError(
+                f"{len(points)} fields were measured, too few or on one line, and do "
+                f"not tell how the others lie; measure more with a smaller focus.every"
+            )
+        surface = Surface(points)
+        for tile in tiles:
+            self._require_within(tile, surface.z_um(tile.x_um, tile.y_um))
+        return surface
+
+    def _require_within(self, tile: FieldFacts, z_um: float) -> None:
+        low, high = self._station.config.focus.z_um
+        if not low <= z_um <= high:
+            raise FocusError(
+                f"the focus of {tile.name} would be at z = {z_um:.1f} um, and the "
+                f"drive goes from {low:g} to {high:g} um: the tilt is too steep; level "
+                f"the slide, or take fewer fields"
+            )

@@ -1,0 +1,87 @@
+"""From a request to the desk of a run, and to the person who works at it.
+
+The one door of the service to the steps of processing (decision 0021). They are loaded
+when they are first asked for: the pages of a run that goes on do not wait for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Header
+
+from her2sr_acq.errors import LoginNeededError
+from her2sr_acq.service.access import ActorDep
+from her2sr_acq.service.context import Context
+from her2sr_proc.schema.case import ACCOUNT, NAMED
+from her2sr_proc.schema.review import MosaicView, Reviewer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from her2sr_proc.review.desk import Desk
+    from her2sr_proc.review.pictures import Colours, View
+    from her2sr_proc.schema.reading import Picture
+
+
+def reviewer(
+    actor: ActorDep,
+    x_observer: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[A-Za-z0-9_-]{1,64}$",
+            description="pseudonym of who asks, where nobody logs in; recorded as "
+            "named by the person, not authenticated",
+        ),
+    ] = None,
+) -> Reviewer:
+    """Return who asks: the account, or where nobody logs in the name that is given.
+
+    Raises `LoginNeededError` where neither is known.
+    """
+    if actor is not None and actor.way != "open":
+        return Reviewer(name=actor.name, identity=ACCOUNT)
+    if x_observer is None:
+        raise LoginNeededError(
+            "say who you are: a pseudonym in the header X-Observer, or log in"
+        )
+    return Reviewer(name=x_observer, identity=NAMED)
+
+
+def desk(context: Context, run_id: str) -> Desk:
+    """Return the desk of a run. Raises `RunNotFoundError` where there is none."""
+    from her2sr_proc.review.desk import Desk
+
+    run = context.archive.run(run_id)
+    return Desk(run, lambda: context.now().isoformat(), context.seed)
+
+
+def mosaic(found: Desk) -> MosaicView:
+    """Return the slide: what of it can be shown, and where it lies."""
+    from her2sr_proc.review.mosaic import mosaic
+
+    return mosaic(found.run, found.machine(), found.case())
+
+
+def tile(found: Desk, channel: str, level: int, name: str) -> Path:
+    """Return the file of a tile of the mosaic. Raises `AbsentError` for a dark one."""
+    from her2sr_proc.review.mosaic import tile
+
+    return tile(found.run, found.machine(), channel, level, name)
+
+
+def field_picture(found: Desk, field: str, channel: str, size: int) -> bytes:
+    """Return a field of the mosaic as PNG."""
+    from her2sr_proc.review.pictures import field_picture
+
+    return field_picture(found.run, found.machine(), field, channel, size)
+
+
+def crop(
+    found: Desk, key: str, picture: Picture, view: View, colours: Colours
+) -> bytes:
+    """Return a nucleus as PNG."""
+    from her2sr_proc.review.pictures import crop
+
+    machine = found.machine()
+    return crop(found.run, machine, key, picture=picture, view=view, colours=colours)

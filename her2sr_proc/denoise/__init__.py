@@ -1,0 +1,1 @@
+"""Noise2Void: a network that learns from noisy frames alone what light there was."""

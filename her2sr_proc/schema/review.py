@@ -1,0 +1,369 @@
+"""What a review shows of a run, and what it is asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.schema.case import Identity, Observer, Outcome, Point
+from her2sr_proc.schema.counts import Probe, Region
+from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.reading import (
+    MOST_ITEMS,
+    NucleusKey,
+    Picture,
+    ReadingId,
+    Signals,
+    require_counts,
+)
+from her2sr_proc.schema.results import Arm, ArmName
+
+Reason = Annotated[str, Field(max_length=500)]
+Pictures = Literal["both", "superresolution", "conventional"]
+AreaName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,39}$")]
+Coordinate = Annotated[float, Field(ge=-1e7, le=1e7)]
+DrawnRegion = Literal["invasive", "normal", "other"]
+
+
+class Reviewer(Frozen):
+    """Who acts, and how that is known."""
+
+    name: Observer
+    identity: Identity
+
+
+class ReadingSummary(Frozen):
+    """One blind reading, without what was counted."""
+
+    name: ReadingId
+    by: Observer
+    items: int
+    answered: int
+    opened_utc: str
+    signed_utc: str = Field(description="empty: not signed yet")
+    meaning: str
+
+
+class CaseView(Frozen):
+    """The group and what became of it; only for who may know."""
+
+    group: Literal[1, 2, 3, 4, 5] | None
+    arm: str
+    counted_by: str
+    her2: int | None
+    cep17: int | None
+    nuclei: int | None
+    recounted_by: str
+    outcome: Outcome | None
+    comment: str
+    blockers: tuple[str, ...] = Field(description="nobody can sign while there are any")
+
+
+class ReviewView(Frozen):
+    """Where the review of a run stands, as one person may see it."""
+
+    banner: str = BANNER
+    run: str
+    sample: str
+    reviewer: Reviewer
+    state: str
+    allowed: tuple[str, ...] = Field(description="what the work-flow allows next")
+    has_seen: bool = Field(description="is recorded as knowing counts of this case")
+    may_see: bool = Field(description="may be shown counts now")
+    blind: str = Field(description="why counts are hidden; empty when they are not")
+    nuclei: int
+    accepted: int
+    regions: dict[Region, int] = Field(description="accepted nuclei by mark")
+    marked_by: tuple[str, ...]
+    readings: tuple[ReadingSummary, ...]
+    own_reading: str = Field(description="not signed yet; empty without one")
+    ihc: int | None
+    case: CaseView | None = Field(description="None while hidden")
+    signed_by: str
+    signed_utc: str
+    meaning: str
+    entries: int = Field(description="lines of the record")
+    head: str = Field(description="SHA-256 of the record's last line")
+
+
+class CountView(Frozen):
+    """What holds for one arm of a nucleus, and what the machine counted."""
+
+    her2: int
+    cep17: int
+    machine_her2: int
+    machine_cep17: int
+    is_ambiguous: bool
+    is_estimated: bool
+
+
+class NucleusView(Frozen):
+    """One nucleus as one person may see it."""
+
+    key: NucleusKey
+    x_um: float
+    y_um: float
+    area_um2: float
+    quality: float
+    region: Region
+    area: str = Field(description="name of the drawn area it lies in")
+    is_excluded: bool
+    exclusion_reason: str
+    machine_excluded: bool
+    revision: int = Field(description="to be sent with a change")
+    changed_by: str
+    reason: str = Field(description="of the last change")
+    counts: dict[ArmName, CountView] | None = Field(description="None while hidden")
+
+
+class SignalView(Frozen):
+    """One counted signal over a nucleus's picture."""
+
+    arm: ArmName
+    probe: Probe
+    x: float = Field(description="share of the picture's width")
+    y: float
+
+
+class NucleusDetail(NucleusView):
+    """One nucleus with its counted signals; without any while counts are hidden."""
+
+    signals: tuple[SignalView, ...]
+
+
+class AreaDrawn(Frozen):
+    """An area drawn by a person."""
+
+    name: AreaName
+    region: DrawnRegion
+    outline: tuple[tuple[Coordinate, Coordinate], ...] = Field(
+        min_length=3, max_length=2000, description="x, y on the slide, micrometres"
+    )
+
+
+class RegionsRequest(Frozen):
+    """Areas and nuclei that a person marks; of areas that overlap the last holds."""
+
+    areas: tuple[AreaDrawn, ...] = Field(default=(), max_length=100)
+    marks: dict[NucleusKey, Region] = Field(
+        default_factory=dict, max_length=20_000, description="clicked one by one"
+    )
+    reason: Reason = ""
+
+
+class CountRequest(Frozen):
+    """A person's count in place of the machine's."""
+
+    arm: ArmName
+    her2: Signals
+    cep17: Signals
+    revision: int = Field(ge=0)
+    reason: Reason = Field(min_length=1)
+
+
+class InclusionRequest(Frozen):
+    """A nucleus is taken out of the count, or back into it."""
+
+    is_excluded: bool
+    revision: int = Field(ge=0)
+    reason: Reason = Field(min_length=1)
+
+
+class ReadingRequest(Frozen):
+    """Nuclei to be drawn for a blind reading, or those of an earlier one."""
+
+    nuclei: int | None = Field(default=None, ge=1, le=MOST_ITEMS // 2)
+    pictures: Pictures | None = None
+    same_as: ReadingId | None = Field(
+        default=None, description="the same pictures, in an order of their own"
+    )
+
+
+class AnswerRequest(Frozen):
+    """What a person saw in one picture."""
+
+    her2: Signals | None = None
+    cep17: Signals | None = None
+    is_unsure: bool = False
+    is_excluded: bool = False
+    reason: Reason = ""
+
+    @model_validator(mode="after")
+    def _has_counts_or_none(self) -> Self:
+        require_counts(
+            self.her2,
+            self.cep17,
+            is_excluded=self.is_excluded,
+            is_unsure=self.is_unsure,
+        )
+        return self
+
+
+class AnswerView(AnswerRequest):
+    """What was said of one picture."""
+
+
+class ItemView(Frozen):
+    """What was hidden of one picture, once its reading is signed."""
+
+    item: int
+    nucleus: NucleusKey
+    picture: Picture
+
+
+class ReadingView(Frozen):
+    """One reading, for its observer; for others once it is signed."""
+
+    name: ReadingId
+    by: Observer
+    items: int
+    answers: dict[int, AnswerView]
+    signed_utc: str
+    meaning: str
+    revealed: tuple[ItemView, ...] = Field(description="empty until it is signed")
+
+
+class SignatureRequest(Frozen):
+    """What a signature under a reading means."""
+
+    meaning: str = Field(min_length=1, max_length=200)
+    in_ihc_2_area: bool = Field(
+        default=False, description="said of a recount: it counts as one only then"
+    )
+
+
+class Accept(Frozen):
+    """Stand for the first count, as it stands now."""
+
+    kind: Literal["accept"]
+    arm: ArmName
+
+
+class EnterIhc(Frozen):
+    """IHC of the same tissue, read together with the slide."""
+
+    kind: Literal["ihc"]
+    value: Literal[0, 1, 2, 3]
+    same_tissue: Literal[True]
+
+
+class Adjudicate(Frozen):
+    """What the laboratory's own procedure decided, with its grounds."""
+
+    kind: Literal["adjudicate"]
+    outcome: Outcome
+    reason: Reason = Field(min_length=1)
+
+
+class Sign(Frozen):
+    """Sign the answer."""
+
+    kind: Literal["sign"]
+    meaning: str = Field(min_length=1, max_length=200)
+
+
+class Reopen(Frozen):
+    """Count the case anew."""
+
+    kind: Literal["reopen"]
+    reason: Reason = Field(min_length=1)
+
+
+ActRequest = Annotated[
+    Accept | EnterIhc | Adjudicate | Sign | Reopen, Field(discriminator="kind")
+]
+
+
+class AnswerOfArm(Frozen):
+    """The answer of one arm, with marks and changes as they stand now."""
+
+    banner: str = BANNER
+    name: ArmName
+    arm: Arm
+    blockers: tuple[str, ...]
+
+
+class AgreementRow(Frozen):
+    """How far two counts of the same pictures agree."""
+
+    first: str
+    second: str
+    picture: Picture
+    probe: Probe
+    nuclei: int
+    same: int | None = Field(default=None, description="nuclei with the same count")
+    within_one: int | None = None
+    kappa: float | None = Field(default=None, description="linear weights")
+    kappa_interval_95: tuple[float, float] | None = None
+    icc: float | None = None
+    icc_interval_95: tuple[float, float] | None = None
+    bias: float | None = Field(default=None, description="second less first")
+    limits_of_agreement: tuple[float, float] | None = None
+    untold: tuple[str, ...] = Field(default=(), description="why a figure is missing")
+
+
+class AgreementView(Frozen):
+    """Agreement of the two observers, and of each with the machine."""
+
+    banner: str = BANNER
+    categories: tuple[str, ...] = Field(description="of counts, for kappa")
+    rows: tuple[AgreementRow, ...]
+
+
+class EntryView(Frozen):
+    """One line of the record, as far as a person may read it."""
+
+    sequence: int
+    utc: str
+    by: str
+    identity: Identity
+    kind: str
+    reason: str
+    act: dict[str, object] | None = Field(description="None while hidden")
+
+
+class FieldPlace(Frozen):
+    """Where one field lies on the slide."""
+
+    name: str
+    left_um: float
+    top_um: float
+    width_um: float
+    height_um: float
+
+
+class Layer(Frozen):
+    """One channel over the slide."""
+
+    channel: str
+    probe: str
+    form: Literal["fields", "tiles"] = Field(
+        description="fields: a picture of each; tiles: a mosaic on disk"
+    )
+    sizes_px: tuple[int, ...] = Field(default=(), description="of each field's picture")
+    left_um: float | None = None
+    top_um: float | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    pixel_nm: float | None = None
+    tile_px: int | None = None
+    overlap_px: int | None = None
+
+
+class Outline(Frozen):
+    """One nucleus on the slide."""
+
+    key: NucleusKey
+    points: tuple[Point, ...]
+
+
+class MosaicView(Frozen):
+    """Everything of the slide that can be shown, and where it lies."""
+
+    fields: tuple[FieldPlace, ...]
+    layers: tuple[Layer, ...]
+    untold: tuple[str, ...] = Field(description="what is missing, with the cure")
+    outlines: tuple[Outline, ...]
+    areas: tuple[AreaDrawn, ...]

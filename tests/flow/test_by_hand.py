@@ -1,0 +1,103 @@
+"""Between runs a person steps, marks and looks; limits and dose hold."""
+
+import base64
+
+import numpy as np
+import pytest
+from stations import protocol, request, rig
+
+from her2sr_acq.engine.handwork import LIVE_CEILING_S
+from her2sr_acq.engine.views import Jog, SnapRequest
+from her2sr_acq.errors import (
+    DoseError,
+    InterlockError,
+    LatchedError,
+    PlanRejectedError,
+    RunConflictError,
+)
+
+
+def test_a_step_moves_stage_and_focus_from_where_they_are(tmp_path):
+    with rig(tmp_path) as bench:
+        hands = bench.desk.hands
+        hands.jog(Jog(dx_um=10.0, dy_um=-5.0, dz_um=2.0))
+        view = hands.jog(Jog(dx_um=1.0))
+    assert (view.x_um, view.y_um, view.z_um) == (11.0, -5.0, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("step", "axis"), [({"dx_um": 501.0}, "x"), ({"dx_um": 5.0, "dz_um": 99.0}, "z")]
+)
+def test_a_step_beyond_a_limit_moves_nothing(tmp_path, step, axis):
+    with rig(tmp_path) as bench:
+        with pytest.raises(PlanRejectedError, match=f"would end at {axis} = "):
+            bench.desk.hands.jog(Jog(**step))
+        assert bench.microscope.log == []
+        assert bench.microscope.focus.z_um == 1.5
+
+
+def test_corners_that_were_marked_give_the_middle_of_a_grid(tmp_path):
+    with rig(tmp_path) as bench:
+        hands = bench.desk.hands
+        hands.mark("a")
+        hands.jog(Jog(dx_um=100.0, dy_um=40.0))
+        marks = hands.mark("b")
+        assert marks.centre_um == (50.0, 20.0)
+        assert marks.size_um == (100.0, 40.0)
+        assert hands.clear_marks().marks == ()
+
+
+def test_a_picture_is_lit_for_itself_alone_and_comes_whole(tmp_path):
+    with rig(tmp_path) as bench:
+        picture = bench.desk.hands.snap(SnapRequest())
+        log = bench.microscope.log
+    adu = np.frombuffer(base64.b64decode(picture.adu_base64), "<u2")
+    assert adu.reshape(picture.height, picture.width).shape == (16, 16)
+    assert [call for call in log if call.startswith(("on", "off"))] == [
+        "on 561",
+        "off 561",
+    ]
+
+
+def test_looking_ends_where_a_place_has_had_enough_light_and_not_elsewhere(tmp_path):
+    with rig(tmp_path) as bench:
+        hands = bench.desk.hands
+        hands.snap(SnapRequest())
+        (key,) = hands._book._doses
+        hands._book._doses[key] = LIVE_CEILING_S
+        with pytest.raises(DoseError, match="move on, or take it as a field"):
+            hands.snap(SnapRequest())
+        assert bench.microscope.log.count("on 561") == 1
+        hands.jog(Jog(dx_um=50.0))
+        hands.snap(SnapRequest())
+
+
+def test_too_much_light_is_refused_before_anything_is_lit(tmp_path):
+    with rig(tmp_path) as bench:
+        with pytest.raises(PlanRejectedError, match="whose limit is 60 %"):
+            bench.desk.hands.snap(SnapRequest(power_percent=80))
+        assert bench.microscope.log == []
+
+
+def test_nothing_is_lit_by_hand_while_latched_or_open(tmp_path):
+    with rig(tmp_path) as bench:
+        bench.station.guard.latch("estop", "pressed")
+        with pytest.raises(LatchedError):
+            bench.desk.hands.snap(SnapRequest())
+        bench.station.guard.rearm()
+        bench.station.safety._troubles["door"] = "the door is open"
+        bench.station.safety._fast = [type("W", (), {"name": "door"})()]
+        with pytest.raises(InterlockError):
+            bench.desk.hands.snap(SnapRequest())
+        assert "on 561" not in bench.microscope.log
+        bench.station.safety._fast = []
+
+
+def test_in_a_run_the_microscope_is_not_in_a_persons_hands(tmp_path):
+    with rig(tmp_path) as bench:
+        bench.microscope.camera.pace_s = 0.02
+        view = bench.desk.submit(request(plan=protocol(columns=1)))
+        with pytest.raises(RunConflictError, match="has the microscope"):
+            bench.desk.hands.jog(Jog(dx_um=1.0))
+        bench.desk.helm.stop(view.id)
+        bench.finish()

@@ -1,0 +1,65 @@
+"""The microscope in a person's hands over REST: step, mark, look."""
+
+import pytest
+
+from her2sr_acq.errors import DoseError, RunConflictError
+
+API = "/api/v1/stage"
+
+
+def test_a_step_ends_where_the_stage_reads_itself(client):
+    assert client.get(API).json()["z_um"] == 3.0
+    moved = client.post(f"{API}/jog", json={"dx_um": 10.0, "dz_um": -0.5})
+    assert moved.status_code == 200
+    assert (moved.json()["x_um"], moved.json()["z_um"]) == (11.0, 2.5)
+
+
+def test_places_are_marked_listed_and_forgotten(client):
+    for name in ("corner-1", "corner-2"):
+        assert client.post(f"{API}/marks", json={"name": name}).status_code == 200
+    listed = client.get(f"{API}/marks").json()
+    assert [mark["name"] for mark in listed["marks"]] == ["corner-1", "corner-2"]
+    assert listed["centre_um"] == [1.0, 2.0]
+    assert client.delete(f"{API}/marks").json()["marks"] == []
+
+
+def test_a_look_says_what_it_cost(client):
+    asked = {"laser_nm": 561, "power_percent": 2.0, "exposure_ms": 50.0}
+    seen = client.post(f"{API}/snap", json=asked).json()
+    assert seen["dose_s"] == pytest.approx(0.001)
+    assert seen["dose_s"] < seen["ceiling_s"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "fault", "code"),
+    [
+        ("snap", DoseError("looking has spent its light here"), "dose"),
+        ("jog", RunConflictError("a run has the microscope"), "run-conflict"),
+    ],
+)
+def test_a_refusal_is_a_conflict_with_its_reason(
+    client, control, monkeypatch, verb, fault, code
+):
+    def refuse(*_):
+        raise fault
+
+    monkeypatch.setattr(control, verb, refuse)
+    answer = client.post(f"{API}/{verb}", json={})
+    assert answer.status_code == 409
+    assert code in answer.json()["code"]
+    assert answer.json()["detail"] == str(fault)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("jog", {"dx_um": "far"}),
+        ("jog", {"step_um": 1.0}),
+        ("marks", {"name": "../etc"}),
+        ("snap", {"power_percent": 101}),
+    ],
+)
+def test_a_wrong_order_is_refused_by_its_key(client, path, body):
+    answer = client.post(f"{API}/{path}", json=body)
+    assert answer.status_code == 422
+    assert next(iter(body)) in answer.json()["detail"]
