@@ -7,24 +7,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
-from her2sr_acq.config import DeviceConfig, describe
+from her2sr_acq.config import describe
 from her2sr_acq.engine.states import RunState
-from her2sr_acq.engine.views import RunRequest, RunView
+from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import (
     AcqError,
     LatchedError,
     PlanRejectedError,
     ServiceUnavailableError,
 )
-from her2sr_acq.plan.load import override, packaged
-from her2sr_acq.verbs.demo_config import held, simulated
-from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
+from her2sr_acq.verbs.demo_config import held
+from her2sr_acq.verbs.foresight import require_writable
 from her2sr_acq.verbs.progress import Show
 from her2sr_acq.verbs.run import service, submit_and_follow
+from her2sr_acq.verbs.study_config import checked, request_of
 from her2sr_acq.verbs.watch import termination_as_interrupt
 from her2sr_proc.errors import ProcError
 from her2sr_proc.store.layout import StudyFolder
@@ -45,11 +45,6 @@ from her2sr_proc.study.records import (
     run_of,
     write_record,
 )
-
-PROTOCOL = "demo"
-OPERATOR = "study"
-TIME_SCALE = 25.0
-"""Simulated seconds a real one at most; the camera waits for whoever is slower."""
 
 Acquire = Callable[[SamplePlan], RunView]
 Clock = Callable[[], float]
@@ -152,7 +147,7 @@ def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
     folder = StudyFolder(order.out.resolve())
     require_writable(folder.root)
     if not folder.plan.exists():
-        _check_early(folder, draw_plan(order.options))  # before anything is written
+        checked(folder, draw_plan(order.options))  # before anything is written
     plan = begin(folder, order.options)
     for line in preamble(plan):
         say(line)
@@ -164,7 +159,7 @@ def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
     if not due:
         say("nothing is left to acquire")
         return plan
-    configuration = _check_early(folder, plan)
+    configuration = checked(folder, plan)
     quiet = _Quiet(say)
     with (
         termination_as_interrupt(),
@@ -183,19 +178,6 @@ def acquire_study(order: StudyOrder, say: Say) -> StudyPlan:
 
         acquire_samples(folder, due, acquire, say)
     return plan
-
-
-def _check_early(folder: StudyFolder, plan: StudyPlan) -> dict[str, Any]:
-    """Return the configuration. Raises `PlanRejectedError` for what cannot be met."""
-    configuration = configuration_of(folder, plan)
-    for sample in plan.samples:
-        request = request_of(plan, sample, keep_raw=False)
-        check_early(
-            override(packaged(PROTOCOL), request.overrides),
-            DeviceConfig.model_validate(configuration),
-            free_bytes=free_space(folder.data.root),
-        )
-    return configuration
 
 
 def acquire_samples(
@@ -262,54 +244,6 @@ def answer(folder: StudyFolder, record: SampleRecord) -> None:
 
 def _failed(record: SampleRecord, reason: str) -> SampleRecord:
     return record.model_copy(update={"state": "failed", "reason": reason})
-
-
-def configuration_of(folder: StudyFolder, plan: StudyPlan) -> dict[str, Any]:
-    """Return the device configuration: every sample a section on one levelled stage."""
-    options = plan.options
-    return simulated(
-        folder.data.root,
-        options.size_px,
-        seed=options.seed,
-        kinetics_factor=max(1.0, options.compression),
-        time_scale=TIME_SCALE,
-        record_intervals=False,
-        camera={"max_waiting": 100},
-        # sections lie millimetres apart; each would be levelled and focused by itself
-        stage={"tilt_x_mrad": 0.0, "tilt_y_mrad": 0.0},
-        sample={"section_um": options.section_um},
-        mounts=[
-            {
-                "specimen": one.kind,
-                "seed": one.seed,
-                "x_um": one.x_um,
-                "y_um": one.y_um,
-            }
-            for one in plan.samples
-        ],
-    )
-
-
-def request_of(plan: StudyPlan, sample: SamplePlan, *, keep_raw: bool) -> RunRequest:
-    """Return the order of one sample's run."""
-    options = plan.options
-    overrides: dict[str, JsonValue] = {
-        "grid.rows": options.rows,
-        "grid.columns": options.columns,
-        "grid.centre": [sample.x_um, sample.y_um],
-        "keep_raw": "all" if keep_raw else "localizations",
-    }
-    for channel in packaged(PROTOCOL).channels:
-        is_signal = channel.role == "signal"
-        overrides[f"channels.{channel.name}.frames"] = (
-            options.frames if is_signal else options.nuclei_frames
-        )
-    return RunRequest(
-        protocol=PROTOCOL,
-        sample=sample.name,
-        operator=OPERATOR,
-        overrides=overrides,
-    )
 
 
 class _Quiet(Show):

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from her2sr_acq.verbs.study import configuration_of, request_of
+from her2sr_acq.verbs.study_config import configuration_of, request_of
 from her2sr_proc.errors import DataError, RequestError, StateError
 from her2sr_proc.store.layout import RunFolder, StudyFolder
 from her2sr_proc.study.plan import (
