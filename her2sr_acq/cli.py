@@ -81,24 +81,27 @@ def build() -> typer.Typer:
         restore,
     ):
         app.command(epilog=EPILOG)(verb)
-    cli_users.register(app)
-    cli_calibrate.register(app)
-    movie_cli.register(app)
-    cli_runs.register(app)
-    cli_import.register(app)
-    cli_offload.register(app)
-    cli_tables.register(app)
-    cli_ensemble.register(app)
-    cli_frames.register(app)
-    cli_threshold.register(app)
-    cli_nuclei.register(app)
-    cli_background.register(app)
-    cli_denoise.register(app)
-    cli_bench.register(app)
-    cli_compare.register(app)
-    cli_score.register(app)
-    cli_statistics.register(app)
-    cli_report.register(app)
+    for part in (
+        cli_users,
+        cli_calibrate,
+        movie_cli,
+        cli_runs,
+        cli_import,
+        cli_offload,
+        cli_tables,
+        cli_ensemble,
+        cli_frames,
+        cli_threshold,
+        cli_nuclei,
+        cli_background,
+        cli_denoise,
+        cli_bench,
+        cli_compare,
+        cli_score,
+        cli_statistics,
+        cli_report,
+    ):
+        part.register(app)
     return app
 
 

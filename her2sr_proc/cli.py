@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
+
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 
@@ -33,22 +35,14 @@ def localize(
     out: Annotated[
         Path, typer.Option("--out", help="LOCS.csv, LOCS.parquet or LOCS.hdf5")
     ],
-    pixel_nm: Annotated[
-        float, typer.Option("--pixel-nm", min=1, max=10_000, help="in the sample")
-    ] = 130.0,
-    offset_adu: Annotated[
-        float, typer.Option("--offset-adu", min=0, max=65535, help="counts in the dark")
-    ] = 100.0,
-    e_per_adu: Annotated[
-        float, typer.Option("--e-per-adu", min=1e-6, max=1000, help="electrons a count")
-    ] = 0.46,
+    pixel_nm: PixelNm = 130.0,
+    offset_adu: OffsetAdu = 100.0,
+    e_per_adu: EPerAdu = 0.46,
     em_gain: Annotated[
         float,
         typer.Option("--em-gain", min=1, max=10_000, help="1: not an EMCCD"),
     ] = 1.0,
-    read_noise_e: Annotated[
-        float, typer.Option("--read-noise-e", min=0, max=1000, help="rms, electrons")
-    ] = 1.6,
+    read_noise_e: ReadNoiseE = 1.6,
     camera_maps: Annotated[
         Path | None,
         typer.Option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
 from her2sr_proc.cli_runs import plain_errors, run_progress
 from her2sr_proc.schema.banner import BANNER
 
@@ -34,18 +35,10 @@ def compare(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="a folder to make")],
-    pixel_nm: Annotated[
-        float, typer.Option("--pixel-nm", min=1, max=10_000, help="in the sample")
-    ] = 130.0,
-    offset_adu: Annotated[
-        float, typer.Option("--offset-adu", min=0, max=65535, help="counts in the dark")
-    ] = 100.0,
-    e_per_adu: Annotated[
-        float, typer.Option("--e-per-adu", min=1e-6, max=1000, help="electrons a count")
-    ] = 0.46,
-    read_noise_e: Annotated[
-        float, typer.Option("--read-noise-e", min=0, max=1000, help="rms, electrons")
-    ] = 1.6,
+    pixel_nm: PixelNm = 130.0,
+    offset_adu: OffsetAdu = 100.0,
+    e_per_adu: EPerAdu = 0.46,
+    read_noise_e: ReadNoiseE = 1.6,
     sigma_nm: Annotated[
         float,
         typer.Option("--sigma-nm", min=40, max=1000, help="width of a spot in focus"),

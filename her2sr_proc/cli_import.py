@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
 from her2sr_proc.cli_runs import plain_errors, run_progress, summary
 from her2sr_proc.schema.banner import BANNER
 
@@ -55,21 +56,13 @@ def import_run(
     dapi_nm: Annotated[
         int, typer.Option("--dapi-nm", min=300, max=1100, help="light of DAPI")
     ] = 405,
-    pixel_nm: Annotated[
-        float, typer.Option("--pixel-nm", min=1, max=10_000, help="in the sample")
-    ] = 130.0,
-    offset_adu: Annotated[
-        float, typer.Option("--offset-adu", min=0, max=65535, help="counts in the dark")
-    ] = 100.0,
-    e_per_adu: Annotated[
-        float, typer.Option("--e-per-adu", min=1e-6, max=1000, help="electrons a count")
-    ] = 0.46,
+    pixel_nm: PixelNm = 130.0,
+    offset_adu: OffsetAdu = 100.0,
+    e_per_adu: EPerAdu = 0.46,
     em_gain: Annotated[
         float, typer.Option("--em-gain", min=1, max=10_000, help="1: not an EMCCD")
     ] = 1.0,
-    read_noise_e: Annotated[
-        float, typer.Option("--read-noise-e", min=0, max=1000, help="rms, electrons")
-    ] = 1.6,
+    read_noise_e: ReadNoiseE = 1.6,
     exposure_ms: Annotated[
         float, typer.Option("--exposure-ms", min=0.01, max=60_000, help="of a frame")
     ] = 30.0,
