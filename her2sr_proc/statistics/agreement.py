@@ -126,7 +126,7 @@ def icc(ratings: npt.ArrayLike) -> Icc:
             f"ratings of shape {x.shape} show no agreement; give at least two cases "
             f"and two raters"
         )
-    numbers(x.ravel(), "the ratings", 4)
+    x = numbers(x.ravel(), "the ratings", 4).reshape(x.shape)
     if np.ptp(x) == 0:
         raise RequestError(
             "all ratings are equal, so that cases cannot be told apart; ICC is not "

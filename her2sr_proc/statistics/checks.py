@@ -17,13 +17,15 @@ Numbers = Sequence[float] | npt.NDArray[np.generic]
 Counts = Sequence[Sequence[int]] | npt.NDArray[np.generic]
 DIGITS = 12
 """Differences that agree to so many digits of the values are the same difference."""
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Beyond and below, sums of squares and their ratios leave what a float holds."""
 
 
 def numbers(values: Numbers, name: str, least: int) -> F64:
-    """Return the values as float64, shape (n,).
+    """Return the values as float64, shape (n,); those below `SMALLEST` as 0.
 
-    Raises `RequestError` for a value that is no finite number, and for fewer than
-    ``least`` of them.
+    Raises `RequestError` for a value that is no finite number or too large to be
+    squared, and for fewer than ``least`` of them.
     """
     array = np.asarray(values, np.float64)
     if array.ndim != 1:
@@ -36,12 +38,18 @@ def numbers(values: Numbers, name: str, least: int) -> F64:
             f"value {wrong[0] + 1} of {name} is not a finite number; leave its sample "
             f"out, or fill it in"
         )
+    large = np.flatnonzero(np.abs(array) > LARGEST)
+    if large.size:
+        raise RequestError(
+            f"value {large[0] + 1} of {name} is beyond {LARGEST:.0e}; give it in a "
+            f"larger unit"
+        )
     if len(array) < least:
         raise RequestError(
             f"{name} has {len(array)} values, and {least} are needed; add samples, or "
             f"leave the test out"
         )
-    return array
+    return np.where(np.abs(array) < SMALLEST, 0.0, array)
 
 
 def table(counts: Counts, *, square: bool = False) -> I64:
