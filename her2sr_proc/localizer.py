@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 from scipy.stats import chi2
 
 from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
@@ -426,10 +427,10 @@ def _are_alone(
     results: F64, which: npt.NDArray[np.intp], reach_px: float
 ) -> npt.NDArray[np.bool_]:
     """Return whether some of the spots have no other one near."""
-    x, y = results[:, gauss.X], results[:, gauss.Y]
-    across, down = np.subtract.outer(x[which], x), np.subtract.outer(y[which], y)
-    near = across * across + down * down <= reach_px * reach_px
-    return np.asarray(near.sum(axis=1) == 1)
+    places = results[:, [gauss.X, gauss.Y]]
+    tree = cKDTree(places)
+    near = tree.query_ball_point(places[which], reach_px, return_length=True)
+    return np.asarray(near == 1)
 
 
 def _table(rows: F64, pixel_nm: float) -> Localizations:
