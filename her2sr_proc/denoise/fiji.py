@@ -22,6 +22,7 @@ from her2sr_proc.errors import ModelError
 from her2sr_proc.schema.denoise import UNSTATED, Card, NetworkForm, Normalization
 from her2sr_proc.store.safe_zip import SafeZip
 from her2sr_proc.store.tensor_bundle import read_index, tensor
+from her2sr_proc.store.tiff import READ_ERRORS
 from her2sr_proc.versions import versions
 
 F32 = npt.NDArray[np.float32]
@@ -161,7 +162,7 @@ def _sample(archive: SafeZip) -> tuple[F32, F32] | None:
     for name in names:
         try:
             patch = tifffile.imread(io.BytesIO(archive.read(name)))
-        except (OSError, ValueError, KeyError, tifffile.TiffFileError) as exc:
+        except READ_ERRORS as exc:
             raise ModelError(
                 f"'{name}' in {archive.name} cannot be read; export the model again"
             ) from exc

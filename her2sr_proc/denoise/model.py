@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tokenize
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,15 @@ F32 = npt.NDArray[np.float32]
 FORMAT = "0.5.4"
 RDF, WEIGHTS, README = "rdf.yaml", "weights.onnx", "README.md"
 TEST_IN, TEST_OUT = "test_input.npy", "test_output.npy"
+_BAD_ARRAY = (
+    EOFError,
+    MemoryError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+)
+"""What NumPy stumbles into when an array's header is damaged: it parses Python."""
 LONGEST_TEXT = 2**20
 """Bytes of a description: YAML of strangers is parsed."""
 PAPERS = (
@@ -135,7 +145,7 @@ def _card(rdf: dict[str, Any], path: Path) -> Card:
 def _array(archive: SafeZip, member: str) -> F32:
     try:
         found = np.load(io.BytesIO(archive.read(member)), allow_pickle=False)
-    except (EOFError, ValueError) as exc:
+    except _BAD_ARRAY as exc:
         raise ModelError(
             f"'{member}' in {archive.name} is no array; export the model again"
         ) from exc

@@ -126,7 +126,7 @@ def icc(ratings: npt.ArrayLike) -> Icc:
             f"ratings of shape {x.shape} show no agreement; give at least two cases "
             f"and two raters"
         )
-    x = numbers(x.ravel(), "the ratings", 4).reshape(x.shape)
+    x = numbers(x.ravel(), "the ratings", 4).reshape(x.shape[0], x.shape[1])
     if np.ptp(x) == 0:
         raise RequestError(
             "all ratings are equal, so that cases cannot be told apart; ICC is not "

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.store.atomic import replacing
+from her2sr_proc.store.tiff import READ_ERRORS
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -59,18 +60,26 @@ def write_tiff(path: Path, image: npt.NDArray[np.generic], *, pixel_nm: float) -
         )
 
 
-def read_tiff(path: Path) -> npt.NDArray[Any]:
+def read_tiff(path: Path, shape: tuple[int, int] | None = None) -> npt.NDArray[Any]:
     """Return the 2-d image of a TIFF, in its own dtype.
 
-    Raises `DataError` when the file is no TIFF or holds anything but one plane.
+    Raises `DataError` when the file is no TIFF, holds anything but one plane, or one
+    of another ``shape``: that is asked before a pixel is read, since a damaged tag may
+    claim any.
     """
     try:
-        image = np.asarray(tifffile.imread(path))
-    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+        with tifffile.TiffFile(path) as file:
+            found = file.series[0].shape
+            if len(found) != 2:
+                raise DataError(f"{path} holds shape {found}; one plane is wanted")
+            if shape not in (None, found):
+                raise DataError(
+                    f"{path} has {found[0]} x {found[1]} pixels and the image "
+                    f"{shape[0]} x {shape[1]}; give the file of this image"
+                )
+            return np.asarray(file.series[0].asarray())
+    except READ_ERRORS as exc:
         raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
-    if image.ndim != 2:
-        raise DataError(f"{path} holds shape {image.shape}; one plane is wanted")
-    return image
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +179,7 @@ def read_window(path: Path, rows: slice, columns: slice) -> npt.NDArray[Any]:
             high = page.rowsperstrip
             strips = range(rows.start // high, -(-rows.stop // high))
             parts = [_strip(file, page, number) for number in strips]
-    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+    except READ_ERRORS as exc:
         raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
     whole = np.concatenate(parts)
     top = strips.start * high
@@ -188,7 +197,7 @@ def read_sample(path: Path, most_strips: int = 64) -> npt.NDArray[Any]:
             count = len(page.dataoffsets)
             step = max(1, -(-count // most_strips))
             parts = [_strip(file, page, number) for number in range(0, count, step)]
-    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+    except READ_ERRORS as exc:
         raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
     return np.concatenate(parts)
 
@@ -198,7 +207,7 @@ def shape_of(path: Path) -> tuple[int, int]:
     try:
         with tifffile.TiffFile(path) as file:
             height, width = _one_page(path, file).shape
-    except (OSError, ValueError, tifffile.TiffFileError) as exc:
+    except READ_ERRORS as exc:
         raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
     return height, width
 

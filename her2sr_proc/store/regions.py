@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,23 @@ CORNER_PX = 0.5
 """From the corner of the first pixel to its centre."""
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".zip", ".geojson", ".json")
+FARTHEST_PX = 1e6
+"""Beyond, no image of this program reaches."""
+_BAD_ROIS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile and roifile stumble into: they believe lengths and offsets."""
 _AREAS = (*("POLYGON", "RECT", "OVAL", "FREEHAND", "TRACED"),)
 _PART = re.compile(r"^nucleus (\d+) part \d+$")
 
@@ -107,6 +126,11 @@ def _drawn(path: Path, regions: Iterable[Region], shape: tuple[int, int]) -> I32
     for number, region in enumerate(regions, 1):
         inside = np.zeros(shape, bool)
         for ring in region.rings:
+            if len(ring) < 3 or not (np.abs(ring) < FARTHEST_PX).all():
+                raise DataError(
+                    f"{path}: region '{region.name}' is no outline of an area; draw it "
+                    f"again, and export the regions of this image"
+                )
             rows, columns = draw.polygon(ring[:, 0], ring[:, 1], shape)
             inside[rows, columns] ^= True
         if not inside.any():
@@ -119,13 +143,7 @@ def _drawn(path: Path, regions: Iterable[Region], shape: tuple[int, int]) -> I32
 
 
 def _whole_numbers(path: Path, shape: tuple[int, int]) -> I32:
-    image = read_tiff(path)
-    if image.shape != shape:
-        raise DataError(
-            f"{path} has {image.shape[0]} x {image.shape[1]} pixels and the image "
-            f"{shape[0]} x {shape[1]}; give the labels of this image"
-        )
-    values = image.astype(np.float64)
+    values = read_tiff(path, shape).astype(np.float64)
     if not np.all(np.isfinite(values)) or (values % 1).any() or values.min() < 0:
         raise DataError(
             f"{path} is no label image: it holds values that are not whole numbers "
@@ -158,7 +176,7 @@ def _read_rois(path: Path) -> list[Region]:
                 found = _PART.match(title)
                 key = f"nucleus {found[1]}" if found else f"{title} ({name})"
                 parts.setdefault(key, []).extend(_rings_of(path, title, roi))
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, EOFError) as exc:
+    except _BAD_ROIS as exc:
         raise DataError(f"{path} is no zip of ImageJ ROIs ({exc})") from exc
     if not parts:
         raise DataError(f"{path} holds no .roi; save it from ImageJ's ROI Manager")

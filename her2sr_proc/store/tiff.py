@@ -27,7 +27,14 @@ from her2sr_proc.store.pixels import (
 )
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
-_BAD_TAGS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
+_BAD_TAGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+)
 """What tifffile stumbles into when a tag is damaged: it believes what it reads."""
 READ_ERRORS = (
     *_BAD_TAGS,
