@@ -185,6 +185,11 @@ class FieldResult(Frozen):
     geometry: FieldGeometry | None = Field(
         default=None, description="None: of an earlier program"
     )
+    apart: tuple[str, ...] = Field(
+        default=(),
+        description="why the field does not enter the ratio, the weightiest first; "
+        "every nucleus is excluded by it then",
+    )
     flags: tuple[str, ...] = ()
 
 
