@@ -127,7 +127,7 @@ def _incomplete(
 def _repeated(channel: ChannelFacts, history: UnitHistory | None) -> Iterator[str]:
     if history is not None and history.key.attempt > 1:
         yield (
-            f"{channel.name} is attempt {history.key.attempt}: its dyes had light before"
+            f"{channel.name} is attempt {history.key.attempt}: not its first light"
         )
 
 
@@ -155,7 +155,7 @@ def _between(
         gap_s = _seconds(first.ended_utc, second.started_utc)
         if not gap_s < LONGEST_GAP_S:
             yield (
-                f"{names} lie {gap_s:.0f} s apart, and {LONGEST_GAP_S:.0f} s is the most"
+                f"{names} lie {gap_s:.0f} s apart, at most {LONGEST_GAP_S:.0f} s may"
             )
 
 
