@@ -199,7 +199,12 @@ class Runner:
 
     def _incomplete(self) -> str:
         units = self._tracker.units
-        bad = [unit for unit in units if unit.state is not UnitState.COMPLETE]
+        bad = [
+            unit
+            for unit in units
+            # one that was withdrawn by the protocol's own rule asks for nothing
+            if unit.state is not UnitState.COMPLETE and unit.requested
+        ]
         if not bad:
             return ""
         first = bad[0]

@@ -181,6 +181,16 @@ class Tracker:
         for field in self.fields:
             self.skip_field(field.name, reason)
 
+    def withdraw_planned(self, reason: str) -> None:
+        """Note that what is planned is not wanted any more: nothing is missing then."""
+        stamp = self._clock.stamp()
+        for unit in self.units:
+            if unit.state is UnitState.PLANNED:
+                self._skip(unit.model_copy(update={"requested": 0}), stamp, reason)
+                wanted = self._view.frames_requested - unit.requested
+                with self._lock:
+                    self._set(frames_requested=wanted)
+
     def skip_field(self, name: str, reason: str) -> None:
         """Note that what is planned of a field will not be taken in this run."""
         stamp = self._clock.stamp()
@@ -225,7 +235,12 @@ class Tracker:
         with self._lock:
             if self._ledger is not None:
                 self._ledger.record(record)
-            field = self._replace_unit(key, state=UnitState.SKIPPED, reason=reason)
+            field = self._replace_unit(
+                key,
+                state=UnitState.SKIPPED,
+                reason=reason,
+                requested=unit.requested,
+            )
             self._store(self._view, field)
 
     def _replace_unit(self, key: UnitKey, **changes: object) -> FieldView:

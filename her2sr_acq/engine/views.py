@@ -20,7 +20,13 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.schema.block import NAME
-from her2sr_proc.schema.ledger import FocusRecord, Gap, UnitState
+from her2sr_proc.schema.ledger import (
+    ActivationStep,
+    FocusRecord,
+    Gap,
+    StackRecord,
+    UnitState,
+)
 from her2sr_proc.schema.model import Frozen
 
 
@@ -118,6 +124,8 @@ class UnitView(Frozen):
     not_scorable: str = Field(
         default="", description="why it may not be scored, however complete it is"
     )
+    stack: StackRecord | None = None
+    activation: tuple[ActivationStep, ...] = ()
 
 
 class FieldView(Frozen):

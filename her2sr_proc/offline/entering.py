@@ -126,9 +126,7 @@ def _incomplete(
 
 def _repeated(channel: ChannelFacts, history: UnitHistory | None) -> Iterator[str]:
     if history is not None and history.key.attempt > 1:
-        yield (
-            f"{channel.name} is attempt {history.key.attempt}: not its first light"
-        )
+        yield (f"{channel.name} is attempt {history.key.attempt}: not its first light")
 
 
 def _between(

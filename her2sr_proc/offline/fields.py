@@ -11,6 +11,7 @@ from her2sr_proc.arms import ChannelEvidence, owners_of
 from her2sr_proc.counting import FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe
+from her2sr_proc.offline.axial import with_axial_drift
 from her2sr_proc.offline.entering import apart_reasons
 from her2sr_proc.offline.geometry import measure, transform_of
 from her2sr_proc.offline.phases import nucleus_phases, phase_of, sparse_of
@@ -71,6 +72,7 @@ def close_field(run: RunFolder, field: str) -> None:
     view = _Field(run, manifest, facts, histories, attempts)
     flags = [*_missing(view), *(f"apart: {reason}" for reason in _apart(view))]
     lie, moved = measure(manifest, _tables(view))
+    lie = with_axial_drift(lie, manifest, _answering(view))
     flags += moved
     dapi = _nuclei_image(view)
     if dapi is None:
@@ -211,10 +213,11 @@ def _missing(view: _Field) -> list[str]:
 
 def _apart(view: _Field) -> tuple[str, ...]:
     """Return why this field may not enter the ratio; nothing: it may."""
-    return apart_reasons(
-        view.manifest,
-        {name: view.histories[key] for name, key in view.attempts.items()},
-    )
+    return apart_reasons(view.manifest, _answering(view))
+
+
+def _answering(view: _Field) -> dict[str, UnitHistory]:
+    return {name: view.histories[key] for name, key in view.attempts.items()}
 
 
 def _nucleus(

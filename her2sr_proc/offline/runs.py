@@ -206,7 +206,11 @@ def _score(
         ),
         params=params,
         generator=np.random.default_rng(params.seed),
-        origin=Origin(evidence=with_resolution(rows, evidence_of(results))),
+        origin=Origin(
+            evidence=with_resolution(rows, evidence_of(results)),
+            stopped_by_width=manifest.stopped_early is not None
+            and manifest.stopped_early.interval_width is not None,
+        ),
     )
 
 

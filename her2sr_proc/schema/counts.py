@@ -137,6 +137,11 @@ class ChannelGeometry(Frozen):
         description="x, y from the first to the last frames of its burst, of its "
         "localizations; None: too few of them, or no signal channel",
     )
+    drift_z_um: float | None = Field(
+        default=None,
+        description="of the sharpest plane from its stack to that of the next burst; "
+        "None: no two stacks tell it",
+    )
 
 
 class FieldGeometry(Frozen):
