@@ -19,6 +19,8 @@ from her2sr_proc.schema.block import UnitKey
 
 POLL_S = 0.2
 ANSWER_S = 2.0
+PROMPT_S = 0.2
+"""Within a burst: the camera's ring holds seconds of frames meanwhile."""
 
 
 class Ask(Protocol):
@@ -100,6 +102,14 @@ class Enquiry:
         instead = "the fading of this unit is not judged"
         return self._once("localizations", _named(unit), BlockCounts, instead)
 
+    def density(self, unit: UnitKey) -> BlockCounts | Unknown:
+        """Return counts by block within a burst; without them the power is held."""
+        instead = "the power of the activating line is held"
+        asked = _named(unit)
+        return self._once(
+            "localizations", asked, BlockCounts, instead, deadline_s=PROMPT_S
+        )
+
     def summary(self, unit: UnitKey) -> UnitSummary | Unknown:
         """Return a unit's summary; without it the unit is judged by its frames."""
         instead = "the unit is judged by its frames alone"
@@ -125,10 +135,16 @@ class Enquiry:
             self._sleep(POLL_S)
 
     def _once(
-        self, verb: str, body: Body, model: type[Model], instead: str
+        self,
+        verb: str,
+        body: Body,
+        model: type[Model],
+        instead: str,
+        *,
+        deadline_s: float = ANSWER_S,
     ) -> Model | Unknown:
         try:
-            answer = self._ask(self._address, verb, body, deadline_s=ANSWER_S)
+            answer = self._ask(self._address, verb, body, deadline_s=deadline_s)
         except ServiceUnavailableError as exc:
             return Unknown(str(exc), instead)
         if not answer.ok:

@@ -153,7 +153,12 @@ class Runner:
         pool = make_pool(self._order.protocol.channels, self._station)
         with Sink(pool, write=self._station.write_block) as sink:
             taker = UnitTaker(
-                self._station, self._folder, self._tracker, self._focuser, sink, pool
+                self._station,
+                self._tracker,
+                self._focuser,
+                sink,
+                pool,
+                self._processing.enquiry(self._reins.rest),
             )
             self._fields.take_all(taker)
 

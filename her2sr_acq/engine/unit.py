@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from her2sr_acq.devices.ports import Frame
 from her2sr_acq.engine import gaps
+from her2sr_acq.engine.activation import Activation, Means
+from her2sr_acq.engine.enquiry import Enquiry
 from her2sr_acq.engine.evidence import LightProof
 from her2sr_acq.engine.focusing import Focuser
 from her2sr_acq.engine.outcome import Outcome
@@ -29,7 +31,6 @@ from her2sr_proc.schema.ledger import (
 )
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store import raw
-from her2sr_proc.store.layout import RunFolder
 
 BUFFERS = 6
 """Blocks in memory: one being filled, one being written, the rest for a slow moment."""
@@ -74,20 +75,21 @@ class UnitTaker:
     def __init__(
         self,
         station: Station,
-        folder: RunFolder,
         tracker: Tracker,
         focuser: Focuser,
         sink: Sink,
         pool: BlockPool,
+        enquiry: Enquiry,
     ) -> None:
         self._station = station
-        self._folder = folder
+        self._folder = station.data.run(tracker.view.id)
         self._tracker = tracker
         self._focuser = focuser
         self._burst = focuser.burst
         self._dark_adu: dict[float, float] = {}
         self._sink = sink
         self._pool = pool
+        self._enquiry = enquiry
 
     def take(
         self, key: UnitKey, tile: FieldFacts, channel: Channel, protocol: Protocol
@@ -111,13 +113,13 @@ class UnitTaker:
             try:
                 with self._focuser.planes.at(channel.z_offset_um):
                     beside.stack = self._stack(key, place)
-                    outcome = self._expose(place, assembler, witness, beside)
+                    outcome = self._expose(key, place, assembler, witness, beside)
                     if is_untouched(outcome, channel.frames) and not records:
                         self._tracker.note(
                             "armed again", after_frames=outcome.delivered
                         )
                         assembler.rewind()
-                        outcome = self._expose(place, assembler, witness, beside)
+                        outcome = self._expose(key, place, assembler, witness, beside)
             except AcqError as exc:
                 # what came is judged by itself; what follows is decided elsewhere
                 beside.fault = outcome.fault or exc
@@ -176,6 +178,7 @@ class UnitTaker:
 
     def _expose(
         self,
+        key: UnitKey,
         place: tuple[FieldFacts, Channel, Protocol],
         assembler: Assembler,
         witness: Witness,
@@ -187,15 +190,49 @@ class UnitTaker:
             self._sink.require_writing()
             is_block = assembler.add(frame)
             witness.see(frame, is_block=is_block)
+            if activation is not None and is_block:
+                activation.look(frame.index)
             return is_block
 
+        activation = self._activation(key, tile, channel)
         witness.begin()
-        outcome = self._burst.take(tile, channel, protocol.camera, add)
+        outcome = self._burst.take(
+            tile,
+            channel,
+            protocol.camera,
+            add,
+            beside_nm=None if activation is None else activation.nm,
+        )
+        if activation is not None:
+            try:
+                activation.end(outcome.delivered)
+            except AcqError as exc:
+                outcome.fault = outcome.fault or exc
+            beside.activation = activation.steps
         witness.end()
         assembler.discard()
         self._drain(outcome)
         self._note_light(channel, outcome)
         return outcome
+
+    def _activation(
+        self, key: UnitKey, tile: FieldFacts, channel: Channel
+    ) -> Activation | None:
+        """Return what steps the activating line in a burst, where it is asked for."""
+        if channel.activation is None:
+            return None
+        return Activation(
+            key,
+            tile,
+            channel,
+            Means(
+                self._station.hardware.lasers[channel.activation.laser_nm],
+                self._burst,
+                self._enquiry,
+                self._station.clock,
+            ),
+            block_frames=raw_shape(channel, self._station).block_frames,
+        )
 
     def _assembler(
         self,

@@ -20,14 +20,20 @@ class ActivationPlan(Frozen):
     least_percent: float = Field(
         default=0.1, gt=0, le=100, description="below this the line is off"
     )
+    start_percent: float = Field(
+        default=1.0, gt=0, le=100, description="the first power, once there are too few"
+    )
     step_factor: float = Field(
-        default=1.5, gt=1, le=4, description="the most that one step changes the power"
+        default=2.0, gt=1, le=4, description="the most that one step changes the power"
     )
 
     @model_validator(mode="after")
     def _has_room(self) -> Self:
-        if not self.least_percent < self.most_percent:
-            raise ValueError("activation: 'least_percent' must be below 'most_percent'")
+        if not self.least_percent <= self.start_percent <= self.most_percent:
+            raise ValueError(
+                "activation: 'start_percent' lies between 'least_percent' and "
+                "'most_percent'"
+            )
         return self
 
 

@@ -1,0 +1,198 @@
+"""What activation feedback, planes per channel and stacks give on the simulated slide.
+
+Run it: ``python tests/bench/bench_scan_rules.py [--only feedback|plane|stack] [--seed
+1]``. The feedback keeps localizations a frame at a set density by 405 nm light in a run
+without DAPI: prints the density of each stretch of 100 frames after the first 300, with
+the light and without it. The plane: a slide of points in a thin section, whose red
+focus lies 70 nm above the green one; prints the width of green spots with and without
+the channel's own plane. The stack: a creeping slide; prints drift along the axis by two
+stacks beside the true one. Time is simulated. Ends with 1 when a figure is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from counting_here import CountingHere
+from focus_trials import trial
+from short import short_folder
+from stations import request
+
+from her2sr_acq.plan.models import Protocol
+from her2sr_proc.offline.axial import drifts_um
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.store.ledger import counted_attempts, read_ledger
+from her2sr_proc.store.manifest import read_manifest
+
+SETTLED_AT = 300
+REACH = 0.20
+STRETCH = 100
+
+
+def protocol(channels: list[dict[str, object]], **more: object) -> Protocol:
+    """Return a run of one field."""
+    light = {"power_percent": 40, "exposure_ms": 30, "role": "signal"}
+    return Protocol.model_validate(
+        {
+            "name": "rules",
+            "grid": {"centre": [0.0, 0.0]},
+            "channels": [light | channel for channel in channels],
+            **more,
+        }
+    )
+
+
+def feedback(seed: int, per_frame: float, *, frames: int, is_on: bool) -> list[float]:
+    """Return localizations a frame, one number for each stretch of frames."""
+    channel: dict[str, object] = {"name": "561", "probe": "HER2", "laser_nm": 561}
+    channel |= {"frames": frames, "spot_sigma_nm": 92}
+    if is_on:
+        channel["activation"] = {"per_frame": per_frame, "most_percent": 50}
+    with short_folder() as folder:
+        counting = CountingHere(data=folder / "data")
+        with trial(
+            folder,
+            size=128,
+            seed=seed,
+            specimen="high_amplified",
+            stage={"tilt_x_mrad": 0.0, "tilt_y_mrad": 0.0},
+            sample={"reactivation": 40.0},
+            noise="exact",
+            time_scale=1.0,
+            kinetics_factor=6.0,
+            localizer=counting,
+        ) as lab:
+            view = lab.engine.take(request(plan=protocol([channel])))
+            run = lab.engine.station.data.run(view.id)
+            (history,) = read_ledger(run.ledger).values()
+            key = UnitKey(run=view.id, field="r00_c00", channel="561")
+            counting._localizations(key.model_dump())
+            counts = [(b.first_frame, counting.found[b.key]) for b in history.records()]
+            for step in history.verdict.activation if is_on else ():
+                print(
+                    f"  from frame {step.frame}: {step.power_percent:.2f} %"
+                    f" after {step.per_frame} a frame"
+                )
+    edges = range(0, frames, STRETCH)
+    return [
+        sum(n for first, n in counts if edge <= first < edge + STRETCH) / STRETCH
+        for edge in edges
+    ]
+
+
+def hold_density(seed: int, per_frame: float, frames: int) -> bool:
+    """Print the density over a burst; tell whether it is held."""
+    without = feedback(seed, per_frame, frames=frames, is_on=False)
+    held = feedback(seed, per_frame, frames=frames, is_on=True)
+    late = np.array(held[SETTLED_AT // STRETCH :]) / per_frame
+    print(f"set {per_frame:g} a frame; by stretches of {STRETCH} frames")
+    print("  without:", " ".join(f"{n:.1f}" for n in without))
+    print("  held:   ", " ".join(f"{n:.1f}" for n in held))
+    print(
+        f"  after {SETTLED_AT} frames {late.min():.2f} to {late.max():.2f} of the set "
+        f"value, mean {late.mean():.2f}"
+    )
+    return bool((abs(late - 1.0) <= REACH).all())
+
+
+def planes(seed: int) -> bool:
+    """Print how wide green spots are with and without their own plane."""
+    from focus_trials import mean_picture, width_px  # noqa: PLC0415
+
+    found = {}
+    for um in (0.0, -0.07, -0.3):
+        channels: list[dict[str, object]] = [
+            {"name": "561", "probe": "CEP17", "laser_nm": 488, "frames": 40}
+        ]
+        channels[0]["z_offset_um"] = um
+        with (
+            short_folder() as folder,
+            trial(
+                folder,
+                size=256,
+                seed=seed,
+                specimen="polysomic",
+                stage={"tilt_x_mrad": 0.0, "tilt_y_mrad": 0.0},
+                sample={"blob_nm": 5.0, "section_um": 0.1, "strays_per_um2": 1.0},
+                noise="exact",
+            ) as lab,
+        ):
+            lab.focus.move_by(dz_um=0.07)  # where red is in focus
+            view = lab.engine.take(request(plan=protocol(channels)))
+            found[um] = width_px(mean_picture(lab.engine, view.id, "r00_c00"))
+    print(
+        "width of green spots, focus set for red: "
+        + ", ".join(f"{um:+.2f} um: {px:.3f} px" for um, px in found.items())
+    )
+    return found[-0.07] < found[0.0] < found[-0.3]
+
+
+def stacks(seed: int) -> bool:
+    """Print the drift along the axis by stacks, and the true one."""
+    channels: list[dict[str, object]] = [
+        {"name": name, "probe": probe, "laser_nm": int(name), "frames": 600}
+        for name, probe in (("561", "HER2"), ("488", "CEP17"))
+    ]
+    with (
+        short_folder() as folder,
+        trial(
+            folder,
+            size=128,
+            seed=seed,
+            specimen="high_amplified",
+            stage={
+                "tilt_x_mrad": 0.0,
+                "tilt_y_mrad": 0.0,
+                "creep_z_nm_per_min": 600.0,
+                "drift_z_nm_per_min": 0.0,
+            },
+            sample={"section_um": 1.0},
+            optics={"chromatic": False},
+            noise="exact",
+            time_scale=20.0,
+        ) as lab,
+    ):
+        view = lab.engine.take(request(plan=protocol(channels, through_focus={})))
+        run = lab.engine.station.data.run(view.id)
+        histories = read_ledger(run.ledger)
+        chosen = counted_attempts(read_manifest(run), histories, "r00_c00")
+        answering = {name: histories[key] for name, key in chosen.items()}
+        told = drifts_um(read_manifest(run), answering)
+        for name, history in answering.items():
+            assert history.verdict is not None
+            print(f"  {name}: {history.verdict.stack}")
+    true_um = lab.onlooker.out_um
+    firsts = [true_um[3], true_um[11]]  # the middle planes of both stacks
+    true = firsts[0] - firsts[1]
+    print(f"drift by stacks {told.get('561')} um, true {true:+.3f} um")
+    return bool(told and abs(told["561"] - true) <= 0.15)
+
+
+RULES = {
+    "feedback": lambda seed: hold_density(seed, 12.0, 1000),
+    "plane": planes,
+    "stack": stacks,
+}
+
+
+def main() -> int:
+    """Measure and print; return 1 when a figure is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=sorted(RULES))
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    is_reached = True
+    for name, rule in RULES.items():
+        if chosen.only in (None, name):
+            is_reached &= rule(chosen.seed)
+    return 0 if is_reached else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
