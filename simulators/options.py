@@ -44,6 +44,9 @@ class SampleOptions(Frozen):
         default=1.0, ge=0, le=20, description="diffuse off-target probe, 1: usual"
     )
     autofluorescence: float = Field(default=1.0, ge=0, le=20, description="1: usual")
+    is_dapi_stained: bool = Field(
+        default=True, description="false: nuclei do not show, and none of it blinks"
+    )
     reactivation: float = Field(
         default=0.0,
         ge=0,

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 CONTENT = 0.05
 """Within this share of the set density the power stays as it is."""
+RECENT = 2
+"""Blocks that tell the density: more of them would tell that of a while ago."""
 SILENCES = 3
 """After so many answers that did not come it is asked at every tenth block only."""
 PATIENT = 10
@@ -85,7 +87,7 @@ class Activation:
         if self._silences >= SILENCES and self._blocks % PATIENT:
             return
         self._burst.light.guard.pulse()
-        found = self._enquiry.density(self._key)
+        found = self._enquiry.localizations(self._key)
         self._burst.light.guard.pulse()
         if isinstance(found, Unknown):
             self._silences += 1
@@ -117,7 +119,8 @@ class Activation:
 
     def _density(self, found: BlockCounts) -> float | None:
         """Return localizations a frame under the present power; None: not known yet."""
-        counted = [n for block, n in found.blocks.items() if block >= self._first_block]
+        blocks = [b for b in sorted(found.blocks) if b >= self._first_block][-RECENT:]
+        counted = [found.blocks[block] for block in blocks]
         if not counted:
             return None
         return sum(counted) / (len(counted) * self._block_frames)

@@ -98,11 +98,6 @@ class Enquiry:
         self._ask = ask
 
     def localizations(self, unit: UnitKey) -> BlockCounts | Unknown:
-        """Return counts by block; without them nothing is said of how a field fades."""
-        instead = "the fading of this unit is not judged"
-        return self._once("localizations", _named(unit), BlockCounts, instead)
-
-    def density(self, unit: UnitKey) -> BlockCounts | Unknown:
         """Return counts by block within a burst; without them the power is held."""
         instead = "the power of the activating line is held"
         asked = _named(unit)
@@ -111,8 +106,8 @@ class Enquiry:
         )
 
     def summary(self, unit: UnitKey) -> UnitSummary | Unknown:
-        """Return a unit's summary; without it the unit is judged by its frames."""
-        instead = "the unit is judged by its frames alone"
+        """Return a unit's summary; without it nothing is said of how fields fade."""
+        instead = "the fading of this unit is not judged"
         return self._once("unit_summary", _named(unit), UnitSummary, instead)
 
     def scorable(self, run: str) -> Scorable | Unknown:

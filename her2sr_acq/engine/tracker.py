@@ -142,6 +142,13 @@ class Tracker:
             if self._ledger is not None:
                 self._ledger.event(kind, **data)
 
+    def alarm(self, said: str) -> None:
+        """Tell people of something that ends no run: as an event, and with the run."""
+        with self._lock:
+            self.note("alarm", why=said)
+            self._set(alarms=(*self._view.alarms, said))
+            self._store(self._view)
+
     def block_written(self, record: BlockRecord) -> None:
         """Write a durable block into the ledger and count its frames."""
         with self._lock:

@@ -163,6 +163,9 @@ class RunView(Frozen):
         default=0, description="how often it went on by itself after a crash"
     )
     boot: str = Field(default="", description="the boot of the host it last ran under")
+    alarms: tuple[str, ...] = Field(
+        default=(), description="what people should look at; ends no run by itself"
+    )
 
 
 class DeviceView(Frozen):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from counting_here import CountingHere
 from focus_trials import trial
 from short import short_folder
-from stations import request
+from stations import Rig, request
 
+from her2sr_acq.engine.states import FINAL, RunState
+from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.offline.axial import drifts_um
 from her2sr_proc.schema.block import UnitKey
@@ -48,6 +51,16 @@ def protocol(channels: list[dict[str, object]], **more: object) -> Protocol:
     )
 
 
+def taken(engine: Rig, asked: RunRequest) -> RunView:
+    """Take a run, however long it lasts."""
+    run = engine.desk.submit(asked).id
+    while (view := engine.desk.run(run)).state not in FINAL:
+        assert view.state != RunState.PAUSED, view.reason
+        time.sleep(0.05)
+    assert view.state == RunState.COMPLETED, view.reason
+    return view
+
+
 def feedback(seed: int, per_frame: float, *, frames: int, is_on: bool) -> list[float]:
     """Return localizations a frame, one number for each stretch of frames."""
     channel: dict[str, object] = {"name": "561", "probe": "HER2", "laser_nm": 561}
@@ -62,13 +75,13 @@ def feedback(seed: int, per_frame: float, *, frames: int, is_on: bool) -> list[f
             seed=seed,
             specimen="high_amplified",
             stage={"tilt_x_mrad": 0.0, "tilt_y_mrad": 0.0},
-            sample={"reactivation": 40.0},
+            sample={"reactivation": 40.0, "is_dapi_stained": False},
             noise="exact",
             time_scale=1.0,
             kinetics_factor=6.0,
             localizer=counting,
         ) as lab:
-            view = lab.engine.take(request(plan=protocol([channel])))
+            view = taken(lab.engine, request(plan=protocol([channel])))
             run = lab.engine.station.data.run(view.id)
             (history,) = read_ledger(run.ledger).values()
             key = UnitKey(run=view.id, field="r00_c00", channel="561")
@@ -124,7 +137,7 @@ def planes(seed: int) -> bool:
             ) as lab,
         ):
             lab.focus.move_by(dz_um=0.07)  # where red is in focus
-            view = lab.engine.take(request(plan=protocol(channels)))
+            view = taken(lab.engine, request(plan=protocol(channels)))
             found[um] = width_px(mean_picture(lab.engine, view.id, "r00_c00"))
     print(
         "width of green spots, focus set for red: "
@@ -158,7 +171,7 @@ def stacks(seed: int) -> bool:
             time_scale=20.0,
         ) as lab,
     ):
-        view = lab.engine.take(request(plan=protocol(channels, through_focus={})))
+        view = taken(lab.engine, request(plan=protocol(channels, through_focus={})))
         run = lab.engine.station.data.run(view.id)
         histories = read_ledger(run.ledger)
         chosen = counted_attempts(read_manifest(run), histories, "r00_c00")
@@ -175,7 +188,7 @@ def stacks(seed: int) -> bool:
 
 
 RULES = {
-    "feedback": lambda seed: hold_density(seed, 12.0, 1000),
+    "feedback": lambda seed: hold_density(seed, 4.5, 1000),
     "plane": planes,
     "stack": stacks,
 }
