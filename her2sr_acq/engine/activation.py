@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 CONTENT = 0.05
 """Within this share of the set density the power stays as it is."""
+GAIN = 3.0
+"""Of a step, as a power of how far the density is off: emitters answer to less than the
+light, since those that are on already do not come twice. Halved, down to 1, whenever a
+step went too far."""
 RECENT = 2
 """Blocks that tell the density: more of them would tell that of a while ago."""
 SILENCES = 3
@@ -68,6 +72,8 @@ class Activation:
         self._since_frame = 0
         self._since_s = means.clock.monotonic()
         self._silences = self._blocks = 0
+        self._gain = GAIN
+        self._was_low: bool | None = None
         self._first_block = 0
         """Blocks from here on were lit by the present power alone."""
         self.steps = [ActivationStep(frame=0, power_percent=0.0)]
@@ -107,7 +113,12 @@ class Activation:
             return self._power
         if self._power == 0.0:
             return plan.start_percent if density < plan.per_frame else 0.0
-        change = plan.per_frame / density if density > 0.0 else plan.step_factor
+        off = plan.per_frame / density if density > 0.0 else plan.step_factor
+        is_low = off > 1.0
+        if self._was_low is not None and is_low != self._was_low:
+            self._gain = max(1.0, self._gain / 2.0)
+        self._was_low = is_low
+        change = off**self._gain
         change = min(max(change, 1.0 / plan.step_factor), plan.step_factor)
         power = self._power * change
         return min(power, plan.most_percent) if power >= plan.least_percent else 0.0
@@ -138,8 +149,8 @@ class Activation:
             self._laser.on()
             light.require_still()  # the safety thread may have been first
         self._since_frame = frame
-        # frames that waited in the camera's ring had the former power
-        self._first_block = frame // self._block_frames + 1
+        # of this block the few frames that waited in the ring had the former power
+        self._first_block = frame // self._block_frames
         self.steps.append(
             ActivationStep(
                 frame=frame,
