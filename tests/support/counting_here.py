@@ -9,9 +9,9 @@ from fake_localizer import FakeLocalizer
 
 from her2sr_acq.stream.envelope import Answer, Fault
 from her2sr_proc.live.recipe import Recipe
-from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.schema.block import BlockKey, UnitKey
 from her2sr_proc.store import raw
+from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.manifest import read_manifest
