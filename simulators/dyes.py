@@ -18,6 +18,7 @@ from simulators.optics import (
 )
 from simulators.options import SimulationOptions
 from simulators.photophysics import (
+    DARK,
     DEAD,
     FRAME_DOSE,
     LASERS_NM,
@@ -52,6 +53,8 @@ class Dyes:
         self._options, self._specimen = options, specimen
         self._beam = Beam.of(options)
         self._kinetics = kinetics(options)
+        self._usual_off = self._kinetics[:, 1].copy()
+        self._wakes: F64 = np.ones(len(SPECIES))
         self._photons = np.array([s.photons / FRAME_DOSE for s in SPECIES])
         self._widths_px = sigmas_um(options.optics) / options.pixel_um
         shifts = [chromatic_um(options.optics, s.emission_nm) for s in SPECIES]
@@ -105,6 +108,7 @@ class Dyes:
             rate = np.where(self.table.state == LATENT, self._latent_rate, self._rate)
             self.table.dose += rate * self._lit_s
             self._lit_s = self._seen_s = 0.0
+        self._wake_by(np.ones(len(SPECIES)))
         for number, start, stop in self._spans:
             self._kept[number] = self.table.part(start, stop)
         self._spans = []
@@ -207,12 +211,34 @@ class Dyes:
         table = self.table
         dx, dy = table.x_um - slide_um[0], table.y_um - slide_um[1]
         beam, power = self._beam.at(dx, dy), powers(view.lights)
+        self._wake_by(self._woken(power))
         self._rate: F64 = beam * (excitations() @ power)[table.species]
         self._latent_rate: F64 = beam * power[LASERS_NM.index(CONVERTING_NM)]
         rate = np.where(table.state == LATENT, self._latent_rate, self._rate)
         wait = np.full(len(table), np.inf)
         np.divide(table.until - table.dose, rate, out=wait, where=rate > FAINTEST)
         self._turn_s: F64 = np.where(table.state == DEAD, np.inf, wait)
+
+    def _woken(self, power: F64) -> F64:
+        """Return how much shorter 405 nm light makes dark states, by species."""
+        own = excitations() @ power
+        violet = power[LASERS_NM.index(CONVERTING_NM)]
+        waking = self._options.sample.reactivation * violet
+        found = np.ones(len(SPECIES))
+        np.divide(own, own + waking, out=found, where=own > FAINTEST)
+        return np.asarray(found)
+
+    def _wake_by(self, wakes: F64) -> None:
+        """Shorten dark states, those that run and those to come, to these shares."""
+        if (wakes == self._wakes).all():
+            return
+        table = self.table
+        dark = table.state == DARK
+        share = (wakes / self._wakes)[table.species[dark]]
+        left = table.until[dark] - table.dose[dark]
+        table.until[dark] = table.dose[dark] + left * share
+        self._kinetics[:, 1] = self._usual_off * wakes
+        self._wakes = wakes
 
     def _choose(self) -> None:
         """Part the dyes into those that are seen and those that are only lit."""

@@ -44,6 +44,16 @@ class SampleOptions(Frozen):
         default=1.0, ge=0, le=20, description="diffuse off-target probe, 1: usual"
     )
     autofluorescence: float = Field(default=1.0, ge=0, le=20, description="1: usual")
+    is_dapi_stained: bool = Field(
+        default=True, description="false: nuclei do not show, and none of it blinks"
+    )
+    reactivation: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="dose that wakes a dark dye, of 405 nm light over that of its own "
+        "line; 0: 405 nm wakes none",
+    )
     buffer_life_h: float = Field(
         default=24.0, gt=0, description="age at which dyes last half as long"
     )

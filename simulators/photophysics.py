@@ -178,7 +178,8 @@ def emitters_of(tile: Tile, options: SimulationOptions, haze: float) -> Emitters
     rng = np.random.Generator(np.random.Philox(key=seed))
     parts = [_bound(tile, options, rng)]
     parts += [_strays(tile, species, options, haze, rng) for species in (GREEN, RED)]
-    parts += [_convertible(n, options, rng) for n in tile.nuclei]
+    if options.sample.is_dapi_stained:
+        parts += [_convertible(n, options, rng) for n in tile.nuclei]
     table = joined(parts)
     _age_zero(table, options, rng)
     return table

@@ -134,6 +134,7 @@ def maps(
     depth = _thickness(nuclei, grid, sample.section_um)
     chromatin = 0.75 + 0.5 * _noise(grid, 0.9, seed + 7)
     dapi = ndimage.gaussian_filter(depth[1] * chromatin, grid.blur_px)
+    dapi *= options.sample.is_dapi_stained
     away = chromatic_um(options.optics, DAPI_NM)
     shift = away[1] / grid.pixel_um, away[0] / grid.pixel_um
     found[DAPI] = ndimage.shift(dapi, shift, order=1, mode="nearest")

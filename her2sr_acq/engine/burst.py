@@ -69,8 +69,12 @@ class Burst:
         add: Callable[[Frame], bool],
         *,
         purpose: Purpose = "burst",
+        beside_nm: int | None = None,
     ) -> Outcome:
         """Take one burst and pass every frame to ``add``.
+
+        ``beside_nm`` is a line that ``add`` may light too: it is permitted with the
+        burst's own, and shut with it.
 
         ``add`` tells whether the frame completed a block: a stop is obeyed there, so
         that no frame is lost in a block that was not filled.
@@ -92,7 +96,7 @@ class Burst:
             )
             self._compare_frame()
             try:
-                self._expose(channel, add, outcome)
+                self._expose(channel, add, outcome, beside_nm)
             finally:
                 self._note_dose(tile, channel, outcome, purpose)
         except AcqError as exc:
@@ -128,27 +132,43 @@ class Burst:
         self, tile: FieldFacts, channel: Channel, outcome: Outcome, purpose: Purpose
     ) -> None:
         """Write down what light fell, if any did; a fault of that ends the run."""
-        if outcome.lit_s <= 0.0:
-            return
-        light_s = self.dose.light_s(
-            channel, frames=outcome.delivered, lit_s=outcome.lit_s
+        if outcome.lit_s > 0.0:
+            try:
+                self.book(
+                    tile,
+                    channel,
+                    purpose,
+                    frames=outcome.delivered,
+                    lit_s=outcome.lit_s,
+                )
+            except StorageError as exc:
+                outcome.fault = outcome.fault or exc
+
+    def book(
+        self,
+        tile: FieldFacts,
+        channel: Channel,
+        purpose: Purpose,
+        *,
+        frames: int,
+        lit_s: float,
+    ) -> None:
+        """Write light on a place into the dose ledger. Raises `StorageError`."""
+        light_s = self.dose.light_s(channel, frames=frames, lit_s=lit_s)
+        self.dose.add(
+            DoseRecord(
+                utc=self._clock.stamp(),
+                field=tile.name,
+                channel=channel.name,
+                purpose=purpose,
+                nm=channel.laser_nm,
+                power_percent=channel.power_percent,
+                x_um=tile.x_um,
+                y_um=tile.y_um,
+                light_s=round(light_s, 6),
+                frames=frames,
+            )
         )
-        record = DoseRecord(
-            utc=self._clock.stamp(),
-            field=tile.name,
-            channel=channel.name,
-            purpose=purpose,
-            nm=channel.laser_nm,
-            power_percent=channel.power_percent,
-            x_um=tile.x_um,
-            y_um=tile.y_um,
-            light_s=round(light_s, 6),
-            frames=outcome.delivered,
-        )
-        try:
-            self.dose.add(record)
-        except StorageError as exc:
-            outcome.fault = outcome.fault or exc
 
     def _compare(self, tile: FieldFacts) -> None:
         """Compare what the devices report now with what the burst takes for granted."""
@@ -179,11 +199,15 @@ class Burst:
             )
 
     def _expose(
-        self, channel: Channel, add: Callable[[Frame], bool], outcome: Outcome
+        self,
+        channel: Channel,
+        add: Callable[[Frame], bool],
+        outcome: Outcome,
+        beside_nm: int | None,
     ) -> None:
         laser = self._hardware.lasers[channel.laser_nm]
         seconds = longest_light_s(channel, self._config)
-        self.light.guard.permit(channel.laser_nm, seconds=seconds)
+        self._permit(channel.laser_nm, beside_nm, seconds=seconds)
         lit_from = self._clock.monotonic()
         try:
             laser.on()
@@ -192,6 +216,9 @@ class Burst:
             self._pop(channel, add, outcome, until=lit_from + seconds - MARGIN_S)
         finally:
             still_lit = self._darken(laser)
+            if beside_nm is not None:
+                beside_lit = self._darken(self._hardware.lasers[beside_nm])
+                still_lit = still_lit or beside_lit
             outcome.lit_s = self._clock.monotonic() - lit_from
             if still_lit is None:
                 self.light.guard.release()
@@ -202,6 +229,17 @@ class Burst:
             finally:
                 if still_lit is not None:
                     raise still_lit
+
+    def _permit(self, nm: int, beside_nm: int | None, *, seconds: float) -> None:
+        """Ask for the light of a burst: of all its lines, or of none."""
+        self.light.guard.permit(nm, seconds=seconds)
+        if beside_nm is None:
+            return
+        try:
+            self.light.guard.permit(beside_nm, seconds=seconds)
+        except AcqError:
+            self.light.guard.release()
+            raise
 
     def _pop(
         self,

@@ -19,6 +19,8 @@ from her2sr_proc.schema.block import UnitKey
 
 POLL_S = 0.2
 ANSWER_S = 2.0
+PROMPT_S = 0.2
+"""Within a burst: the camera's ring holds seconds of frames meanwhile."""
 
 
 class Ask(Protocol):
@@ -59,6 +61,16 @@ class Nuclei(_Told):
     """x, y."""
 
 
+class Scorable(_Told):
+    """Nuclei of a run that may be scored by now."""
+
+    fields: dict[str, int]
+    """Field -> such nuclei."""
+    nuclei: int
+    width: float | None = None
+    """Of the 95 % interval of the headline's ratio; None: unbounded as yet."""
+
+
 class _Progress(_Told):
     done: bool
 
@@ -86,35 +98,48 @@ class Enquiry:
         self._ask = ask
 
     def localizations(self, unit: UnitKey) -> BlockCounts | Unknown:
-        """Return counts by block; without them nothing is said of how a field fades."""
-        instead = "the fading of this unit is not judged"
-        return self._once("localizations", unit, BlockCounts, instead)
+        """Return counts by block within a burst; without them the power is held."""
+        instead = "the power of the activating line is held"
+        asked = _named(unit)
+        return self._once(
+            "localizations", asked, BlockCounts, instead, deadline_s=PROMPT_S
+        )
 
     def summary(self, unit: UnitKey) -> UnitSummary | Unknown:
-        """Return a unit's summary; without it the unit is judged by its frames."""
-        instead = "the unit is judged by its frames alone"
-        return self._once("unit_summary", unit, UnitSummary, instead)
+        """Return a unit's summary; without it nothing is said of how fields fade."""
+        instead = "the fading of this unit is not judged"
+        return self._once("unit_summary", _named(unit), UnitSummary, instead)
+
+    def scorable(self, run: str) -> Scorable | Unknown:
+        """Return the scorable nuclei of a run; without an answer it goes on."""
+        instead = "the run goes on with its next field"
+        return self._once("scorable", {"run": run}, Scorable, instead)
 
     def nuclei(self, unit: UnitKey, *, deadline_s: float) -> Nuclei | Unknown:
         """Return the nuclei of a unit; without them the field is taken as if it had."""
         instead = "the field counts as one with nuclei, so that none is lost"
         until = self._clock.monotonic() + deadline_s
         while True:
-            found = self._once("nuclei", unit, _Progress, instead)
+            found = self._once("nuclei", _named(unit), _Progress, instead)
             if isinstance(found, Unknown):
                 return found
             if found.done:
-                return self._once("nuclei", unit, Nuclei, instead)
+                return self._once("nuclei", _named(unit), Nuclei, instead)
             if self._clock.monotonic() >= until:
                 return Unknown(f"no answer within {deadline_s:g} s", instead)
             self._sleep(POLL_S)
 
     def _once(
-        self, verb: str, unit: UnitKey, model: type[Model], instead: str
+        self,
+        verb: str,
+        body: Body,
+        model: type[Model],
+        instead: str,
+        *,
+        deadline_s: float = ANSWER_S,
     ) -> Model | Unknown:
-        body: Body = {"unit": unit.model_dump(mode="json")}
         try:
-            answer = self._ask(self._address, verb, body, deadline_s=ANSWER_S)
+            answer = self._ask(self._address, verb, body, deadline_s=deadline_s)
         except ServiceUnavailableError as exc:
             return Unknown(str(exc), instead)
         if not answer.ok:
@@ -124,3 +149,7 @@ class Enquiry:
             return model.model_validate(answer.body)
         except ValidationError:
             return Unknown("the localizer's answer cannot be understood", instead)
+
+
+def _named(unit: UnitKey) -> Body:
+    return {"unit": unit.model_dump(mode="json")}

@@ -25,7 +25,9 @@ def manifest_of(
         protocol=order.protocol.name,
         plan=order.protocol.model_dump(mode="json"),
         channels=tuple(
-            ChannelFacts.model_validate(channel.model_dump())
+            ChannelFacts.model_validate(
+                channel.model_dump(include=set(ChannelFacts.model_fields))
+            )
             for channel in order.protocol.channels
         ),
         fields=order.tiles,

@@ -12,6 +12,7 @@ from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.processing import Processing
 from her2sr_acq.engine.reins import Reins
 from her2sr_acq.engine.station import Station
+from her2sr_acq.engine.stopping import StopRule, end_early, has_ended_early
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.unit import UnitTaker
 from her2sr_acq.engine.views import UnitView
@@ -57,13 +58,24 @@ class FieldTaker:
         self._reins = reins
         self._processing = processing
         self._focuser = focuser
-        self._fading = Fading(processing.enquiry(reins.rest), tracker)
+        enquiry = processing.enquiry(reins.rest)
+        self._folder = station.data.run(order.id)
+        self._fading = Fading(enquiry, tracker)
+        plan = order.protocol.stop_when
+        self._rule = None
+        if plan is not None:
+            is_resumed = tracker.view.units_done > 0
+            self._rule = StopRule(
+                plan, order.tiles, enquiry, tracker, is_resumed=is_resumed
+            )
         self._lost_fields = 0
         self._blurred_fields = 0
         self._stalls = 0
 
     def take_all(self, taker: UnitTaker) -> None:
         """Take every unit that is planned, until a stop is asked for."""
+        if has_ended_early(self._folder, self._tracker):
+            return
         self._measure_map()
         for tile in self._order.tiles:
             if self._tracker.planned(tile.name):
@@ -72,6 +84,16 @@ class FieldTaker:
                     return
                 self._require_room()
                 self._take_field(tile, taker)
+                if self._ends_early():
+                    return
+
+    def _ends_early(self) -> bool:
+        """End the run before its next field, where its protocol's rule says so."""
+        stop = None if self._rule is None else self._rule.decide(self._order.id)
+        if stop is None:
+            return False
+        end_early(stop, self._folder, self._tracker)
+        return True
 
     def forgive(self) -> None:
         """Begin to count failures anew: somebody looked."""
@@ -212,7 +234,7 @@ class FieldTaker:
         self._judge(fault)
 
     def _judge(self, fault: AcqError | None) -> None:
-        if isinstance(fault, LightError):
+        if isinstance(fault, LightError | HoldError):
             raise fault
         if fault is not None and (hold := hold_for(fault)):
             raise hold

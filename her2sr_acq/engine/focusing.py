@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from her2sr_acq.engine.autofocus import ImageFocus
 from her2sr_acq.engine.burst import Burst
 from her2sr_acq.engine.order import RunOrder
+from her2sr_acq.engine.planes import Planes
 from her2sr_acq.engine.relock import Relock
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.surface import Point, Surface, rank
@@ -43,12 +44,18 @@ class FocusWatch:
     read_um: Callable[[], float]
     is_held: Callable[[], bool]
     """True where nothing holds the focus that could let go."""
+    z_offset_um: float = 0.0
     z_um: float = 0.0
+    z_end_um: float | None = None
     lost_at_frame: int | None = None
 
     def begin(self) -> None:
         """Read the focus before the burst."""
         self.z_um = self.read_um()
+
+    def end(self) -> None:
+        """Read the focus after the burst, before it goes back to its own plane."""
+        self.z_end_um = self.read_um()
 
     def look(self, frame: int) -> None:
         """Note once, in a burst, that the lock has let go. Called for every block."""
@@ -61,7 +68,8 @@ class FocusWatch:
             method=self.method,
             held_since_utc=self.held_since_utc,
             z_um=self.z_um,
-            z_end_um=self.read_um(),
+            z_end_um=self.read_um() if self.z_end_um is None else self.z_end_um,
+            z_offset_um=self.z_offset_um,
             lost_at_frame=self.lost_at_frame,
         )
 
@@ -80,6 +88,13 @@ class Focuser:
         hardware, config = station.hardware, station.config
         self._drive = hardware.focus
         self._lock = hardware.lock if self._plan.method == "hardware" else None
+        self.planes = Planes(
+            self._drive,
+            self._lock,
+            config.focus,
+            light=burst.light,
+            clock=station.clock,
+        )
         self._image = ImageFocus(burst, self._drive, self._plan, config)
         self._places = {tile.name: n for n, tile in enumerate(order.tiles)}
         self._points: list[Point] = []
@@ -160,14 +175,15 @@ class Focuser:
             Point(tile.x_um, tile.y_um, z_um),
         ]
 
-    def watch(self) -> FocusWatch:
-        """Return what looks after the focus during one unit."""
+    def watch(self, z_offset_um: float = 0.0) -> FocusWatch:
+        """Return what looks after the focus during one unit, in its own plane."""
         lock = self._lock
         return FocusWatch(
             method=self._plan.method,
             held_since_utc=self._since_utc,
             read_um=self._drive.position_um,
             is_held=(lambda: True) if lock is None else lock.is_locked,
+            z_offset_um=z_offset_um,
         )
 
     def require_held(self, tile: FieldFacts) -> None:

@@ -153,7 +153,12 @@ class Runner:
         pool = make_pool(self._order.protocol.channels, self._station)
         with Sink(pool, write=self._station.write_block) as sink:
             taker = UnitTaker(
-                self._station, self._folder, self._tracker, self._focuser, sink, pool
+                self._station,
+                self._tracker,
+                self._focuser,
+                sink,
+                pool,
+                self._processing.enquiry(self._reins.rest),
             )
             self._fields.take_all(taker)
 
@@ -199,7 +204,12 @@ class Runner:
 
     def _incomplete(self) -> str:
         units = self._tracker.units
-        bad = [unit for unit in units if unit.state is not UnitState.COMPLETE]
+        bad = [
+            unit
+            for unit in units
+            # one that was withdrawn by the protocol's own rule asks for nothing
+            if unit.state is not UnitState.COMPLETE and unit.requested
+        ]
         if not bad:
             return ""
         first = bad[0]

@@ -142,6 +142,13 @@ class Tracker:
             if self._ledger is not None:
                 self._ledger.event(kind, **data)
 
+    def alarm(self, said: str) -> None:
+        """Tell people of something that ends no run: as an event, and with the run."""
+        with self._lock:
+            self.note("alarm", why=said)
+            self._set(alarms=(*self._view.alarms, said))
+            self._store(self._view)
+
     def block_written(self, record: BlockRecord) -> None:
         """Write a durable block into the ledger and count its frames."""
         with self._lock:
@@ -180,6 +187,16 @@ class Tracker:
         """Note that the units not begun will not be taken in this run."""
         for field in self.fields:
             self.skip_field(field.name, reason)
+
+    def withdraw_planned(self, reason: str) -> None:
+        """Note that what is planned is not wanted any more: nothing is missing then."""
+        stamp = self._clock.stamp()
+        for unit in self.units:
+            if unit.state is UnitState.PLANNED:
+                self._skip(unit.model_copy(update={"requested": 0}), stamp, reason)
+                wanted = self._view.frames_requested - unit.requested
+                with self._lock:
+                    self._set(frames_requested=wanted)
 
     def skip_field(self, name: str, reason: str) -> None:
         """Note that what is planned of a field will not be taken in this run."""
@@ -225,7 +242,12 @@ class Tracker:
         with self._lock:
             if self._ledger is not None:
                 self._ledger.record(record)
-            field = self._replace_unit(key, state=UnitState.SKIPPED, reason=reason)
+            field = self._replace_unit(
+                key,
+                state=UnitState.SKIPPED,
+                reason=reason,
+                requested=unit.requested,
+            )
             self._store(self._view, field)
 
     def _replace_unit(self, key: UnitKey, **changes: object) -> FieldView:

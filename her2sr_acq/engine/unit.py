@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from her2sr_acq.devices.ports import Frame
 from her2sr_acq.engine import gaps
+from her2sr_acq.engine.activation import Activation, Means
+from her2sr_acq.engine.enquiry import Enquiry
 from her2sr_acq.engine.evidence import LightProof
 from her2sr_acq.engine.focusing import Focuser
 from her2sr_acq.engine.outcome import Outcome
+from her2sr_acq.engine.stacks import StackTaker
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.verification import Taps, verdict
@@ -17,10 +22,15 @@ from her2sr_acq.plan.models import Channel, Protocol
 from her2sr_acq.stream.blocks import Assembler, BlockPool
 from her2sr_acq.stream.sink import Destination, Sink
 from her2sr_proc.schema.block import UnitKey, block_length
-from her2sr_proc.schema.ledger import BlockRecord, Gap, UnitRecord
+from her2sr_proc.schema.ledger import (
+    ActivationStep,
+    BlockRecord,
+    Gap,
+    StackRecord,
+    UnitRecord,
+)
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store import raw
-from her2sr_proc.store.layout import RunFolder
 
 BUFFERS = 6
 """Blocks in memory: one being filled, one being written, the rest for a slow moment."""
@@ -49,26 +59,37 @@ def make_pool(channels: tuple[Channel, ...], station: Station) -> BlockPool:
     return BlockPool(buffers=BUFFERS, pixels=pixels)
 
 
+@dataclass(slots=True)
+class Beside:
+    """What one unit has besides its frames."""
+
+    stack: StackRecord | None = None
+    activation: list[ActivationStep] = field(default_factory=list)
+    fault: AcqError | None = None
+    """What went wrong around the burst, which may be whole all the same."""
+
+
 class UnitTaker:
     """Takes units of one run."""
 
     def __init__(
         self,
         station: Station,
-        folder: RunFolder,
         tracker: Tracker,
         focuser: Focuser,
         sink: Sink,
         pool: BlockPool,
+        enquiry: Enquiry,
     ) -> None:
         self._station = station
-        self._folder = folder
+        self._folder = station.data.run(tracker.view.id)
         self._tracker = tracker
         self._focuser = focuser
         self._burst = focuser.burst
         self._dark_adu: dict[float, float] = {}
         self._sink = sink
         self._pool = pool
+        self._enquiry = enquiry
 
     def take(
         self, key: UnitKey, tile: FieldFacts, channel: Channel, protocol: Protocol
@@ -80,27 +101,56 @@ class UnitTaker:
         self._tracker.begin_unit(key)
         records: list[BlockRecord] = []
         witness: Witness | None = None
+        beside = Beside()
         try:
             witness = self._witness(channel, protocol)
             assembler = self._assembler(key, channel, protocol, records)
         except AcqError as exc:
             outcome = Outcome(fault=exc)
         else:
+            outcome = Outcome()
             place = tile, channel, protocol
-            outcome = self._expose(place, assembler, witness)
-            if is_untouched(outcome, channel.frames) and not records:
-                self._tracker.note("armed again", after_frames=outcome.delivered)
-                assembler.rewind()
-                outcome = self._expose(place, assembler, witness)
+            try:
+                with self._focuser.planes.at(channel.z_offset_um):
+                    beside.stack = self._stack(key, place)
+                    outcome = self._expose(key, place, assembler, witness, beside)
+                    if is_untouched(outcome, channel.frames) and not records:
+                        self._tracker.note(
+                            "armed again", after_frames=outcome.delivered
+                        )
+                        assembler.rewind()
+                        outcome = self._expose(key, place, assembler, witness, beside)
+            except AcqError as exc:
+                # what came is judged by itself; what follows is decided elsewhere
+                beside.fault = outcome.fault or exc
+                outcome.fault = outcome.fault or (exc if not outcome.t_s else None)
         if isinstance(outcome.fault, StorageError):
             self._station.room.give_up_reserve()  # the verdict must find room
-        record = self._conclude(key, channel, outcome, records, witness)
-        return record, outcome.fault
+        record = self._conclude(key, channel, outcome, records, witness, beside)
+        return record, outcome.fault or beside.fault
+
+    def _stack(
+        self, key: UnitKey, place: tuple[FieldFacts, Channel, Protocol]
+    ) -> StackRecord | None:
+        """Take the stack before a signal burst, where the protocol asks for one."""
+        tile, channel, protocol = place
+        if protocol.through_focus is None or channel.role != "signal":
+            return None
+        self._tracker.enter("through the focus", current=f"{key.field}/{key.channel}")
+        taker = StackTaker(
+            protocol.through_focus,
+            self._burst,
+            self._focuser.planes,
+            self._station.hardware.focus,
+            self._station.config,
+            self._folder,
+        )
+        return taker.take(key, tile, channel, protocol.camera)
 
     def fail(self, key: UnitKey, channel: Channel, fault: AcqError) -> UnitRecord:
         """Note that a unit could not even begin."""
         self._tracker.begin_unit(key)
-        return self._conclude(key, channel, Outcome(fault=fault), [], None)
+        return self._conclude(key, channel, Outcome(fault=fault), [], None, Beside())
 
     def _witness(self, channel: Channel, protocol: Protocol) -> Witness:
         """Return what looks after focus and light, with the dark of this exposure."""
@@ -113,7 +163,7 @@ class UnitTaker:
                 self._dark_adu[exposure_ms] = self._dark(channel, protocol)
             dark_adu = self._dark_adu[exposure_ms]
         proof = LightProof(channel, laser.sample, model, dark_adu)
-        return Witness(self._focuser.watch(), proof)
+        return Witness(self._focuser.watch(channel.z_offset_um), proof)
 
     def _dark(self, channel: Channel, protocol: Protocol) -> float:
         """Return the mean of a dark picture; what the camera model says without one.
@@ -128,9 +178,11 @@ class UnitTaker:
 
     def _expose(
         self,
+        key: UnitKey,
         place: tuple[FieldFacts, Channel, Protocol],
         assembler: Assembler,
         witness: Witness,
+        beside: Beside,
     ) -> Outcome:
         tile, channel, protocol = place
 
@@ -138,14 +190,49 @@ class UnitTaker:
             self._sink.require_writing()
             is_block = assembler.add(frame)
             witness.see(frame, is_block=is_block)
+            if activation is not None and is_block:
+                activation.look(frame.index)
             return is_block
 
+        activation = self._activation(key, tile, channel)
         witness.begin()
-        outcome = self._burst.take(tile, channel, protocol.camera, add)
+        outcome = self._burst.take(
+            tile,
+            channel,
+            protocol.camera,
+            add,
+            beside_nm=None if activation is None else activation.nm,
+        )
+        if activation is not None:
+            try:
+                activation.end(outcome.delivered)
+            except AcqError as exc:
+                outcome.fault = outcome.fault or exc
+            beside.activation = activation.steps
+        witness.end()
         assembler.discard()
         self._drain(outcome)
         self._note_light(channel, outcome)
         return outcome
+
+    def _activation(
+        self, key: UnitKey, tile: FieldFacts, channel: Channel
+    ) -> Activation | None:
+        """Return what steps the activating line in a burst, where it is asked for."""
+        if channel.activation is None:
+            return None
+        return Activation(
+            key,
+            tile,
+            channel,
+            Means(
+                self._station.hardware.lasers[channel.activation.laser_nm],
+                self._burst,
+                self._enquiry,
+                self._station.clock,
+            ),
+            block_frames=raw_shape(channel, self._station).block_frames,
+        )
 
     def _assembler(
         self,
@@ -208,6 +295,7 @@ class UnitTaker:
         outcome: Outcome,
         records: list[BlockRecord],
         witness: Witness | None,
+        beside: Beside,
     ) -> UnitRecord:
         raw.finish(self._folder.raw(key), records)
         found, suspected = self._audit(outcome)
@@ -234,6 +322,8 @@ class UnitTaker:
             gaps=found,
             focus=None if witness is None else witness.focus(),
             not_scorable="" if witness is None else witness.not_scorable(),
+            stack=beside.stack,
+            activation=tuple(beside.activation),
         )
         self._tracker.end_unit(record)
         return record

@@ -20,7 +20,13 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
 from her2sr_proc.schema.block import NAME
-from her2sr_proc.schema.ledger import FocusRecord, Gap, UnitState
+from her2sr_proc.schema.ledger import (
+    ActivationStep,
+    FocusRecord,
+    Gap,
+    StackRecord,
+    UnitState,
+)
 from her2sr_proc.schema.model import Frozen
 
 
@@ -118,6 +124,8 @@ class UnitView(Frozen):
     not_scorable: str = Field(
         default="", description="why it may not be scored, however complete it is"
     )
+    stack: StackRecord | None = None
+    activation: tuple[ActivationStep, ...] = ()
 
 
 class FieldView(Frozen):
@@ -155,6 +163,9 @@ class RunView(Frozen):
         default=0, description="how often it went on by itself after a crash"
     )
     boot: str = Field(default="", description="the boot of the host it last ran under")
+    alarms: tuple[str, ...] = Field(
+        default=(), description="what people should look at; ends no run by itself"
+    )
 
 
 class DeviceView(Frozen):

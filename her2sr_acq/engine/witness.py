@@ -28,6 +28,13 @@ class Witness:
         except AcqError:
             log.exception("the focus could not be read before a burst")
 
+    def end(self) -> None:
+        """Read the focus after the burst, where the burst was."""
+        try:
+            self.watch.end()
+        except AcqError:
+            log.exception("the focus could not be read after a burst")
+
     def see(self, frame: Frame, *, is_block: bool) -> None:
         """Look at a frame; at the end of a block, also at the focus lock."""
         self.proof.frame(frame)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.plan.frame import frame_shape
-from her2sr_acq.plan.models import Protocol
+from her2sr_acq.plan.models import Channel, Protocol
 from her2sr_proc.schema.model import Frozen
 
 UNIT_OVERHEAD_S = 2.0
@@ -36,9 +36,17 @@ def wall_exposure_ms(exposure_ms: float, config: DeviceConfig) -> float:
     return exposure_ms / time_scale(config)
 
 
+def stack_frames(protocol: Protocol, channel: Channel) -> int:
+    """Return the pictures through the focus that come before a channel's burst."""
+    stack = protocol.through_focus
+    if stack is None or channel.role != "signal":
+        return 0
+    return stack.planes * stack.frames
+
+
 def field_bytes(protocol: Protocol, config: DeviceConfig) -> int:
     """Return the raw bytes of one field, without compression."""
-    frames = sum(channel.frames for channel in protocol.channels)
+    frames = sum(c.frames + stack_frames(protocol, c) for c in protocol.channels)
     height, width = frame_shape(protocol, config)
     return 2 * frames * height * width
 
@@ -48,7 +56,9 @@ def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:
     fields = protocol.grid.size
     frames = sum(channel.frames for channel in protocol.channels)
     exposed_s = sum(
-        channel.frames * wall_exposure_ms(channel.exposure_ms, config) / 1000.0
+        (channel.frames + stack_frames(protocol, channel))
+        * wall_exposure_ms(channel.exposure_ms, config)
+        / 1000.0
         for channel in protocol.channels
     )
     units = fields * len(protocol.channels)

@@ -7,12 +7,15 @@ protocol is worse than none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.plan.beside import check_beside
 from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
 from her2sr_acq.plan.frame import effective
 from her2sr_acq.plan.models import Channel, Protocol, focus_channel
+from her2sr_acq.plan.stopping import check_stop
 from her2sr_proc.schema.manifest import FieldFacts
 
 VIOLET_NM = 450
@@ -37,6 +40,8 @@ def check(
     _check_camera(protocol, config)
     _check_order(protocol)
     _check_focus(protocol, config)
+    check_stop(protocol.stop_when, tuple(tiles))
+    check_beside(protocol, config)
     for channel in protocol.channels:
         check_channel(channel, config)
     for tile in tiles:
@@ -72,8 +77,22 @@ def _check_camera(protocol: Protocol, config: DeviceConfig) -> None:
 
 
 def _check_order(protocol: Protocol) -> None:
-    """Refuse violet before a signal: it turns DAPI into something that blinks green."""
+    """Refuse light that spoils a signal before its burst.
+
+    Violet turns DAPI into something that blinks green, and a shorter wavelength
+    bleaches the dye of a longer one.
+    """
     signals = [n for n, c in enumerate(protocol.channels) if c.role == "signal"]
+    for n, m in pairwise(signals):
+        first, second = protocol.channels[n], protocol.channels[m]
+        if first.laser_nm < second.laser_nm:
+            raise PlanRejectedError(
+                f"channel {first.name} ({first.laser_nm} nm) comes before "
+                f"{second.name} ({second.laser_nm} nm): its light bleaches the dye of "
+                f"the longer wavelength before that one's burst; take {second.name} "
+                f"first",
+                channel=first.name,
+            )
     for n, channel in enumerate(protocol.channels):
         if channel.laser_nm < VIOLET_NM and signals and n < signals[-1]:
             after = protocol.channels[signals[-1]].name

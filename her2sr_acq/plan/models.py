@@ -11,6 +11,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from her2sr_acq.plan.focus import FocusPlan
+from her2sr_acq.plan.light import ActivationPlan, StackPlan
+from her2sr_acq.plan.stopping import StopPlan
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.calibration import CalibrationKind
 from her2sr_proc.schema.manifest import ChannelFacts
@@ -19,7 +21,6 @@ from her2sr_proc.schema.params import ProfileName
 
 LATER = {
     "select": "every field of the grid is acquired; remove 'select'",
-    "stop_when": "every field of the grid is acquired; remove 'stop_when'",
 }
 
 
@@ -60,6 +61,17 @@ class Channel(ChannelFacts):
 
     exposure_ms: float = Field(gt=0, le=60_000)
     frames: int = Field(gt=0, le=1_000_000)
+    z_offset_um: float = Field(
+        default=0.0,
+        ge=-10,
+        le=10,
+        description="of this colour's focus from where the run focuses; gone before "
+        "the burst, and back after it",
+    )
+    activation: ActivationPlan | None = Field(
+        default=None,
+        description="405 nm light beside the burst; in no run with DAPI",
+    )
 
 
 class CameraPlan(Frozen):
@@ -125,6 +137,12 @@ class Protocol(Frozen):
     )
     camera: CameraPlan = CameraPlan()
     focus: FocusPlan = FocusPlan()
+    through_focus: StackPlan | None = Field(
+        default=None, description="a stack of pictures before each signal burst"
+    )
+    stop_when: StopPlan | None = Field(
+        default=None, description="ends the run before its last field"
+    )
     raw: RawPlan = RawPlan()
     keep_raw: Literal["all", "localizations"] | EveryNth = Field(
         default="all",

@@ -8,8 +8,11 @@ import numpy as np
 
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.live.questions import Body
+from her2sr_proc.offline.runs import read_fields
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.counts import PROBES, scored
 from her2sr_proc.schema.table import Localizations
+from her2sr_proc.scoring import ratio_interval
 from her2sr_proc.segmentation.choice import segment
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder, RunFolder
@@ -66,6 +69,34 @@ class Facts:
                 values = np.asarray(table[name], np.float64)
                 body[f"median_{name}"] = float(np.median(values))
         return body
+
+    def scorable(self, run: str) -> Body:
+        """Return the nuclei of a run that may be scored by now, and the ratio's width.
+
+        Never the ratio itself, nor a group: who asks decides how long a run goes on.
+        """
+        folder = self.data.run(run)
+        manifest = read_manifest(folder)
+        results = [result for _, result in read_fields(folder, manifest)]
+        rows = list(scored(results))
+        fields = {result.field: 0 for result in results}
+        for name, _ in rows:
+            fields[name] += 1
+        names = list(fields)
+        her2, cep17 = (
+            np.array(
+                [n.counts[manifest.profile.headline][probe].count for _, n in rows],
+                np.int64,
+            )
+            for probe in PROBES
+        )
+        codes = np.array([names.index(name) for name, _ in rows], np.int64)
+        found = ratio_interval(her2, cep17, field=codes)
+        return {
+            "fields": dict(fields),
+            "nuclei": len(rows),
+            "width": None if found is None else found[1] - found[0],
+        }
 
     def nuclei(self, unit: UnitKey) -> Body:
         """Return where the nuclei lie in the mean of a unit's first frames.

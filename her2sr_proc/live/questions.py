@@ -50,7 +50,7 @@ class CloseField(Frozen):
 
 
 class CloseRun(Frozen):
-    """Arguments of ``close_run``."""
+    """Arguments of ``close_run`` and ``scorable``."""
 
     run: str = Field(pattern=NAME)
 
@@ -86,6 +86,10 @@ class Knowing(Protocol):
         """Find the nuclei of a unit. Takes seconds."""
         ...
 
+    def scorable(self, run: str) -> Body:
+        """Count the nuclei of a run that may be scored by now."""
+        ...
+
 
 class Answerer:
     """Turns questions into jobs and answers. Knows no socket."""
@@ -111,6 +115,7 @@ class Answerer:
             "localizations": self._localizations,
             "unit_summary": self._unit_summary,
             "nuclei": self._nuclei,
+            "scorable": self._scorable,
         }
 
     def answer(self, data: bytes) -> Body:
@@ -155,6 +160,9 @@ class Answerer:
 
     def _unit_summary(self, body: Body) -> Body:
         return self._facts.summary(CloseUnit.model_validate(body).unit)
+
+    def _scorable(self, body: Body) -> Body:
+        return self._facts.scorable(CloseRun.model_validate(body).run)
 
     def _nuclei(self, body: Body) -> Body:
         """Return the nuclei once they are found; until then only that they are not.

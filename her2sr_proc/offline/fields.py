@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,8 @@ from her2sr_proc.arms import ChannelEvidence, owners_of
 from her2sr_proc.counting import FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe
+from her2sr_proc.offline.axial import with_axial_drift
+from her2sr_proc.offline.entering import apart_reasons
 from her2sr_proc.offline.geometry import measure, transform_of
 from her2sr_proc.offline.phases import nucleus_phases, phase_of, sparse_of
 from her2sr_proc.offline.units import close_unit
@@ -69,8 +70,9 @@ def close_field(run: RunFolder, field: str) -> None:
     for key in attempts.values():
         close_unit(run, key)
     view = _Field(run, manifest, facts, histories, attempts)
-    flags = [*_missing(view), *_not_scorable(view)]
+    flags = [*_missing(view), *(f"apart: {reason}" for reason in _apart(view))]
     lie, moved = measure(manifest, _tables(view))
+    lie = with_axial_drift(lie, manifest, _answering(view))
     flags += moved
     dapi = _nuclei_image(view)
     if dapi is None:
@@ -209,26 +211,13 @@ def _missing(view: _Field) -> list[str]:
     return flags
 
 
-def _not_scorable(view: _Field) -> Iterator[str]:
-    """Yield what the acquisition holds against a unit, complete as it may be."""
-    for channel in view.manifest.channels:
-        key = view.attempts.get(channel.name)
-        verdict = view.histories[key].verdict if key else None
-        if verdict is not None and verdict.not_scorable:
-            yield f"not scorable: {verdict.not_scorable}"
+def _apart(view: _Field) -> tuple[str, ...]:
+    """Return why this field may not enter the ratio; nothing: it may."""
+    return apart_reasons(view.manifest, _answering(view))
 
 
-def _too_few_frames(view: _Field) -> str:
-    """Return why no nucleus of this field may be scored; empty when they may."""
-    if (against := next(_not_scorable(view), "")) != "":
-        return against
-    least = view.manifest.profile.count.minimum_frames_share
-    for channel in view.manifest.with_role("signal"):
-        key = view.attempts.get(channel.name)
-        frames = view.histories[key].frames if key else 0
-        if frames < least * channel.frames:
-            return f"{channel.name} incomplete: {frames} of {channel.frames} frames"
-    return ""
+def _answering(view: _Field) -> dict[str, UnitHistory]:
+    return {name: view.histories[key] for name, key in view.attempts.items()}
 
 
 def _nucleus(
@@ -237,7 +226,7 @@ def _nucleus(
     camera = view.manifest.camera.pixel_nm / 1000.0
     half_x = (view.manifest.frame_width - 1) / 2
     half_y = (view.manifest.frame_height - 1) / 2
-    reason = nucleus.exclusion_reason or _too_few_frames(view)
+    reason = nucleus.exclusion_reason or next(iter(_apart(view)), "")
     return NucleusCounts(
         nucleus=nucleus.label,
         x_um=view.facts.x_um + (nucleus.x_px - half_x) * camera,
@@ -275,5 +264,6 @@ def _result(
         staining=counts.staining if counts else None,
         segmentation=found.method if found else "",
         geometry=lie,
+        apart=_apart(view),
         flags=(*flags, *_phase_flags(phases)),
     )

@@ -22,6 +22,7 @@ def run_flags(
         *_simulation(manifest),
         *_import(manifest),
         *_former(manifest),
+        *_stopped(manifest),
         *_frames(accounting),
         *_calibration(manifest),
         *_fields(manifest, fields),
@@ -58,6 +59,11 @@ def _former(manifest: Manifest) -> Iterator[str]:
         )
 
 
+def _stopped(manifest: Manifest) -> Iterator[str]:
+    if (stop := manifest.stopped_early) is not None:
+        yield f"{stop.reason}; {stop.fields_left} fields were not taken"
+
+
 def _frames(accounting: Accounting) -> Iterator[str]:
     partial = sum(unit.written < unit.requested for unit in accounting.units)
     if partial:
@@ -81,8 +87,9 @@ def _calibration(manifest: Manifest) -> Iterator[str]:
 
 
 def _fields(manifest: Manifest, fields: Sequence[FieldResult]) -> Iterator[str]:
-    if len(fields) < len(manifest.fields):
-        yield f"{len(manifest.fields) - len(fields)} fields have no result"
+    left = manifest.stopped_early.fields_left if manifest.stopped_early else 0
+    if len(fields) < len(manifest.fields) - left:
+        yield f"{len(manifest.fields) - left - len(fields)} fields have no result"
     for field in fields:
         for flag in field.flags:
             yield f"{field.field}: {flag}"

@@ -13,6 +13,7 @@ from her2sr_proc.nuclei import outline
 from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.casefile import read_case
 from her2sr_proc.offline.conditions import conditions_of
+from her2sr_proc.offline.entering import apart_fields
 from her2sr_proc.offline.flags import run_flags
 from her2sr_proc.offline.settling import (
     Scales,
@@ -79,6 +80,8 @@ def close_run(run: RunFolder) -> RunResult:
         profile=manifest.profile.name,
         profile_digest=manifest.profile.digest,
         accounting=accounting,
+        apart=apart_fields(manifest, results, accounting, headline),
+        stopped_early=manifest.stopped_early,
         flags=(
             *run_flags(manifest, results, assessed[headline], accounting),
             *cluster_flags(results, scales),
@@ -152,16 +155,24 @@ def with_review(result: FieldResult, case: Case) -> FieldResult:
     The machine's own values stay in the field's result on disk, and in the record.
     """
     nuclei = tuple(
-        _reviewed(nucleus, f"{result.field}/{nucleus.nucleus}", case)
+        _reviewed(
+            nucleus,
+            f"{result.field}/{nucleus.nucleus}",
+            case,
+            is_apart=bool(result.apart),
+        )
         for nucleus in result.nuclei
     )
     return result.model_copy(update={"nuclei": nuclei})
 
 
-def _reviewed(nucleus: NucleusCounts, key: str, case: Case) -> NucleusCounts:
+def _reviewed(
+    nucleus: NucleusCounts, key: str, case: Case, *, is_apart: bool
+) -> NucleusCounts:
     changes: dict[str, object] = {"region": case.marks.get(key, nucleus.region)}
+    # Nobody lets a nucleus in whose field may not enter the ratio.
     said = case.edits.get(key)
-    if said is not None and said.is_excluded is not None:
+    if said is not None and said.is_excluded is not None and not is_apart:
         reason = f"{said.by}: {said.reason}" if said.is_excluded else ""
         changes |= {"excluded": said.is_excluded, "exclusion_reason": reason}
     if said is not None:
@@ -195,7 +206,11 @@ def _score(
         ),
         params=params,
         generator=np.random.default_rng(params.seed),
-        origin=Origin(evidence=with_resolution(rows, evidence_of(results))),
+        origin=Origin(
+            evidence=with_resolution(rows, evidence_of(results)),
+            stopped_by_width=manifest.stopped_early is not None
+            and manifest.stopped_early.interval_width is not None,
+        ),
     )
 
 

@@ -60,6 +60,7 @@ def verify(run: RunFolder, progress: Progress) -> Verdict:
             progress("checking blocks", done := done + 1, total)
             damage += [fault] if fault else []
         damage += _miscounted(history)
+        damage += _stack_damage(run, history)
     events = read_lines(run.events)
     damage += broken_links(events)
     damage += broken_links(read_lines(run.case), name=run.case.name)
@@ -90,6 +91,22 @@ def broken_links(lines: Iterable[str], name: str = "events.jsonl") -> list[str]:
                 )
         expected = hashlib.sha256(line.encode()).hexdigest()
     return faults
+
+
+def _stack_damage(run: RunFolder, history: UnitHistory) -> list[str]:
+    """Return a sentence where the stack of a unit is not as it was written."""
+    stack = history.verdict.stack if history.verdict else None
+    if stack is None:
+        return []
+    path = run.focus_stack(history.key)
+    where = f"{history.key.field}/{history.key.channel}"
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as exc:
+        return [f"the stack through the focus of {where} cannot be read: {exc}"]
+    if found != stack.sha256:
+        return [f"the stack through the focus of {where} is not as it was written"]
+    return []
 
 
 def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:

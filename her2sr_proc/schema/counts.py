@@ -137,6 +137,11 @@ class ChannelGeometry(Frozen):
         description="x, y from the first to the last frames of its burst, of its "
         "localizations; None: too few of them, or no signal channel",
     )
+    drift_z_um: float | None = Field(
+        default=None,
+        description="of the sharpest plane from its stack to that of the next burst; "
+        "None: no two stacks tell it",
+    )
 
 
 class FieldGeometry(Frozen):
@@ -184,6 +189,11 @@ class FieldResult(Frozen):
     )
     geometry: FieldGeometry | None = Field(
         default=None, description="None: of an earlier program"
+    )
+    apart: tuple[str, ...] = Field(
+        default=(),
+        description="why the field does not enter the ratio, the weightiest first; "
+        "every nucleus is excluded by it then",
     )
     flags: tuple[str, ...] = ()
 

@@ -51,8 +51,34 @@ class FocusRecord(Frozen):
     )
     z_um: float = Field(description="of the drive, before the burst")
     z_end_um: float = Field(description="of the drive, after it")
+    z_offset_um: float = Field(
+        default=0.0, description="of the channel's plane from where the run focuses"
+    )
     lost_at_frame: int | None = Field(
         default=None, ge=0, description="the lock was seen to be lost by this frame"
+    )
+
+
+class StackRecord(Frozen):
+    """Pictures through the focus before the burst of a unit."""
+
+    z_um: tuple[float, ...] = Field(description="of the drive at each plane")
+    frames: int = Field(gt=0, description="a plane")
+    bytes: int = Field(gt=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file")
+    best_um: float | None = Field(
+        default=None, description="the sharpest plane, from the middle one"
+    )
+    why_unknown: str = ""
+
+
+class ActivationStep(Frozen):
+    """What the activating line did from one frame of a burst on."""
+
+    frame: int = Field(ge=0, description="the first that it holds for")
+    power_percent: float = Field(ge=0, le=100)
+    per_frame: float | None = Field(
+        default=None, description="localizations a frame that it answers; None: unknown"
     )
 
 
@@ -75,6 +101,10 @@ class UnitRecord(Frozen):
     focus: FocusRecord | None = None
     not_scorable: str = Field(
         default="", description="why it may not be scored, however complete it is"
+    )
+    stack: StackRecord | None = None
+    activation: tuple[ActivationStep, ...] = Field(
+        default=(), description="of the 405 nm line beside the burst, step by step"
     )
 
 

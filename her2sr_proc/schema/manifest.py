@@ -13,6 +13,7 @@ from her2sr_proc.schema.calibration import RunCalibration
 from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.params import LocalizeParams, Profile
+from her2sr_proc.schema.results import EarlyStop
 
 Role = Literal["signal", "nuclei"]
 NARROWEST_PX, WIDEST_PX = 0.4, 5.0
@@ -96,6 +97,9 @@ class Manifest(Frozen):
         default=(),
         description="not empty: the frames are movies of a microscope that this "
         "program did not drive",
+    )
+    stopped_early: EarlyStop | None = Field(
+        default=None, description="the protocol's own rule ended the run"
     )
     versions: dict[str, str]
 

@@ -387,7 +387,8 @@ class CountParams(Frozen):
         default=0.9,
         gt=0,
         le=1,
-        description="of a burst, below which its nuclei are not scored",
+        description="of an imported movie, below which its nuclei are not scored; a "
+        "burst taken by this program must be whole",
     )
 
 

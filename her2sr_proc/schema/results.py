@@ -94,6 +94,32 @@ class Truth(Frozen):
     whole_tumour_nuclei_scored: int = Field(ge=0)
 
 
+class ApartField(Frozen):
+    """A field that does not enter the ratio: kept, listed, and shown by itself."""
+
+    field: str
+    reasons: tuple[str, ...] = Field(min_length=1)
+    nuclei: int = Field(default=0, ge=0, description="that would count but for these")
+    her2_signals: int = Field(default=0, ge=0, description="in them, by the headline")
+    cep17_signals: int = Field(default=0, ge=0)
+    ratio: float | None = Field(default=None, description="of these, never of the run")
+
+
+class EarlyStop(Frozen):
+    """A run that ended before its last field by the rule of its protocol."""
+
+    reason: str
+    look: int = Field(ge=1, description="the number of nuclei at which was looked")
+    nuclei: int = Field(ge=0, description="scorable, when it was decided")
+    interval_width: float | None = Field(
+        default=None,
+        description="of the ratio's 95 % interval over the ratio; none: not asked for",
+    )
+    areas: int = Field(ge=2, description="separate areas that held them")
+    fields_taken: int = Field(ge=1)
+    fields_left: int = Field(ge=1, description="skipped by this rule")
+
+
 class RunResult(Frozen):
     """``results/result.json``."""
 
@@ -106,6 +132,12 @@ class RunResult(Frozen):
     profile: str
     profile_digest: str
     accounting: Accounting
+    apart: tuple[ApartField, ...] = Field(
+        default=(), description="fields that do not enter the ratio, with the reason"
+    )
+    stopped_early: EarlyStop | None = Field(
+        default=None, description="the protocol's own rule ended the run"
+    )
     flags: tuple[str, ...] = ()
     assessment: Assessment | None = Field(
         default=None, description="what stands beside the headline's group"

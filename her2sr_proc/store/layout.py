@@ -111,6 +111,11 @@ class RunFolder:
         name = f"{_stem(unit.channel, unit.attempt)}.every{every_nth}.ome.zarr"
         return self.root / "raw" / unit.field / name
 
+    def focus_stack(self, unit: UnitKey) -> Path:
+        """The pictures through the focus before the burst of one unit and attempt."""
+        name = f"{_stem(unit.channel, unit.attempt)}.tif"
+        return self.root / "focus_stacks" / unit.field / name
+
     def table(self, unit: UnitKey) -> Path:
         """The merged localization table of one unit and attempt."""
         name = f"{_stem(unit.channel, unit.attempt)}.parquet"

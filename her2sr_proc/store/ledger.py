@@ -14,6 +14,7 @@ from her2sr_proc.schema.ledger import (
     BlockRecord,
     DiscardRecord,
     UnitRecord,
+    UnitState,
 )
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.store.lines import numbered_lines
@@ -81,8 +82,9 @@ def counted_attempts(
 ) -> dict[str, UnitKey]:
     """Return, by channel, the attempt whose frames answer for a field.
 
-    The latest attempt with all its frames; without one, the one with most frames. A
-    channel of which nothing is on disk has no entry.
+    The first attempt, whose dyes had no light before, where it is whole and nothing is
+    held against it. Else the latest of those with most frames. A channel of which
+    nothing is on disk has no entry.
     """
     chosen: dict[str, UnitKey] = {}
     for channel in manifest.channels:
@@ -92,6 +94,18 @@ def counted_attempts(
             if key.field == field and key.channel == channel.name and history.blocks
         ]
         if attempts:
-            best = max(attempts, key=lambda h: (h.frames, h.key.attempt))
+            most = max(history.frames for history in attempts)
+            fresh = [h for h in attempts if h.frames == most and _is_sound(h)]
+            best = max(fresh or attempts, key=lambda h: (h.frames, h.key.attempt))
             chosen[channel.name] = best.key
     return chosen
+
+
+def _is_sound(history: UnitHistory) -> bool:
+    verdict = history.verdict
+    return (
+        history.key.attempt == 1
+        and verdict is not None
+        and verdict.state is UnitState.COMPLETE
+        and not verdict.not_scorable
+    )

@@ -31,6 +31,8 @@ class FakeLocalizer:
             return Answer(ok=True, body=self._status())
         if verb == "localizations":
             return self._localizations(body["unit"])
+        if verb == "unit_summary":
+            return self._summary(body["unit"])
         if self.refuses:
             return Answer(ok=False, error=Fault(code="bad-state", message=self.refuses))
         job = f"{len(self.asked):06d}-{verb}"
@@ -46,6 +48,12 @@ class FakeLocalizer:
         if unit["field"] not in self.counts:
             return Answer(ok=False, error=Fault(code="bad-state", message="not yet"))
         body = {"blocks": {"0": self.counts[unit["field"]]}, "written": 1}
+        return Answer(ok=True, body=body)
+
+    def _summary(self, unit):
+        if unit["field"] not in self.counts:
+            return Answer(ok=False, error=Fault(code="bad-state", message="not yet"))
+        body = {"localizations": self.counts[unit["field"]], "frames": 40}
         return Answer(ok=True, body=body)
 
     def _status(self):

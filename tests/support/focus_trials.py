@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import yaml
+from fake_localizer import FakeLocalizer
 from microscopes import opened, simulated_here
 from scipy import ndimage, optimize
 from stations import Rig, request, rig
@@ -97,6 +98,7 @@ def trial(
     lock_timeout_s: float = 0.3,
     z_um: tuple[float, float] | None = None,
     step_adu: tuple[float, float] | None = None,
+    localizer: FakeLocalizer | None = None,
     **options: object,
 ) -> Iterator[Trial]:
     """Run a microscope with a slide as told, and an engine on it."""
@@ -115,7 +117,10 @@ def trial(
             hardware.camera, hardware.focus = onlooker, focus
             (data_folder := folder / "data").mkdir(exist_ok=True)
             with rig(
-                data_folder, microscope=hardware, config=load(bench.config)
+                data_folder,
+                microscope=hardware,
+                localizer=localizer,
+                config=load(bench.config),
             ) as engine:
                 yield Trial(engine, onlooker, focus, bench.client, bench.microscope)
 

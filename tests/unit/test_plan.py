@@ -91,7 +91,27 @@ LATER = [
         {"focus": {"method": "image", "frames": 11}}, "less than or equal", id="frames"
     ),
     pytest.param({"select": {"overview": True}}, "remove 'select'", id="select"),
-    pytest.param({"stop_when": {"nuclei": 40}}, "remove 'stop_when'", id="stop_when"),
+    pytest.param(
+        {"stop_when": {"group": 1, "nuclei": 40}},
+        "may not stop on 'group'",
+        id="stop on the group",
+    ),
+    pytest.param(
+        {"stop_when": {"group_probabilities": 0.9}},
+        "answers wrongly near a boundary",
+        id="stop on its probability",
+    ),
+    pytest.param({"stop_when": {"looks": [20]}}, "give 'nuclei' or", id="no rule"),
+    pytest.param({"stop_when": {"width": 0.5}}, "give 'looks'", id="no looks"),
+    pytest.param(
+        {"stop_when": {"nuclei": 40, "looks": [20, 20]}}, "that grow", id="same look"
+    ),
+    pytest.param(
+        {"stop_when": {"nuclei": 40, "looks": [20, 30]}},
+        "the run would never stop; add 40",
+        id="no look late enough",
+    ),
+    pytest.param({"through_focus": {"planes": 6}}, "'planes' is odd", id="even planes"),
     pytest.param({"keep_raw": "some"}, "Input should be", id="keep_raw"),
     pytest.param(
         {"processing": {"profile": "homemade"}},
