@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.errors import ServiceUnavailableError
@@ -57,6 +57,14 @@ class Nuclei(_Told):
     nuclei: int
     centres_px: tuple[tuple[float, float], ...]
     """x, y."""
+
+
+class TileNuclei(_Told):
+    """How much of a tile of an overview is nucleus."""
+
+    nuclei: int = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+    """Of its area."""
 
 
 class _Progress(_Told):
@@ -109,10 +117,29 @@ class Enquiry:
                 return Unknown(f"no answer within {deadline_s:g} s", instead)
             self._sleep(POLL_S)
 
+    def overview(self, run: str, field: str) -> TileNuclei | Unknown | None:
+        """Return the nuclei of a tile of an overview; None: not found yet.
+
+        The first question begins the search. Without an answer tiles are compared by
+        the structure of their pictures.
+        """
+        instead = "the tiles are compared by the structure of their pictures"
+        body: Body = {"run": run, "field": field}
+        found = self._put("overview_nuclei", body, _Progress, instead)
+        if isinstance(found, Unknown):
+            return found
+        if not found.done:
+            return None
+        return self._put("overview_nuclei", body, TileNuclei, instead)
+
     def _once(
         self, verb: str, unit: UnitKey, model: type[Model], instead: str
     ) -> Model | Unknown:
-        body: Body = {"unit": unit.model_dump(mode="json")}
+        return self._put(verb, {"unit": unit.model_dump(mode="json")}, model, instead)
+
+    def _put(
+        self, verb: str, body: Body, model: type[Model], instead: str
+    ) -> Model | Unknown:
         try:
             answer = self._ask(self._address, verb, body, deadline_s=ANSWER_S)
         except ServiceUnavailableError as exc:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from her2sr_acq.plan.focus import FocusPlan
+from her2sr_acq.plan.select import SelectPlan
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.calibration import CalibrationKind
 from her2sr_proc.schema.manifest import ChannelFacts
@@ -18,7 +19,6 @@ from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.params import ProfileName
 
 LATER = {
-    "select": "every field of the grid is acquired; remove 'select'",
     "stop_when": "every field of the grid is acquired; remove 'stop_when'",
 }
 
@@ -125,6 +125,9 @@ class Protocol(Frozen):
     )
     camera: CameraPlan = CameraPlan()
     focus: FocusPlan = FocusPlan()
+    select: SelectPlan | None = Field(
+        default=None, description="none: every tile of the grid is taken, unseen"
+    )
     raw: RawPlan = RawPlan()
     keep_raw: Literal["all", "localizations"] | EveryNth = Field(
         default="all",
@@ -166,5 +169,18 @@ def focus_channel(plan: FocusPlan) -> Channel:
         power_percent=plan.power_percent,
         exposure_ms=plan.exposure_ms,
         frames=1,
+        role="signal",
+    )
+
+
+def overview_channel(plan: SelectPlan) -> Channel:
+    """Return the pictures of one tile of an overview as a burst."""
+    return Channel(
+        name="overview",
+        probe="none",
+        laser_nm=plan.laser_nm,
+        power_percent=plan.power_percent,
+        exposure_ms=plan.exposure_ms,
+        frames=plan.frames,
         role="signal",
     )

@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from her2sr_proc.schema.model import Frozen
 
-Purpose = Literal["burst", "focus", "live"]
+Purpose = Literal["burst", "focus", "live", "overview"]
 
 
 class DoseRecord(Frozen):

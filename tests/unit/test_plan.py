@@ -90,7 +90,19 @@ LATER = [
     pytest.param(
         {"focus": {"method": "image", "frames": 11}}, "less than or equal", id="frames"
     ),
-    pytest.param({"select": {"overview": True}}, "remove 'select'", id="select"),
+    pytest.param(
+        {"select": {"choose": "all", "seed": 3}},
+        "'seed' does nothing with 'choose: all'",
+        id="select seed",
+    ),
+    pytest.param(
+        {"select": {"overview": False, "frames": 2}},
+        "'frames' does nothing without an overview",
+        id="select without overview",
+    ),
+    pytest.param(
+        {"select": {"choose": "regions"}}, "needs 'regions'", id="select regions"
+    ),
     pytest.param({"stop_when": {"nuclei": 40}}, "remove 'stop_when'", id="stop_when"),
     pytest.param({"keep_raw": "some"}, "Input should be", id="keep_raw"),
     pytest.param(
