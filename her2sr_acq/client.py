@@ -85,6 +85,10 @@ class Client:
         )
         self._fence: int | None = None
 
+    def page(self, run_id: str) -> str:
+        """Return the address of a run's page, for a person's browser."""
+        return f"{str(self._http.base_url).rstrip('/')}/runs/{_part(run_id)}"
+
     def __enter__(self) -> Self:
         return self
 

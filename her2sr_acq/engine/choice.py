@@ -13,7 +13,7 @@ from her2sr_acq.errors import SelectionError
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.schema.selection import Overview, TileScore
 
-GOOD_SHARE = 0.9
+GOOD_SHARE = 0.95
 """Of the mean score of the best: a tile with this much is as good as any."""
 DRAWS = 200
 """Of as many fields, before fewer are drawn for the sake of areas apart."""
@@ -84,7 +84,7 @@ def drawn(
     ranked = _ranked(overview)
     if not ranked:
         raise SelectionError(_nothing(overview))
-    generator = random.Random(seed)  # noqa: S311 - a draw, no secret
+    generator = random.Random(seed)
     for count in range(min(fields, len(ranked)), areas - 1, -1):
         pool = _good(ranked, count)
         for _ in range(DRAWS):

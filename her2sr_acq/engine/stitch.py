@@ -23,7 +23,7 @@ def thumb_of(light_e: npt.NDArray[np.floating]) -> F32:
     height, width = (side // factor for side in light_e.shape)
     whole = light_e[: height * factor, : width * factor]
     blocks = whole.reshape(height, factor, width, factor)
-    return blocks.mean(axis=(1, 3)).astype(np.float32)
+    return np.asarray(blocks.mean(axis=(1, 3)), np.float32)
 
 
 def stitched(

@@ -53,7 +53,7 @@ class Outline:
 def read_outlines(geojson: Mapping[str, JsonValue]) -> tuple[Outline, ...]:
     """Return the areas of a FeatureCollection, a Feature or a geometry.
 
-    Raises ValueError, with the feature and the cure, for anything that is no area.
+    Raises ValueError, which pydantic takes up, with the feature and the cure, for anything that is no area.
     """
     features = geojson.get("features", [dict(geojson)])
     if not isinstance(features, list) or not features:
@@ -67,13 +67,13 @@ def read_outlines(geojson: Mapping[str, JsonValue]) -> tuple[Outline, ...]:
 def _of_feature(number: int, feature: JsonValue) -> Iterator[Outline]:
     cure = "export areas (polygons) from QuPath"
     if not isinstance(feature, dict):
-        raise ValueError(f"region {number} is no feature; {cure}")
+        raise ValueError(f"region {number} is no feature; {cure}")  # noqa: TRY004
     geometry = feature.get("geometry", feature)
     properties = feature.get("properties")
     said = properties.get("name") if isinstance(properties, dict) else None
     name = said if isinstance(said, str) and said else f"region {number}"
     if not isinstance(geometry, dict):
-        raise ValueError(f"{name} has no geometry; {cure}")
+        raise ValueError(f"{name} has no geometry; {cure}")  # noqa: TRY004
     kind, shape = geometry.get("type"), geometry.get("coordinates")
     if kind not in ("Polygon", "MultiPolygon") or not isinstance(shape, list):
         raise ValueError(f"{name} is a {kind}, not an area; {cure}")

@@ -67,7 +67,9 @@ class SelectPlan(Frozen):
                     f"or choose '{_ONLY[name][0]}'"
                 )
             if name in _OF_OVERVIEW and not self.overview:
-                raise ValueError(f"'{name}' does nothing without an overview; remove it")
+                raise ValueError(
+                    f"'{name}' does nothing without an overview; remove it"
+                )
         if self.choose == "random" and self.fields < self.areas:
             raise ValueError(
                 f"{self.fields} fields cannot lie in {self.areas} areas; raise fields"

@@ -67,6 +67,7 @@ def test_orders_alone_need_the_lease():
         "/api/v1/runs/{run_id}/resume",
         "/api/v1/runs/{run_id}/stop",
         "/api/v1/runs/{run_id}/fields/{field}/attempts",
+        "/api/v1/runs/{run_id}/selection",
         "/api/v1/stage/move",
         "/api/v1/stage/jog",
         "/api/v1/stage/marks",
