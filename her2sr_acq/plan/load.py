@@ -14,7 +14,7 @@ from pydantic import JsonValue, ValidationError
 from her2sr_acq.config import describe
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.models import Protocol
-from her2sr_acq.plan.select import SelectPlan
+from her2sr_acq.plan.select import SelectPlan, idle_keys
 
 PRESETS = Path(str(files("her2sr_acq"))) / "plan" / "presets"
 
@@ -98,6 +98,10 @@ def override(protocol: Protocol, values: Mapping[str, JsonValue]) -> Protocol:
     data = protocol.model_dump(mode="json")
     if data["select"] is None and any(key.startswith("select.") for key in values):
         data["select"] = SelectPlan().model_dump(mode="json")
+    if (choose := values.get("select.choose")) is not None:
+        # What belongs to the former way to choose alone goes with it.
+        default = SelectPlan().model_dump(mode="json")
+        data["select"] |= {name: default[name] for name in idle_keys(choose)}
     for key, value in values.items():
         *parents, last = key.split(".")
         node = data

@@ -53,7 +53,8 @@ class Outline:
 def read_outlines(geojson: Mapping[str, JsonValue]) -> tuple[Outline, ...]:
     """Return the areas of a FeatureCollection, a Feature or a geometry.
 
-    Raises ValueError, which pydantic takes up, with the feature and the cure, for anything that is no area.
+    Raises ValueError, which pydantic takes up, with the feature and the cure, for
+    anything that is no area.
     """
     features = geojson.get("features", [dict(geojson)])
     if not isinstance(features, list) or not features:

@@ -25,6 +25,11 @@ _ONLY: dict[str, tuple[Choose, ...]] = {
 _OF_OVERVIEW = ("laser_nm", "power_percent", "exposure_ms", "frames")
 
 
+def idle_keys(choose: object) -> list[str]:
+    """Return the keys that mean nothing for a way to choose."""
+    return [name for name, ways in _ONLY.items() if choose not in ways]
+
+
 class SelectPlan(Frozen):
     """Which tiles of the grid are taken, who or what says so, and by what light."""
 

@@ -122,7 +122,8 @@ def doses(
     """Return the ledger's relative error, of all and of the worst tile, and the stray.
 
     A loaded machine lights a tile a little before the camera runs, which shows in the
-    tiles that had an overview alone. The stray light is what fell on points beyond the grid, over one tile's overview.
+    tiles that had an overview alone. The stray light is what fell
+    on points beyond the grid, over one tile's overview.
     """
     run = engine.station.data.run(manifest.run)
     lines = [DOSE_LINE.validate_json(line) for _, line in numbered_lines(run.dose)]
@@ -188,7 +189,7 @@ def slide(options: argparse.Namespace, kind: str, seed: int) -> bool:
             f"{overview.scored_by}; {len(chosen)} fields in {manifest.selection.areas} "
             f"areas hold {share:.3f} of the best {best} tumour nuclei (mean of all "
             f"tiles: {np.mean(list(held.values())) * len(chosen) / max(1, best):.3f}); "
-            f"ledger within {100 * error:.2f} %, {100 * worst:.2f} % in the worst tile; "
+            f"ledger within {100 * error:.2f} % (worst tile {100 * worst:.2f} %); "
             f"beyond the grid {stray:.1e} of a tile",
             flush=True,
         )

@@ -5,8 +5,11 @@ import time
 
 import pytest
 from fake_localizer import FakeLocalizer
+from fake_microscope import FakeMicroscope, Faults
 from stations import protocol, request, rig
 
+from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import SelectionRequest
 from her2sr_acq.errors import (
@@ -21,7 +24,7 @@ from her2sr_proc.store.lines import read_lines
 from her2sr_proc.store.manifest import read_manifest
 
 NINE = [f"r{row:02d}_c{column:02d}" for row in range(3) for column in range(3)]
-FULL = {name: (5, 0.2) for name in NINE}
+FULL = dict.fromkeys(NINE, (5, 0.2))
 
 
 def asked(*, rows: int = 3, columns: int = 3, **select):
@@ -247,3 +250,100 @@ def test_a_waiting_run_can_be_paused_and_waits_again_after_it(tmp_path):
 def test_a_choice_names_every_field_once_and_a_pseudonym(change):
     with pytest.raises(ValueError, match=r"named twice|no pseudonym"):
         SelectionRequest.model_validate({"fields": ("r00_c00",), "by": "op"} | change)
+
+
+# --- after a crash
+
+
+class Chatty(FakeLocalizer):
+    """Calls somebody when a tile is asked about for the first time."""
+
+    def __init__(self, call, at: str, **more) -> None:
+        super().__init__(**more)
+        self.call, self.at = call, at
+
+    def _overview(self, name):
+        if name == self.at:
+            self.at = ""
+            self.call()
+        return super()._overview(name)
+
+
+def resumed(tmp_path, run):
+    """Take up a run as the next process does."""
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        recover(engine.station.database, engine.station.data, Clock())
+        assert engine.desk.run(run).state is RunState.INTERRUPTED
+        engine.desk.helm.resume(run)
+        view = engine.finish()
+        return view, doses(engine, run), taken(engine, run)
+
+
+def test_a_run_left_in_its_overview_lights_no_tile_a_second_time(tmp_path):
+    localizer = Chatty(lambda: engine.desk.helm.abandon(), "r01_c01", nuclei=FULL)
+    with rig(tmp_path, localizer=localizer) as engine:
+        run = engine.desk.submit(asked(choose="random", fields=2)).id
+        engine.worker.ask(lambda: None, timeout_s=10.0)
+        before = doses(engine, run)
+    view, lines, fields = resumed(tmp_path, run)
+    looked = [line["field"] for line in lines if line["purpose"] == "overview"]
+    assert 0 < len(before) < 9
+    assert sorted(looked) == NINE
+    assert view.state is RunState.COMPLETED
+    assert len(fields) == 2
+
+
+def test_a_run_left_after_its_choice_keeps_it(tmp_path):
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        run = waiting(engine, asked(choose="person"))
+        engine.microscope.camera.on_frame = lambda _: engine.desk.helm.abandon()
+        wanted = SelectionRequest(fields=("r02_c02", "r00_c00"), by="op-2")
+        engine.desk.choices.choose(run, wanted)
+        engine.worker.ask(lambda: None, timeout_s=10.0)
+        chosen = read_manifest(engine.station.data.run(run)).selection
+    _, lines, fields = resumed(tmp_path, run)
+    assert chosen.chosen == ("r02_c02", "r00_c00")
+    assert fields <= {"r02_c02", "r00_c00"}
+    assert "r00_c00" in fields
+    assert len([d for d in lines if d["purpose"] == "overview"]) == 9
+
+
+def test_a_run_left_waiting_waits_again(tmp_path):
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        run = waiting(engine, asked(choose="person"))
+        engine.desk.helm.abandon()
+        engine.worker.ask(lambda: None, timeout_s=10.0)
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        recover(engine.station.database, engine.station.data, Clock())
+        engine.desk.helm.resume(run)
+        deadline = time.monotonic() + 10.0
+        while not engine.desk.run(run).awaits and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert engine.desk.choices.look(run).state == "open"
+        engine.desk.helm.stop(run)
+        engine.finish()
+
+
+def test_a_field_left_out_can_be_taken_deliberately(tmp_path):
+    nuclei = {name: FULL[name] for name in NINE[:4]}
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=nuclei)) as engine:
+        view = engine.take(asked(choose="all"))
+        engine.desk.helm.retake(view.id, "r02_c02", None)
+        engine.desk.start_due()
+        engine.finish()
+        found = [f for f in engine.desk.fields(view.id) if f.name == "r02_c02"]
+    attempts = [(u.attempt, u.state) for u in found[0].units if u.channel == "561"]
+    assert attempts == [(1, UnitState.SKIPPED), (2, UnitState.COMPLETE)]
+
+
+def test_a_field_that_is_not_reached_is_kept_as_if_it_held_tissue(tmp_path):
+    faults = Faults(stage_raises_at_move=2, stage_raises_times=3)
+    microscope = FakeMicroscope(faults=faults)
+    with rig(
+        tmp_path, microscope=microscope, localizer=FakeLocalizer(nuclei=FULL)
+    ) as engine:
+        view = engine.take(asked(choose="all", rows=1, columns=3))
+        look = engine.desk.choices.look(view.id)
+        assert taken(engine, view.id) == set(NINE[:3])
+    assert [tile.seen for tile in look.tiles] == [True, False, True]
+    assert "was not reached" in look.tiles[1].why
