@@ -6,15 +6,16 @@ No rule knows a signal: a field is chosen by its nuclei, never by what is counte
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from her2sr_acq.errors import SelectionError
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.schema.selection import Overview, TileScore
 
-GOOD_SHARE = 0.95
-"""Of the mean score of the best: a tile with this much is as good as any."""
+GOOD_SHARES = ((0.95, 0.9, 0.8), (0.0,))
+"""Of the mean score of the best: a tile with this much is as good as any. The smaller
+ones are for the sake of areas apart; the last only where no fewer fields will do."""
 DRAWS = 200
 """Of as many fields, before fewer are drawn for the sake of areas apart."""
 TOUCH = 1.05
@@ -85,15 +86,15 @@ def drawn(
     if not ranked:
         raise SelectionError(_nothing(overview))
     generator = random.Random(seed)
-    for count in range(min(fields, len(ranked)), areas - 1, -1):
-        pool = _good(ranked, count)
+    for count, share in _attempts(min(fields, len(ranked)), areas):
+        pool = _good(ranked, count, share)
         for _ in range(DRAWS):
             chosen = generator.sample(pool, count)
             if areas_of([places[name] for name in chosen], size_um) >= areas:
                 return named(
                     overview,
                     chosen,
-                    rule=_rule(overview, count, len(pool), areas, seed),
+                    rule=_rule(overview, (count, share, len(pool)), areas, seed),
                     why_not="not drawn",
                 )
     raise SelectionError(
@@ -134,19 +135,30 @@ def _ranked(overview: Overview) -> list[TileScore]:
     return sorted(kept, key=lambda tile: -tile.score)
 
 
-def _good(ranked: Sequence[TileScore], count: int) -> list[str]:
+def _attempts(fields: int, areas: int) -> Iterator[tuple[int, float]]:
+    """Yield how many to draw, and from how good ones, the most wanted first."""
+    for shares in GOOD_SHARES:
+        for count in range(fields, areas - 1, -1):
+            for share in shares:
+                yield count, share
+
+
+def _good(ranked: Sequence[TileScore], count: int, share: float) -> list[str]:
     """Return those to draw ``count`` from: as good as the best, or else the best."""
-    least = GOOD_SHARE * sum(tile.score for tile in ranked[:count]) / count
+    least = share * sum(tile.score for tile in ranked[:count]) / count
     good = [tile.field for tile in ranked if tile.score >= least]
     return good if len(good) >= count else [t.field for t in ranked[:count]]
 
 
-def _rule(overview: Overview, count: int, pool: int, areas: int, seed: int) -> str:
+def _rule(
+    overview: Overview, drawn_from: tuple[int, float, int], areas: int, seed: int
+) -> str:
+    count, share, pool = drawn_from
     if overview.scored_by == "nothing":
         among = f"of {pool} tiles that nobody looked at"
     else:
         among = (
-            f"of {pool} tiles with at least {GOOD_SHARE:g} of the {overview.scored_by} "
+            f"of {pool} tiles with at least {share:g} of the {overview.scored_by} "
             f"of the best {count}"
         )
     return (

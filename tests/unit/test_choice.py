@@ -101,6 +101,13 @@ def test_fewer_are_drawn_where_so_many_do_not_lie_apart():
     assert "2 fields drawn" in chosen.rule
 
 
+def test_the_two_best_side_by_side_do_not_end_a_run():
+    places = grid(4)
+    scores = even(places) | {"r00_c00": 0.9, "r00_c01": 0.9}
+    chosen = draw(looked_at(scores, places), places, fields=2).chosen
+    assert choice.areas_of([t for t in places if t.name in chosen], SIZE) == 2
+
+
 def test_tissue_in_one_area_is_no_answer_to_two():
     places = grid(4)
     scores = {"r00_c00": 0.2}
