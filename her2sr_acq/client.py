@@ -30,6 +30,8 @@ from her2sr_acq.engine.views import (
     RetakeRequest,
     RunRequest,
     RunView,
+    SelectionRequest,
+    SelectionView,
     StagePosition,
     StopRequest,
 )
@@ -82,6 +84,10 @@ class Client:
             trust_env=False,  # a proxy has no place between us and this host
         )
         self._fence: int | None = None
+
+    def page(self, run_id: str) -> str:
+        """Return the address of a run's page, for a person's browser."""
+        return f"{str(self._http.base_url).rstrip('/')}/runs/{_part(run_id)}"
 
     def __enter__(self) -> Self:
         return self
@@ -166,6 +172,14 @@ class Client:
     def counts(self, run_id: str) -> str:
         """Return the counts as CSV, one row a nucleus."""
         return self._ask("GET", f"{API}/runs/{_part(run_id)}/counts").text
+
+    def selection(self, run_id: str) -> SelectionView:
+        """Return the tiles to choose from, and the choice."""
+        return self._read(SelectionView, f"/runs/{_part(run_id)}/selection")
+
+    def choose(self, run_id: str, choice: SelectionRequest) -> RunView:
+        """Hand in a person's choice of fields. Raises `RunConflictError`."""
+        return self._order(RunView, f"/runs/{_part(run_id)}/selection", choice)
 
     def preflight(self, request: RunRequest) -> Preflight:
         """Return what would keep a run from starting now, its cost and its end."""

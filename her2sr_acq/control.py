@@ -25,6 +25,8 @@ from her2sr_acq.engine.views import (
     RetakeRequest,
     RunRequest,
     RunView,
+    SelectionRequest,
+    SelectionView,
     SnapRequest,
     StagePosition,
     StageView,
@@ -113,6 +115,15 @@ class ControlClient:
         """Take channels of a field again. Raises `RunConflictError` in a run."""
         body: Body = {"id": run_id, "field": field, **retake.model_dump(mode="json")}
         return self._one(RunView, "retake", body)
+
+    def selection(self, run_id: str) -> SelectionView:
+        """Return the tiles to choose from, and the choice."""
+        return self._one(SelectionView, "selection", {"id": run_id})
+
+    def choose(self, run_id: str, choice: SelectionRequest) -> RunView:
+        """Hand in a person's choice of fields. Raises `RunConflictError`."""
+        body: Body = {"id": run_id, "choice": choice.model_dump(mode="json")}
+        return self._one(RunView, "choose", body)
 
     def preflight(self, request: RunRequest) -> Preflight:
         """Return what would keep a request from running now, and what it costs."""

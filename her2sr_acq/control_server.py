@@ -25,6 +25,7 @@ from her2sr_acq.engine.views import (
     RetakeRequest,
     RunRequest,
     RunView,
+    SelectionRequest,
     SnapRequest,
     StagePosition,
     StopRequest,
@@ -48,13 +49,14 @@ JOIN_S = 10.0
 VERBS = frozenset(
     {
         *("submit", "runs", "run", "fields", "pause", "resume", "stop", "retake"),
+        *("selection", "choose"),
         *("preflight", "devices", "health", "protocols", "move"),
         *("where", "jog", "mark", "marks", "clear_marks", "snap"),
     }
 )
 ORDERS = frozenset(
     {
-        *("submit", "pause", "resume", "stop", "retake", "move"),
+        *("submit", "pause", "resume", "stop", "retake", "choose", "move"),
         *("jog", "mark", "clear_marks", "snap"),
     }
 )
@@ -86,6 +88,12 @@ class Retake(Named, RetakeRequest):
     """Body of ``retake``."""
 
     field: str = Field(max_length=64)
+
+
+class Choose(Named):
+    """Body of ``choose``."""
+
+    choice: SelectionRequest
 
 
 class Asked(Frozen):
@@ -125,6 +133,8 @@ class ControlServer:
             "resume": self._resume,
             "stop": self._stop,
             "retake": self._retake,
+            "selection": self._selection,
+            "choose": self._choose,
             "preflight": self._preflight,
             "devices": self._devices,
             "health": self._health,
@@ -230,6 +240,14 @@ class ControlServer:
         asked = Retake.model_validate(body)
         view = self._desk.helm.retake(asked.id, asked.field, asked.channels)
         return view.model_dump(mode="json")
+
+    def _selection(self, body: Body) -> Body:
+        named = Named.model_validate(body)
+        return self._desk.choices.look(named.id).model_dump(mode="json")
+
+    def _choose(self, body: Body) -> Body:
+        asked = Choose.model_validate(body)
+        return self._desk.choices.choose(asked.id, asked.choice).model_dump(mode="json")
 
     def _preflight(self, body: Body) -> Body:
         asked = Asked.model_validate(body)

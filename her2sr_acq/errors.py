@@ -22,6 +22,7 @@ AcqError
 │  ├─ ConditionError       a watched value is outside its range
 │  ├─ FocusError           the focus was not found, or is not held
 │  └─ LightError           a laser is not proven off
+├─ SelectionError          no fields were chosen; the run ends in the dark
 ├─ DoseError               a place would get more light than it may
 ├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
@@ -169,6 +170,12 @@ class DoseError(AcqError):
     """A place would get more light than it may; nothing was lit."""
 
     code = "dose"
+
+
+class SelectionError(AcqError):
+    """No fields were chosen, by nobody or by no rule; the run ends in the dark."""
+
+    code = "no-selection"
 
 
 class GuardError(AcqError):

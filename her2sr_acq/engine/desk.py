@@ -12,6 +12,7 @@ from functools import partial
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.engine import calibrations
+from her2sr_acq.engine.choices import Choices
 from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.handwork import Handwork
 from her2sr_acq.engine.helm import Helm
@@ -58,6 +59,7 @@ class Desk:
         self._slot = Slot(station, worker)
         self.helm = Helm(self._slot)
         self.hands = Handwork(self._slot)
+        self.choices = Choices(self._slot)
         self._devices: DevicesView | None = None
 
     def submit(

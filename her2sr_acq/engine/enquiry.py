@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.errors import ServiceUnavailableError
@@ -71,6 +71,14 @@ class Scorable(_Told):
     """Of the 95 % interval of the headline's ratio; None: unbounded as yet."""
 
 
+class TileNuclei(_Told):
+    """How much of a tile of an overview is nucleus."""
+
+    nuclei: int = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+    """Of its area."""
+
+
 class _Progress(_Told):
     done: bool
 
@@ -128,6 +136,21 @@ class Enquiry:
             if self._clock.monotonic() >= until:
                 return Unknown(f"no answer within {deadline_s:g} s", instead)
             self._sleep(POLL_S)
+
+    def overview(self, run: str, field: str) -> TileNuclei | Unknown | None:
+        """Return the nuclei of a tile of an overview; None: not found yet.
+
+        The first question begins the search. Without an answer tiles are compared by
+        the structure of their pictures.
+        """
+        instead = "the tiles are compared by the structure of their pictures"
+        body: Body = {"run": run, "field": field}
+        found = self._once("overview_nuclei", body, _Progress, instead)
+        if isinstance(found, Unknown):
+            return found
+        if not found.done:
+            return None
+        return self._once("overview_nuclei", body, TileNuclei, instead)
 
     def _once(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from her2sr_acq.engine.fading import Fading
 from her2sr_acq.engine.focusing import Focuser
@@ -72,12 +72,12 @@ class FieldTaker:
         self._blurred_fields = 0
         self._stalls = 0
 
-    def take_all(self, taker: UnitTaker) -> None:
-        """Take every unit that is planned, until a stop is asked for."""
+    def take_all(self, taker: UnitTaker, tiles: Sequence[FieldFacts]) -> None:
+        """Take every unit that is planned, in this order, until a stop is asked for."""
         if has_ended_early(self._folder, self._tracker):
             return
         self._measure_map()
-        for tile in self._order.tiles:
+        for tile in tiles:
             if self._tracker.planned(tile.name):
                 self._require_free_way()
                 if self._reins.stopped.is_set():
@@ -104,15 +104,15 @@ class FieldTaker:
         self._tracker.enter("measuring the focus")
         planned = [t for t in self._order.tiles if self._tracker.planned(t.name)]
         try:
-            self._focuser.measure(planned, self._reach)
+            self._focuser.measure(planned, self.reach)
         except HoldError:
             if not self._reins.stopped.is_set():
                 raise
         except AcqError as exc:
-            self._judge(exc)
+            self.judge(exc)
             raise HoldError(f"there is no focus map: {exc}") from exc
 
-    def _reach(self, tile: FieldFacts) -> None:
+    def reach(self, tile: FieldFacts) -> None:
         """Go to a field, or raise: `HoldError` for a stop, too."""
         self._require_free_way()
         if self._reins.stopped.is_set():
@@ -179,7 +179,7 @@ class FieldTaker:
         except LightError:
             raise
         except AcqError as exc:
-            self._judge(exc)
+            self.judge(exc)
             if self._reins.stopped.is_set():
                 return False
             self._give_up_focus(tile, exc)
@@ -231,9 +231,10 @@ class FieldTaker:
             raise HoldError(str(exc)) from exc
         if record.written:
             self._processing.close_unit(key)
-        self._judge(fault)
+        self.judge(fault)
 
-    def _judge(self, fault: AcqError | None) -> None:
+    def judge(self, fault: AcqError | None) -> None:
+        """Raise what the fault of a burst means for the run, if it means anything."""
         if isinstance(fault, LightError | HoldError):
             raise fault
         if fault is not None and (hold := hold_for(fault)):

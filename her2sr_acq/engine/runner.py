@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 
+from her2sr_acq.engine.ballot import Ballot
 from her2sr_acq.engine.burst import Burst
 from her2sr_acq.engine.calibrations import record
 from her2sr_acq.engine.dose import DoseBook
@@ -21,15 +22,24 @@ from her2sr_acq.engine.keeping import keep
 from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.outcome import Light
+from her2sr_acq.engine.overview import Overviewer
 from her2sr_acq.engine.recovery import close_abandoned
 from her2sr_acq.engine.reins import Reins
+from her2sr_acq.engine.selecting import Selector
 from her2sr_acq.engine.states import FINAL, RunEvent, RunState
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.unit import UnitTaker, make_pool
-from her2sr_acq.errors import AcqError, DeviceError, LightError, RunConflictError
+from her2sr_acq.errors import (
+    AcqError,
+    DeviceError,
+    LightError,
+    RunConflictError,
+    SelectionError,
+)
 from her2sr_acq.stream.sink import Sink
 from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import write_manifest
 
@@ -42,7 +52,12 @@ class Runner:
     """Takes one run, or what is left of it. Its `run` is called once."""
 
     def __init__(
-        self, station: Station, order: RunOrder, tracker: Tracker, reins: Reins
+        self,
+        station: Station,
+        order: RunOrder,
+        tracker: Tracker,
+        reins: Reins,
+        ballot: Ballot,
     ) -> None:
         self._station = station
         self._order = order
@@ -61,6 +76,15 @@ class Runner:
         self._fields = FieldTaker(
             station, order, tracker, reins, self._processing, self._focuser
         )
+        overviewer = Overviewer(
+            station,
+            order,
+            tracker,
+            reins,
+            burst=burst,
+            enquiry=self._processing.enquiry(reins.rest),
+        )
+        self._selector = Selector(station, order, tracker, reins, ballot, overviewer)
 
     def run(self) -> None:
         """Take the run to its end. Raises nothing."""
@@ -85,6 +109,8 @@ class Runner:
             self._finish()
         except RunConflictError:
             self._abort()
+        except SelectionError as exc:
+            self._end_unchosen(exc)
         except Exception as exc:
             log.exception("run %s failed", self._order.id)
             self._fault(exc)
@@ -150,6 +176,9 @@ class Runner:
             self._reins.rest(TICK_S)
 
     def _take_planned(self) -> None:
+        tiles = self._chosen()
+        if self._reins.stopped.is_set():
+            return
         pool = make_pool(self._order.protocol.channels, self._station)
         with Sink(pool, write=self._station.write_block) as sink:
             taker = UnitTaker(
@@ -160,7 +189,18 @@ class Runner:
                 pool,
                 self._processing.enquiry(self._reins.rest),
             )
-            self._fields.take_all(taker)
+            self._fields.take_all(taker, tiles)
+
+    def _chosen(self) -> tuple[FieldFacts, ...]:
+        """Return the fields to take, in order; none at a stop."""
+        try:
+            return self._selector.settle(
+                reach=self._fields.reach, judge=self._fields.judge
+            )
+        except HoldError:
+            if not self._reins.stopped.is_set():
+                raise
+            return ()
 
     def _hold(self, reason: str) -> None:
         """Stand still, dark, until the run is resumed or stopped."""
@@ -203,7 +243,12 @@ class Runner:
             self._tracker.move(RunEvent.FINISH, phase="done")
 
     def _incomplete(self) -> str:
-        units = self._tracker.units
+        left_out = self._selector.left_out
+        units = [
+            unit
+            for unit in self._tracker.units
+            if unit.state is not UnitState.SKIPPED or unit.field not in left_out
+        ]
         bad = [
             unit
             for unit in units
@@ -229,6 +274,15 @@ class Runner:
             reason=f"stopped on request; what was acquired can be processed with "
             f"`her2sr process {self._folder.root}`",
         )
+
+    def _end_unchosen(self, exc: SelectionError) -> None:
+        """End a run of which no field is to be taken, in the dark."""
+        self._make_dark(exc)
+        log.warning("run %s ends: %s", self._order.id, exc)
+        self._tracker.note("no fields chosen", why=str(exc))
+        self._tracker.skip_planned_units(str(exc))
+        self._tracker.move(RunEvent.STOP, phase="ending")
+        self._tracker.move(RunEvent.ABORT, phase="ended", reason=str(exc))
 
     def _fault(self, exc: Exception) -> None:
         """End the run for a fault that no later unit could survive."""

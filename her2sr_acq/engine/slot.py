@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from her2sr_acq.engine.ballot import Ballot
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.rebuild import order_of
 from her2sr_acq.engine.reins import Reins
@@ -23,6 +24,7 @@ class Occupant:
 
     tracker: Tracker
     reins: Reins
+    ballot: Ballot = field(default_factory=Ballot)
 
     @property
     def view(self) -> RunView:
@@ -100,7 +102,7 @@ class Slot:
         """Give the microscope to a run."""
         station = self.station.for_protocol(order.protocol)
         tracker = Tracker(view, fields, database=station.database, clock=station.clock)
-        reins = Reins()
-        self.last = Occupant(tracker, reins)
-        self.worker.start_run(Runner(station, order, tracker, reins).run)
+        self.last = Occupant(tracker, Reins())
+        runner = Runner(station, order, tracker, self.last.reins, self.last.ballot)
+        self.worker.start_run(runner.run)
         return view

@@ -127,6 +127,20 @@ class Tracker:
         with self._lock:
             self._set(phase=phase, current=current)
 
+    def await_selection(self, until_utc: str | None) -> None:
+        """Say that somebody is to choose fields until then; None: no longer."""
+        with self._lock:
+            if until_utc is None:
+                self._set(awaits="", awaits_until_utc=None)
+                return
+            self.note("selection awaited", until_utc=until_utc)
+            self._set(
+                phase="waiting for somebody to choose the fields",
+                current="",
+                awaits="selection",
+                awaits_until_utc=until_utc,
+            )
+
     def begin_unit(self, key: UnitKey) -> None:
         """Note, before its light, that a unit is being acquired."""
         with self._lock:
@@ -203,6 +217,17 @@ class Tracker:
         stamp = self._clock.stamp()
         for unit in self.planned(name):
             self._skip(unit, stamp, reason)
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Skip a field that was not chosen: its frames are not asked for any more."""
+        with self._lock:
+            units = self.planned(name)
+            self._set(
+                frames_requested=self._view.frames_requested
+                - sum(unit.requested for unit in units),
+                units_total=self._view.units_total - len(units),
+            )
+            self.skip_field(name, reason)
 
     def unit(self, key: UnitKey) -> UnitView:
         """Return one unit as it stands."""

@@ -12,6 +12,9 @@ from her2sr_proc.schema.model import Frozen
 UNIT_OVERHEAD_S = 2.0
 """Move, arm, drain, verify: an allowance per burst, not a measurement."""
 
+TILE_OVERHEAD_S = 1.0
+"""The same for a tile of an overview."""
+
 
 class Estimate(Frozen):
     """Duration and size of a run, before it starts."""
@@ -44,6 +47,23 @@ def stack_frames(protocol: Protocol, channel: Channel) -> int:
     return stack.planes * stack.frames
 
 
+def most_fields(protocol: Protocol) -> int:
+    """Return how many fields are taken, as far as the protocol alone tells."""
+    plan = protocol.select
+    if plan is None or plan.choose != "random":
+        return protocol.grid.size
+    return min(plan.fields, protocol.grid.size)
+
+
+def overview_s(protocol: Protocol, config: DeviceConfig) -> float:
+    """Return the time of an overview; how long a person takes is not in it."""
+    plan = protocol.select
+    if plan is None or not plan.overview:
+        return 0.0
+    exposed_s = plan.frames * wall_exposure_ms(plan.exposure_ms, config) / 1000.0
+    return protocol.grid.size * (exposed_s + TILE_OVERHEAD_S)
+
+
 def field_bytes(protocol: Protocol, config: DeviceConfig) -> int:
     """Return the raw bytes of one field, without compression."""
     frames = sum(c.frames + stack_frames(protocol, c) for c in protocol.channels)
@@ -53,7 +73,7 @@ def field_bytes(protocol: Protocol, config: DeviceConfig) -> int:
 
 def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:
     """Return what the protocol costs on this microscope."""
-    fields = protocol.grid.size
+    fields = most_fields(protocol)
     frames = sum(channel.frames for channel in protocol.channels)
     exposed_s = sum(
         (channel.frames + stack_frames(protocol, channel))
@@ -66,6 +86,8 @@ def estimate(protocol: Protocol, config: DeviceConfig) -> Estimate:
         fields=fields,
         units=units,
         frames=fields * frames,
-        duration_s=fields * exposed_s + units * UNIT_OVERHEAD_S,
+        duration_s=overview_s(protocol, config)
+        + fields * exposed_s
+        + units * UNIT_OVERHEAD_S,
         bytes=fields * field_bytes(protocol, config),
     )

@@ -14,8 +14,11 @@ from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.beside import check_beside
 from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
 from her2sr_acq.plan.frame import effective
-from her2sr_acq.plan.models import Channel, Protocol, focus_channel
+from her2sr_acq.plan.models import Channel, Protocol, focus_channel, overview_channel
+from her2sr_acq.plan.outline import Box, Outline
+from her2sr_acq.plan.select import SelectPlan
 from her2sr_acq.plan.stopping import check_stop
+from her2sr_acq.plan.tiling import frame_um
 from her2sr_proc.schema.manifest import FieldFacts
 
 VIOLET_NM = 450
@@ -42,6 +45,7 @@ def check(
     _check_focus(protocol, config)
     check_stop(protocol.stop_when, tuple(tiles))
     check_beside(protocol, config)
+    _check_select(protocol, tiles, config)
     for channel in protocol.channels:
         check_channel(channel, config)
     for tile in tiles:
@@ -120,6 +124,56 @@ def _check_focus(protocol: Protocol, config: DeviceConfig) -> None:
             f"set focus.laser_nm to the longest wavelength"
         )
     check_channel(focus_channel(plan), config)
+
+
+def _check_select(
+    protocol: Protocol, tiles: Sequence[FieldFacts], config: DeviceConfig
+) -> None:
+    plan = protocol.select
+    if plan is None:
+        return
+    if plan.overview:
+        if plan.laser_nm < VIOLET_NM:
+            raise PlanRejectedError(
+                f"the overview asks for {plan.laser_nm} nm, which spoils the signals; "
+                f"set select.laser_nm to the longest wavelength"
+            )
+        check_channel(overview_channel(plan), config)
+    for outline in plan.outlines():
+        _check_outline(outline, config)
+    if plan.choose == "regions" and not overlapped(plan, tiles, protocol, config):
+        raise PlanRejectedError(
+            "the regions overlap no tile of the grid; move grid.centre, take more rows "
+            "and columns, or give regions in micrometres of the stage"
+        )
+
+
+def _check_outline(outline: Outline, config: DeviceConfig) -> None:
+    cure = "give regions in micrometres of the stage, inside its travel"
+    for x_um, y_um in outline.corners():
+        check_position(f"a corner of {outline.name}", x_um, y_um, config, cure=cure)
+
+
+def overlapped(
+    plan: SelectPlan,
+    tiles: Sequence[FieldFacts],
+    protocol: Protocol,
+    config: DeviceConfig,
+) -> tuple[FieldFacts, ...]:
+    """Return the tiles that an area of the plan overlaps, in their order."""
+    camera = effective(config, protocol).camera
+    size_um = frame_um(
+        height=camera.height, width=camera.width, pixel_nm=camera.model.pixel_nm
+    )
+    outlines = plan.outlines()
+    return tuple(
+        tile
+        for tile in tiles
+        if any(
+            outline.covered_um2(Box.around(tile.x_um, tile.y_um, size_um)) > 0.0
+            for outline in outlines
+        )
+    )
 
 
 def _check_light(channel: Channel, config: DeviceConfig) -> None:

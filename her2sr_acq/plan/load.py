@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import JsonValue, ValidationError
 from her2sr_acq.config import describe
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.models import Protocol
+from her2sr_acq.plan.select import SelectPlan, idle_keys
 
 PRESETS = Path(str(files("her2sr_acq"))) / "plan" / "presets"
 
@@ -55,7 +57,26 @@ def read(path: Path) -> Protocol:
         raise PlanRejectedError(
             f"{path.name} must hold keys and values, such as 'name: ...'"
         )
+    chosen = data.get("select")
+    if isinstance(chosen, dict) and isinstance(chosen.get("regions"), str):
+        data["select"] = chosen | {"regions": regions(path.parent / chosen["regions"])}
     return _validated(data, path.name)
+
+
+def regions(path: Path) -> JsonValue:
+    """Return the content of a GeoJSON file, as ``select.regions`` holds it.
+
+    Raises `PlanRejectedError` for a file that is none.
+    """
+    try:
+        found: JsonValue = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise PlanRejectedError(
+            f"{path.name} cannot be read as GeoJSON ({exc}); export areas from QuPath"
+        ) from exc
+    if isinstance(found, list):  # QuPath's older exports are bare lists
+        return {"type": "FeatureCollection", "features": found}
+    return found
 
 
 def parse_override(text: str) -> tuple[str, JsonValue]:
@@ -75,6 +96,12 @@ def override(protocol: Protocol, values: Mapping[str, JsonValue]) -> Protocol:
     A channel is addressed by its name: ``channels.561.frames``.
     """
     data = protocol.model_dump(mode="json")
+    if data["select"] is None and any(key.startswith("select.") for key in values):
+        data["select"] = SelectPlan().model_dump(mode="json")
+    if (choose := values.get("select.choose")) is not None:
+        # What belongs to the former way to choose alone goes with it.
+        default = SelectPlan().model_dump(mode="json")
+        data["select"] |= {name: default[name] for name in idle_keys(choose)}
     for key, value in values.items():
         *parents, last = key.split(".")
         node = data

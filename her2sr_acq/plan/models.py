@@ -6,22 +6,19 @@ because a key that is read and ignored is a lie in the manifest.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from her2sr_acq.plan.focus import FocusPlan
 from her2sr_acq.plan.light import ActivationPlan, StackPlan
+from her2sr_acq.plan.select import SelectPlan
 from her2sr_acq.plan.stopping import StopPlan
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.calibration import CalibrationKind
 from her2sr_proc.schema.manifest import ChannelFacts
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.params import ProfileName
-
-LATER = {
-    "select": "every field of the grid is acquired; remove 'select'",
-}
 
 
 class Grid(Frozen):
@@ -143,6 +140,9 @@ class Protocol(Frozen):
     stop_when: StopPlan | None = Field(
         default=None, description="ends the run before its last field"
     )
+    select: SelectPlan | None = Field(
+        default=None, description="none: every tile of the grid is taken, unseen"
+    )
     raw: RawPlan = RawPlan()
     keep_raw: Literal["all", "localizations"] | EveryNth = Field(
         default="all",
@@ -157,15 +157,6 @@ class Protocol(Frozen):
         le=50,
         description="thickness of the section, for the share of its depth that is seen",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_later_keys(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file held
-        if isinstance(data, dict):
-            for key, cure in LATER.items():
-                if data.get(key) is not None:
-                    raise ValueError(f"this version does not know '{key}': {cure}")
-        return data
 
     @model_validator(mode="after")
     def _one_channel_a_name(self) -> Self:
@@ -184,5 +175,18 @@ def focus_channel(plan: FocusPlan) -> Channel:
         power_percent=plan.power_percent,
         exposure_ms=plan.exposure_ms,
         frames=1,
+        role="signal",
+    )
+
+
+def overview_channel(plan: SelectPlan) -> Channel:
+    """Return the pictures of one tile of an overview as a burst."""
+    return Channel(
+        name="overview",
+        probe="none",
+        laser_nm=plan.laser_nm,
+        power_percent=plan.power_percent,
+        exposure_ms=plan.exposure_ms,
+        frames=plan.frames,
         role="signal",
     )

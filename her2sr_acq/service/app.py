@@ -26,6 +26,7 @@ from her2sr_acq.service.routes import (
     review_pictures,
     runs,
     safety,
+    selection,
     session,
 )
 from her2sr_acq.service.security import BodyLimit, BrowserHeaders, KnownHosts
@@ -58,6 +59,7 @@ def create_app(context: Context) -> FastAPI:
     api = APIRouter(prefix=API)
     for module in (
         runs,
+        selection,
         results,
         images,
         review,

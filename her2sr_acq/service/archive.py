@@ -80,6 +80,16 @@ class Archive:
         path = run.preview(field, channel, kind)
         return self._existing(run, path, f"{kind} image of {field}/{channel}")
 
+    def overview_picture(self, run_id: str, name: str) -> Path:
+        """Return the path of a tile's overview PNG, or of the whole ``grid``'s."""
+        run = self._run(run_id)
+        if name == "grid":
+            return self._existing(run, run.overview_mosaic, "overview")
+        if not re.match(FIELD, name):
+            raise RunNotFoundError("an overview picture is named by field, or 'grid'")
+        path = run.overview_preview(name)
+        return self._existing(run, path, f"overview picture of {name}")
+
     def previews(self, run_id: str) -> list[tuple[str, str, str]]:
         """Return field, channel and kind of every preview of a run, in order."""
         images = self._run(run_id).root / "images"

@@ -20,6 +20,8 @@ from her2sr_acq.engine.views import (
     RetakeRequest,
     RunRequest,
     RunView,
+    SelectionRequest,
+    SelectionView,
     SnapRequest,
     StagePosition,
     StageView,
@@ -67,6 +69,14 @@ class Control(Protocol):
 
     def retake(self, run_id: str, field: str, retake: RetakeRequest) -> RunView:
         """Take channels of a field again."""
+        ...
+
+    def selection(self, run_id: str) -> SelectionView:
+        """Return the tiles to choose from, and the choice."""
+        ...
+
+    def choose(self, run_id: str, choice: SelectionRequest) -> RunView:
+        """Hand in a person's choice of fields."""
         ...
 
     def preflight(self, request: RunRequest) -> Preflight:

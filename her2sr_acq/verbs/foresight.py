@@ -25,6 +25,8 @@ def check_early(protocol: Protocol, config: DeviceConfig, *, free_bytes: int) ->
     if centre == "current":
         x_um, y_um = config.stage.x_um, config.stage.y_um
         centre = (sum(x_um) / 2, sum(y_um) / 2)
+        if protocol.select is not None and protocol.select.choose == "regions":
+            protocol = protocol.model_copy(update={"select": None})  # they lie fast
     height, width = frame_shape(protocol, config)
     size_um = frame_um(
         height=height, width=width, pixel_nm=config.camera.model.pixel_nm

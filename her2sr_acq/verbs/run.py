@@ -23,7 +23,7 @@ from her2sr_acq.errors import (
 )
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import holder
-from her2sr_acq.plan.load import find, known, override, parse_override
+from her2sr_acq.plan.load import find, known, override, parse_override, regions
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
 from her2sr_acq.verbs.progress import Show, shown
@@ -124,6 +124,8 @@ def require_token(data: Path) -> None:
 def _request(order: RunOrder) -> RunRequest:
     protocol = find(order.protocol)
     overrides: dict[str, JsonValue] = dict(map(parse_override, order.overrides))
+    if isinstance(named := overrides.get("select.regions"), str):
+        overrides["select.regions"] = regions(Path(named))
     wanted = override(protocol, overrides)
     require_writable(order.data)
     check_early(wanted, load(order.config), free_bytes=free_space(order.data))

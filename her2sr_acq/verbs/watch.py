@@ -33,6 +33,10 @@ class Runs(Protocol):
         """Ask it to end early."""
         ...
 
+    def page(self, run_id: str) -> str:
+        """Return the address of its page."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -54,13 +58,14 @@ def follow(
     """Return the run once it is over.
 
     ``check`` may raise when the processes behind the service have failed. A run that
-    is paused waits for a person; with ``is_alone`` nobody will come, and it is stopped.
+    is paused, or wants its fields chosen, waits for a person; with ``is_alone`` nobody
+    will come, and it is stopped.
     One that was interrupted may go on by itself within `RESTART_S`. Raises
     `ServiceUnavailableError` after `SILENT_S` without an answer.
     """
     timing = timing or Timing()
     heard = asked = timing.monotonic()
-    is_stop_asked = False
+    is_stop_asked = is_choice_told = False
     while True:
         try:
             check()
@@ -72,9 +77,13 @@ def follow(
                     asked = heard
                 if view.state in FINAL and heard - asked >= _patience_s(view):
                     return view
-                if view.state is RunState.PAUSED and is_alone and not is_stop_asked:
+                if view.awaits and not is_choice_told:
+                    is_choice_told = True
+                    show.say(_invitation(view, runs.page(run_id)))
+                if _waits(view) and is_alone and not is_stop_asked:
                     is_stop_asked = True
-                    show.say(f"paused, and nobody is here: {view.reason}")
+                    why = view.reason or view.phase
+                    show.say(f"paused, and nobody is here: {why}")
                     runs.stop(run_id)
             timing.sleep(POLL_S)
         except KeyboardInterrupt:
@@ -82,6 +91,17 @@ def follow(
                 raise
             is_stop_asked = True
             _ask_to_stop(runs, run_id, show)
+
+
+def _waits(view: RunView) -> bool:
+    return view.state is RunState.PAUSED or bool(view.awaits)
+
+
+def _invitation(view: RunView, page: str) -> str:
+    return (
+        f"choose the fields until {view.awaits_until_utc}: on {page}, or "
+        f"by POST /api/v1/runs/{view.id}/selection; without a choice the run ends"
+    )
 
 
 def _patience_s(view: RunView) -> float:

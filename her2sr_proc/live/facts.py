@@ -9,12 +9,14 @@ import numpy as np
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.live.questions import Body
 from her2sr_proc.offline.runs import read_fields
+from her2sr_proc.overview import nuclei_in_overview
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.counts import PROBES, scored
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.scoring import ratio_interval
 from her2sr_proc.segmentation.choice import segment
 from her2sr_proc.store import raw
+from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.layout import DataFolder, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 from her2sr_proc.store.manifest import read_manifest
@@ -129,6 +131,23 @@ class Facts:
             "method": found.method,
             "frames": frames,
         }
+
+    def overview_nuclei(self, run: str, field: str) -> Body:
+        """Return how much of a tile's overview picture is nucleus.
+
+        Raises `StateError` where there is no picture, `DataError` when it cannot be
+        read.
+        """
+        folder = self.data.run(run)
+        path = folder.overview_image(field)
+        if not path.exists():
+            raise StateError(
+                f"there is no overview picture of {field} in run {run}; ask once it "
+                f"is taken"
+            )
+        pixel_um = read_manifest(folder).camera.pixel_nm / 1000.0
+        found = nuclei_in_overview(read_tiff(path), pixel_um=pixel_um)
+        return {"nuclei": found.nuclei, "share": round(found.share, 6)}
 
 
 def _history(run: RunFolder, unit: UnitKey) -> UnitHistory:

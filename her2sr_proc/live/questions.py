@@ -23,8 +23,8 @@ from her2sr_proc.schema.model import Frozen
 Body = dict[str, JsonValue]
 POLL_MS = 100
 MAX_QUESTION_BYTES = 2**20
-MAX_FOUND = 256
-"""Units whose nuclei are remembered."""
+MAX_FOUND = 2048
+"""Units and tiles whose nuclei are remembered: more than an overview has."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,10 @@ class CloseRun(Frozen):
     """Arguments of ``close_run`` and ``scorable``."""
 
     run: str = Field(pattern=NAME)
+
+
+class OverviewTile(CloseField):
+    """Arguments of ``overview_nuclei``: a tile whose overview picture is on disk."""
 
 
 class Closing(Protocol):
@@ -90,6 +94,10 @@ class Knowing(Protocol):
         """Count the nuclei of a run that may be scored by now."""
         ...
 
+    def overview_nuclei(self, run: str, field: str) -> Body:
+        """Find nuclei in the overview picture of a field."""
+        ...
+
 
 class Answerer:
     """Turns questions into jobs and answers. Knows no socket."""
@@ -105,8 +113,8 @@ class Answerer:
         self._closing = closing
         self._counters = counters
         self._facts = facts
-        self._found: OrderedDict[UnitKey, Body] = OrderedDict()
-        self._sought: dict[UnitKey, str] = {}
+        self._found: OrderedDict[Frozen, Body] = OrderedDict()
+        self._sought: dict[Frozen, str] = {}
         self._verbs: dict[str, Callable[[Body], Body]] = {
             "close_unit": self._close_unit,
             "close_field": self._close_field,
@@ -116,6 +124,7 @@ class Answerer:
             "unit_summary": self._unit_summary,
             "nuclei": self._nuclei,
             "scorable": self._scorable,
+            "overview_nuclei": self._overview_nuclei,
         }
 
     def answer(self, data: bytes) -> Body:
@@ -165,25 +174,38 @@ class Answerer:
         return self._facts.scorable(CloseRun.model_validate(body).run)
 
     def _nuclei(self, body: Body) -> Body:
-        """Return the nuclei once they are found; until then only that they are not.
+        unit = CloseUnit.model_validate(body).unit
+        name = f"nuclei-{unit.field}-{unit.channel}"
+        return self._sought_for(name, unit, lambda: self._facts.nuclei(unit))
+
+    def _overview_nuclei(self, body: Body) -> Body:
+        tile = OverviewTile.model_validate(body)
+        return self._sought_for(
+            f"overview_nuclei-{tile.field}",
+            tile,
+            lambda: self._facts.overview_nuclei(tile.run, tile.field),
+        )
+
+    def _sought_for(self, name: str, key: Frozen, find: Callable[[], Body]) -> Body:
+        """Return what is found, once it is; until then only that it is not.
 
         The first question begins the search, which is a job like any other.
         """
-        unit = CloseUnit.model_validate(body).unit
-        if unit in self._found:
-            return {"done": True, **self._found[unit]}
-        job = self._sought.get(unit)
+        if key in self._found:
+            return {"done": True, **self._found[key]}
+        job = self._sought.get(key)
         if job is None or (fault := self._jobs.view().failed.get(job)) is None:
             if job is None:
-                name = f"nuclei-{unit.field}-{unit.channel}"
-                self._sought[unit] = self._jobs.submit(name, lambda: self._seek(unit))
+                self._sought[key] = self._jobs.submit(
+                    name, lambda: self._seek(key, find)
+                )
             return {"done": False}
-        del self._sought[unit]
+        del self._sought[key]
         raise StateError(f"the nuclei could not be found: {fault}")
 
-    def _seek(self, unit: UnitKey) -> None:
-        self._found[unit] = self._facts.nuclei(unit)
-        self._sought.pop(unit, None)
+    def _seek(self, key: Frozen, find: Callable[[], Body]) -> None:
+        self._found[key] = find()
+        self._sought.pop(key, None)
         while len(self._found) > MAX_FOUND:
             self._found.popitem(last=False)
 

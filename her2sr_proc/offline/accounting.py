@@ -58,14 +58,24 @@ def table_facts(path: Path) -> TableFacts | None:
 
 
 def account(run: RunFolder, manifest: Manifest) -> Accounting:
-    """Return the frames of every planned unit, and of every further attempt."""
+    """Return the frames of every planned unit, and of every further attempt.
+
+    A field that was not chosen is not asked for; a later attempt of it is.
+    """
     histories = read_ledger(run.ledger)
+    left_out = manifest.selection.skipped if manifest.selection else {}
     keys = [
         UnitKey(run=manifest.run, field=field.name, channel=channel.name)
         for field in manifest.fields
+        if field.name not in left_out
         for channel in manifest.channels
     ]
-    keys += [key for key in histories if key not in set(keys)]
+    keys += [
+        key
+        for key, history in histories.items()
+        if key not in set(keys)
+        and not (key.field in left_out and _state(history)[0] == UnitState.SKIPPED)
+    ]
     keys.sort(key=lambda key: (key.field, key.attempt))
     units = tuple(
         _unit(run, manifest.channel(key.channel), key, histories.get(key))

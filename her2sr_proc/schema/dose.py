@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from her2sr_proc.schema.model import Frozen
 
-Purpose = Literal["burst", "focus", "live", "stack", "activation"]
+Purpose = Literal["burst", "focus", "live", "overview", "stack", "activation"]
 
 
 class DoseRecord(Frozen):

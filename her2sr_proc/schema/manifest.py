@@ -14,6 +14,7 @@ from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.params import LocalizeParams, Profile
 from her2sr_proc.schema.results import EarlyStop
+from her2sr_proc.schema.selection import Selection
 
 Role = Literal["signal", "nuclei"]
 NARROWEST_PX, WIDEST_PX = 0.4, 5.0
@@ -92,6 +93,11 @@ class Manifest(Frozen):
         default=None,
         description="seed, kinetics_factor, time_scale ... of a simulated microscope; "
         "None for a real one",
+    )
+    selection: Selection | None = Field(
+        default=None,
+        description="which of `fields` were chosen to be taken; none: all of them, or "
+        "not chosen yet",
     )
     imported: tuple[ImportedMovie, ...] = Field(
         default=(),

@@ -135,6 +135,23 @@ class RunFolder:
     def preview(self, field: str, channel: str, kind: str) -> Path:
         return self.image(field, channel, kind).with_suffix(".png")
 
+    def overview_image(self, field: str) -> Path:
+        """The mean picture of one tile of the overview."""
+        return self.root / "images" / "overview" / f"{field}.tif"
+
+    def overview_preview(self, field: str) -> Path:
+        return self.overview_image(field).with_suffix(".png")
+
+    @property
+    def overview_mosaic(self) -> Path:
+        """All tiles of the overview as one picture."""
+        return self.root / "images" / "overview" / "overview.png"
+
+    @property
+    def overview(self) -> Path:
+        """What the overview tells of every tile."""
+        return self.root / "images" / "overview" / "overview.json"
+
     def mosaic(self, channel: str, kind: str) -> Path:
         """All fields of a channel as one picture at many scales (Deep Zoom)."""
         return self.made / "images" / "mosaic" / f"{channel}_{kind}.dzi"

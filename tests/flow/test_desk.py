@@ -226,4 +226,8 @@ def test_devices_are_read_when_idle_and_remembered_during_a_run(tmp_path, micros
 def test_protocols_come_with_what_they_cost_here(tmp_path):
     with rig(tmp_path) as bench:
         costs = {p.name: p.estimate.frames for p in bench.desk.protocols()}
-    assert costs == {"demo": 3600, "her2_fish_peg2024": 1_100_000}
+    assert costs == {
+        "demo": 3600,
+        "her2_fish_peg2024": 1_100_000,
+        "her2_fish_select": 220_000,
+    }

@@ -20,6 +20,8 @@ class FakeLocalizer:
     stalls: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     """Localizations by field."""
+    nuclei: dict[str, tuple[int, float]] | None = None
+    """Nuclei and their share of a tile of an overview, by field; None: not told."""
     asked: list[tuple[str, dict]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -33,6 +35,8 @@ class FakeLocalizer:
             return self._localizations(body["unit"])
         if verb == "unit_summary":
             return self._summary(body["unit"])
+        if verb == "overview_nuclei":
+            return self._overview(body["field"])
         if self.refuses:
             return Answer(ok=False, error=Fault(code="bad-state", message=self.refuses))
         job = f"{len(self.asked):06d}-{verb}"
@@ -42,6 +46,12 @@ class FakeLocalizer:
         elif not self.stalls:
             self.done.append(job)
         return Answer(ok=True, body={"job": job})
+
+    def _overview(self, name):
+        if self.nuclei is None:
+            return Answer(ok=False, error=Fault(code="bad-state", message="no such"))
+        count, share = self.nuclei.get(name, (0, 0.0))
+        return Answer(ok=True, body={"done": True, "nuclei": count, "share": share})
 
     def _localizations(self, unit):
         """Say what a test lets it say of a field; else that nothing is known."""

@@ -90,7 +90,6 @@ LATER = [
     pytest.param(
         {"focus": {"method": "image", "frames": 11}}, "less than or equal", id="frames"
     ),
-    pytest.param({"select": {"overview": True}}, "remove 'select'", id="select"),
     pytest.param(
         {"stop_when": {"group": 1, "nuclei": 40}},
         "may not stop on 'group'",
@@ -112,6 +111,19 @@ LATER = [
         id="no look late enough",
     ),
     pytest.param({"through_focus": {"planes": 6}}, "'planes' is odd", id="even planes"),
+    pytest.param(
+        {"select": {"choose": "all", "seed": 3}},
+        "'seed' does nothing with 'choose: all'",
+        id="select seed",
+    ),
+    pytest.param(
+        {"select": {"overview": False, "frames": 2}},
+        "'frames' does nothing without an overview",
+        id="select without overview",
+    ),
+    pytest.param(
+        {"select": {"choose": "regions"}}, "needs 'regions'", id="select regions"
+    ),
     pytest.param({"keep_raw": "some"}, "Input should be", id="keep_raw"),
     pytest.param(
         {"processing": {"profile": "homemade"}},

@@ -132,6 +132,7 @@ class FakeControl:
     orders: list[tuple[int | None, str]] = field(default_factory=list)
     """Fence and name of everyone who ordered."""
     places: list[views.Mark] = field(default_factory=list)
+    chosen: views.SelectionRequest | None = None
 
     def under(self, fence, *, by):
         self.orders.append((fence, by))
@@ -234,6 +235,29 @@ class FakeControl:
         if field != "r00_c00":
             raise RunNotFoundError(f"the run has no field '{field}'")
         self.retaken.append((field, retake.channels))
+        return self.run(run_id)
+
+    def selection(self, run_id):
+        self.run(run_id)
+        place = {"row": 0, "column": 0, "x_um": 0.0, "y_um": 0.0, "chosen": None}
+        address = f"/api/v1/runs/{run_id}/overview/r00_c00.png"
+        tile = views.OverviewTile(
+            field="r00_c00", seen=True, holds_tissue=True, picture=address, **place
+        )
+        return views.SelectionView(
+            run=run_id,
+            state="made" if self.chosen else "open",
+            choose="person",
+            tile_height_um=66.56,
+            tile_width_um=66.56,
+            tiles=(tile,),
+            by=self.chosen.by if self.chosen else "",
+        )
+
+    def choose(self, run_id, choice):
+        if self.chosen is not None:
+            raise RunConflictError("the fields of this run were chosen already")
+        self.chosen = choice
         return self.run(run_id)
 
     def preflight(self, request):

@@ -16,7 +16,7 @@ ROUTES = [
 PARTS = {"run_id": "nosuch", "field": "r00_c00", "channel": "561", "kind": "sr"}
 PARTS |= {"arm": "sr", "nucleus": "1", "reading": "reading-1", "item": "1"}
 PARTS |= {"picture": "sr", "view": "both", "size": "256", "level": "1"}
-PARTS |= {"tile_name": "0_0"}
+PARTS |= {"tile_name": "0_0", "name": "r00_c00"}
 REFUSED = {401, 403, 423}
 
 
@@ -67,6 +67,7 @@ def test_orders_alone_need_the_lease():
         "/api/v1/runs/{run_id}/resume",
         "/api/v1/runs/{run_id}/stop",
         "/api/v1/runs/{run_id}/fields/{field}/attempts",
+        "/api/v1/runs/{run_id}/selection",
         "/api/v1/stage/move",
         "/api/v1/stage/jog",
         "/api/v1/stage/marks",

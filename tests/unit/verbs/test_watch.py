@@ -45,6 +45,9 @@ class Script:
         self.stops += 1
         return view(RunState.STOPPING)
 
+    def page(self, run_id):
+        return f"http://here/runs/{run_id}"
+
     def sleep(self, seconds):
         self.now += seconds
 
@@ -120,4 +123,22 @@ def test_a_paused_run_is_stopped_where_nobody_is():
     ended = view(RunState.ABORTED)
     script = Script(view(), view(RunState.PAUSED), view(RunState.STOPPING), ended)
     assert script.follow(is_alone=True) == ended
+    assert script.stops == 1
+
+
+def choosing() -> RunView:
+    until = "2026-01-01T01:00:00Z"
+    return view().model_copy(update={"awaits": "selection", "awaits_until_utc": until})
+
+
+def test_where_the_fields_are_chosen_is_told_once():
+    stream = io.StringIO()
+    Script(choosing(), choosing(), view(), DONE).follow(Lines(stream))
+    assert stream.getvalue().count("http://here/runs/r1, or by POST") == 1
+    assert "until 2026-01-01T01:00:00Z" in stream.getvalue()
+
+
+def test_a_run_that_wants_its_fields_chosen_is_stopped_where_nobody_is():
+    script = Script(choosing(), view(RunState.ABORTED))
+    script.follow(is_alone=True)
     assert script.stops == 1
