@@ -27,6 +27,13 @@ class Pictures:
     kinds: tuple[str, ...]
 
 
+def now_scene(context: Context) -> Scene:
+    """Return what the line under the head of every page shows."""
+    trouble: list[str] = []
+    health: Health | None = _try(context.control.health, None, trouble)
+    return {"health": health, "trouble": trouble[0] if trouble else ""}
+
+
 def home_scene(context: Context) -> Scene:
     """Return what the first page shows, also when the hardware process is gone."""
     trouble: list[str] = []

@@ -9,22 +9,25 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi import APIRouter, Depends
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.errors import RunNotFoundError
-from her2sr_acq.service import wording
+from her2sr_acq.service import language, wording
 from her2sr_acq.service.access import ANYBODY, VISITOR
 from her2sr_acq.service.context import Context, ContextDep
-from her2sr_acq.service.scenes import home_scene, run_scene
+from her2sr_acq.service.language import PLACE, SPOKEN, label, t
+from her2sr_acq.service.scenes import home_scene, now_scene, run_scene
 from her2sr_acq.service.security import POLICY
+from her2sr_acq.service.strings import LANGUAGES
 from her2sr_proc.schema.banner import BANNER
 
 WEB = Path(__file__).parents[1] / "web"
 ASSETS = {
     "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
     "page.js": "text/javascript",
     "session.js": "text/javascript",
     "review.css": "text/css",
@@ -38,7 +41,7 @@ ASSETS = {
 ZOOM_STYLE = "'sha256-9xTiqzfwFaL2SGb1rmr8gysEwVVjIvqWAgmZgqFqpEE='"
 """Of the one style that OpenSeadragon 6.1.1 adds to a page (its focus ring)."""
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(language.listen)])
 
 
 def _environment() -> Environment:
@@ -51,7 +54,9 @@ def _environment() -> Environment:
     )
     environment.filters.update(wording.FILTERS)
     environment.globals.update(banner=BANNER, final=FINAL, symbols=wording.SYMBOLS)
-    environment.globals.update(visitor=VISITOR.get)
+    environment.filters["label"] = label
+    environment.globals.update(visitor=VISITOR.get, t=t, language=SPOKEN.get)
+    environment.globals.update(place=PLACE.get)
     return environment
 
 
@@ -59,13 +64,37 @@ _TEMPLATES = _environment()
 
 
 def _render(template: str, scene: Mapping[str, object]) -> HTMLResponse:
+    """Return a part, or a page that stands without the microscope."""
     return HTMLResponse(_TEMPLATES.get_template(template).render(scene))
+
+
+def _page(template: str, context: Context, scene: Mapping[str, object]) -> HTMLResponse:
+    """Return a page under the line that says how the microscope stands."""
+    return _render(template, {**scene, "now": now_scene(context)})
+
+
+@router.get("/parts/now")
+def now_part(context: ContextDep) -> HTMLResponse:
+    """Return the line of every page: run in progress, latch, room on disk."""
+    return _render("now_part.html.j2", {"now": now_scene(context)})
+
+
+@router.get("/language/{code}", openapi_extra=ANYBODY)
+def speak(code: str, then: str = "/") -> RedirectResponse:
+    """Keep in this browser which language is spoken, and go back to the page."""
+    if code not in LANGUAGES:
+        raise RunNotFoundError(f"there is no language '{code[:80]}'")
+    # `//host` and `/\\host` would lead to another site
+    is_ours = then.startswith("/") and not then.startswith(("//", "/\\"))
+    answer = RedirectResponse(then if is_ours else "/", 303)
+    answer.set_cookie(language.COOKIE, code, max_age=31_536_000, samesite="strict")
+    return answer
 
 
 @router.get("/")
 def home(context: ContextDep) -> HTMLResponse:
     """Show the runs, and a form that starts one."""
-    return _render("home.html.j2", home_scene(context))
+    return _page("home.html.j2", context, home_scene(context))
 
 
 @router.get("/parts/runs")
@@ -86,10 +115,10 @@ def review_page(run_id: str, context: ContextDep) -> HTMLResponse:
     try:
         context.archive.run(run_id)
     except RunNotFoundError as exc:
-        page = _render("missing.html.j2", {"message": str(exc)})
+        page = _page("missing.html.j2", context, {"message": str(exc)})
         page.status_code = HTTPStatus.NOT_FOUND
         return page
-    page = _render("review.html.j2", {"run_id": run_id})
+    page = _page("review.html.j2", context, {"run_id": run_id})
     page.headers["content-security-policy"] = POLICY.replace(
         "style-src 'self'", f"style-src 'self' {ZOOM_STYLE}"
     )
@@ -120,8 +149,8 @@ def asset(name: str) -> FileResponse:
 
 def _run(template: str, context: Context, run_id: str, field: str) -> HTMLResponse:
     try:
-        return _render(template, run_scene(context, run_id, field))
+        return _page(template, context, run_scene(context, run_id, field))
     except RunNotFoundError as exc:
-        page = _render("missing.html.j2", {"message": str(exc)})
+        page = _page("missing.html.j2", context, {"message": str(exc)})
         page.status_code = HTTPStatus.NOT_FOUND
         return page

@@ -15,6 +15,10 @@ function place(root) {
   }
 }
 
+function away(isAway) {
+  document.getElementById("away").hidden = !isAway;
+}
+
 async function refresh(part) {
   let text;
   try {
@@ -23,8 +27,10 @@ async function refresh(part) {
     if (!answer.ok) throw new Error(answer.statusText);
     text = await answer.text();
     part.classList.remove("stale");
+    away(false);
   } catch {
     part.classList.add("stale");
+    away(true);
     return;
   }
   const isRead = Date.now() < (part.keptUntil ?? 0) || part.contains(document.activeElement);
@@ -57,7 +63,7 @@ function settle(part) {
 }
 
 function saying(said) {
-  return said.dark ? "the light is off; latched until rearmed" : "NOT PROVEN DARK: switch the lasers off by hand";
+  return said.dark ? document.body.dataset.dark : document.body.dataset.notDark;
 }
 
 function show(form, text) {
@@ -82,7 +88,8 @@ async function send(form) {
     const part = form.closest("[data-part]");
     if (!("stays" in form.dataset)) location.assign(`/runs/${said.id}`);
     else if (part) settle(part);
-    else show(form, saying(said));
+    else if ("dark" in said) show(form, saying(said));
+    form.dispatchEvent(new CustomEvent("answered", { detail: said, bubbles: true }));
     return;
   }
   form.key = undefined;
