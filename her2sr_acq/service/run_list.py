@@ -1,4 +1,4 @@
-"""What the page *Runs* shows: runs of the database and of the disk, found and sorted."""
+"""What the page *Runs* shows: runs of database and disk, found and sorted."""
 
 from __future__ import annotations
 

@@ -43,12 +43,8 @@ async function refresh(part) {
 
 function request(form) {
   const body = {};
-  for (const [name, value] of new FormData(form, form.pressed)) {
+  for (const [name, value] of new FormData(form)) {
     if (value === "") continue;
-    if (name === "how") {
-      if (value === "queue") body.queue = true;
-      continue;
-    }
     if (name.startsWith("overrides.")) {
       body.overrides = body.overrides || {};
       body.overrides[name.slice("overrides.".length)] = Number(value);
@@ -94,7 +90,6 @@ async function send(form) {
     if (!("stays" in form.dataset)) location.assign(`/runs/${said.id}`);
     else if (part) settle(part);
     else if ("dark" in said) show(form, saying(said));
-    form.pressed = undefined;
     form.dispatchEvent(new CustomEvent("answered", { detail: said, bubbles: true }));
     return;
   }
@@ -107,7 +102,7 @@ document.addEventListener("submit", async (event) => {
   if (!form.dataset.post) return;
   event.preventDefault();
   if (form.dataset.confirm && !confirm(form.dataset.confirm)) return;
-  form.pressed = event.submitter;
+  form.pressed = event.submitter?.value;
   const button = event.submitter ?? form.querySelector("button");
   button.disabled = true;
   try {

@@ -69,7 +69,7 @@ async function checkAll() {
 function finishSoon(event) {
   const said = event.detail;
   if (!said.id) return;
-  if (said.state !== "queued") return location.assign(`/runs/${said.id}`);
+  if (start.pressed !== "queue") return location.assign(`/runs/${said.id}`);
   field("said").textContent = start.dataset.queued.replace("{run}", said.id);
   field("said").hidden = false;
   start.querySelector(".message").hidden = true;
@@ -81,6 +81,7 @@ function finishSoon(event) {
 if (start) {
   start.complete = (body) => {
     // The field tells the clock of this browser; the service wants an offset with it.
+    if (start.pressed === "queue") body.queue = true;
     const at = field("not-before").value;
     if (at) body.not_before = new Date(at).toISOString();
   };
@@ -99,3 +100,6 @@ if (start) {
   start.addEventListener("answered", finishSoon);
   tellClocks(document);
 }
+
+// While the hardware process starts there is no form yet: the page comes back by itself.
+if (!start) setTimeout(() => location.reload(), 3000);
