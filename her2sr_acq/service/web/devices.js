@@ -52,6 +52,7 @@ async function snap() {
   const said = await ask("/api/v1/stage/snap", "POST", {
     laser_nm: part("laser").valueAsNumber, power_percent: part("power").valueAsNumber, exposure_ms: part("exposure").valueAsNumber,
   });
+  part("dose-line").hidden = false;
   part("dose").max = said.ceiling_s;
   part("dose").value = said.dose_s;
   part("dose-told").textContent = filled(hands.dataset.dose, { dose: said.dose_s.toPrecision(2), ceiling: said.ceiling_s });
@@ -101,4 +102,13 @@ if (!part("current-run")) {
   doing(async () => tellStage(await ask("/api/v1/stage")))();
   doing(async () => tellMarks(await ask("/api/v1/stage/marks")))();
 }
+
+function unlock() {
+  const isBusy = Boolean(part("current-run"));
+  part("busy").hidden = !isBusy;
+  for (const button of document.querySelectorAll("[data-jog], #mark button, #snap button")) button.disabled = isBusy;
+}
+
+unlock();
+setInterval(unlock, 1000);
 setInterval(() => look().catch(() => {}), 1000);
