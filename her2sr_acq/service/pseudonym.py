@@ -22,7 +22,12 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", "start.refuse_shape", must_match=True),
+    # `$` alone would let a final newline pass in Python
+    Rule(
+        r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$(?![\s\S])",
+        "start.refuse_shape",
+        must_match=True,
+    ),
     Rule(
         "(^|[^0-9])(19|20)[0-9]{2}[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12][0-9]|3[01])"
         "([^0-9]|$)",
