@@ -28,6 +28,7 @@ from her2sr_acq.service.routes import (
     safety,
     selection,
     session,
+    users,
 )
 from her2sr_acq.service.security import BodyLimit, BrowserHeaders, KnownHosts
 from her2sr_proc.schema.banner import BANNER
@@ -67,6 +68,7 @@ def create_app(context: Context) -> FastAPI:
         devices,
         safety,
         session,
+        users,
         lease,
         live,
         events,

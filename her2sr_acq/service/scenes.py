@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from her2sr_acq.engine.states import FINAL
-from her2sr_acq.engine.views import FieldView, Health, ProtocolView, RunView
+from her2sr_acq.engine.views import FieldView, Health, RunView
 from her2sr_acq.errors import AcqError, RunNotFoundError
 from her2sr_acq.service.context import Context
 from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.results import ARMS, RunResult
 
-LISTED = 50
 T = TypeVar("T")
 Scene = dict[str, object]
 
@@ -27,23 +26,11 @@ class Pictures:
     kinds: tuple[str, ...]
 
 
-def home_scene(context: Context) -> Scene:
-    """Return what the first page shows, also when the hardware process is gone."""
+def now_scene(context: Context) -> Scene:
+    """Return what the line under the head of every page shows."""
     trouble: list[str] = []
-    no_runs: list[RunView] = []
-    no_protocols: list[ProtocolView] = []
-    runs = _try(context.control.runs, no_runs, trouble)[:LISTED]
     health: Health | None = _try(context.control.health, None, trouble)
-    listed = {run.id for run in runs}
-    archived = [name for name in context.archive.run_ids() if name not in listed]
-    return {
-        "runs": runs,
-        "archived": archived[:LISTED],
-        "health": health,
-        "protocols": _try(context.control.protocols, no_protocols, trouble),
-        "trouble": trouble[0] if trouble else "",
-        "shares": {run.id: share_done(run) for run in runs},
-    }
+    return {"health": health, "trouble": trouble[0] if trouble else ""}
 
 
 def run_scene(context: Context, run_id: str, field: str) -> Scene:

@@ -15,6 +15,10 @@ function place(root) {
   }
 }
 
+function away(isAway) {
+  document.getElementById("away").hidden = !isAway;
+}
+
 async function refresh(part) {
   let text;
   try {
@@ -23,11 +27,13 @@ async function refresh(part) {
     if (!answer.ok) throw new Error(answer.statusText);
     text = await answer.text();
     part.classList.remove("stale");
+    away(false);
   } catch {
     part.classList.add("stale");
+    away(true);
     return;
   }
-  const isRead = Date.now() < (part.keptUntil ?? 0) || part.contains(document.activeElement);
+  const isRead = Date.now() < (part.keptUntil ?? 0) || part.contains(document.activeElement) || part.querySelector("input:checked");
   if (text !== part.last && !isRead) {
     part.innerHTML = text;
     part.last = text;
@@ -46,6 +52,7 @@ function request(form) {
       body[name] = value;
     }
   }
+  form.complete?.(body);
   return body;
 }
 
@@ -57,7 +64,7 @@ function settle(part) {
 }
 
 function saying(said) {
-  return said.dark ? "the light is off; latched until rearmed" : "NOT PROVEN DARK: switch the lasers off by hand";
+  return said.dark ? document.body.dataset.dark : document.body.dataset.notDark;
 }
 
 function show(form, text) {
@@ -82,7 +89,8 @@ async function send(form) {
     const part = form.closest("[data-part]");
     if (!("stays" in form.dataset)) location.assign(`/runs/${said.id}`);
     else if (part) settle(part);
-    else show(form, saying(said));
+    else if ("dark" in said) show(form, saying(said));
+    form.dispatchEvent(new CustomEvent("answered", { detail: said, bubbles: true }));
     return;
   }
   form.key = undefined;
@@ -94,7 +102,8 @@ document.addEventListener("submit", async (event) => {
   if (!form.dataset.post) return;
   event.preventDefault();
   if (form.dataset.confirm && !confirm(form.dataset.confirm)) return;
-  const button = form.querySelector("button");
+  form.pressed = event.submitter?.value;
+  const button = event.submitter ?? form.querySelector("button");
   button.disabled = true;
   try {
     await send(form);
@@ -112,3 +121,29 @@ for (const part of document.querySelectorAll("[data-part]")) {
     else refresh(part);
   }, PERIOD_MS);
 }
+
+const SOUND_KEY = "her2sr-sounds";
+
+function beep() {
+  const audio = new AudioContext();
+  const tone = audio.createOscillator(), volume = audio.createGain();
+  volume.gain.value = 0.2;
+  tone.frequency.value = 880;
+  tone.connect(volume).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.5);
+  tone.onended = () => audio.close();
+}
+
+function watchAlarms(line) {
+  const signs = () => ({ bad: line.querySelectorAll(".trouble").length, run: Boolean(line.querySelector("#current-run")) });
+  let before = signs();
+  new MutationObserver(() => {
+    const now = signs();
+    const isAlarm = now.bad > before.bad || (before.run && !now.run);
+    if (isAlarm && localStorage.getItem(SOUND_KEY) === "on") beep();
+    before = now;
+  }).observe(line, { childList: true });
+}
+
+if (document.getElementById("now")) watchAlarms(document.getElementById("now"));

@@ -1,0 +1,51 @@
+"""Which language a visitor is spoken to in, and the words for the page being made."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from fastapi import Request
+
+from her2sr_acq.service.strings import LANGUAGES, load
+
+COOKIE = "her2sr_language"
+SPOKEN: ContextVar[str] = ContextVar("spoken", default=LANGUAGES[0])
+PLACE: ContextVar[str] = ContextVar("place", default="/")
+"""Path of the page that is being made: where a switch of language leads back to."""
+
+
+def choose(cookie: str | None, accepted: str) -> str:
+    """Return the language asked for: by cookie, else by ``Accept-Language``."""
+    if cookie in LANGUAGES:
+        return str(cookie)
+    wanted: list[tuple[float, str]] = []
+    for part in accepted[:500].split(","):
+        name, _, quality = part.strip().partition(";q=")
+        code = name.split("-")[0].lower()
+        if code in LANGUAGES:
+            wanted.append((-_quality(quality), code))
+    return min(wanted, key=lambda pair: pair[0])[1] if wanted else LANGUAGES[0]
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text or 1.0)
+    except ValueError:
+        return 0.0
+
+
+async def listen(request: Request) -> None:
+    """Note for the page that is made what language it is to speak."""
+    accepted = request.headers.get("accept-language", "")
+    SPOKEN.set(choose(request.cookies.get(COOKIE), accepted))
+    PLACE.set(request.url.path)
+
+
+def t(key: str, **values: object) -> str:
+    """Return a text of the table in the language of the visitor."""
+    return load().text(SPOKEN.get(), key, **values)
+
+
+def label(value: str, kind: str = "state") -> str:
+    """Return the words for a value of an enumeration, such as a run's state."""
+    return t(f"{kind}.{value}")

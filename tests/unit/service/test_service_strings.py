@@ -1,0 +1,71 @@
+"""Every page speaks two languages out of one table."""
+
+import re
+
+import pytest
+
+from her2sr_acq.engine.states import RunState
+from her2sr_acq.errors import ConfigError
+from her2sr_acq.service.language import choose
+from her2sr_acq.service.routes.pages import WEB
+from her2sr_acq.service.strings import LANGUAGES, load
+from her2sr_proc.schema.ledger import UnitState
+
+
+def test_every_state_has_words_in_every_language():
+    for state in (*RunState, *UnitState):
+        assert all(load().text(code, f"state.{state}") for code in LANGUAGES)
+
+
+def test_templates_and_rules_ask_for_strings_that_exist():
+    asked = {
+        key
+        for page in WEB.glob("*.j2")
+        for key in re.findall(r"\bt\([\"'](\w+\.\w+)[\"'][,)]", page.read_text())
+    }
+    assert len(asked) > 20
+    assert asked <= set(load().texts)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('{en="a"}', "languages"),
+        ('{en="a", ja=" "}', "empty"),
+        ('{en="a {n}", ja="b"}', "placeholders"),
+    ],
+)
+def test_a_table_that_lacks_something_is_refused(tmp_path, entry, message):
+    path = tmp_path / "strings.toml"
+    path.write_text(f"[a]\nkey = {entry}\n")
+    with pytest.raises(ConfigError, match=message):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "spoken"),
+    [
+        (None, "", "en"),
+        (None, "ja-JP,en;q=0.5", "ja"),
+        (None, "ja;q=0.2,en-GB;q=0.9", "en"),
+        (None, "fr, ja;q=nonsense", "ja"),
+        ("en", "ja", "en"),
+        ("xx", "ja", "ja"),
+    ],
+)
+def test_the_language_is_the_cookies_else_the_browsers(cookie, accepted, spoken):
+    assert choose(cookie, accepted) == spoken
+
+
+def test_a_switch_of_language_is_kept_and_leads_back(client):
+    answer = client.get("/language/ja?then=/runs/x", follow_redirects=False)
+    assert answer.headers["location"] == "/runs/x"
+    assert '<html lang="ja">' in client.get("/").text
+
+
+@pytest.mark.parametrize("elsewhere", ["//evil.test", "https://evil.test", "/\\evil"])
+def test_a_switch_of_language_leads_to_no_other_site(client, elsewhere):
+    answer = client.get(
+        "/language/en", params={"then": elsewhere}, follow_redirects=False
+    )
+    assert answer.headers["location"] == "/"
