@@ -85,3 +85,28 @@ def crop(
 
     machine = found.machine()
     return crop(found.run, machine, key, picture=picture, view=view, colours=colours)
+
+
+def kept_from(context: Context, run_id: str, name: str | None) -> str:
+    """Return why counts are kept from a person, as ``reading`` or ``recount``.
+
+    Empty where they are not. ``name`` None: nobody knows who asks, so that what holds
+    for anybody holds. A record that cannot be read keeps them from everybody.
+    """
+    from her2sr_proc.errors import ProcError
+    from her2sr_proc.scoring.readings import open_reading_of
+
+    try:
+        run = context.archive.run(run_id)
+        if not run.case.is_file():
+            return ""
+        case = desk(context, run_id).case()
+    except (ProcError, OSError):
+        return "record"
+    if name is None:
+        is_open = any(not one.is_signed for one in case.readings.values())
+    else:
+        is_open = open_reading_of(case.readings, name) is not None
+    if is_open:
+        return "reading"
+    return "" if case.may_see(name or "") else "recount"

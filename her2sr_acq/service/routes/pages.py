@@ -10,15 +10,16 @@ from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.errors import RunNotFoundError
 from her2sr_acq.service import language, wording
-from her2sr_acq.service.access import ANYBODY, VISITOR
+from her2sr_acq.service.access import ANYBODY, VISITOR, ActorDep
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.language import PLACE, SPOKEN, label, t
+from her2sr_acq.service.scene_morning import last_night, morning_scene
 from her2sr_acq.service.scenes import home_scene, now_scene, run_scene
 from her2sr_acq.service.security import POLICY
 from her2sr_acq.service.strings import LANGUAGES
@@ -30,6 +31,8 @@ ASSETS = {
     "icon.svg": "image/svg+xml",
     "page.js": "text/javascript",
     "session.js": "text/javascript",
+    "run.js": "text/javascript",
+    "run.css": "text/css",
     "review.css": "text/css",
     "review.js": "text/javascript",
     "review_api.js": "text/javascript",
@@ -129,6 +132,29 @@ def review_page(run_id: str, context: ContextDep) -> HTMLResponse:
 def run_part(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
     """Return the moving part of a run's page."""
     return _run("run_part.html.j2", context, run_id, field)
+
+
+@router.get("/morning")
+def last_morning(context: ContextDep) -> Response:
+    """Lead to the morning page of the last night."""
+    try:
+        return RedirectResponse(f"/runs/{last_night(context)}/morning", 303)
+    except RunNotFoundError as exc:
+        page = _page("missing.html.j2", context, {"message": str(exc)})
+        page.status_code = HTTPStatus.NOT_FOUND
+        return page
+
+
+@router.get("/runs/{run_id}/morning")
+def morning_page(run_id: str, context: ContextDep, actor: ActorDep) -> HTMLResponse:
+    """Show what a night left: complete, partial, answer, pictures."""
+    try:
+        scene = morning_scene(context, run_id, actor)
+    except RunNotFoundError as exc:
+        page = _page("missing.html.j2", context, {"message": str(exc)})
+        page.status_code = HTTPStatus.NOT_FOUND
+        return page
+    return _page("morning.html.j2", context, scene)
 
 
 @router.get("/login", openapi_extra=ANYBODY)
