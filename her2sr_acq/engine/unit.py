@@ -87,11 +87,11 @@ class UnitTaker:
             outcome = Outcome(fault=exc)
         else:
             place = tile, channel, protocol
-            outcome = self._expose(place, assembler, witness)
+            outcome = self._expose(key, place, assembler, witness)
             if is_untouched(outcome, channel.frames) and not records:
                 self._tracker.note("armed again", after_frames=outcome.delivered)
                 assembler.rewind()
-                outcome = self._expose(place, assembler, witness)
+                outcome = self._expose(key, place, assembler, witness)
         if isinstance(outcome.fault, StorageError):
             self._station.room.give_up_reserve()  # the verdict must find room
         record = self._conclude(key, channel, outcome, records, witness)
@@ -128,6 +128,7 @@ class UnitTaker:
 
     def _expose(
         self,
+        key: UnitKey,
         place: tuple[FieldFacts, Channel, Protocol],
         assembler: Assembler,
         witness: Witness,
@@ -138,6 +139,7 @@ class UnitTaker:
             self._sink.require_writing()
             is_block = assembler.add(frame)
             witness.see(frame, is_block=is_block)
+            self._station.show(key, frame.index, frame.adu)
             return is_block
 
         witness.begin()

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from statistics import median
+from typing import TYPE_CHECKING
 
 from her2sr_acq.engine.views import DevicesView, FieldView, Health, RunView, UnitView
 from her2sr_acq.errors import AcqError
-from her2sr_acq.service.context import Context
 from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.results import read_field
+
+if TYPE_CHECKING:
+    from her2sr_acq.service.context import Context
 
 PIXEL_BYTES = 2
 FEW_HOURS = 2.0
@@ -210,7 +213,9 @@ def _light(context: Context, manifest: Manifest | None) -> Light:
         status = context.guard.status()
     except AcqError as exc:
         return Light(doubt=str(exc))
-    powers = {c.laser_nm: c.power_percent for c in manifest.channels} if manifest else {}
+    powers = (
+        {c.laser_nm: c.power_percent for c in manifest.channels} if manifest else {}
+    )
     lit = tuple(
         f"{nm} nm {powers[nm]:g} %" if nm in powers else f"{nm} nm"
         for nm in status.lit_nm
@@ -219,8 +224,8 @@ def _light(context: Context, manifest: Manifest | None) -> Light:
 
 
 def _temperature(context: Context, health: Health | None) -> tuple[str, str] | None:
-    if health is None:
-        return None
+    if health is None or not health.active_run:
+        return None  # between runs the devices would be read at every look
     try:
         devices: DevicesView = context.control.devices()
     except AcqError:
