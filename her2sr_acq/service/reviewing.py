@@ -94,7 +94,6 @@ def kept_from(context: Context, run_id: str, name: str | None) -> str:
     for anybody holds. A record that cannot be read keeps them from everybody.
     """
     from her2sr_proc.errors import ProcError
-    from her2sr_proc.scoring.readings import open_reading_of
 
     try:
         run = context.archive.run(run_id)
@@ -103,10 +102,9 @@ def kept_from(context: Context, run_id: str, name: str | None) -> str:
         case = desk(context, run_id).case()
     except (ProcError, OSError):
         return "record"
-    if name is None:
-        is_open = any(not one.is_signed for one in case.readings.values())
-    else:
-        is_open = open_reading_of(case.readings, name) is not None
+    is_open = any(
+        not one.is_signed and name in (None, one.by) for one in case.readings.values()
+    )
     if is_open:
         return "reading"
     return "" if case.may_see(name or "") else "recount"
