@@ -16,13 +16,13 @@ from typing import Any, Self
 
 from her2sr_acq.errors import StorageError
 
-VERSION = 1
+VERSION = 2
 BUSY_S = 5.0
 
 _SCHEMA = """
 CREATE TABLE users (
     name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL,
-    created_utc TEXT NOT NULL
+    created_utc TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
@@ -41,6 +41,9 @@ CREATE TABLE lease (
 CREATE TABLE audit (sequence INTEGER PRIMARY KEY, line TEXT NOT NULL) STRICT;
 INSERT INTO lease VALUES (1, 0, '', '', '');
 """
+
+_SECOND = "ALTER TABLE users ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0"
+"""What version 1 lacks."""
 
 
 class ServiceDatabase:
@@ -144,4 +147,7 @@ class ServiceDatabase:
         if version == 0:
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 self._link.execute(statement)
+        elif version == 1:
+            self._link.execute(_SECOND)
+        if version < VERSION:
             self._link.execute(f"PRAGMA user_version = {VERSION}")

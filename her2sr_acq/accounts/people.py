@@ -33,6 +33,7 @@ class User:
     name: str
     role: Role
     created_utc: str
+    is_disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,12 @@ class People:
             if self._has(name):
                 raise ConfigError(f"there is a user '{name}'; remove it first")
             self._database.rows(
-                "INSERT INTO users VALUES (?, ?, ?, ?)", name, role, kept, self._in(0)
+                "INSERT INTO users (name, role, password, created_utc) "
+                "VALUES (?, ?, ?, ?)",
+                name,
+                role,
+                kept,
+                self._in(0),
             )
             self._audit.add("user added", by=by, user=name, role=role.value)
 
@@ -95,9 +101,48 @@ class People:
     def users(self) -> list[User]:
         """Return the users by name."""
         rows = self._database.rows(
-            "SELECT name, role, created_utc FROM users ORDER BY name"
+            "SELECT name, role, created_utc, disabled FROM users ORDER BY name"
         )
-        return [User(name, Role(role), created) for name, role, created in rows]
+        return [User(n, Role(r), created, bool(off)) for n, r, created, off in rows]
+
+    def user(self, name: str) -> User:
+        """Return one user. Raises `ConfigError` when there is none."""
+        self._require(name)
+        return next(user for user in self.users() if user.name == name)
+
+    def change(
+        self, name: str, *, role: Role | None, disabled: bool | None, by: str
+    ) -> None:
+        """Give a user another role, or keep them out or let them in again.
+
+        Raises `ConfigError` for nobody, and where no admin would be left.
+        """
+        with self._database.writing():
+            before = self.user(name)
+            new_role = before.role if role is None else role
+            is_out = before.is_disabled if disabled is None else disabled
+            self._database.rows(
+                "UPDATE users SET role = ?, disabled = ? WHERE name = ?",
+                new_role,
+                int(is_out),
+                name,
+            )
+            was_admin = before.role is Role.ADMIN and not before.is_disabled
+            if was_admin and not self._database.rows(
+                "SELECT 1 FROM users WHERE role = ? AND disabled = 0", Role.ADMIN
+            ):
+                raise ConfigError(
+                    f"{name} is the last admin; make somebody else admin first"
+                )
+            if is_out:
+                self._database.rows("DELETE FROM sessions WHERE user = ?", name)
+            self._audit.add(
+                "user changed",
+                by=by,
+                user=name,
+                role=new_role.value,
+                disabled=str(is_out).lower(),
+            )
 
     def issue(
         self, name: str, *, label: str, role: Role | None, days: int, by: str
@@ -161,7 +206,7 @@ class People:
         is wrong.
         """
         rows = self._database.rows(
-            "SELECT password, role FROM users WHERE name = ?", name
+            "SELECT password, role FROM users WHERE name = ? AND disabled = 0", name
         )
         kept = rows[0][0] if rows else None
         if not self._passwords.fits(password, kept):
@@ -193,7 +238,7 @@ class People:
         rows = self._database.rows(
             "SELECT tokens.id, users.name, tokens.role, users.role FROM tokens "
             "JOIN users ON users.name = tokens.user "
-            "WHERE tokens.sha256 = ? AND tokens.expires_utc > ?",
+            "WHERE tokens.sha256 = ? AND tokens.expires_utc > ? AND users.disabled = 0",
             _digest(text),
             self._in(0),
         )
@@ -211,7 +256,8 @@ class People:
         rows = self._database.rows(
             "SELECT users.name, users.role FROM sessions "
             "JOIN users ON users.name = sessions.user "
-            "WHERE sessions.sha256 = ? AND sessions.expires_utc > ?",
+            "WHERE sessions.sha256 = ? AND sessions.expires_utc > ? "
+            "AND users.disabled = 0",
             sha256,
             self._in(0),
         )

@@ -27,6 +27,7 @@ from her2sr_acq.service.routes import (
     runs,
     safety,
     session,
+    users,
 )
 from her2sr_acq.service.security import BodyLimit, BrowserHeaders, KnownHosts
 from her2sr_proc.schema.banner import BANNER
@@ -65,6 +66,7 @@ def create_app(context: Context) -> FastAPI:
         devices,
         safety,
         session,
+        users,
         lease,
         live,
         events,

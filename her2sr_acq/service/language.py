@@ -15,7 +15,7 @@ PLACE: ContextVar[str] = ContextVar("place", default="/")
 
 
 def choose(cookie: str | None, accepted: str) -> str:
-    """Return the language asked for: by cookie, else the best of ``Accept-Language``."""
+    """Return the language asked for: by cookie, else by ``Accept-Language``."""
     if cookie in LANGUAGES:
         return str(cookie)
     wanted: list[tuple[float, str]] = []

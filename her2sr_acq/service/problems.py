@@ -19,6 +19,7 @@ from starlette.routing import Match
 from her2sr_acq.errors import (
     AccessError,
     AcqError,
+    ConfigError,
     DeviceError,
     DoseError,
     ForbiddenError,
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS: dict[type[Exception], HTTPStatus] = {
+    ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunConflictError: HTTPStatus.CONFLICT,
     DoseError: HTTPStatus.CONFLICT,

@@ -8,14 +8,13 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from her2sr_acq.engine.states import FINAL
-from her2sr_acq.engine.views import FieldView, Health, ProtocolView, RunView
+from her2sr_acq.engine.views import FieldView, Health, RunView
 from her2sr_acq.errors import AcqError, RunNotFoundError
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.gauges import Gauges, read_gauges
 from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.results import ARMS, RunResult
 
-LISTED = 50
 T = TypeVar("T")
 Scene = dict[str, object]
 
@@ -33,25 +32,6 @@ def now_scene(context: Context) -> Scene:
     trouble: list[str] = []
     health: Health | None = attempt(context.control.health, None, trouble)
     return {"health": health, "trouble": trouble[0] if trouble else ""}
-
-
-def home_scene(context: Context) -> Scene:
-    """Return what the first page shows, also when the hardware process is gone."""
-    trouble: list[str] = []
-    no_runs: list[RunView] = []
-    no_protocols: list[ProtocolView] = []
-    runs = attempt(context.control.runs, no_runs, trouble)[:LISTED]
-    health: Health | None = attempt(context.control.health, None, trouble)
-    listed = {run.id for run in runs}
-    archived = [name for name in context.archive.run_ids() if name not in listed]
-    return {
-        "runs": runs,
-        "archived": archived[:LISTED],
-        "health": health,
-        "protocols": attempt(context.control.protocols, no_protocols, trouble),
-        "trouble": trouble[0] if trouble else "",
-        "shares": {run.id: share_done(run) for run in runs},
-    }
 
 
 def run_scene(context: Context, run_id: str, field: str) -> Scene:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -19,9 +20,12 @@ from her2sr_acq.service import language, wording
 from her2sr_acq.service.access import ANYBODY, VISITOR, ActorDep
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.language import PLACE, SPOKEN, label, t
+from her2sr_acq.service.run_list import Wanted, compare_scene, list_scene
 from her2sr_acq.service.scene_morning import last_night, morning_scene
-from her2sr_acq.service.scenes import home_scene, now_scene, run_scene
+from her2sr_acq.service.scenes import now_scene, run_scene
 from her2sr_acq.service.security import POLICY
+from her2sr_acq.service.settings_scene import devices_scene, settings_scene
+from her2sr_acq.service.start_scene import drawn_scene, queue_scene, start_scene
 from her2sr_acq.service.strings import LANGUAGES
 from her2sr_proc.schema.banner import BANNER
 
@@ -29,6 +33,10 @@ WEB = Path(__file__).parents[1] / "web"
 ASSETS = {
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
+    "start.js": "text/javascript",
+    "devices.js": "text/javascript",
+    "settings.js": "text/javascript",
+    "openseadragon.LICENSE.txt": "text/plain",
     "page.js": "text/javascript",
     "session.js": "text/javascript",
     "run.js": "text/javascript",
@@ -45,6 +53,21 @@ ZOOM_STYLE = "'sha256-9xTiqzfwFaL2SGb1rmr8gysEwVVjIvqWAgmZgqFqpEE='"
 """Of the one style that OpenSeadragon 6.1.1 adds to a page (its focus ring)."""
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(language.listen)])
+
+
+Size = Annotated[int | None, Query(ge=1, le=100)]
+
+
+def _wanted(
+    search: Annotated[str, Query(max_length=100)] = "",
+    state: Annotated[str, Query(max_length=40)] = "",
+    order: Annotated[str, Query(max_length=20)] = "newest",
+    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
+) -> Wanted:
+    return Wanted(search, state, order, page)
+
+
+WantedDep = Annotated[Wanted, Depends(_wanted)]
 
 
 def _environment() -> Environment:
@@ -95,15 +118,65 @@ def speak(code: str, then: str = "/") -> RedirectResponse:
 
 
 @router.get("/")
-def home(context: ContextDep) -> HTMLResponse:
-    """Show the runs, and a form that starts one."""
-    return _page("home.html.j2", context, home_scene(context))
+def start_page(context: ContextDep) -> HTMLResponse:
+    """Start a run: sample, protocol, preview, checks; and the slides that wait."""
+    return _page("home.html.j2", context, start_scene(context))
+
+
+@router.get("/parts/plan")
+def plan_part(
+    context: ContextDep, protocol: str, rows: Size = None, columns: Size = None
+) -> HTMLResponse:
+    """Return the drawing of a protocol's fields, and what they cost."""
+    protocols = context.control.protocols()
+    return _render(
+        "plan_part.html.j2", drawn_scene(context, protocols, protocol, rows, columns)
+    )
+
+
+@router.get("/parts/queue")
+def queue_part(context: ContextDep) -> HTMLResponse:
+    """Return the slides that wait or are being measured."""
+    return _render("queue_part.html.j2", queue_scene(context))
+
+
+@router.get("/runs")
+def runs_page(context: ContextDep, wanted: WantedDep) -> HTMLResponse:
+    """List the runs: searched, filtered, sorted."""
+    return _page("runs.html.j2", context, list_scene(context, wanted))
 
 
 @router.get("/parts/runs")
-def home_part(context: ContextDep) -> HTMLResponse:
-    """Return the moving part of the first page."""
-    return _render("runs_part.html.j2", home_scene(context))
+def runs_part(context: ContextDep, wanted: WantedDep) -> HTMLResponse:
+    """Return the list of runs alone."""
+    return _render("runs_part.html.j2", list_scene(context, wanted))
+
+
+@router.get("/compare")
+def compare_page(
+    context: ContextDep, run: Annotated[list[str] | None, Query(max_length=500)] = None
+) -> HTMLResponse:
+    """Show two runs side by side."""
+    names = run if run is not None and len(run) == 2 else []
+    return _page("compare.html.j2", context, compare_scene(context, names))
+
+
+@router.get("/devices")
+def devices_page(context: ContextDep) -> HTMLResponse:
+    """Show every device, and what a person may do by hand."""
+    return _page("devices.html.j2", context, devices_scene(context))
+
+
+@router.get("/parts/devices")
+def devices_part(context: ContextDep) -> HTMLResponse:
+    """Return what every device says of itself."""
+    return _render("devices_part.html.j2", devices_scene(context))
+
+
+@router.get("/settings")
+def settings_page(context: ContextDep, actor: ActorDep) -> HTMLResponse:
+    """Show language, sound, disk, versions; users to an admin."""
+    return _page("settings.html.j2", context, settings_scene(context, actor))
 
 
 @router.get("/runs/{run_id}")
@@ -175,7 +248,10 @@ def asset(name: str) -> FileResponse:
 
 def _run(template: str, context: Context, run_id: str, field: str) -> HTMLResponse:
     try:
-        return _page(template, context, run_scene(context, run_id, field))
+        scene = run_scene(context, run_id, field)
+        if template.endswith("_part.html.j2"):
+            return _render(template, scene)
+        return _page(template, context, scene)
     except RunNotFoundError as exc:
         page = _page("missing.html.j2", context, {"message": str(exc)})
         page.status_code = HTTPStatus.NOT_FOUND

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import io
+import zipfile
+
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
+from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_acq.service.security import REPORT_POLICY
 from her2sr_proc.schema.results import RunResult
+
+ZIP_BYTES = 64_000_000
+"""A larger run is fetched file by file."""
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["results"], responses=RESPONSES)
 
@@ -44,4 +51,31 @@ def read_report(run_id: str, context: ContextDep) -> FileResponse:
         context.archive.report(run_id),
         media_type="text/html",
         headers={"content-security-policy": REPORT_POLICY},
+    )
+
+
+@router.get(
+    "/download.zip",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {}}}},
+)
+def read_zip(run_id: str, context: ContextDep) -> Response:
+    """Return result, counts and report in one file, where they are small."""
+    archive = context.archive
+    result = archive.result(run_id).model_dump_json(indent=2)
+    paths = [archive.counts(run_id), archive.report(run_id)]
+    if sum(path.stat().st_size for path in paths) > ZIP_BYTES:
+        raise PlanRejectedError(
+            f"the files of this run are over {ZIP_BYTES // 10**6} MB; fetch counts, "
+            f"results and report one by one"
+        )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(f"{run_id}/result.json", result)
+        for path in paths:
+            file.write(path, f"{run_id}/{path.name}")
+    return Response(
+        packed.getvalue(),
+        media_type="application/zip",
+        headers={"content-disposition": f'attachment; filename="{run_id}.zip"'},
     )

@@ -14,6 +14,7 @@ from her2sr_acq.engine.views import (
     StopRequest,
 )
 from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.service import pseudonym
 from her2sr_acq.service.access import ORDER, ActorDep, OrderDep, name_of
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
@@ -50,6 +51,7 @@ def submit_run(
         raise PlanRejectedError(
             f"the operator of your run is you: give '{own}', not '{request.operator}'"
         )
+    pseudonym.require(request.sample)
     view = control.submit(request, idempotency_key=idempotency_key)
     response.headers["Location"] = f"/api/v1/runs/{view.id}"
     return view

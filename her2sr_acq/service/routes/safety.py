@@ -8,6 +8,7 @@ from pydantic import Field
 from her2sr_acq.accounts.roles import Role
 from her2sr_acq.engine.views import Preflight, RunRequest
 from her2sr_acq.guard.messages import Stopped
+from her2sr_acq.service import pseudonym
 from her2sr_acq.service.access import ACT, URGENT, ActorDep, Need, name_of
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
@@ -50,4 +51,5 @@ def rearm(act: Act, context: ContextDep, actor: ActorDep) -> Armed:
 @router.post("/preflight", openapi_extra=Need(Role.OPERATOR).extra)
 def preflight(request: RunRequest, context: ContextDep) -> Preflight:
     """Return what would keep a run from starting now, its cost and its end."""
+    pseudonym.require(request.sample)
     return context.control.preflight(request)

@@ -33,7 +33,7 @@ async function refresh(part) {
     away(true);
     return;
   }
-  const isRead = Date.now() < (part.keptUntil ?? 0) || part.contains(document.activeElement);
+  const isRead = Date.now() < (part.keptUntil ?? 0) || part.contains(document.activeElement) || part.querySelector("input:checked");
   if (text !== part.last && !isRead) {
     part.innerHTML = text;
     part.last = text;
@@ -54,6 +54,7 @@ function request(form) {
       body[name] = value;
     }
   }
+  form.complete?.(body);
   return body;
 }
 
@@ -103,7 +104,8 @@ document.addEventListener("submit", async (event) => {
   if (!form.dataset.post) return;
   event.preventDefault();
   if (form.dataset.confirm && !confirm(form.dataset.confirm)) return;
-  const button = form.querySelector("button");
+  form.pressed = event.submitter?.value;
+  const button = event.submitter ?? form.querySelector("button");
   button.disabled = true;
   try {
     await send(form);
@@ -121,3 +123,29 @@ for (const part of document.querySelectorAll("[data-part]")) {
     else refresh(part);
   }, PERIOD_MS);
 }
+
+const SOUND_KEY = "her2sr-sounds";
+
+function beep() {
+  const audio = new AudioContext();
+  const tone = audio.createOscillator(), volume = audio.createGain();
+  volume.gain.value = 0.2;
+  tone.frequency.value = 880;
+  tone.connect(volume).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.5);
+  tone.onended = () => audio.close();
+}
+
+function watchAlarms(line) {
+  const signs = () => ({ bad: line.querySelectorAll(".trouble").length, run: Boolean(line.querySelector("#current-run")) });
+  let before = signs();
+  new MutationObserver(() => {
+    const now = signs();
+    const isAlarm = now.bad > before.bad || (before.run && !now.run);
+    if (isAlarm && localStorage.getItem(SOUND_KEY) === "on") beep();
+    before = now;
+  }).observe(line, { childList: true });
+}
+
+if (document.getElementById("now")) watchAlarms(document.getElementById("now"));

@@ -1,7 +1,11 @@
 """Logging in, orders under the lease, and what is written of them."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
+from her2sr_acq.accounts.database import ServiceDatabase
 from her2sr_acq.errors import StorageError, TooManyError
 from her2sr_acq.service.limiter import Attempts, Buckets, Rate
 
@@ -179,3 +183,17 @@ def test_too_much_is_answered_with_the_time_to_wait(guarded, gate, monkeypatch):
     answer = guarded.get("/api/v1/runs")
     assert (answer.status_code, answer.json()["code"]) == (429, "too-many-requests")
     assert answer.headers["retry-after"] == "7"
+
+
+def test_users_of_the_first_version_of_the_file_are_kept(tmp_path):
+    path = tmp_path / "service.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(
+            "CREATE TABLE users (name TEXT PRIMARY KEY, role TEXT NOT NULL, password "
+            "TEXT NOT NULL, created_utc TEXT NOT NULL) STRICT; INSERT INTO users "
+            "VALUES ('vera', 'viewer', 'x', '2026-01-01'); PRAGMA user_version = 1;"
+        )
+    with ServiceDatabase(path) as database:
+        assert database.rows("SELECT name, disabled FROM users") == [("vera", 0)]
+    with ServiceDatabase(path) as database:
+        assert database.rows("PRAGMA user_version") == [(2,)]

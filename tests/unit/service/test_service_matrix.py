@@ -16,7 +16,7 @@ ROUTES = [
 PARTS = {"run_id": "nosuch", "field": "r00_c00", "channel": "561", "kind": "sr"}
 PARTS |= {"arm": "sr", "nucleus": "1", "reading": "reading-1", "item": "1"}
 PARTS |= {"picture": "sr", "view": "both", "size": "256", "level": "1"}
-PARTS |= {"tile_name": "0_0"}
+PARTS |= {"tile_name": "0_0", "name": "nosuch", "token_id": "nosuch"}
 REFUSED = {401, 403, 423}
 
 
@@ -74,7 +74,8 @@ def test_orders_alone_need_the_lease():
     }
 
 
-PAGES = ["/", "/runs/nosuch", "/parts/runs", "/parts/runs/nosuch"]
+PAGES = ["/", "/runs", "/devices", "/settings", "/parts/now", "/parts/runs"]
+PAGES += ["/runs/nosuch", "/parts/runs/nosuch"]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -4,6 +4,8 @@ import pytest
 
 from her2sr_proc.schema.banner import BANNER
 
+PAGES = ["/", "/runs", "/devices", "/settings", "/compare"]
+
 
 @pytest.fixture
 def running(client, request_body) -> str:
@@ -13,7 +15,7 @@ def running(client, request_body) -> str:
 def test_the_first_page_lists_runs_and_offers_protocols(client, running):
     page = client.get("/").text
     assert f'href="/runs/{running}"' in page
-    assert '<option value="small">small (2 fields, 1 min 15 s, 26 MB)' in page
+    assert '<option value="small" selected>small (Fields 2, 1 min 15 s, 26 MB)' in page
 
 
 def test_a_run_page_tells_progress_and_tiles(client, running):
@@ -41,7 +43,8 @@ def test_a_finished_run_leads_to_its_morning_and_shows_pictures(client, done):
 
 def test_pages_say_so_when_the_hardware_process_is_dead(client, control, done):
     control.is_dead = True
-    first = client.get("/")
+    assert "does not answer" in client.get("/").text
+    first = client.get("/runs")
     assert "does not answer" in first.text
     assert f'href="/runs/{done}"' in first.text
     run = client.get(f"/runs/{done}")
@@ -49,7 +52,7 @@ def test_pages_say_so_when_the_hardware_process_is_dead(client, control, done):
     assert "3.14" in client.get(f"/runs/{done}/morning").text
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/{done}", "/runs/nosuch"])
+@pytest.mark.parametrize("path", [*PAGES, "/runs/{done}", "/runs/nosuch"])
 def test_the_banner_stands_on_every_page(client, done, path):
     assert BANNER in client.get(path.replace("{done}", done)).text
 
@@ -68,7 +71,9 @@ def test_what_a_run_says_of_itself_is_escaped(client, control, running):
     assert "&lt;script&gt;alert" in page
 
 
-@pytest.mark.parametrize("name", ["style.css", "page.js"])
+@pytest.mark.parametrize(
+    "name", ["style.css", "page.js", "start.js", "devices.js", "settings.js"]
+)
 def test_pages_load_nothing_from_elsewhere(client, name):
     text = client.get(f"/static/{name}").text + client.get("/").text
     assert "http:" not in text.replace("http://127.0.0.1", "")
