@@ -67,7 +67,7 @@ class Growing:
     def of(self, run: RunFolder, unit: UnitKey, extent_nm: float) -> Grown | None:
         """Return the picture of a burst, or None before its first table.
 
-        ``extent_nm`` is the longer side of the field. Looks again at most once a second.
+        ``extent_nm`` is the longer side of the field. Looks once a second at most.
         """
         with self._lock:
             growth = self._growth
