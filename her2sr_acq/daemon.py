@@ -48,7 +48,8 @@ from her2sr_acq.errors import (
 from her2sr_acq.guard.link import GuardLink
 from her2sr_acq.guard.ports import LightGuard, Unguarded
 from her2sr_acq.ownership import Hold, Holder
-from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER, address
+from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER, PREVIEW, address
+from her2sr_acq.stream.preview import Preview
 from her2sr_acq.stream.publisher import Publisher
 from her2sr_acq.stream.sink import WriteBlock
 from her2sr_proc.errors import ProcError
@@ -113,6 +114,7 @@ def _run(options: argparse.Namespace, open_hardware: OpenHardware, ends: Ends) -
         database = stack.enter_context(Database(data.database))
         left = _restore(database, data, clock)
         publisher = stack.enter_context(Publisher(address(options.runtime, FRAMES)))
+        preview = stack.enter_context(Preview(address(options.runtime, PREVIEW)))
         localizer = address(options.runtime, LOCALIZER)
         station = Station(
             hardware=hardware,
@@ -121,6 +123,7 @@ def _run(options: argparse.Namespace, open_hardware: OpenHardware, ends: Ends) -
             data=data,
             database=database,
             publish=publisher.publish,
+            show=preview.show,
             processing=lambda: Processing(localizer, clock),
             clock=clock,
             guard=guard,

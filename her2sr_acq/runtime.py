@@ -17,6 +17,7 @@ from her2sr_acq.errors import ConfigError
 VARIABLE = "HER2SR_RUNTIME"
 CONTROL = "control.ipc"
 FRAMES = "frames.ipc"
+PREVIEW = "preview.ipc"
 LOCALIZER = "localizer.ipc"
 MICROSCOPE = "microscope.ipc"
 MAX_PATH = 99

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from her2sr_acq.control_server import ORDERS, VERBS
-from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER
+from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER, PREVIEW
 from her2sr_acq.stream.envelope import (
     MAX_ANSWER_BYTES,
     MAX_QUESTION_BYTES,
@@ -19,11 +19,12 @@ from her2sr_acq.stream.envelope import (
 from her2sr_acq.stream.publisher import HIGH_WATER
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.block import BlockHeader
+from her2sr_proc.schema.preview import PreviewHeader
 from her2sr_proc.wire import PIXEL
 
 TARGET = Path(__file__).parents[1] / "docs" / "asyncapi.json"
 SCHEMAS = "#/components/schemas"
-MODELS: tuple[type[BaseModel], ...] = (BlockHeader, Question, Answer)
+MODELS: tuple[type[BaseModel], ...] = (BlockHeader, PreviewHeader, Question, Answer)
 
 
 def document() -> dict[str, Any]:
@@ -45,7 +46,7 @@ def document() -> dict[str, Any]:
                 "variables": {"runtime": {"description": "HER2SR_RUNTIME"}},
             }
         },
-        "channels": {"frames": _frames(), **_questions()},
+        "channels": {"frames": _frames(), "preview": _preview(), **_questions()},
         "operations": _operations(),
         "components": {"messages": _messages(), "schemas": _schemas()},
     }
@@ -59,6 +60,17 @@ def _frames() -> dict[str, Any]:
         f"header as JSON, then the pixels of all its frames, {PIXEL.str} in C order "
         f"[frame, y, x].",
         "messages": {"block": {"$ref": "#/components/messages/block"}},
+    }
+
+
+def _preview() -> dict[str, Any]:
+    return {
+        "address": PREVIEW,
+        "description": "XPUB, to whoever looks. At most five a second, of a frame of "
+        "the burst thinned to 1024 pixels a side; what does not go at once is dropped. "
+        "One part: four bytes with the length of the header (little endian), the "
+        f"header as JSON, the pixels, {PIXEL.str} in C order [y, x].",
+        "messages": {"preview": {"$ref": "#/components/messages/preview"}},
     }
 
 
@@ -88,7 +100,12 @@ def _operations() -> dict[str, Any]:
             "action": "send",
             "channel": {"$ref": "#/channels/frames"},
             "summary": "Offer a block that is on disk; never wait.",
-        }
+        },
+        "showPreview": {
+            "action": "send",
+            "channel": {"$ref": "#/channels/preview"},
+            "summary": "Show a frame of the burst; never wait.",
+        },
     }
     for name in ("control", "localizer"):
         operations[f"answer{name.capitalize()}"] = {
@@ -124,6 +141,11 @@ def _messages() -> dict[str, Any]:
                 "minItems": 2,
                 "maxItems": 2,
             },
+        },
+        "preview": {
+            "title": "The newest frame, thinned",
+            "contentType": "application/octet-stream",
+            "payload": {"type": "string", "format": "binary"},
         },
         "question": {"payload": {"$ref": f"{SCHEMAS}/Question"}},
         "answer": {"payload": {"$ref": f"{SCHEMAS}/Answer"}},

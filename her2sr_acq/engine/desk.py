@@ -167,11 +167,15 @@ class Desk:
         return self._station.database.fields(run_id)
 
     def devices(self) -> DevicesView:
-        """Return what every device says; during a run, what it said before."""
-        if self._devices is None or self._slot.active is None:
-            self._devices = self._slot.worker.ask(
-                self._read_devices, timeout_s=HARDWARE_S
-            )
+        """Return what every device says; during a run, what it said before.
+
+        Never waits for the engine's thread during a run, or pause and stop would wait
+        behind it: without an earlier reading there is no device in the answer.
+        """
+        if self._slot.active is not None:
+            nothing = DevicesView(taken_utc=self._started_utc, devices=())
+            return self._devices or nothing
+        self._devices = self._slot.worker.ask(self._read_devices, timeout_s=HARDWARE_S)
         return self._devices
 
     def health(self) -> Health:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Hardware
@@ -16,7 +16,9 @@ from her2sr_acq.engine.truth import TruthSource
 from her2sr_acq.guard.ports import LightGuard
 from her2sr_acq.plan.frame import effective
 from her2sr_acq.plan.models import Protocol
+from her2sr_acq.stream.blocks import U16
 from her2sr_acq.stream.sink import Publish, WriteBlock
+from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder
 
@@ -31,6 +33,10 @@ class Station:
     data: DataFolder
     database: Database
     publish: Publish
+    show: Callable[[UnitKey, int, U16], None] = field(
+        default=lambda *_: None, kw_only=True
+    )
+    """Offers a frame of the burst to whoever looks; never waits."""
     processing: Callable[[], Processing]
     """Makes the client that asks the localizer for one run."""
     clock: Clock

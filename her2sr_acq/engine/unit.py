@@ -192,6 +192,7 @@ class UnitTaker:
             witness.see(frame, is_block=is_block)
             if activation is not None and is_block:
                 activation.look(frame.index)
+            self._station.show(key, frame.index, frame.adu)
             return is_block
 
         activation = self._activation(key, tile, channel)

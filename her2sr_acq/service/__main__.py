@@ -12,11 +12,14 @@ from her2sr_acq.accounts.clock import utc_now
 from her2sr_acq.control import ControlClient
 from her2sr_acq.errors import AcqError
 from her2sr_acq.guard.client import GuardClient
+from her2sr_acq.runtime import PREVIEW, address
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.gate import Gate
+from her2sr_acq.service.live import LivePicture
 from her2sr_acq.service.loopback import is_loopback, known_hosts, require_guarded
+from her2sr_acq.service.tap import Tap
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
 
@@ -49,6 +52,7 @@ def main() -> int:
         archive=Archive(data),
         now=utc_now,
         gate=gate,
+        live=LivePicture(tap=Tap(address(arguments.runtime, PREVIEW))),
         hosts=known_hosts(arguments.host, arguments.allow_host),
     )
     uvicorn.run(

@@ -14,6 +14,7 @@ from her2sr_acq.accounts.clock import utc_now
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.feed import Feed
 from her2sr_acq.service.gate import Gate
+from her2sr_acq.service.growing import Growing
 from her2sr_acq.service.live import LivePicture
 from her2sr_acq.service.loopback import HOSTS
 from her2sr_acq.service.ports import Control, Guard
@@ -35,6 +36,7 @@ class Context:
     gate: Gate = field(default_factory=lambda: Gate.at(None, now=utc_now))
     feed: Feed = field(default_factory=Feed)
     live: LivePicture = field(default_factory=LivePicture)
+    growing: Growing = field(default_factory=Growing)
     hosts: frozenset[str] = HOSTS
     """Names that a Host header may have."""
     seed: Callable[[], int] = _random_seed

@@ -85,3 +85,26 @@ def crop(
 
     machine = found.machine()
     return crop(found.run, machine, key, picture=picture, view=view, colours=colours)
+
+
+def kept_from(context: Context, run_id: str, name: str | None) -> str:
+    """Return why counts are kept from a person, as ``reading`` or ``recount``.
+
+    Empty where they are not. ``name`` None: nobody knows who asks, so that what holds
+    for anybody holds. A record that cannot be read keeps them from everybody.
+    """
+    from her2sr_proc.errors import ProcError
+
+    try:
+        run = context.archive.run(run_id)
+        if not run.case.is_file():
+            return ""
+        case = desk(context, run_id).case()
+    except (ProcError, OSError):
+        return "record"
+    is_open = any(
+        not one.is_signed and name in (None, one.by) for one in case.readings.values()
+    )
+    if is_open:
+        return "reading"
+    return "" if case.may_see(name or "") else "recount"

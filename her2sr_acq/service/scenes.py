@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import FieldView, Health, RunView
 from her2sr_acq.errors import AcqError, RunNotFoundError
 from her2sr_acq.service.context import Context
+from her2sr_acq.service.gauges import Gauges, read_gauges
 from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.results import ARMS, RunResult
 
@@ -29,36 +30,53 @@ class Pictures:
 def now_scene(context: Context) -> Scene:
     """Return what the line under the head of every page shows."""
     trouble: list[str] = []
-    health: Health | None = _try(context.control.health, None, trouble)
+    health: Health | None = attempt(context.control.health, None, trouble)
     return {"health": health, "trouble": trouble[0] if trouble else ""}
 
 
 def run_scene(context: Context, run_id: str, field: str) -> Scene:
     """Return what a run's page shows. Raises `RunNotFoundError` if nobody knows it."""
     trouble: list[str] = []
-    run = _run_view(context, run_id, trouble)
+    run = run_view(context, run_id, trouble)
     fields: list[FieldView] = []
     if run is not None:
-        fields = _try(lambda: context.control.fields(run_id), [], trouble)
-    previews = _previews(context, run_id)
-    shown = field if field in previews else next(reversed(previews), "")
-    result = _result(context, run_id)
+        fields = attempt(lambda: context.control.fields(run_id), [], trouble)
+    found = previews(context, run_id)
+    shown = field if field in found else next(reversed(found), "")
+    health: Health | None = attempt(context.control.health, None, [])
+    left_s = remaining_s(run, context.now()) if run else None
     return {
         "run_id": run_id,
         "run": run,
         "trouble": trouble[0] if trouble else "",
         "is_final": run is None or run.state in FINAL,
         "share": share_done(run) if run else 0.0,
-        "remaining_s": remaining_s(run, context.now()) if run else None,
+        "remaining_s": left_s,
+        "finish_utc": _after(context.now(), left_s),
         "tiles": fields,
         "columns": 1 + max((tile.column for tile in fields), default=0),
         "shown": shown,
-        "pictured": list(previews),
-        "pictures": previews.get(shown, []),
-        "result": result,
-        "columns_of_result": _result_columns(result),
-        "has_report": _has_report(context, run_id),
+        "pictured": list(found),
+        "pictures": found.get(shown, []),
+        "has_result": result_of(context, run_id) is not None,
+        "gauges": _gauges(context, run, fields, health),
     }
+
+
+def _after(now: datetime, seconds: float | None) -> str:
+    """Return the moment so many seconds from now, or nothing."""
+    return "" if seconds is None else (now + timedelta(seconds=seconds)).isoformat()
+
+
+def _gauges(
+    context: Context,
+    run: RunView | None,
+    fields: list[FieldView],
+    health: Health | None,
+) -> Gauges | None:
+    if run is None:
+        return None
+    return attempt(lambda: read_gauges(context, run, fields, health), None, [])
 
 
 def share_done(run: RunView) -> float:
@@ -75,7 +93,7 @@ def remaining_s(run: RunView, now: datetime) -> float | None:
     return max(0.0, elapsed * left / run.frames_done)
 
 
-def _run_view(context: Context, run_id: str, trouble: list[str]) -> RunView | None:
+def run_view(context: Context, run_id: str, trouble: list[str]) -> RunView | None:
     """Return the live view; None when only the disk can still say something."""
     try:
         return context.control.run(run_id)
@@ -88,10 +106,11 @@ def _run_view(context: Context, run_id: str, trouble: list[str]) -> RunView | No
         return None
 
 
-def _previews(context: Context, run_id: str) -> dict[str, list[Pictures]]:
+def previews(context: Context, run_id: str) -> dict[str, list[Pictures]]:
+    """Return the previews by field, in order."""
     kinds: dict[str, dict[str, tuple[str, ...]]] = {}
     found: Sequence[tuple[str, str, str]] = ()
-    found = _try(lambda: context.archive.previews(run_id), found, [])
+    found = attempt(lambda: context.archive.previews(run_id), found, [])
     for field, channel, kind in found:
         channels = kinds.setdefault(field, {})
         channels[channel] = (*channels.get(channel, ()), kind)
@@ -105,11 +124,12 @@ def _previews(context: Context, run_id: str) -> dict[str, list[Pictures]]:
     }
 
 
-def _result(context: Context, run_id: str) -> RunResult | None:
-    return _try(lambda: context.archive.result(run_id), None, [])
+def result_of(context: Context, run_id: str) -> RunResult | None:
+    """Return the answer of a run, or None."""
+    return attempt(lambda: context.archive.result(run_id), None, [])
 
 
-def _result_columns(result: RunResult | None) -> list[tuple[str, object]]:
+def answer_columns(result: RunResult | None) -> list[tuple[str, object]]:
     """Return title and arm of every column of the table of answers."""
     if result is None:
         return []
@@ -123,11 +143,12 @@ def _result_columns(result: RunResult | None) -> list[tuple[str, object]]:
     return columns
 
 
-def _has_report(context: Context, run_id: str) -> bool:
-    return _try(lambda: bool(context.archive.report(run_id)), False, [])
+def has_report(context: Context, run_id: str) -> bool:
+    """Return whether a run has its report."""
+    return attempt(lambda: bool(context.archive.report(run_id)), False, [])
 
 
-def _try(ask: Callable[[], T], otherwise: T, trouble: list[str]) -> T:
+def attempt(ask: Callable[[], T], otherwise: T, trouble: list[str]) -> T:
     """Return the answer, or ``otherwise`` with the reason noted in ``trouble``."""
     try:
         return ask()

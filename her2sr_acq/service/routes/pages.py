@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from her2sr_acq.engine.states import FINAL
@@ -21,6 +21,7 @@ from her2sr_acq.service.access import ANYBODY, VISITOR, ActorDep
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.language import PLACE, SPOKEN, label, t
 from her2sr_acq.service.run_list import Wanted, compare_scene, list_scene
+from her2sr_acq.service.scene_morning import last_night, morning_scene
 from her2sr_acq.service.scenes import now_scene, run_scene
 from her2sr_acq.service.security import POLICY
 from her2sr_acq.service.settings_scene import devices_scene, settings_scene
@@ -38,6 +39,8 @@ ASSETS = {
     "openseadragon.LICENSE.txt": "text/plain",
     "page.js": "text/javascript",
     "session.js": "text/javascript",
+    "run.js": "text/javascript",
+    "run.css": "text/css",
     "review.css": "text/css",
     "review.js": "text/javascript",
     "review_api.js": "text/javascript",
@@ -202,6 +205,29 @@ def review_page(run_id: str, context: ContextDep) -> HTMLResponse:
 def run_part(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
     """Return the moving part of a run's page."""
     return _run("run_part.html.j2", context, run_id, field)
+
+
+@router.get("/morning")
+def last_morning(context: ContextDep) -> Response:
+    """Lead to the morning page of the last night."""
+    try:
+        return RedirectResponse(f"/runs/{last_night(context)}/morning", 303)
+    except RunNotFoundError as exc:
+        page = _page("missing.html.j2", context, {"message": str(exc)})
+        page.status_code = HTTPStatus.NOT_FOUND
+        return page
+
+
+@router.get("/runs/{run_id}/morning")
+def morning_page(run_id: str, context: ContextDep, actor: ActorDep) -> HTMLResponse:
+    """Show what a night left: complete, partial, answer, pictures."""
+    try:
+        scene = morning_scene(context, run_id, actor)
+    except RunNotFoundError as exc:
+        page = _page("missing.html.j2", context, {"message": str(exc)})
+        page.status_code = HTTPStatus.NOT_FOUND
+        return page
+    return _page("morning.html.j2", context, scene)
 
 
 @router.get("/login", openapi_extra=ANYBODY)

@@ -48,6 +48,8 @@ function request(form) {
     if (name.startsWith("overrides.")) {
       body.overrides = body.overrides || {};
       body.overrides[name.slice("overrides.".length)] = Number(value);
+    } else if (name.endsWith("[]")) {
+      (body[name.slice(0, -2)] ??= []).push(value);
     } else {
       body[name] = value;
     }
