@@ -103,7 +103,6 @@ def blurred_at(image: F64, y: F64, x: F64, sigma: float, radius: int, out: F64) 
     out : float64 array, shape (points,)
         Overwritten.
     """
-    rows, columns = image.shape
     size = 2 * radius + 1
     down, across = np.empty(size), np.empty(size)
     for n in range(y.size):
@@ -177,9 +176,7 @@ def prefilter(line: F64) -> None:
     for k in range(1, last + 1):
         line[k] += POLE * line[k - 1]
     # beyond the end the line goes on as its last pixel: the geometric sum of that
-    line[last] = -POLE * (
-        end / (1.0 - POLE) + (line[last] - end) / (1.0 - POLE * POLE)
-    )
+    line[last] = -POLE * (end / (1.0 - POLE) + (line[last] - end) / (1.0 - POLE * POLE))
     for k in range(last - 1, -1, -1):
         line[k] = POLE * (line[k + 1] - line[k])
     for k in range(last + 1):
