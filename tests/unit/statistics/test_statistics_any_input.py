@@ -16,20 +16,7 @@ from her2sr_proc.statistics.summary import clopper_pearson, summarize
 value = st.one_of(
     st.integers(-3, 3).map(float),
     st.floats(-1e6, 1e6, allow_nan=False),
-    st.sampled_from(
-        [
-            math.nan,
-            math.inf,
-            -math.inf,
-            1e-300,
-            8.5e-298,
-            5e-324,
-            1e29,
-            -1e308,
-            0.1 + 0.2,
-            0.3,
-        ]
-    ),
+    st.sampled_from([math.nan, math.inf, -math.inf, 1e-300, 8.5e-298, 5e-324, 1e29, -1e308, 0.1 + 0.2, 0.3]),
 )
 values = st.lists(value, max_size=7)
 cells = st.integers(-1, 6)
