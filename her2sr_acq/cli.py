@@ -197,7 +197,7 @@ def study(
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="of kinds, cells and IHC")
     ] = 14,
-    fields: Annotated[str, typer.Option(help="rows x columns a sample")] = "2x2",
+    fields: Annotated[str, typer.Option(help="rows x columns a sample")] = "3x3",
     size: Annotated[int, typer.Option(min=64, max=2048, help="pixels a side")] = 384,
     frames: Annotated[
         int, typer.Option(min=40, max=5000, help="frames of a signal burst")

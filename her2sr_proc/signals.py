@@ -175,7 +175,9 @@ def typical_strength(strengths: F64, device: float, weight: float) -> tuple[floa
         level = float(np.percentile(kin, 90.0))
         for _ in range(20):
             near = kin[(kin > level / KIN) & (kin < level * KIN)]
-            level = float(np.median(near))
+            former, level = level, float(np.median(near))
+            if level == former:
+                break
         kin = near
     logs = np.log(kin).sum() + weight * np.log(device)
     return float(np.exp(logs / (kin.size + weight))), int(kin.size)

@@ -15,9 +15,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from her2sr_proc.kernels.points import (
+    blurred_at,
+    draw_points,
+    middle_of,
+    splined_at,
+)
 from her2sr_proc.maxima import prominent_maxima
 from her2sr_proc.schema.params import SpotParams
 
@@ -148,21 +153,8 @@ def draw(spots: Spots, shape: tuple[int, ...], smooth_px: float, optics: Optics)
     image: F64 = np.zeros(shape)
     variance = optics.variance_px2(spots.width_px2, smooth_px)
     height = spots.strength * optics.height(spots.width_px2, smooth_px)
-    for y, x, v, h in zip(spots.y_px, spots.x_px, variance, height, strict=True):
-        box, dy, dx = _box(y, x, REACH * v**0.5, shape)
-        image[box] += h * np.exp(-0.5 * dy**2 / v) * np.exp(-0.5 * dx**2 / v)
+    draw_points(spots.y_px, spots.x_px, variance, height, REACH, image)
     return image
-
-
-def _box(
-    y: float, x: float, reach: float, shape: tuple[int, ...]
-) -> tuple[tuple[slice, slice], F64, F64]:
-    """Return the pixels around a point, and their distances from it as a cross."""
-    top, bottom = max(int(y - reach), 0), min(int(y + reach) + 2, shape[0])
-    left, right = max(int(x - reach), 0), min(int(x + reach) + 2, shape[1])
-    dy: F64 = np.arange(top, bottom, dtype=np.float64)[:, None] - y
-    dx: F64 = np.arange(left, right, dtype=np.float64)[None, :] - x
-    return (slice(top, bottom), slice(left, right)), dy, dx
 
 
 def _models(spots: Spots, image: TwoScales) -> list[F64]:
@@ -277,15 +269,12 @@ def _centred(spots: Spots, rest: list[F64], image: TwoScales) -> Spots:
     for n, is_wide in enumerate(spots.width_px2 > image.wide_px2):
         height, variance = (values[n] for values in seen[int(is_wide)])
         part = rest[int(is_wide)]
-        box, dy, dx = _box(y[n], x[n], 2.0 * variance**0.5, part.shape)
-        window = np.exp(-0.5 * (dy**2 + dx**2) / variance)
-        light = window * (part[box] + height * window)
-        total = float(light.sum())
+        total, along_y, along_x = middle_of(part, y[n], x[n], variance, height)
         if total > 0:
             # a spot times a window as wide has its middle half way between theirs
             most = image.fine_px
-            y[n] += np.clip(2.0 * (light * dy).sum() / total, -most, most)
-            x[n] += np.clip(2.0 * (light * dx).sum() / total, -most, most)
+            y[n] += min(max(2.0 * along_y / total, -most), most)
+            x[n] += min(max(2.0 * along_x / total, -most), most)
     return replace(spots, y_px=y, x_px=x)
 
 
@@ -294,20 +283,15 @@ def _blurred_at(part: F64, at: F64, sigma_px: float) -> F64:
 
     ``at``: y, x, shape (2, points). As blurring it whole, but of those points alone.
     """
-    radius = int(REACH * sigma_px + 0.5)
-    around = np.arange(-radius, radius + 1)
-    places, weights = [], []
-    for middle, size in zip(at, part.shape, strict=True):
-        pixels = np.rint(middle).astype(np.int64)[:, None] + around
-        weight = np.exp(-0.5 * ((pixels - middle[:, None]) / sigma_px) ** 2)
-        places.append(np.clip(pixels, 0, size - 1))
-        weights.append(weight / weight.sum(axis=1, keepdims=True))
-    windows = part[places[0][:, :, None], places[1][:, None, :]]
-    return np.asarray(np.einsum("nij,ni,nj->n", windows, *weights))
+    seen = np.empty(at.shape[1])
+    blurred_at(part, at[0], at[1], sigma_px, int(REACH * sigma_px + 0.5), seen)
+    return seen
 
 
 def _sampled(part: F64, at: F64) -> F64:
-    return np.asarray(ndimage.map_coordinates(part, at, order=3, mode="nearest"))
+    seen = np.empty(at.shape[1])
+    splined_at(part, at[0], at[1], seen)
+    return seen
 
 
 def _joined(parts: list[Spots]) -> Spots:

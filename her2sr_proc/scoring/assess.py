@@ -15,6 +15,7 @@ from her2sr_proc.scoring.budget import Budget, budget
 from her2sr_proc.scoring.chances import group_probabilities
 from her2sr_proc.scoring.control import chromosome_words, control, subset
 from her2sr_proc.scoring.criteria import areas_of, criteria
+from her2sr_proc.scoring.cut import retained_shares
 from her2sr_proc.scoring.groups import group_of, group_of_sets, groups_within, tags
 from her2sr_proc.scoring.intervals import (
     AFTER_WIDTH,
@@ -24,13 +25,18 @@ from her2sr_proc.scoring.intervals import (
     spread,
     widened,
 )
-from her2sr_proc.scoring.populations import second_population
+from her2sr_proc.scoring.populations import (
+    WHOLE,
+    relative_cuts,
+    second_population,
+)
 from her2sr_proc.scoring.reasons import Findings, answer, blockers
 from her2sr_proc.scoring.sample import Sample
 from her2sr_proc.scoring.trends import trends
 from her2sr_proc.scoring.workflow import comment
 
 I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 RESEARCH = (
     "research note, not a result: ISH groups do not define HER2-low, which rests on "
     "IHC 1+, or 2+ with a negative ISH"
@@ -146,7 +152,7 @@ def _findings(
     generator: np.random.Generator,
 ) -> Findings:
     tumour, params = work.tumour, work.params
-    is_second = second_population(tumour.her2)
+    is_second = second_population(tumour.her2, _cuts(params))
     apart = None if is_second is None else tumour.take(is_second)
     ambiguous = tumour.ambiguous
     interval = _interval(work)
@@ -173,6 +179,13 @@ def _findings(
         open_groups=groups_within(total, mean) if total and mean else frozenset(),
         ihc=origin.ihc,
     )
+
+
+def _cuts(params: ScoreParams) -> F64:
+    """Return what the knife leaves of nuclei; all of them by the rule as printed."""
+    if params.lacking == "guideline":
+        return WHOLE
+    return relative_cuts(retained_shares(params.section_um, params.nucleus_um))
 
 
 def _interval(work: _Work) -> tuple[float, float] | None:

@@ -153,18 +153,26 @@ def _too_little(found: Findings, params: ScoreParams) -> Iterator[str]:
             f"over nuclei with both colours alone it is group "
             f"{found.both_colours_group}: the answer hangs on nuclei that lack one"
         )
-    yield from _second(found.second, params)
+    yield from _second(found, params)
 
 
-def _second(second: Subset | None, params: ScoreParams) -> Iterator[str]:
+def _second(found: Findings, params: ScoreParams) -> Iterator[str]:
+    """Yield what a second population leaves open.
+
+    Nothing where enough of it was counted and it forms the group of the whole: it is
+    reported apart in the assessment, and no separate count would name another group.
+    """
+    second = found.second
     if second is None:
+        return
+    missing = params.minimum_nuclei - second.nuclei
+    if missing <= 0 and second.group == found.group:
         return
     said = (
         f"a second population of {second.nuclei} nuclei has "
         f"{second.her2_per_nucleus or 0:.1f} HER2 signals each and forms "
         f"{f'group {second.group}' if second.group else 'no group'}"
     )
-    missing = params.minimum_nuclei - second.nuclei
     cure = f"count {missing} more of it" if missing > 0 else "report it apart"
     yield f"{said}: {cure}"
 

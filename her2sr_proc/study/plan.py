@@ -57,8 +57,8 @@ class StudyOptions(Frozen):
 
     samples: int = Field(default=14, ge=2, le=MOST_SAMPLES)
     seed: int = Field(default=14, ge=0, lt=2**63)
-    rows: int = Field(default=2, ge=1, le=10)
-    columns: int = Field(default=2, ge=1, le=10)
+    rows: int = Field(default=3, ge=1, le=10)
+    columns: int = Field(default=3, ge=1, le=10)
     size_px: int = Field(default=384, ge=64, le=2048)
     frames: int = Field(default=400, ge=40, le=BURST_FRAMES)
     nuclei_frames: int = Field(default=100, ge=10, le=5000)

@@ -177,11 +177,13 @@ PAIRS = [
     ([(0, 0), (0, 5)], []),
     ([(0, 0), (0, 2)], [(0, 1)]),
     ([(0, 0), (0, 2), (9, 9)], [(0, 1)]),
-    ([(0, 0), (0, 2), (0, 4)], []),  # a row of three is a cluster, not a pair
+    ([(0, 0), (0, 1), (0, 3)], [(0, 1)]),  # a copy beside a doublet
+    ([(0, 0), (0, 1), (2, 0), (2, 1)], [(0, 1), (2, 3)]),  # two doublets side by side
+    ([(0, 0), (0, 2), (0, 4), (0, 6), (0, 8)], []),  # a cluster stays as resolved
     ([(0, 0), (0, 2), (9, 0), (9, 2)], [(0, 1), (2, 3)]),
 ]
 
 
 @pytest.mark.parametrize(("points", "pairs"), PAIRS)
-def test_sisters_are_near_each_other_and_apart_from_others(points, pairs):
+def test_sisters_are_near_each_other_and_in_no_crowd(points, pairs):
     assert sorted(sister_pairs(np.array(points, float), 3.0)) == pairs

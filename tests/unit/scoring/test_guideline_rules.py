@@ -315,6 +315,21 @@ def test_a_second_population_is_found_and_counted_apart():
     assert found.arm.status == "insufficient"
 
 
+def test_a_second_population_of_the_same_group_is_reported_and_leaves_the_answer():
+    found = judged(whole(sample([2] * 24 + [16] * 24, [2] * 48)))
+    apart = found.assessment.second_population
+    assert (apart.nuclei, apart.group) == (24, 1)
+    assert (found.arm.status, found.arm.group) == ("definite", 1)
+
+
+def test_a_second_population_of_another_group_leaves_nothing_definite():
+    found = judged(whole(sample([1] * 60 + [8] * 24, [2] * 84)))
+    apart = found.assessment.second_population
+    assert (apart.nuclei, apart.group, found.arm.group) == (24, 1, 5)
+    assert "report it apart" in reasons(found)
+    assert found.arm.status == "insufficient"
+
+
 def test_a_tenth_of_the_nuclei_is_no_second_population():
     found = judged(whole(sample([2] * 36 + [20] * 4, [2] * 40)))
     assert found.assessment.second_population is None
