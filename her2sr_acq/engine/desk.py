@@ -248,7 +248,12 @@ class Desk:
         if protocol.grid.positions:
             centre = (0.0, 0.0)
         elif protocol.grid.centre == "current":
-            self._slot.refuse_if_busy()  # where the stage is now says nothing then
+            if (active := self._slot.active) is not None:
+                raise RunConflictError(
+                    f"run {active.view.id} moves the stage, so that where it stands now "
+                    f"says nothing of this run; give 'grid.centre', or wait for its end",
+                    run=active.view.id,
+                )
             centre = self._slot.worker.ask(
                 self._station.hardware.stage.position_um, timeout_s=HARDWARE_S
             )

@@ -3,6 +3,7 @@
 
 const start = document.getElementById("start");
 const field = (id) => document.getElementById(id);
+const CENTRE = ["centre-x", "centre-y"];
 
 function refused(sample) {
   for (const [pattern, reason, mustMatch] of JSON.parse(start.dataset.rules)) {
@@ -52,6 +53,12 @@ function line(check) {
   return item;
 }
 
+function judgeCentre() {
+  // One of two coordinates is a slip of the finger, and no place.
+  const given = CENTRE.filter((id) => field(id).value).length;
+  for (const id of CENTRE) field(id).required = given === 1;
+}
+
 async function checkAll() {
   judgeSample();
   start.pressed = undefined;
@@ -82,6 +89,8 @@ if (start) {
   start.complete = (body) => {
     // The field tells the clock of this browser; the service wants an offset with it.
     if (start.pressed === "queue") body.queue = true;
+    const [x, y] = CENTRE.map((id) => field(id).value);
+    if (x && y) (body.overrides ??= {})["grid.centre"] = [Number(x), Number(y)];
     const at = field("not-before").value;
     if (at) body.not_before = new Date(at).toISOString();
   };
@@ -95,6 +104,7 @@ if (start) {
     next.focus();
     if (next === field("check")) checkAll();
   });
+  for (const id of CENTRE) field(id).addEventListener("input", judgeCentre);
   for (const id of ["protocol", "rows", "columns"]) field(id).addEventListener("change", draw);
   field("check").addEventListener("click", checkAll);
   start.addEventListener("answered", finishSoon);
