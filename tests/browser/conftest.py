@@ -11,6 +11,7 @@ from her2sr_acq.launcher import Launcher
 from her2sr_acq.verbs.demo_config import DemoOptions, write_configuration
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here")
+playwright.expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
@@ -49,4 +50,5 @@ def desk(chromium, microscope):
     found = Desk(context.new_page(), microscope.url)
     yield found
     context.close()
+    found.end_runs()
     assert found.complaints == []

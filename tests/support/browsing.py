@@ -54,6 +54,16 @@ class Desk:
             **options,
         )
 
+    def end_runs(self) -> None:
+        """Stop what still runs, so that the next test finds the microscope free."""
+        for run in self.rest("/runs").json():
+            if not run["ended_utc"]:
+                self.rest(f"/runs/{run['id']}/stop", method="POST")
+                wait_for(lambda run=run: self.view(run["id"])["ended_utc"], 60.0)
+
+    def view(self, run: str) -> dict[str, object]:
+        return self.rest(f"/runs/{run}").json()
+
     def shoot(self, name: str) -> None:
         folder = os.environ.get(SHOTS)
         if folder:
