@@ -56,7 +56,6 @@ def test_a_technicians_day(desk):
     desk.shoot("morning")
 
     page.click("#review")
-    page.wait_for_load_state()
     page.fill("#name", "observer-1")
     page.click("#who button")
     draw_tumour(page)
