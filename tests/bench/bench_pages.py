@@ -28,7 +28,7 @@ from her2sr_acq.verbs.demo_config import DemoOptions, write_configuration
 
 PAINT_S, TILE_S, CLICK_S = 1.0, 1.0, 0.5
 WATCH = """() => {
-  const count = () => document.querySelectorAll("#fields .unit.complete").length;
+  const count = () => document.querySelectorAll(".tile .unit.complete").length;
   let last = count();
   window.tileTimes = {};
   new MutationObserver(() => {
