@@ -56,6 +56,7 @@ def test_a_technicians_day(desk):
     desk.shoot("morning")
 
     page.click("#review")
+    page.wait_for_load_state()
     page.fill("#name", "observer-1")
     page.click("#who button")
     draw_tumour(page)
@@ -114,6 +115,8 @@ def test_light_off_works_from_every_page_and_is_taken_back(desk):
         desk.goto(path)
         page.click("#estop")
         expect(page.locator("#latch")).to_be_visible()
+        page.fill("#latch [name=by]", "technician-1")
+        page.fill("#latch [name=reason]", "the slide was looked at")
         page.click("#latch button")
         expect(page.locator("#latch")).to_have_count(0)
 
@@ -142,7 +145,7 @@ def test_a_hundred_tiles_are_live(desk):
     page.click("#go")
     page.wait_for_url(re.compile(r"/runs/[^/]+$"))
     expect(page.locator(".tile")).to_have_count(100)
-    expect(page.locator(".unit.complete").first).to_be_attached(timeout=60_000)
+    expect(page.locator(".tile .unit.complete").first).to_be_attached(timeout=60_000)
     desk.shoot("run-hundred")
 
 
