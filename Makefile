@@ -18,7 +18,7 @@ BOUNDS_CACHE := $(VENV)/numba-bounds
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: help install demo test check kernels bench soak study docs lock openapi clean
+.PHONY: help install demo test check kernels bench soak study docs screenshots lock openapi clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -79,6 +79,9 @@ soak: $(VENV)/.installed-dev ## 200 kill trials, then a night of a million frame
 
 docs: $(VENV)/.installed-dev ## the documentation as pages, under site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: $(VENV)/.installed-dev ## the pictures of the documentation, from the pages
+	HER2SR_SCREENSHOTS=docs/images $(BIN)/pytest tests/browser
 
 lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py

@@ -253,7 +253,7 @@ def _alarms(
     if run.reason:
         yield Alarm(run.reason, "run.cure_reason")
     if hours is not None and hours < FEW_HOURS:
-        yield Alarm(f"{hours:.1f} h", "run.cure_disk")
+        yield Alarm(f"the disk is full in {hours:.1f} h", "run.cure_disk")
     for unit in units:
         if unit.reason and unit.state in ("partial", "failed", "skipped"):
             name = f"{unit.field}/{unit.channel}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from her2sr_acq.service.gauges import points
 from her2sr_proc.errors import ProcError
@@ -26,6 +26,11 @@ SIDE_PX = 512
 TABLES_A_LOOK = 20
 PERIOD_S = 1.0
 TRACED = 300
+"""Points of the trace at most: a longer burst is told by means over some frames."""
+SPOT_PX = 3
+"""Side of the dot of a localization: one pixel alone is not seen on a screen."""
+TOP_PERCENTILE = 90.0
+"""Of the lit pixels, shown white: sites that blink on do not leave the rest dark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Grown:
     localizations: int
     frames: int
     trace: str
-    """Localizations per frame, a point per block, as points of a polyline."""
+    """Localizations per frame as points of a polyline."""
 
 
 @dataclass(slots=True)
@@ -49,7 +54,7 @@ class _Growth:
         default_factory=lambda: np.zeros((SIDE_PX, SIDE_PX), np.uint32)
     )
     seen: set[str] = field(default_factory=set)
-    rates: dict[int, float] = field(default_factory=dict)
+    counts: dict[int, npt.NDArray[np.intp]] = field(default_factory=dict)
     frames: int = 0
     localizations: int = 0
 
@@ -100,24 +105,43 @@ def _take(growth: _Growth) -> int:
         added = np.bincount(places, minlength=SIDE_PX**2).reshape(growth.image.shape)
         growth.image += added.astype(np.uint32)
         frames = int(facts.get("frames", "1"))
-        growth.rates[int(facts.get("first_frame", "0"))] = len(table) / max(1, frames)
+        first = int(facts.get("first_frame", "0"))
+        growth.counts[first] = _per_frame(table["frame"], first, frames)
         growth.frames += frames
         growth.localizations += len(table)
     return min(len(fresh), TABLES_A_LOOK)
 
 
+def _per_frame(
+    frame: npt.NDArray[np.generic], first: int, frames: int
+) -> npt.NDArray[np.intp]:
+    """Return how many localizations each frame of a block has."""
+    edges = np.arange(first, first + max(1, frames) + 1)
+    return np.histogram(frame, bins=edges)[0]
+
+
+def _trace(growth: _Growth) -> list[float]:
+    """Return localizations per frame, oldest first, in `TRACED` points at most."""
+    blocks = [growth.counts[first] for first in sorted(growth.counts)]
+    told = np.concatenate(blocks)
+    step = max(1, -(-told.size // TRACED))
+    starts = np.arange(0, told.size, step)
+    lengths = np.diff(np.append(starts, told.size))
+    means: list[float] = (np.add.reduceat(told, starts) / lengths).tolist()
+    return means
+
+
 def _draw(growth: _Growth) -> Grown:
     lit = growth.image[growth.image > 0]
-    top = float(np.percentile(lit, 99.0)) if lit.size else 1.0
+    top = float(np.percentile(lit, TOP_PERCENTILE)) if lit.size else 1.0
     grey = np.sqrt(np.clip(growth.image / max(top, 1.0), 0.0, 1.0)) * 255.0
     held = io.BytesIO()
-    Image.fromarray(grey.astype(np.uint8)).save(held, "PNG", compress_level=1)
-    ordered = [growth.rates[first] for first in sorted(growth.rates)]
-    step = max(1, -(-len(ordered) // TRACED))
+    dots = Image.fromarray(grey.astype(np.uint8)).filter(ImageFilter.MaxFilter(SPOT_PX))
+    dots.save(held, "PNG", compress_level=1)
     return Grown(
         png=held.getvalue(),
         unit=f"{growth.unit.field}/{growth.unit.channel}",
         localizations=growth.localizations,
         frames=growth.frames,
-        trace=points(ordered[::step]),
+        trace=points(_trace(growth)),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from her2sr_acq.accounts.roles import Actor
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import AcqError
 from her2sr_acq.service.context import Context
+from her2sr_acq.service.scene_morning import blindness
 from her2sr_acq.service.scenes import Scene, share_done
 from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.results import RunResult
@@ -81,9 +83,20 @@ def list_scene(context: Context, wanted: Wanted) -> Scene:
     }
 
 
-def compare_scene(context: Context, names: list[str]) -> Scene:
-    """Return two runs side by side; a run without a result shows that it has none."""
-    return {"columns": [(name, _result(context, name)) for name in names[:2]]}
+def compare_scene(context: Context, names: list[str], actor: Actor | None) -> Scene:
+    """Return two runs side by side; a run without a result shows that it has none.
+
+    Each is left out for whoever reads it blind, as on the morning page.
+    """
+    return {"columns": [_column(context, name, actor) for name in names[:2]]}
+
+
+def _column(
+    context: Context, name: str, actor: Actor | None
+) -> tuple[str, str, RunResult | None]:
+    result = _result(context, name)
+    blind = blindness(context, name, actor) if result else ""
+    return name, blind, None if blind else result
 
 
 def _all(context: Context) -> list[RunView]:

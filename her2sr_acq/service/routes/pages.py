@@ -154,11 +154,13 @@ def runs_part(context: ContextDep, wanted: WantedDep) -> HTMLResponse:
 
 @router.get("/compare")
 def compare_page(
-    context: ContextDep, run: Annotated[list[str] | None, Query(max_length=500)] = None
+    context: ContextDep,
+    actor: ActorDep,
+    run: Annotated[list[str] | None, Query(max_length=500)] = None,
 ) -> HTMLResponse:
     """Show two runs side by side."""
     names = run if run is not None and len(run) == 2 else []
-    return _page("compare.html.j2", context, compare_scene(context, names))
+    return _page("compare.html.j2", context, compare_scene(context, names, actor))
 
 
 @router.get("/devices")

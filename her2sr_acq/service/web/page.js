@@ -91,7 +91,12 @@ async function send(form) {
     const part = form.closest("[data-part]");
     if (!("stays" in form.dataset)) location.assign(`/runs/${said.id}`);
     else if (part) settle(part);
-    else if ("dark" in said) show(form, saying(said));
+    else if ("dark" in said) {
+      // The latch stands in the line of what goes on now: not a period later.
+      show(form, saying(said));
+      const now = document.getElementById("now");
+      if (now) refresh(now);
+    }
     form.dispatchEvent(new CustomEvent("answered", { detail: said, bubbles: true }));
     return;
   }

@@ -18,6 +18,8 @@ function start(mosaic) {
   viewer = window.OpenSeadragon({
     element: document.getElementById("slide"), showNavigationControl: false, drawer: "canvas",
     gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: false }, maxZoomPixelRatio: 4,
+    // A slow finger clicks too; what moves is a drag, however quick.
+    clickTimeThreshold: 1000,
   });
   const switches = document.getElementById("layers");
   for (const layer of mosaic.layers) {

@@ -127,6 +127,9 @@ def write_part(run: RunFolder, block: int, places: int) -> None:
     arrays = {c.name: np.zeros(places, c.dtype) for c in COLUMNS}
     arrays["x_nm"] = np.full(places, 500.0, arrays["x_nm"].dtype)
     arrays["y_nm"] = np.full(places, 250.0, arrays["y_nm"].dtype)
+    arrays["frame"] = (10 * block + np.arange(places) % 10).astype(
+        arrays["frame"].dtype
+    )
     facts = {"first_frame": str(10 * block), "frames": "10"}
     write_parquet(run.table_part(UNIT, block), Localizations(arrays), facts)
 
@@ -142,7 +145,8 @@ def test_the_picture_grows_with_each_table_and_reads_none_twice(tmp_path):
     second = growing.of(run, UNIT, 1000.0)
     assert (first.localizations, second.localizations) == (30, 80)
     assert (second.frames, second.unit) == (20, "r00_c01/561")
-    assert second.trace == "0.0,60.0 300.0,0.0"
+    told = [point.split(",") for point in second.trace.split()]
+    assert [float(y) for _, y in told] == [60.0] * 10 + [0.0] * 10
     assert growing.of(run, UNIT, 1000.0) is second
 
 
@@ -154,6 +158,20 @@ def test_a_look_at_the_growing_picture_reads_a_bounded_number_of_tables(tmp_path
     growing = Growing(lambda: float(next(ticks)))
     assert growing.of(run, UNIT, 1000.0).localizations == TABLES_A_LOOK
     assert growing.of(run, UNIT, 1000.0).localizations == TABLES_A_LOOK + 5
+
+
+def test_the_trace_of_one_block_is_a_line_and_a_long_one_is_thinned(tmp_path):
+    run = RunFolder(tmp_path / "run-0")
+    ticks = iter(range(0, 10**6, 2))
+    growing = Growing(lambda: float(next(ticks)))
+    write_part(run, 0, 7)
+    first = growing.of(run, UNIT, 1000.0).trace.split()
+    assert (len(first), first[0], first[-1]) == (10, "0.0,0.0", "300.0,60.0")
+    for block in range(1, 2 * TABLES_A_LOOK + 1):
+        write_part(run, block, 7)
+    for _ in range(3):
+        last = growing.of(run, UNIT, 1000.0)
+    assert (last.frames, len(last.trace.split())) == (410, 205)
 
 
 def test_a_flat_trace_runs_through_the_middle():

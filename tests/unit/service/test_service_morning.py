@@ -64,15 +64,16 @@ READING = SimpleNamespace(name="one", by="vera", is_signed=False)
     ],
     ids=["open reading", "recount due"],
 )
+@pytest.mark.parametrize("path", ["/runs/{run}/morning", "/compare?run={run}&run=no"])
 def test_who_reads_blind_is_sent_no_count(
-    client, data, done, monkeypatch, readings, shows, words
+    client, data, done, monkeypatch, readings, shows, words, path
 ):
     case = data.run(done).case
     case.parent.mkdir(parents=True)
     case.touch()
     found = SimpleNamespace(case=lambda: FakeCase(readings=readings, shows=shows))
     monkeypatch.setattr(reviewing, "desk", lambda *_: found)
-    page = client.get(f"/runs/{done}/morning").text
+    page = client.get(path.replace("{run}", done)).text
     assert words in page
     for secret in ("3.14", "3.00", "/report", "/counts", "/results", "definite"):
         assert secret not in page
