@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -76,16 +77,49 @@ class Mail:
     def _hand_over(self, letter: EmailMessage) -> dict[str, tuple[int, bytes]]:
         config = self._config
         limit = self._deadline_s
-        server = (
-            smtplib.SMTP_SSL(config.host, config.port, timeout=limit, context=self._tls)
-            if config.security == "tls"
-            else smtplib.SMTP(config.host, config.port, timeout=limit)
-        )
-        line = server.sock
-        assert line is not None  # connected, or it would have raised
-        with server, cut_off_after(limit, line):
+        made: list[smtplib.SMTP] = []
+        with ExitStack() as stack:
+            stack.enter_context(
+                cut_off_after(limit, lambda: made[0].sock if made else None)
+            )
+            where = (config.host, config.port)
+            if config.security == "tls":
+                server: smtplib.SMTP = _ReachableTls(
+                    made, *where, timeout=limit, context=self._tls
+                )
+            else:
+                server = _Reachable(made, *where, timeout=limit)
+            stack.enter_context(server)
             if config.security == "starttls":
                 server.starttls(context=self._tls)
             if config.user is not None and self._password is not None:
                 server.login(config.user, self._password)
             return server.send_message(letter)
+
+
+class _Reachable(smtplib.SMTP):
+    """Can be cut off while it is being made, which is when it waits for a greeting."""
+
+    def __init__(
+        self, made: list[smtplib.SMTP], host: str, port: int, *, timeout: float
+    ) -> None:
+        made.append(self)
+        self.sock = None
+        super().__init__(host, port, timeout=timeout)
+
+
+class _ReachableTls(smtplib.SMTP_SSL):
+    """The same, over TLS from the first byte."""
+
+    def __init__(
+        self,
+        made: list[smtplib.SMTP],
+        host: str,
+        port: int,
+        *,
+        timeout: float,
+        context: ssl.SSLContext,
+    ) -> None:
+        made.append(self)
+        self.sock = None
+        super().__init__(host, port, timeout=timeout, context=context)

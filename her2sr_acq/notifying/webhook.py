@@ -13,7 +13,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -104,17 +104,16 @@ class Webhook:
         parts = self._config.parts
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         line = socket.create_connection((address, port), timeout=self._deadline_s)
-        with line, cut_off_after(self._deadline_s, line):
+        with ExitStack() as stack:
+            stack.callback(lambda: line.close())
+            stack.enter_context(cut_off_after(self._deadline_s, lambda: line))
             if is_tls:
                 line = self._tls.wrap_socket(line, server_hostname=self._config.host)
             connection = http.client.HTTPConnection(self._config.host, port)
             connection.sock = line
-            try:
-                connection.request("POST", path, body, self._headers(notice, body))
-                return connection.getresponse().status
-            finally:
-                with suppress(OSError):
-                    connection.close()
+            connection.request("POST", path, body, self._headers(notice, body))
+            with connection.getresponse() as answer:
+                return answer.status
 
     def _headers(self, notice: Notice, body: bytes) -> dict[str, str]:
         parts = self._config.parts

@@ -29,8 +29,9 @@ class _Handler(socketserver.StreamRequestHandler):
     box: Letterbox
 
     def handle(self) -> None:
-        while self.box.drip_s and not self.box.ended.wait(self.box.drip_s):
-            self.wfile.write(b"2")
+        if self.box.drip_s:
+            self._drip()
+            return
         self._say("220 here")
         for raw in self.rfile:
             line = raw.decode().strip()
@@ -48,6 +49,13 @@ class _Handler(socketserver.StreamRequestHandler):
                     continue
                 self.box.recipients.append(address)
             self._say("250 fine")
+
+    def _drip(self) -> None:
+        try:
+            while not self.box.ended.wait(self.box.drip_s):
+                self.wfile.write(b"2")
+        except OSError:  # the other side has had enough
+            return
 
     def _letter(self) -> str:
         lines = []

@@ -327,24 +327,27 @@ def test_a_letter_says_what_happened():
 @pytest.mark.parametrize(("code", "may_pass"), [(550, False), (450, True)])
 def test_whether_it_is_sent_again_is_as_the_server_says(code, may_pass):
     everyone = {"one@lab.example", "two@lab.example"}
-    with mail_server(refuses=everyone, code=code) as box:
-        with pytest.raises(DeliveryError) as fault:
-            Mail(mail_config(box.port), now=now).send(NOTICE)
+    with (
+        mail_server(refuses=everyone, code=code) as box,
+        pytest.raises(DeliveryError) as fault,
+    ):
+        Mail(mail_config(box.port), now=now).send(NOTICE)
     assert fault.value.may_pass is may_pass
 
 
 def test_nobody_gets_a_letter_twice_because_another_was_refused():
-    with mail_server(refuses={"two@lab.example"}) as box:
-        with pytest.raises(DeliveryError, match="1 of 2") as fault:
-            Mail(mail_config(box.port), now=now).send(NOTICE)
+    with (
+        mail_server(refuses={"two@lab.example"}) as box,
+        pytest.raises(DeliveryError, match="1 of 2") as fault,
+    ):
+        Mail(mail_config(box.port), now=now).send(NOTICE)
     assert not fault.value.may_pass
     assert len(box.letters) == 1
 
 
 def test_a_server_without_encryption_is_told_nothing_that_asks_for_it():
-    with mail_server() as box:
-        with pytest.raises(DeliveryError) as fault:
-            Mail(mail_config(box.port, security="starttls"), now=now).send(NOTICE)
+    with mail_server() as box, pytest.raises(DeliveryError) as fault:
+        Mail(mail_config(box.port, security="starttls"), now=now).send(NOTICE)
     assert not fault.value.may_pass
     assert box.letters == []
 
