@@ -62,7 +62,6 @@ def build() -> typer.Typer:
     app = typer.Typer(
         help=f"From laser light to a HER2 answer. {BANNER}",
         epilog=EPILOG,
-        add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -59,6 +59,8 @@ def presses(service: Night, times: int, seed: int) -> tuple[list[float], int]:
             else:
                 missed += 1
             service.guard.rearm(by="bench", reason="the next press")
+            # acq hears of it from the guard, a moment later
+            until(lambda: not service.control.health().latched, within_s=PATIENCE_S)
             service.control.resume(run.id)
     service.control.stop(run.id)
     service.idle(within_s=PATIENCE_S)
