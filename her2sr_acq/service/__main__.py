@@ -23,9 +23,9 @@ from her2sr_acq.service.gate import Gate
 from her2sr_acq.service.live import LivePicture
 from her2sr_acq.service.loopback import is_loopback, known_hosts, require_guarded
 from her2sr_acq.service.tap import Tap
+from her2sr_proc import logs
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
-
 
 SWITCH_S = 0.0005
 """After which a thread lets another have Python. An e-stop crosses threads several
@@ -56,6 +56,7 @@ def main() -> int:
     except AcqError as exc:
         sys.stderr.write(f"error: {exc}\n")
         return 2
+    logs.start("api")
     end_with_starter()
     sys.setswitchinterval(SWITCH_S)
     office = Office(
@@ -81,6 +82,7 @@ def main() -> int:
             host=arguments.host,
             port=arguments.port,
             log_level="warning",
+            log_config=None,  # its lines go where ours go
             server_header=False,
             proxy_headers=False,
             # Above what listeners and pages hold open, or an e-stop finds no place.

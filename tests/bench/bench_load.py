@@ -31,11 +31,21 @@ from light_times import seconds_lit_after, state_at
 from nights import EXPOSURE_MS, Night, night, night_config, night_request, until
 from short import short_folder
 
+from her2sr_acq.errors import ServiceUnavailableError
+
 DARK_S = 0.2
 GROWN_BYTES = 16 << 20
 """Of a process in the second half of a burst; more is not flat."""
 LOOK_S = 1.0
 PATIENCE_S = 60.0
+
+
+def is_armed(service: Night) -> bool:
+    """Return whether acq knows that the latch is gone."""
+    try:
+        return not service.control.health().latched
+    except ServiceUnavailableError:
+        return False
 
 
 def presses(service: Night, times: int, seed: int) -> tuple[list[float], int]:
@@ -49,10 +59,8 @@ def presses(service: Night, times: int, seed: int) -> tuple[list[float], int]:
             time.sleep(chance.uniform(0.05, 0.6))
             began = time.monotonic()
             http.post("/api/v1/estop", timeout=10.0).raise_for_status()
-            until(
-                lambda: service.control.run(run.id).state == "paused",
-                within_s=PATIENCE_S,
-            )
+            # the guard ends an acq that does not obey at once; the next one takes over
+            service.rest(run.id, within_s=PATIENCE_S)
             history = service.microscope.light_history(began - 2.0)
             if state_at(history, began, "light"):
                 found.append(seconds_lit_after(history, began))
@@ -60,7 +68,7 @@ def presses(service: Night, times: int, seed: int) -> tuple[list[float], int]:
                 missed += 1
             service.guard.rearm(by="bench", reason="the next press")
             # acq hears of it from the guard, a moment later
-            until(lambda: not service.control.health().latched, within_s=PATIENCE_S)
+            until(lambda: is_armed(service), within_s=PATIENCE_S)
             service.control.resume(run.id)
     service.control.stop(run.id)
     service.idle(within_s=PATIENCE_S)
@@ -115,12 +123,14 @@ def pressed(folder: Path, times: int, seed: int) -> bool:
     ):
         time.sleep(2.0)
         found, missed = presses(service, times, seed)
+        deaths = service.guard.status().deaths
     found.sort()
     p99 = found[min(len(found) - 1, int(0.99 * len(found)))]
     print(
         f"e-stop to darkness: {len(found)} presses in light ({missed} met the dark), "
         f"median {1000 * median(found):.0f} ms, p99 {1000 * p99:.0f} ms, most "
-        f"{1000 * found[-1]:.0f} ms (reach {1000 * DARK_S:.0f} ms)"
+        f"{1000 * found[-1]:.0f} ms (reach {1000 * DARK_S:.0f} ms); acq was ended "
+        f"by the guard {deaths} times"
     )
     told("meanwhile", done)
     return p99 <= DARK_S
