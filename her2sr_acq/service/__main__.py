@@ -27,10 +27,6 @@ from her2sr_proc import logs
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
 
-SWITCH_S = 0.0005
-"""After which a thread lets another have Python. An e-stop crosses threads several
-times, and each time waits that long for every page that is being made just then."""
-
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m her2sr_acq.service")
@@ -58,7 +54,6 @@ def main() -> int:
         return 2
     logs.start("api")
     end_with_starter()
-    sys.setswitchinterval(SWITCH_S)
     office = Office(
         ControlClient(arguments.runtime),
         targets,

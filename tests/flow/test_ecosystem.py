@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from run_folders import add_unit, make_run
 
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import COLUMNS, Localizations
 from her2sr_proc.store.images import write_tiff
 from her2sr_proc.store.tables import write_parquet
 
@@ -52,12 +52,11 @@ def run(tmp_path):
 
 
 def one(**values: float) -> Localizations:
-    """Return a table of one localization; what is not given is 1."""
-    table = Localizations.empty(1) if hasattr(Localizations, "empty") else None
-    assert table is not None
+    """Return a table of one localization; what is not given is 0."""
+    columns = {c.name: np.zeros(1, c.dtype) for c in COLUMNS}
     for name, value in values.items():
-        getattr(table, name)[:] = value
-    return table
+        columns[name][:] = value
+    return Localizations(columns)
 
 
 def test_the_snippet_shows_raw_pictures_nuclei_and_spots_in_their_places(
@@ -70,7 +69,7 @@ def test_the_snippet_shows_raw_pictures_nuclei_and_spots_in_their_places(
     monkeypatch.setitem(sys.modules, "napari", napari)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert 'Path("data/runs/RUN_ID")' in code
-    exec(code.replace("data/runs/RUN_ID", str(folder.root)), {})  # noqa: S102
+    exec(code.replace("data/runs/RUN_ID", str(folder.root)), {})
     (viewer,) = Viewer.made
     layers = viewer.layers
     assert list(layers) == [

@@ -3,17 +3,21 @@
 import hashlib
 import hmac
 import json
+import re
 import ssl
 import threading
 import time
 from datetime import UTC, datetime
 from email import message_from_string
+from pathlib import Path
 
 import pytest
+import yaml
 from hook_server import hook_server, until
 from mail_server import mail_server
 from pydantic import ValidationError
 
+from her2sr_acq.config import resolve
 from her2sr_acq.config_notify import MailConfig, NotifyConfig, SecretSource
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import Health, RunView
@@ -23,9 +27,11 @@ from her2sr_acq.notifying.notice import Notice
 from her2sr_acq.notifying.office import Office, outboxes
 from her2sr_acq.notifying.post import Outbox
 from her2sr_acq.notifying.watch import SILENT_LOOKS, Seen, Watch
-from her2sr_acq.notifying.webhook import Webhook
+from her2sr_acq.notifying.webhook import Webhook, signature
+from her2sr_acq.service import __main__ as service
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PAGE = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text()
 LOOPBACK = "127.0.0.0/8"
 NOTICE = Notice(
     id="n1",
@@ -489,3 +495,40 @@ def test_without_a_target_nothing_is_started(tmp_path):
     before = threading.active_count()
     with Office(Acq(), [], tmp_path / "n", low_disk_gb=1.0, now=now):
         assert threading.active_count() == before
+
+
+def test_the_service_does_not_start_without_a_secret_that_is_asked_for(
+    tmp_path, monkeypatch, capsys
+):
+    config = yaml.safe_load(resolve("simulated").read_text())
+    config["notify"] = hook_config(1, secret={"env": "NO_SUCH"}).model_dump(mode="json")
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    (tmp_path / "data").mkdir()
+    where = ["--config", str(path), "--data", str(tmp_path / "data")]
+    monkeypatch.setattr("sys.argv", ["service", *where, "--runtime", str(tmp_path)])
+    assert service.main() == 2
+    assert capsys.readouterr().err == (
+        "error: there is no secret in the variable NO_SUCH; put one there\n"
+    )
+
+
+def test_the_snippet_of_the_page_knows_who_told_it():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    header = signature("s3", 1000, b"{}")
+    assert names["is_genuine"](b"s3", header, b"{}", 1010.0)
+    assert not names["is_genuine"](b"s4", header, b"{}", 1010.0)
+    assert not names["is_genuine"](b"s3", header, b"{ }", 1010.0)
+    assert not names["is_genuine"](b"s3", header, b"{}", 9999.0)
+
+
+def test_the_configuration_of_the_page_is_one():
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    config = NotifyConfig.model_validate(yaml.safe_load(text)["notify"])
+    assert [t.name for t in (*config.webhooks, *config.mail)] == [
+        "lab",
+        "chat",
+        "people",
+    ]
