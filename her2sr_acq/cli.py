@@ -39,7 +39,7 @@ AsJson = Annotated[
 
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
-    from her2sr_acq import cli_calibrate, cli_users
+    from her2sr_acq import cli_calibrate, cli_plan, cli_users
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
         cli_background,
@@ -62,7 +62,6 @@ def build() -> typer.Typer:
     app = typer.Typer(
         help=f"From laser light to a HER2 answer. {BANNER}",
         epilog=EPILOG,
-        add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -84,6 +83,7 @@ def build() -> typer.Typer:
     for part in (
         cli_users,
         cli_calibrate,
+        cli_plan,
         movie_cli,
         cli_runs,
         cli_import,

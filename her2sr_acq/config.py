@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from her2sr_acq.config_focus import FocusConfig
 from her2sr_acq.config_light import SampleLight
+from her2sr_acq.config_notify import NotifyConfig
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.guard.settings import GuardConfig
 from her2sr_proc.schema.calibration import CalibrationKind
@@ -219,6 +220,7 @@ class DeviceConfig(Frozen):
     storage: StorageConfig = StorageConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     meter: MeterConfig | None = None
+    notify: NotifyConfig = NotifyConfig()
     unverified: tuple[str, ...] = Field(
         default=(), description="what nobody has checked on this microscope yet"
     )

@@ -52,6 +52,7 @@ from her2sr_acq.runtime import CONTROL, FRAMES, LOCALIZER, PREVIEW, address
 from her2sr_acq.stream.preview import Preview
 from her2sr_acq.stream.publisher import Publisher
 from her2sr_acq.stream.sink import WriteBlock
+from her2sr_proc import logs
 from her2sr_proc.errors import ProcError
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store import raw
@@ -73,11 +74,7 @@ def main(
     arguments: Sequence[str] | None = None, open_hardware: OpenHardware | None = None
 ) -> int:
     """Run the hardware process until SIGTERM or SIGINT; return its exit code."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.start("acq")
     options = _options(arguments)
     ended = threading.Event()
     orphaned = threading.Event()

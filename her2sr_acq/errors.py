@@ -24,6 +24,7 @@ AcqError
 │  └─ LightError           a laser is not proven off
 ├─ SelectionError          no fields were chosen; the run ends in the dark
 ├─ DoseError               a place would get more light than it may
+├─ DeliveryError           a notice was not taken by its target; no run waits for it
 ├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
 """
@@ -188,3 +189,14 @@ class StorageError(AcqError):
     """Frames could not be written or do not verify."""
 
     code = "storage"
+
+
+class DeliveryError(AcqError):
+    """A notice was not taken by its target; no run waits for it."""
+
+    code = "delivery"
+
+    def __init__(self, message: str, *, may_pass: bool) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        """Whether it is worth sending again."""

@@ -57,7 +57,7 @@ class Roster:
             ),
             _python(
                 "api",
-                ("her2sr_acq.service", *data, *runtime, *listen),
+                ("her2sr_acq.service", *where, *data, *runtime, *listen),
                 self._api_answers,
             ),
         ]

@@ -47,6 +47,7 @@ from her2sr_acq.errors import (
 from her2sr_acq.guard.link import GuardLink
 from her2sr_acq.guard.ports import LightGuard
 from her2sr_acq.ownership import Hold, Holder
+from her2sr_proc import logs
 from her2sr_proc.errors import ProcError, RequestError
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.atomic import write_text
@@ -65,11 +66,7 @@ def main(
     opener: Callable[[DeviceConfig, Path], Hardware] = open_hardware,
 ) -> int:
     """Do the order of the runtime folder; return the exit code after SIGTERM."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.start("calibrating")
     options = _options(arguments)
     reins = Reins()
     ended = threading.Event()

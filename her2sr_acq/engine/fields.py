@@ -25,6 +25,7 @@ from her2sr_acq.errors import (
     StorageError,
 )
 from her2sr_acq.plan.estimate import field_bytes
+from her2sr_proc.logs import process_at
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.manifest import FieldFacts
 
@@ -225,7 +226,8 @@ class FieldTaker:
         channel = self._order.channel(unit.channel)
         self._tracker.enter("acquiring", current=f"{key.field}/{key.channel}")
         try:
-            record, fault = taker.take(key, tile, channel, self._order.protocol)
+            with process_at(unit=f"{key.field}/{key.channel}"):
+                record, fault = taker.take(key, tile, channel, self._order.protocol)
         except StorageError as exc:
             self._station.room.give_up_reserve()
             raise HoldError(str(exc)) from exc

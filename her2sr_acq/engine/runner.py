@@ -38,6 +38,7 @@ from her2sr_acq.errors import (
     SelectionError,
 )
 from her2sr_acq.stream.sink import Sink
+from her2sr_proc.logs import process_at
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store.layout import RunFolder
@@ -88,6 +89,10 @@ class Runner:
 
     def run(self) -> None:
         """Take the run to its end. Raises nothing."""
+        with process_at(run=self._order.id):
+            self._run()
+
+    def _run(self) -> None:
         try:
             with RunLedger(self._folder, self._station.clock) as ledger:
                 self._tracker.attach(ledger)

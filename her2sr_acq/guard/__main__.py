@@ -23,6 +23,7 @@ from her2sr_acq.guard.post import Post
 from her2sr_acq.guard.records import Records
 from her2sr_acq.guard.settings import read_settings
 from her2sr_acq.guard.supervisor import FAULT, UNSAFE, Supervisor
+from her2sr_proc import logs
 from her2sr_proc.errors import ProcError
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
@@ -35,11 +36,7 @@ DAEMON = (sys.executable, "-m", "her2sr_acq.daemon")
 
 def main(arguments: Sequence[str] | None = None, *, acq: Sequence[str] = DAEMON) -> int:
     """Guard until SIGTERM or SIGINT; return the exit code."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.start("guard")
     options = _options(arguments)
     ended = threading.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import uvicorn
 
+from her2sr_acq import config as configuration
 from her2sr_acq.accounts.clock import utc_now
+from her2sr_acq.config_notify import NotifyConfig
 from her2sr_acq.control import ControlClient
 from her2sr_acq.errors import AcqError
 from her2sr_acq.guard.client import GuardClient
+from her2sr_acq.notifying.office import Office, outboxes
 from her2sr_acq.runtime import PREVIEW, address
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
@@ -20,12 +23,14 @@ from her2sr_acq.service.gate import Gate
 from her2sr_acq.service.live import LivePicture
 from her2sr_acq.service.loopback import is_loopback, known_hosts, require_guarded
 from her2sr_acq.service.tap import Tap
+from her2sr_proc import logs
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m her2sr_acq.service")
+    parser.add_argument("--config", help="device configuration: whom to notify")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runtime", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
@@ -42,10 +47,20 @@ def main() -> int:
         is_alone = is_loopback(arguments.host)
         gate = Gate.at(data.accounts, now=utc_now, is_loopback=is_alone)
         require_guarded(arguments.host, has_users=gate.people.exist())
+        notify = _notify(arguments.config)
+        targets = outboxes(notify, now=utc_now)
     except AcqError as exc:
         sys.stderr.write(f"error: {exc}\n")
         return 2
+    logs.start("api")
     end_with_starter()
+    office = Office(
+        ControlClient(arguments.runtime),
+        targets,
+        data.notified,
+        low_disk_gb=notify.low_disk_gb,
+        now=utc_now,
+    )
     context = Context(
         control=ControlClient(arguments.runtime),
         guard=GuardClient(arguments.runtime),
@@ -53,21 +68,31 @@ def main() -> int:
         now=utc_now,
         gate=gate,
         live=LivePicture(tap=Tap(address(arguments.runtime, PREVIEW))),
+        tallies=office.tallies,
         hosts=known_hosts(arguments.host, arguments.allow_host),
     )
-    uvicorn.run(
-        create_app(context),
-        host=arguments.host,
-        port=arguments.port,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        # Above what listeners and pages hold open, or an e-stop would find no place.
-        limit_concurrency=500,
-        # Without a limit an open page keeps the process from ever ending.
-        timeout_graceful_shutdown=2,
-    )
+    with office:
+        uvicorn.run(
+            create_app(context),
+            host=arguments.host,
+            port=arguments.port,
+            log_level="warning",
+            log_config=None,  # its lines go where ours go
+            server_header=False,
+            proxy_headers=False,
+            # Above what listeners and pages hold open, or an e-stop finds no place.
+            limit_concurrency=500,
+            # Without a limit an open page keeps the process from ever ending.
+            timeout_graceful_shutdown=2,
+        )
     return 0
+
+
+def _notify(name: str | None) -> NotifyConfig:
+    """Return whom the device configuration names; without one it is nobody."""
+    if name is None:
+        return NotifyConfig()
+    return configuration.load(configuration.resolve(name)).notify
 
 
 if __name__ == "__main__":

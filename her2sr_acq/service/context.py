@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from her2sr_acq.accounts.clock import utc_now
+from her2sr_acq.notifying.post import Tally
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.feed import Feed
 from her2sr_acq.service.gate import Gate
@@ -22,6 +23,10 @@ from her2sr_acq.service.ports import Control, Guard
 
 def _random_seed() -> int:
     return secrets.randbits(63)
+
+
+def _nobody_told() -> Sequence[Tally]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class Context:
     feed: Feed = field(default_factory=Feed)
     live: LivePicture = field(default_factory=LivePicture)
     growing: Growing = field(default_factory=Growing)
+    tallies: Callable[[], Sequence[Tally]] = _nobody_told
+    """Of the notices to each target."""
     hosts: frozenset[str] = HOSTS
     """Names that a Host header may have."""
     seed: Callable[[], int] = _random_seed

@@ -6,15 +6,16 @@ What cannot be asked now is left out, and ``hm_up`` says which process does not 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from her2sr_acq.engine.views import Health, RunView
 from her2sr_acq.errors import AcqError
+from her2sr_acq.notifying.post import Tally
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.ports import Control, Guard
 from her2sr_proc.schema.ledger import UnitState
@@ -25,16 +26,23 @@ TAPS = ("requested", "delivered", "written", "published")
 class Measures(Collector):
     """Asks hardware process, guard and disk; made for one answer."""
 
-    def __init__(self, control: Control, guard: Guard, archive: Archive) -> None:
+    def __init__(
+        self,
+        control: Control,
+        guard: Guard,
+        archive: Archive,
+        tallies: Sequence[Tally] = (),
+    ) -> None:
         self._control = control
         self._guard = guard
         self._archive = archive
+        self._tallies = tallies
 
     def collect(self) -> Iterator[Metric]:
         """Yield every measure that can be had."""
         up = GaugeMetricFamily("hm_up", "1: the process answers", labels=["process"])
         up.add_metric(["api"], 1)
-        found: list[Metric] = [self._disk()]
+        found: list[Metric] = [self._disk(), *_notices(self._tallies)]
         for name, ask in (("acq", self._microscope), ("guard", self._light)):
             try:
                 found += ask()
@@ -118,6 +126,20 @@ def _progress(run: RunView) -> list[Metric]:
             began = datetime.fromisoformat(run.started_utc).timestamp()
             found.append(_gauge("hm_run_started_timestamp_seconds", "Unix time", began))
     return found
+
+
+def _notices(tallies: Sequence[Tally]) -> list[Metric]:
+    told = CounterMetricFamily(
+        "hm_notifications", "notices to a target", labels=["target", "outcome"]
+    )
+    waiting = GaugeMetricFamily(
+        "hm_notifications_waiting", "notices not sent yet", labels=["target"]
+    )
+    for tally in tallies:
+        for outcome in ("sent", "failed", "dropped"):
+            told.add_metric([tally.target, outcome], getattr(tally, outcome))
+        waiting.add_metric([tally.target], tally.waiting)
+    return [told, waiting] if tallies else []
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from her2sr_proc import logs
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.live.facts import Facts
 from her2sr_proc.live.jobs import Jobs
@@ -94,9 +95,7 @@ def main() -> None:
     parser.add_argument("--runtime", type=Path, help="folder of the sockets")
     parser.add_argument("--warm", action="store_true", help="compile kernels and exit")
     options = parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.start("localizer")
     if not options.warm and not (options.data and options.runtime):
         parser.error("give --data and --runtime, or --warm")
     stop = threading.Event()

@@ -17,6 +17,7 @@ from her2sr_proc.errors import ProcError
 from her2sr_proc.live.recipe import Recipes
 from her2sr_proc.live.subscriber import U16, Message
 from her2sr_proc.localizer import Each
+from her2sr_proc.logs import thread_at
 from her2sr_proc.schema.block import BlockHeader, UnitKey
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.layout import DataFolder
@@ -98,6 +99,11 @@ class Worker:
             self._retired = {unit for unit in self._retired if unit.run != run}
 
     def _take(self, header: BlockHeader, adu: U16, each: Each) -> None:
+        key = header.key
+        with thread_at(run=key.run, unit=f"{key.field}/{key.channel}"):
+            self._try(header, adu, each)
+
+    def _try(self, header: BlockHeader, adu: U16, each: Each) -> None:
         try:
             recipe = self._recipes.of(header)
             if recipe.is_signal(header.key.channel):

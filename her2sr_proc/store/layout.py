@@ -225,6 +225,11 @@ class DataFolder:
         return self.root / "service.db"
 
     @property
+    def notified(self) -> Path:
+        """What people were told already of runs, latch and disk."""
+        return self.root / "notified.json"
+
+    @property
     def reserve(self) -> Path:
         """Kept room without content, given up when the disk is full."""
         return self.root / ".reserve"

@@ -22,5 +22,7 @@ router = APIRouter(tags=["health"], responses=RESPONSES)
 def read_metrics(context: ContextDep) -> Response:
     """Return what a dashboard shows and an alarm watches, in Prometheus' text form."""
     registry = CollectorRegistry()
-    registry.register(Measures(context.control, context.guard, context.archive))
+    registry.register(
+        Measures(context.control, context.guard, context.archive, context.tallies())
+    )
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

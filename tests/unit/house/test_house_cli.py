@@ -19,7 +19,7 @@ VERBS = (
     *("localize", "render", "process", "verify", "offload"),
     *("filter", "link", "drift", "resolution", "bench", "score", "statistics"),
     *("nuclei", "ensemble", "background", "frames", "threshold"),
-    *("import", "compare", "denoise", "users", "dark", "backup", "restore"),
+    *("import", "compare", "denoise", "users", "dark", "backup", "restore", "plan"),
 )
 HEAVY = {"numpy", "zmq", "fastapi", "pydantic", "httpx", "numba", "scipy", "yaml"}
 HEAVY |= {"matplotlib"}

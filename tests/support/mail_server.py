@@ -1,0 +1,87 @@
+"""A mail server on loopback that takes letters, refuses them, or never answers."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Letterbox:
+    """What a server was handed, and how it answers."""
+
+    port: int = 0
+    letters: list[str] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    refuses: set[str] = field(default_factory=set)
+    """Addresses that it takes nothing for."""
+    code: int = 550
+    """With which it refuses."""
+    drip_s: float = 0.0
+    """Answers a greeting byte by byte, so many seconds apart, and never whole."""
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    box: Letterbox
+
+    def handle(self) -> None:
+        if self.box.drip_s:
+            self._drip()
+            return
+        self._say("220 here")
+        for raw in self.rfile:
+            line = raw.decode().strip()
+            verb = line[:4].upper()
+            if verb == "QUIT":
+                self._say("221 bye")
+                return
+            if verb == "DATA":
+                self._say("354 go on")
+                self.box.letters.append(self._letter())
+            elif verb == "RCPT":
+                address = line.partition("<")[2].rstrip(">").split(">")[0]
+                if address in self.box.refuses:
+                    self._say(f"{self.box.code} no")
+                    continue
+                self.box.recipients.append(address)
+            self._say("250 fine")
+
+    def _drip(self) -> None:
+        try:
+            while not self.box.ended.wait(self.box.drip_s):
+                self.wfile.write(b"2")
+        except OSError:  # the other side has had enough
+            return
+
+    def _letter(self) -> str:
+        lines = []
+        for raw in self.rfile:
+            if raw == b".\r\n":
+                break
+            lines.append(raw.decode())
+        return "".join(lines)
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@contextmanager
+def mail_server(**how: object) -> Iterator[Letterbox]:
+    """Serve SMTP on a free port of loopback meanwhile."""
+    box = Letterbox(**how)
+    handler = type("Handler", (_Handler,), {"box": box})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        box.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield box
+        finally:
+            box.ended.set()
+            server.shutdown()
+            thread.join()
