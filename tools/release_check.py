@@ -53,15 +53,13 @@ def main() -> int:
     parser.add_argument("wheel", type=Path)
     wheel = parser.parse_args().wheel.resolve()
     if not wheel.is_file():
-        sys.stderr.write(f"there is no wheel {wheel.name}; make release builds it
-")
+        sys.stderr.write(f"there is no wheel {wheel.name}; make release builds it\n")
         return 2
     with TemporaryDirectory(prefix="her2sr-release-") as folder:
         try:
             check(wheel, Path(folder))
         except subprocess.CalledProcessError as error:
-            sys.stderr.write(f"the wheel failed its check: {error}
-")
+            sys.stderr.write(f"the wheel failed its check: {error}\n")
             return 1
     return 0
 

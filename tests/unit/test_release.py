@@ -1,5 +1,6 @@
 """What is released holds all that the tree holds, under one version."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -71,3 +72,11 @@ def test_the_command_says_its_version_and_what_it_is_for():
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith("her2sr ")
     assert "For research use only" in said.stdout
+
+
+def test_a_tag_that_is_not_the_version_is_refused():
+    spec = importlib.util.spec_from_file_location("build", ROOT / "tools/build.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.wrong_tags(["v0.1.0", "seen-by-a-person"], "0.1.0") == []
+    assert tool.wrong_tags(["v0.2.0"], "0.1.0") == ["v0.2.0"]
