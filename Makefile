@@ -102,8 +102,9 @@ release: $(VENV)/.installed-release ## wheel, sdist and list of parts into dist/
 		dist/her2sr.cdx.json requirements.lock
 	$(BIN)/python tools/release_check.py dist/*.whl
 
+# strict: a package that could not be looked up is a failure, not a clean bill
 audit: $(VENV)/.installed-release ## known vulnerabilities of the locked versions; needs the network
-	$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.lock
 
 clean: ## remove what was built, never data
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache \
