@@ -18,7 +18,12 @@ BOUNDS_CACHE := $(VENV)/numba-bounds
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
+<<<<<<< HEAD
 .PHONY: help install demo test check kernels bench soak study docs screenshots lock openapi clean
+=======
+.PHONY: help install demo test check kernels bench soak study docs lock openapi licences \
+	release audit clean
+>>>>>>> release
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -89,6 +94,24 @@ lock: $(VENV)/.installed-dev ## write requirements.lock from what is installed
 openapi: $(VENV)/.installed ## write docs/openapi.json and docs/asyncapi.json from the code
 	$(BIN)/python tools/openapi.py
 	$(BIN)/python tools/asyncapi.py
+
+licences: $(VENV)/.installed-dev ## write docs/licences.md from the packages installed
+	$(BIN)/python tools/licences.py
+
+$(VENV)/.installed-release: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[release]'
+	touch $@
+
+release: $(VENV)/.installed-release ## wheel, sdist and list of parts into dist/, checked in a fresh environment
+	rm -rf dist
+	$(BIN)/python tools/build.py dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file \
+		dist/her2sr.cdx.json requirements.lock
+	$(BIN)/python tools/release_check.py dist/*.whl
+
+# strict: a package that could not be looked up is a failure, not a clean bill
+audit: $(VENV)/.installed-release ## known vulnerabilities of the locked versions; needs the network
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.lock
 
 clean: ## remove what was built, never data
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache \

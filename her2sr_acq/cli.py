@@ -66,6 +66,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    app.callback()(about)
     for verb in (
         demo,
         study,
@@ -103,6 +104,28 @@ def build() -> typer.Typer:
     ):
         part.register(app)
     return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from her2sr_proc.versions import versions
+
+        typer.echo(f"her2sr {versions(['her2sr'])['her2sr']}. {BANNER}")
+        raise typer.Exit
+
+
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="print the version and end",
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before the verb; the help stays that of the command."""
 
 
 def main(arguments: list[str] | None = None) -> None:

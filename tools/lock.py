@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = ("cluster", "bench", "dev")
+EXTRAS = ("cluster", "bench", "dev", "release")
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 HEADER = "# Tested together on Python 3.11; written by `make lock`.\n"
 

@@ -1,0 +1,82 @@
+"""What is released holds all that the tree holds, under one version."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("her2sr_acq", "her2sr_proc", "simulators", "device_configs")
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+LEFT_BY_RUNNING = {".pyc", ".nbi", ".nbc"}
+BUILD = "import sys; from setuptools import build_meta as b; print(b.build_wheel('.'))"
+
+
+def tree() -> set[str]:
+    return {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in LEFT_BY_RUNNING
+    }
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, source / package, ignore=ignore)
+    subprocess.run(
+        [sys.executable, "-c", BUILD], cwd=source, check=True, capture_output=True
+    )
+    (built,) = source.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_every_file_of_the_packages(wheel):
+    names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
+    assert tree() - names == set(), "name it in [tool.setuptools.package-data]"
+    assert names - tree() == set()
+
+
+def test_the_wheel_carries_its_licence_its_version_and_its_command(wheel):
+    archive = zipfile.ZipFile(wheel)
+    info = f"her2sr-{VERSION}.dist-info"
+    assert archive.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert f"\nVersion: {VERSION}\n" in archive.read(f"{info}/METADATA").decode()
+    assert b"her2sr = her2sr_acq.cli:main" in archive.read(f"{info}/entry_points.txt")
+
+
+def test_the_citation_names_the_version_released():
+    assert (
+        str(yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]) == VERSION
+    )
+
+
+def test_the_command_says_its_version_and_what_it_is_for():
+    code = "from her2sr_acq.cli import main; main(['--version'])"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.startswith("her2sr ")
+    assert "For research use only" in said.stdout
+
+
+def test_a_tag_that_is_not_the_version_is_refused():
+    spec = importlib.util.spec_from_file_location("build", ROOT / "tools/build.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.wrong_tags(["v0.1.0", "seen-by-a-person"], "0.1.0") == []
+    assert tool.wrong_tags(["v0.2.0"], "0.1.0") == ["v0.2.0"]
