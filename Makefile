@@ -18,12 +18,8 @@ BOUNDS_CACHE := $(VENV)/numba-bounds
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-<<<<<<< HEAD
-.PHONY: help install demo test check kernels bench soak study docs screenshots lock openapi clean
-=======
-.PHONY: help install demo test check kernels bench soak study docs lock openapi licences \
-	release audit clean
->>>>>>> release
+.PHONY: help install demo test check kernels bench soak study docs screenshots lock \
+	openapi licences release audit clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10

@@ -250,8 +250,9 @@ class Desk:
         elif protocol.grid.centre == "current":
             if (active := self._slot.active) is not None:
                 raise RunConflictError(
-                    f"run {active.view.id} moves the stage, so that where it stands now "
-                    f"says nothing of this run; give 'grid.centre', or wait for its end",
+                    f"run {active.view.id} moves the stage, so that where it stands "
+                    f"now says nothing of this run; give 'grid.centre', or wait for "
+                    f"its end",
                     run=active.view.id,
                 )
             centre = self._slot.worker.ask(
