@@ -280,7 +280,7 @@ WRONG = [
     pytest.param({"name": "a\n"}, "name", id="label"),
     pytest.param({"secret": {"file": "here"}}, "absolute", id="relative secret"),
     pytest.param({"secret": {}}, "either", id="no secret"),
-    pytest.param({"on": ["sneeze"]}, "on", id="no such turn"),
+    pytest.param({"kinds": ["sneeze"]}, "kinds", id="no such turn"),
 ]
 
 
