@@ -60,7 +60,7 @@ class Target(Frozen):
         pattern=r"^[a-z][a-z0-9_-]{0,31}$",
         description="in /metrics and logs",
     )
-    on: tuple[NoticeKind, ...] = Field(default=KINDS, min_length=1)
+    kinds: tuple[NoticeKind, ...] = Field(default=KINDS, min_length=1)
 
 
 class WebhookConfig(Target):

@@ -50,11 +50,11 @@ class Asked(Protocol):
 def outboxes(config: NotifyConfig, *, now: Callable[[], datetime]) -> list[Outbox]:
     """Return one for every target. Raises `ConfigError` without its secret."""
     hooks = [
-        Outbox(hook.name, Webhook(hook, config.private, now=now), kinds=hook.on)
+        Outbox(hook.name, Webhook(hook, config.private, now=now), kinds=hook.kinds)
         for hook in config.webhooks
     ]
     mails = [
-        Outbox(mail.name, Mail(mail, now=now), kinds=mail.on) for mail in config.mail
+        Outbox(mail.name, Mail(mail, now=now), kinds=mail.kinds) for mail in config.mail
     ]
     return [*hooks, *mails]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ class Hook:
     silent_s: float = 0.0
     drip_s: float = 0.0
     """Between bytes of a header that has no end."""
+    tls: ssl.SSLContext | None = None
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -59,6 +61,8 @@ def hook_server(**how: object) -> Iterator[Hook]:
     hook = Hook(**how)
     handler = type("Handler", (_Handler,), {"hook": hook})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if hook.tls is not None:
+            server.socket = hook.tls.wrap_socket(server.socket, server_side=True)
         hook.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

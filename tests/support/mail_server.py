@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ class Letterbox:
     """With which it refuses."""
     drip_s: float = 0.0
     """Answers a greeting byte by byte, so many seconds apart, and never whole."""
+    tls: ssl.SSLContext | None = None
+    """Spoken from the first byte, or once it is asked for."""
+    is_tls_from_the_start: bool = True
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -32,10 +36,41 @@ class _Handler(socketserver.StreamRequestHandler):
         if self.box.drip_s:
             self._drip()
             return
+        if self.box.tls is not None and self.box.is_tls_from_the_start:
+            self._wrap()
         self._say("220 here")
+        self._converse()
+
+    def finish(self) -> None:
+        """Close what was wrapped, too: the server knows of the bare line alone."""
+        super().finish()
+        self.rfile.close()
+        self.connection.close()
+
+    def _offers_tls(self) -> bool:
+        return self.box.tls is not None and not isinstance(
+            self.connection, ssl.SSLSocket
+        )
+
+    def _wrap(self) -> None:
+        assert self.box.tls is not None
+        self.connection = self.box.tls.wrap_socket(self.connection, server_side=True)
+        self.request = self.connection
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = socketserver._SocketWriter(self.connection)
+
+    def _converse(self) -> None:
         for raw in self.rfile:
             line = raw.decode().strip()
             verb = line[:4].upper()
+            if verb == "EHLO" and self._offers_tls():
+                self._say("250-here\r\n250 STARTTLS")
+                continue
+            if verb == "STAR":
+                self._say("220 go on")
+                self._wrap()
+                self._converse()
+                return
             if verb == "QUIT":
                 self._say("221 bye")
                 return
@@ -69,13 +104,19 @@ class _Handler(socketserver.StreamRequestHandler):
         self.wfile.write(f"{text}\r\n".encode())
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that went away, as one does that trusts nobody."""
+
+
 @contextmanager
 def mail_server(**how: object) -> Iterator[Letterbox]:
     """Serve SMTP on a free port of loopback meanwhile."""
     box = Letterbox(**how)
     handler = type("Handler", (_Handler,), {"box": box})
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), handler) as server:
         box.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from certificates import contexts
 from hook_server import hook_server, until
 from mail_server import mail_server
 from pydantic import ValidationError
@@ -269,6 +270,31 @@ def test_a_certificate_of_nobody_is_refused():
     assert context.check_hostname
 
 
+def https_on(port: int) -> NotifyConfig:
+    return NotifyConfig.model_validate(
+        {
+            "webhooks": [{"name": "h", "url": f"https://localhost:{port}/"}],
+            "allow_hosts": ["localhost"],
+            "allow_private": [LOOPBACK],
+        }
+    )
+
+
+def test_an_encrypted_webhook_is_reached_by_its_name_at_the_address_checked(tmp_path):
+    server, client = contexts(tmp_path, "localhost")
+    with hook_server(tls=server) as hook:
+        webhook(https_on(hook.port), tls=client).send(NOTICE)
+    assert json.loads(hook.bodies[0])["id"] == "n1"
+
+
+def test_a_certificate_of_another_name_is_refused(tmp_path):
+    server, client = contexts(tmp_path, "elsewhere.example")
+    with hook_server(tls=server) as hook:
+        with pytest.raises(DeliveryError, match="CERTIFICATE"):
+            webhook(https_on(hook.port), tls=client).send(NOTICE)
+        assert hook.bodies == []
+
+
 WRONG = [
     pytest.param({"url": "https://other.org/"}, "allow_hosts", id="not allowed"),
     pytest.param({"url": "http://localhost/"}, "not encrypted", id="plain"),
@@ -280,7 +306,7 @@ WRONG = [
     pytest.param({"name": "a\n"}, "name", id="label"),
     pytest.param({"secret": {"file": "here"}}, "absolute", id="relative secret"),
     pytest.param({"secret": {}}, "either", id="no secret"),
-    pytest.param({"on": ["sneeze"]}, "on", id="no such turn"),
+    pytest.param({"kinds": ["sneeze"]}, "kinds", id="no such turn"),
 ]
 
 
@@ -356,6 +382,22 @@ def test_a_server_without_encryption_is_told_nothing_that_asks_for_it():
         Mail(mail_config(box.port, security="starttls"), now=now).send(NOTICE)
     assert not fault.value.may_pass
     assert box.letters == []
+
+
+@pytest.mark.parametrize("way", ["tls", "starttls"])
+@pytest.mark.parametrize(("name", "is_taken"), [("localhost", True), ("other", False)])
+def test_letters_go_over_lines_whose_other_end_is_known(tmp_path, way, name, is_taken):
+    server, client = contexts(tmp_path, name)
+    with mail_server(tls=server, is_tls_from_the_start=way == "tls") as box:
+        mail = Mail(
+            mail_config(box.port, host="localhost", security=way), now=now, tls=client
+        )
+        if is_taken:
+            mail.send(NOTICE)
+        else:
+            with pytest.raises(DeliveryError, match="CERTIFICATE"):
+                mail.send(NOTICE)
+    assert len(box.letters) == int(is_taken)
 
 
 def test_a_server_that_greets_without_end_is_left_at_the_deadline():
