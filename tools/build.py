@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parents[1]
 BUILD = (
     "import sys; from setuptools import build_meta as b; "
-    "b.build_sdist(sys.argv[1]); b.build_wheel(sys.argv[1])"
+    "dist = sys.argv[1]; "  # setuptools leaves words of its own in argv
+    "b.build_sdist(dist); b.build_wheel(dist)"
 )
 
 

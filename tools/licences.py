@@ -29,8 +29,8 @@ it on Linux and Python 3.11; a test compares this page. Extras are not in it. A
 declaration is not legal advice. For research use only.
 
 her2sr itself comes under BSD-3-Clause. Parts under a copyleft licence are marked: they
-are installed beside her2sr as their own packages, unchanged; none is copied into it. What
-a wheel bundles (GEOS in shapely, for one) its metadata does not always tell.
+are installed beside her2sr as their own packages, unchanged; none is copied into it.
+What a wheel bundles (GEOS in shapely, for one) its metadata does not always tell.
 
 | package | licence | copyleft |
 |---|---|---|
