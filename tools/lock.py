@@ -13,6 +13,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+INSTALLER = "pip"
+"""What reads the lock: naming it there would pin the tool by its own work."""
 EXTRAS = ("cluster", "bench", "dev", "release")
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 HEADER = "# Tested together on Python 3.11; written by `make lock`.\n"
@@ -39,7 +41,7 @@ def closure() -> dict[str, str]:
         for requirement in requirements(name, extras):
             child = canonicalize_name(requirement.name)
             step = (child, tuple(sorted(requirement.extras)))
-            if step not in seen:
+            if step not in seen and child != INSTALLER:
                 seen.add(step)
                 pins[child] = distribution(child).version
                 waiting.append(step)
