@@ -23,6 +23,9 @@ from her2sr_acq.notifying.deadline import cut_off_after
 from her2sr_acq.notifying.notice import Notice
 
 DEADLINE_S = 5.0
+"""To connect, and again to hand over and be answered."""
+TRIED = 3
+"""Addresses of a name: the first may be of a kind that this network has not."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 """Leads to any IPv4 address, private ones too (RFC 6052)."""
 Resolve = Callable[[str, int], list[str]]
@@ -71,8 +74,9 @@ class Webhook:
         is_tls = parts.scheme == "https"
         port = parts.port or (443 if is_tls else 80)
         try:
-            address = self._checked(port, is_tls=is_tls)
-            status = self._post(address, port, body, notice, is_tls=is_tls)
+            addresses = self._checked(port, is_tls=is_tls)
+            line = self._connected(addresses, port)
+            status = self._post(line, body, notice, is_tls=is_tls)
         except (OSError, http.client.HTTPException) as exc:
             raise DeliveryError(
                 f"{self._config.host} does not take notices: {exc!r}", may_pass=True
@@ -83,8 +87,8 @@ class Webhook:
                 may_pass=status >= 500 or status in (408, 429),
             )
 
-    def _checked(self, port: int, *, is_tls: bool) -> str:
-        """Return an address to connect to, once all of the name's may be."""
+    def _checked(self, port: int, *, is_tls: bool) -> list[str]:
+        """Return the addresses of the name, once all of them may be connected to."""
         found = [ip_address(a) for a in self._resolve(self._config.host, port)]
         for address in found:
             is_listed = any(address in network for network in self._private)
@@ -94,22 +98,31 @@ class Webhook:
                     f"in allow_private, or not encrypted",
                     may_pass=False,
                 )
-        if not found:
-            raise OSError(f"{self._config.host} has no address")
-        return str(found[0])
+        return [str(address) for address in found]
+
+    def _connected(self, addresses: list[str], port: int) -> socket.socket:
+        """Return a line to the first address that takes it."""
+        fault = OSError("the name has no address")
+        for address in addresses[:TRIED]:
+            try:
+                return socket.create_connection(
+                    (address, port), timeout=self._deadline_s
+                )
+            except OSError as exc:
+                fault = exc
+        raise fault
 
     def _post(
-        self, address: str, port: int, body: bytes, notice: Notice, *, is_tls: bool
+        self, line: socket.socket, body: bytes, notice: Notice, *, is_tls: bool
     ) -> int:
         parts = self._config.parts
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        line = socket.create_connection((address, port), timeout=self._deadline_s)
         with ExitStack() as stack:
             stack.callback(lambda: line.close())
             stack.enter_context(cut_off_after(self._deadline_s, lambda: line))
             if is_tls:
                 line = self._tls.wrap_socket(line, server_hostname=self._config.host)
-            connection = http.client.HTTPConnection(self._config.host, port)
+            connection = http.client.HTTPConnection(self._config.host)
             connection.sock = line
             connection.request("POST", path, body, self._headers(notice, body))
             with connection.getresponse() as answer:

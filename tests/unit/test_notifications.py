@@ -229,6 +229,12 @@ def test_the_address_that_was_checked_is_the_one_that_is_reached():
     assert (len(asked), len(hook.bodies)) == (1, 1)
 
 
+def test_an_address_that_is_dead_is_passed_over_for_the_next():
+    with hook_server() as hook:
+        webhook(hook_config(hook.port), ["127.0.0.9", "127.0.0.1"]).send(NOTICE)
+    assert len(hook.bodies) == 1
+
+
 def test_a_redirect_is_not_followed():
     with hook_server() as inside, hook_server(answers=[302]) as hook:
         hook.location = f"http://127.0.0.1:{inside.port}/"
