@@ -3,7 +3,7 @@ import { ask, base, doing, make } from "./review_api.js";
 
 const WHY = ["overlaps another", "cut by the section or rim", "out of focus", "no nucleus", "damaged or debris"];
 const KEYS = "digits: HER2, Enter, CEP17, Enter · Backspace: clear · ← → : back, next · X then 1–5: exclude · U: unsure · Z: undo · C: colours";
-let reading, at = 1, colours = "safe", part = "her2", typed = { her2: "", cep17: "" }, unsure = false, excluding = false, isBusy = false, refresh;
+let reading, at = 1, colours = "safe", part = "her2", typed = { her2: "", cep17: "" }, unsure = false, excluding = false, waiting = Promise.resolve(), refresh;
 const place = document.getElementById("reading");
 
 export async function openReading(review, onSigned) {
@@ -84,14 +84,11 @@ async function put(body) {
   go(nextOpen(number));
 }
 
-async function press(key) {
-  if (isBusy) return;
-  isBusy = true;
-  try {
-    await act(key);
-  } finally {
-    isBusy = false;
-  }
+function press(key) {
+  // Keys wait their turn while an answer is saved: one that is dropped makes 12 a 2.
+  const turn = waiting.then(() => act(key));
+  waiting = turn.catch(() => {});
+  return turn;
 }
 
 async function act(key) {
