@@ -39,6 +39,7 @@ async function draw() {
   const answer = await fetch(`/parts/plan?${asked}`);
   if (!answer.ok) return;
   field("plan").innerHTML = await answer.text();
+  judgeCentre();
   tellClocks(field("plan"));
 }
 
@@ -57,6 +58,8 @@ function judgeCentre() {
   // One of two coordinates is a slip of the finger, and no place.
   const given = CENTRE.filter((id) => field(id).value).length;
   for (const id of CENTRE) field(id).required = given === 1;
+  // What the fields above say holds; the protocol's own centre would contradict it.
+  if (field("plan-centre")) field("plan-centre").hidden = given === CENTRE.length;
 }
 
 async function checkAll() {
