@@ -20,6 +20,7 @@ from her2sr_acq.accounts.roles import Actor, Role
 from her2sr_acq.errors import LoginNeededError, StorageError
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.gate import Credentials
+from her2sr_acq.service.lane import urgently
 from her2sr_acq.service.ports import Control
 from her2sr_acq.service.problems import expected
 
@@ -84,7 +85,8 @@ async def authorise(request: Request) -> None:
     context: Context = request.app.state.context
     request.state.need = need
     try:
-        actor = await run_in_threadpool(_check, request, context, need)
+        run = urgently if need.is_urgent else run_in_threadpool
+        actor = await run(_check, request, context, need)
     except StorageError:
         if not need.is_urgent:  # the light must go out with a broken disk, too
             raise
@@ -133,7 +135,7 @@ def _fence(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _actor(request: Request) -> Actor | None:
+async def _actor(request: Request) -> Actor | None:  # async: it needs no thread
     actor: Actor | None = request.state.actor
     return actor
 

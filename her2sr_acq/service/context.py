@@ -50,7 +50,7 @@ class Context:
     """Of the random order of a blind reading, 0 to 2^63 - 1."""
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:  # async: it needs no thread
     context: Context = request.app.state.context
     return context
 

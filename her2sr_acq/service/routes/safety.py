@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter
 from pydantic import Field
 
@@ -11,6 +13,7 @@ from her2sr_acq.guard.messages import Stopped
 from her2sr_acq.service import pseudonym
 from her2sr_acq.service.access import ACT, URGENT, ActorDep, Need, name_of
 from her2sr_acq.service.context import ContextDep
+from her2sr_acq.service.lane import urgently
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
@@ -32,10 +35,13 @@ class Armed(Frozen):
 
 
 @router.post("/estop", openapi_extra=URGENT)
-def estop(context: ContextDep, actor: ActorDep, act: Act | None = None) -> Stopped:
+async def estop(
+    context: ContextDep, actor: ActorDep, act: Act | None = None
+) -> Stopped:
     """Put every light out and latch. Any role, no lease, as often as wanted."""
     act = act or Act()
-    return context.guard.estop(by=name_of(actor, act.by), reason=act.reason or "e-stop")
+    by, reason = name_of(actor, act.by), act.reason or "e-stop"
+    return await urgently(partial(context.guard.estop, by=by, reason=reason))
 
 
 @router.post("/rearm", openapi_extra=ACT)
