@@ -14,7 +14,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright he
 playwright.expect.set_options(timeout=30_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
@@ -25,9 +25,12 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def microscope():
-    """Yield the launcher of a simulated microscope, ready for its first run."""
+    """Yield the launcher of a simulated microscope, ready for its first run.
+
+    For one file: other tests of this process shall not meet its runtime folder.
+    """
     keep = os.environ.get("HER2SR_RUNTIME")
     with short_folder() as folder:
         os.environ["HER2SR_RUNTIME"] = str(folder / "run")
