@@ -55,3 +55,12 @@ def desk(chromium, microscope):
     context.close()
     found.end_runs()
     assert found.complaints == []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Keep these tests in their written order: they are one day at one microscope."""
+    places = [n for n, item in enumerate(items) if item.path.parent.name == "browser"]
+    day = sorted((items[n] for n in places), key=lambda i: (i.path, i.location[1]))
+    for place, item in zip(places, day, strict=True):
+        items[place] = item

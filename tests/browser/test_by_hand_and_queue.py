@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
+
+pytestmark = pytest.mark.timeout(300)  # with the start of its microscope
 
 
 def test_stage_focus_marks_and_one_picture_by_hand(desk):

@@ -4,8 +4,12 @@ import os
 import re
 import signal
 
+import pytest
 from browsing import TABLET
 from playwright.sync_api import expect
+
+pytestmark = pytest.mark.timeout(300)  # with the start of its microscope
+
 
 PAGES = ("/", "/runs", "/devices", "/settings")
 
