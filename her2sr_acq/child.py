@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -41,6 +42,8 @@ class ChildSpec:
     ready_within_s: float
     restarts: int
     """How often it may be started again; 0: its death ends the service."""
+    niceness: int = 0
+    """How far it steps back for others where processors are short."""
 
 
 class Child:
@@ -78,6 +81,10 @@ class Child:
                 env=self._environment,
                 start_new_session=True,
             )
+        if self.spec.niceness:
+            # of its first thread, before it has others: they inherit it
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, self.spec.niceness)
 
     def _output(self) -> IO[bytes]:
         """Open the log; where that fails the process speaks to nobody, but runs.

@@ -22,6 +22,10 @@ START_S = 60.0
 COMPILE_S = 240.0
 """A localizer on a fresh machine compiles its kernels before it answers."""
 
+YIELDING = 5
+"""Of the localizer: what it owes it can read from the disk later, camera and guard
+cannot wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Roster:
@@ -54,6 +58,7 @@ class Roster:
                 ("her2sr_proc.live", *data, *runtime),
                 self._localizer_answers,
                 within_s=COMPILE_S,
+                niceness=YIELDING,
             ),
             _python(
                 "api",
@@ -107,6 +112,7 @@ def _python(
     *,
     restarts: int = RESTARTS,
     within_s: float = START_S,
+    niceness: int = 0,
 ) -> ChildSpec:
     return ChildSpec(
         name=name,
@@ -114,4 +120,5 @@ def _python(
         is_ready=is_ready,
         ready_within_s=within_s,
         restarts=restarts,
+        niceness=niceness,
     )

@@ -13,12 +13,16 @@ from fastapi import Depends, Request
 from her2sr_acq.accounts.clock import utc_now
 from her2sr_acq.notifying.post import Tally
 from her2sr_acq.service.archive import Archive
+from her2sr_acq.service.brief import Brief
 from her2sr_acq.service.feed import Feed
 from her2sr_acq.service.gate import Gate
 from her2sr_acq.service.growing import Growing
 from her2sr_acq.service.live import LivePicture
 from her2sr_acq.service.loopback import HOSTS
 from her2sr_acq.service.ports import Control, Guard
+
+METRICS_S = 1.0
+"""Units of a large run are many, and scrapers ask every few seconds."""
 
 
 def _random_seed() -> int:
@@ -42,6 +46,7 @@ class Context:
     feed: Feed = field(default_factory=Feed)
     live: LivePicture = field(default_factory=LivePicture)
     growing: Growing = field(default_factory=Growing)
+    metrics: Brief = field(default_factory=lambda: Brief(METRICS_S))
     tallies: Callable[[], Sequence[Tally]] = _nobody_told
     """Of the notices to each target."""
     hosts: frozenset[str] = HOSTS

@@ -17,10 +17,10 @@ class Frozen(BaseModel):
     @classmethod
     def _refuse_truth_for_a_number(cls, values: object) -> object:
         for name, value in values.items() if isinstance(values, dict) else ():
-            field = cls.model_fields.get(name)
-            if field is None or not isinstance(value, bool):
+            if value is not True and value is not False:
                 continue
-            if not _takes_truth(field.annotation):
+            field = cls.model_fields.get(name)
+            if field is not None and not _takes_truth(field.annotation):
                 word = str(value).lower()
                 raise ValueError(f"{name}: a value is asked for, not {word}")
         return values

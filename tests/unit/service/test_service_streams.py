@@ -2,12 +2,14 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from her2sr_acq.errors import RunNotFoundError, TooManyError
+from her2sr_acq.service.brief import Brief
 from her2sr_acq.service.feed import Feed
 from her2sr_acq.service.live import Contrast, LivePicture
 from her2sr_proc.schema.block import BlockKey
@@ -171,7 +173,8 @@ def test_without_a_frame_there_is_no_live_picture(tmp_path, client):
     assert client.get("/api/v1/live.jpg").status_code == 404
 
 
-def test_measures_tell_what_answers_and_how_the_light_is(client, control):
+def test_measures_tell_what_answers_and_how_the_light_is(app, client, control):
+    app.state.context = replace(app.state.context, metrics=Brief(0.0))
     text = client.get("/metrics").text
     for line in ('hm_up{process="acq"} 1.0', 'hm_laser_emission{line_nm="561"} 1.0'):
         assert line in text
