@@ -24,6 +24,7 @@ from her2sr_proc.signals import Fluctuation, Signals
 from her2sr_proc.spots import Spots
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -73,8 +74,8 @@ class ArmSignals:
     channel: ChannelEvidence
     signals: Signals
     nucleus: I64
-    limit: float
-    """Relative strength from which a spot is a signal."""
+    limit: F64
+    """Relative strength from which each spot is a signal."""
     regions: tuple[Region, ...] = ()
     """Of those signals alone, by their order among them."""
     diameter_px: float | None = None

@@ -42,6 +42,7 @@ from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ARMS, ArmName
 from her2sr_proc.signals import (
     Signals,
+    conventional_limits,
     conventional_signals,
     sharp_fwhm_nm,
     steady_glow,
@@ -137,7 +138,8 @@ def _arms_of(
     place: Place,
 ) -> list[ArmSignals]:
     params = place.params
-    conventional, limit = params.conventional_strength, params.minimum_strength
+    conventional = conventional_limits(seen, pixel_nm=place.pixel_nm, params=params)
+    limit = np.full(len(sharp.spots), params.minimum_strength)
     in_light, in_sharp = nuclei_of(seen, place), nuclei_of(sharp, place)
     diameter_px = min(width_nm, params.merge_nm / 2.0) / place.pixel_nm
     arms = [
@@ -225,7 +227,9 @@ def _staining(
     seen: dict[Probe, int] = {}
     glowing: dict[Probe, int] = {}
     for probe, signals in light.items():
-        strong = signals.relative >= place.params.conventional_strength
+        strong = signals.relative >= conventional_limits(
+            signals, pixel_nm=place.pixel_nm, params=place.params
+        )
         mine = (nuclei_of(signals, place) > 0) & strong
         seen[probe] = int(mine.sum())
         glowing[probe] = int((mine & _glow(probe, light, place.pixel_nm)).sum())

@@ -87,6 +87,19 @@ def conventional_signals(
     return _weighed(scales, params.typical_light_e, params)
 
 
+def conventional_limits(
+    signals: Signals, *, pixel_nm: float, params: CountParams
+) -> F64:
+    """Return the relative strength from which each conventional spot is a signal.
+
+    What is narrow can only be a signal. Texture of the tissue, which looks like a
+    weak signal out of focus, is wide.
+    """
+    width_nm = np.sqrt(signals.spots.width_px2) * pixel_nm
+    is_wide = width_nm >= params.haze_nm
+    return np.where(is_wide, params.conventional_strength, params.minimum_strength)
+
+
 def superresolved_signals(
     fluctuation: Fluctuation,
     table: Localizations,

@@ -193,10 +193,18 @@ def _is_no_echo(
 ) -> npt.NDArray[np.bool_]:
     """Return which spots did not move onto one that was found before them."""
     kept = np.ones(len(spots), bool)
-    for n in range(1, len(spots)):
-        before = spots.take(np.flatnonzero(kept[:n]))
-        alone = spots.take(np.array([n]))
-        kept[n] = bool(_is_apart(alone, before, image, params)[0])
+    if len(spots) < 2:
+        return kept
+    own = np.sqrt(image.optics.variance_px2(spots.width_px2, image.fine_px))
+    own *= params.apart
+    points = np.column_stack([spots.y_px, spots.x_px])
+    pairs = cKDTree(points).query_pairs(own.max(), output_type="ndarray")
+    former, later = pairs.min(axis=1), pairs.max(axis=1)
+    gap = np.linalg.norm(points[former] - points[later], axis=1)
+    is_near = gap <= own[former]
+    order = np.argsort(later[is_near], kind="stable")
+    for n, m in zip(former[is_near][order], later[is_near][order], strict=True):
+        kept[m] &= not kept[n]  # its own fate is known: it is of an earlier pair
     return kept
 
 

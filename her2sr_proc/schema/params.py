@@ -280,11 +280,17 @@ class CountParams(Frozen):
         description="over a typical signal: less is a stray dye or another colour",
     )
     conventional_strength: float = Field(
-        default=0.5,
+        default=0.55,
         gt=0,
         le=1,
-        description="the same in the conventional arm, where haze looks like light of "
-        "a signal and a signal out of focus loses none",
+        description="the same of wide spots of the conventional arm: haze looks like "
+        "a weak signal out of focus, and one out of focus loses no light",
+    )
+    haze_nm: float = Field(
+        default=400.0,
+        gt=0,
+        le=5000,
+        description="standard deviation of a conventional spot from which it is wide",
     )
     doubt: float = Field(
         default=1.4,

@@ -8,6 +8,7 @@ from her2sr_proc.schema.table import Localizations, empty
 from her2sr_proc.signals import (
     Fluctuation,
     Signals,
+    conventional_limits,
     conventional_signals,
     sharp_fwhm_nm,
     steady_glow,
@@ -125,3 +126,11 @@ def signals_at(*points):
 def test_what_shines_at_one_place_in_two_colours_glows():
     red, green = signals_at((10, 10), (40, 40)), signals_at((10.3, 10.2), (42, 40))
     assert steady_glow(red, green, pixel_nm=PIXEL_NM).tolist() == [True, False]
+
+
+def test_wide_conventional_spots_must_be_stronger_than_narrow_ones():
+    wide_px = PARAMS.haze_nm / PIXEL_NM
+    seen = spots((30, 30, 0.9 * wide_px, 1.0), (60, 60, 1.1 * wide_px, 1.0))
+    signals = Signals(seen, np.array([0.4, 0.4]), typical=1.0, isolated=2)
+    limits = conventional_limits(signals, pixel_nm=PIXEL_NM, params=PARAMS)
+    assert (signals.relative >= limits).tolist() == [True, False]
