@@ -10,6 +10,9 @@ from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.results import Accounting
 from her2sr_proc.scoring import Assessed
 
+NAMED = 3
+"""Fields that a flag names; of more it tells how many."""
+
 
 def run_flags(
     manifest: Manifest,
@@ -90,9 +93,23 @@ def _fields(manifest: Manifest, fields: Sequence[FieldResult]) -> Iterator[str]:
     left = manifest.stopped_early.fields_left if manifest.stopped_early else 0
     if len(fields) < len(manifest.fields) - left:
         yield f"{len(manifest.fields) - left - len(fields)} fields have no result"
+    told: dict[str, list[str]] = {}
     for field in fields:
         for flag in field.flags:
-            yield f"{field.field}: {flag}"
+            told.setdefault(flag, []).append(field.field)
+    for flag, names in told.items():
+        yield f"{_where(names, len(fields))}: {flag}"
+
+
+def _where(names: Sequence[str], fields: int) -> str:
+    """Return which fields a flag is of, in few words however many they are."""
+    if len(names) <= NAMED:
+        return ", ".join(names)
+    if len(names) == fields:
+        return f"all {fields} fields"
+    return (
+        f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more of {fields} fields"
+    )
 
 
 def _counts(manifest: Manifest, headline: Assessed) -> Iterator[str]:
