@@ -57,6 +57,7 @@ def assemble(
         ),
         clock=clock,
         faults=faults,
+        is_gated=options.gated_light,
         interlock_cuts=options.interlock_cuts_light,
         crisp=Crisp(
             options.stage.lock,

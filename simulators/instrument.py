@@ -61,6 +61,7 @@ class Instrument:
         clock: Callable[[], float],
         faults: LightFaults | None = None,
         interlock_cuts: bool = False,
+        is_gated: bool = False,
     ) -> None:
         self.stage = stage
         self.focus = crisp.focus
@@ -72,6 +73,7 @@ class Instrument:
             interlock_cuts=interlock_cuts,
         )
         self._clock = clock
+        self._is_gated = is_gated
         self._world = world
         self._world_lock = threading.Lock()
         self._lock = threading.Lock()
@@ -216,7 +218,7 @@ class Instrument:
 
     def _note_stray(self, view: View) -> None:
         now = self._clock()
-        if not view.lights:
+        if self._is_gated or not view.lights:
             self._counted_until = now
             return
         seconds = QUANTUM_S * int((now - self._counted_until) / QUANTUM_S)

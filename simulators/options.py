@@ -206,6 +206,11 @@ class SimulationOptions(Frozen):
     faults: tuple[FaultOptions, ...] = Field(
         default=(), description="what goes wrong, and when (tests)"
     )
+    gated_light: bool = Field(
+        default=False,
+        description="true: the camera's exposures gate the lasers, so that a line that "
+        "is on lights the sample in frames alone; false: whenever it is on",
+    )
     interlock_cuts_light: bool = Field(
         default=False,
         description="false: only software puts light out when the interlock opens, so "

@@ -41,7 +41,7 @@ class NotedWorld:
 class Bench:
     """An instrument on a clock that a test turns."""
 
-    def __init__(self):
+    def __init__(self, **options):
         self.now = 100.0
         self.world = NotedWorld()
         drive = {"speed_um_s": 100.0, "settle_s": 0.5, "time_scale": 10.0}
@@ -60,6 +60,7 @@ class Bench:
             stage=Motion((0.0, 0.0), **drive, clock=lambda: self.now),
             crisp=crisp,
             clock=lambda: self.now,
+            **options,
         )
         self.lights = self.instrument.lights
 
@@ -90,6 +91,13 @@ RED = (Light(nm=561, power=0.4),)
 def test_light_without_a_frame_counts_in_whole_quanta(bench, lit_s, counted):
     bench.light(lit_s)
     assert bench.strays() == counted
+
+
+def test_light_that_the_camera_gates_does_not_stray():
+    bench = Bench(is_gated=True)
+    bench.lights.set_power(561, 40.0)
+    bench.light(3600.0)
+    assert bench.strays() == []
 
 
 def test_stretches_of_light_are_rounded_down_one_by_one(bench):
