@@ -280,7 +280,7 @@ class CountParams(Frozen):
         description="over a typical signal: less is a stray dye or another colour",
     )
     conventional_strength: float = Field(
-        default=0.6,
+        default=0.55,
         gt=0,
         le=1,
         description="the same of wide spots of the conventional arm: haze looks like "
