@@ -175,7 +175,10 @@ def furnish(root: Path) -> None:
     if certificates.exists():
         shutil.copytree(certificates, root / "etc/ssl/certs", dirs_exist_ok=True)
     words = " ".join(told_to_pip.values()).split()
-    for folder in sorted({Path(word.removeprefix("file://")) for word in words}):
+    folders = {Path(word.removeprefix("file://")) for word in words}
+    # an index lies beside the files it lists
+    folders = {path.parent if path.name == "simple" else path for path in folders}
+    for folder in sorted(folders):
         if folder.is_dir():
             place = root / str(folder).lstrip("/")
             place.mkdir(parents=True, exist_ok=True)
