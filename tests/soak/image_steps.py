@@ -40,8 +40,11 @@ READY_S = 120.0
 RUN_S = 300.0
 END_S = 60.0
 ALONE = "HER2SR_IMAGE_STEPS_ALONE"
-NETWORK = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "http_proxy", "https_proxy")
-SOURCES = ("index-url", "extra-index-url", "find-links", "cert", "trusted-host")
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+TRUST = "/etc/ssl/of-this-machine.crt"
+"""Whom this machine trusts; packages of the root write the usual file anew."""
+SOURCES = ("index-url", "extra-index-url", "find-links", "trusted-host")
 OWNED = (("data", 0o700), ("run/her2sr", 0o700), ("tmp", 0o1777))
 """What compose mounts over the root: two volumes and a tmpfs."""
 
@@ -106,7 +109,9 @@ class Builder:
         self._root, self._others = root, others
         self.environment = {
             "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            **{name: os.environ[name] for name in NETWORK if name in os.environ},
+            **{name: os.environ[name] for name in PROXIES if name in os.environ},
+            "SSL_CERT_FILE": TRUST,
+            "REQUESTS_CA_BUNDLE": TRUST,
         }
         self.folder, self.user = "/", "0:0"
 
@@ -168,12 +173,11 @@ def furnish(root: Path) -> None:
         run(["mount", "-t", kind, kind, str(root / name)])
     run(["mount", "--bind", "/dev", str(root / "dev")])
     shutil.copy2("/etc/resolv.conf", root / "etc/resolv.conf")
-    told_to_pip = pip_settings()
+    if BUNDLE.exists():
+        shutil.copy2(BUNDLE, root / TRUST.lstrip("/"))
+    told_to_pip = pip_settings() | {"cert": TRUST}
     lines = [f"{name} = {value}" for name, value in told_to_pip.items()]
     (root / "etc/pip.conf").write_text("\n".join(["[global]", *lines, ""]))
-    certificates = Path("/etc/ssl/certs")
-    if certificates.exists():
-        shutil.copytree(certificates, root / "etc/ssl/certs", dirs_exist_ok=True)
     words = " ".join(told_to_pip.values()).split()
     folders = {Path(word.removeprefix("file://")) for word in words}
     # an index lies beside the files it lists
