@@ -174,7 +174,9 @@ def furnish(root: Path) -> None:
     run(["mount", "--bind", "/dev", str(root / "dev")])
     shutil.copy2("/etc/resolv.conf", root / "etc/resolv.conf")
     if BUNDLE.exists():
-        shutil.copy2(BUNDLE, root / TRUST.lstrip("/"))
+        trust = root / TRUST.lstrip("/")
+        trust.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(BUNDLE, trust)
     told_to_pip = pip_settings() | {"cert": TRUST}
     lines = [f"{name} = {value}" for name, value in told_to_pip.items()]
     (root / "etc/pip.conf").write_text("\n".join(["[global]", *lines, ""]))
