@@ -72,9 +72,9 @@ def cases(folder: Path, most: int) -> Iterator[tuple[str, str, list[int], Case]]
     yield "write raw", PIXELS, squares, lambda n: store.writing(8, root(n), 8)
     yield "read raw", PIXELS, squares, lambda n: store.reading(8, root(n), 8)
     yield "count", NUCLEI, [10, 20, 40, 80, 160], counting
-    few = [4, 8, 16, 32, 64, 128]
+    few = [2, 4, 8, 16, 32]
     yield "process", FIELDS, few, runs.processing
-    many = [16, 32, 64, 128, 256]
+    many = [4, 8, 16, 32, 64]
     yield "process what is done", FIELDS, many, runs.processing_again
     yield "verify", FIELDS, many, runs.verifying
     yield "account", FIELDS, many, runs.accounting
