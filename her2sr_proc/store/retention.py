@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.schema.block import BlockKey, block_length
+from her2sr_proc.schema.block import BlockKey, UnitKey, block_length
 from her2sr_proc.schema.ledger import (
     BlockRecord,
     DiscardRecord,
@@ -49,18 +49,25 @@ class Order:
     """0: none stays."""
 
 
-def why_kept(run: RunFolder, manifest: Manifest, history: UnitHistory) -> str:
+def why_kept(
+    run: RunFolder,
+    manifest: Manifest,
+    history: UnitHistory,
+    of_field: dict[UnitKey, UnitHistory],
+) -> str:
     """Return why the raw frames of a unit must stay; empty when they may go.
 
     They may go when the unit is complete, its table holds every frame and was made
     with the run's profile, and every image that is made of frames can be read.
+    ``of_field``: the units of its field at least, by the ledger; it is not read here,
+    once for every unit.
     """
     verdict, key = history.verdict, history.key
     if verdict is None or verdict.state is not UnitState.COMPLETE:
         return "it is not complete"
     if not verdict.requested == verdict.written == history.frames:
         return f"{history.frames} of {verdict.requested} frames are written"
-    answering = counted_attempts(manifest, read_ledger(run.ledger), key.field)
+    answering = counted_attempts(manifest, of_field, key.field)
     if answering[key.channel] != key:
         return "another attempt answers for its field"
     channel = manifest.channel(key.channel)
@@ -137,10 +144,13 @@ def check_kept(run: RunFolder, said: DiscardRecord) -> Iterator[str]:
         first += block.frames
 
 
-def run_units(run: RunFolder) -> tuple[Manifest, list[UnitHistory]]:
-    """Return the manifest of a run and its units that have blocks."""
-    histories = read_ledger(run.ledger).values()
-    return read_manifest(run), [history for history in histories if history.blocks]
+def run_units(run: RunFolder) -> tuple[Manifest, dict[str, list[UnitHistory]]]:
+    """Return the manifest of a run and, by field, its units that have blocks."""
+    fields: dict[str, list[UnitHistory]] = {}
+    for history in read_ledger(run.ledger).values():
+        if history.blocks:
+            fields.setdefault(history.key.field, []).append(history)
+    return read_manifest(run), fields
 
 
 def _require_table(run: RunFolder, manifest: Manifest, history: UnitHistory) -> None:
