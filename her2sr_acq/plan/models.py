@@ -108,6 +108,19 @@ class RawPlan(Frozen):
     tiff_copy: bool = Field(
         default=False, description="an OME-TIFF beside it, from the verified array"
     )
+    coding: Literal["fast", "dense"] = Field(
+        default="fast",
+        description="lossless coding of an ome-zarr while the camera runs; dense is a "
+        "quarter smaller for more of the processor",
+    )
+
+    @model_validator(mode="after")
+    def _only_arrays_are_coded(self) -> Self:
+        if self.format == "ome-tiff" and self.coding == "dense":
+            raise ValueError(
+                "an ome-tiff is not coded; write ome-zarr, or leave coding out"
+            )
+        return self
 
 
 class ProcessingPlan(Frozen):

@@ -29,11 +29,14 @@ def discard_raw(
     if policy == "all":
         return []
     every_nth = policy.every_nth if isinstance(policy, EveryNth) else 0
-    manifest, units = retention.run_units(run)
+    manifest, fields = retention.run_units(run)
     said = []
-    for history in units:
+    for history in (unit for units in fields.values() for unit in units):
         where = f"{history.key.field}/{history.key.channel}"
-        kept = history.discarded is None and retention.why_kept(run, manifest, history)
+        of_field = {unit.key: unit for unit in fields[history.key.field]}
+        kept = history.discarded is None and retention.why_kept(
+            run, manifest, history, of_field
+        )
         if kept:
             said.append(f"{where}: raw frames are kept, since {kept}")
             continue

@@ -33,6 +33,17 @@ class BlockRecord(Frozen):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the chunk file")
     t_s: tuple[float, ...] = Field(description="camera clock, one per frame")
     published: bool = Field(description="whether the bus took it")
+    replaces: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="SHA-256 of the chunk of the same frames in another coding, which "
+        "may still stand there: this line comes before the change",
+    )
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """What the chunk's SHA-256 may be."""
+        return (self.sha256, self.replaces) if self.replaces else (self.sha256,)
 
 
 class Gap(Frozen):

@@ -261,9 +261,11 @@ class Runs:
         run = self._done(fields)
 
         def work():
-            manifest, units = retention.run_units(run)
-            for unit in units:
-                retention.why_kept(run, manifest, unit)
+            manifest, fields = retention.run_units(run)
+            for units in fields.values():
+                of_field = {unit.key: unit for unit in units}
+                for unit in units:
+                    retention.why_kept(run, manifest, unit, of_field)
 
         return work
 
