@@ -1,5 +1,7 @@
 """Frames cut to nuclei give the same localizations there as the whole ones did."""
 
+import shutil
+
 import numpy as np
 import pytest
 from run_folders import add_unit, make_run
@@ -18,6 +20,7 @@ from her2sr_proc.schema.table import NAMES
 from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.cropping import noise_pixels
 from her2sr_proc.store.images import write_tiff
+from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.lines import LineWriter
 from her2sr_proc.store.manifest import read_manifest
@@ -49,13 +52,19 @@ def labels():
     return found
 
 
-@pytest.fixture
-def run(tmp_path):
-    folder = make_run(tmp_path / "r1", frames={"561": FRAMES}, size=SIDE)
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("processed") / "r1"
+    folder = make_run(root, frames={"561": FRAMES}, size=SIDE)
     add_unit(folder, "561", movie(1))
     process_run(folder, quiet)
     write_tiff(folder.labels("r00_c00"), labels(), pixel_nm=130.0)
     return folder
+
+
+@pytest.fixture
+def run(processed, tmp_path):
+    return RunFolder(shutil.copytree(processed.root, tmp_path / "r1"))
 
 
 def quiet(*_):
