@@ -108,9 +108,7 @@ def _tell(burst: Burst, found: Budget, bounds: Bounds) -> None:
     typer.echo("\nprocess, thread | cores | CPU-s/GB")
     for key, cores in sorted(found.cores.items(), key=lambda item: -item[1]):
         if cores >= 0.005:
-            typer.echo(
-                f"{key[0]}, {key[1]} | {cores:.2f} | {found.per_gb(key):.2f}"
-            )
+            typer.echo(f"{key[0]}, {key[1]} | {cores:.2f} | {found.per_gb(key):.2f}")
     typer.echo("\nprocess | peak memory, MB")
     for process, peak in sorted(found.peak_mb.items()):
         typer.echo(f"{process} | {peak:.0f}")

@@ -42,9 +42,7 @@ def discard_raw(
             said.append(f"{where}: raw frames are kept, since {kept}")
             continue
         try:
-            order = retention.Order(
-                "protocol", PROVEN, stamp(), every_nth, margin_um
-            )
+            order = retention.Order("protocol", PROVEN, stamp(), every_nth, margin_um)
             done = retention.discard(run, history, record, order)
         except DataError as exc:
             said.append(f"{where}: raw frames are kept, since {exc}")

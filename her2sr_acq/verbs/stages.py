@@ -91,8 +91,11 @@ def measure_stages(run: RunFolder) -> tuple[list[Stage], float, list[float]]:
         Stage("write and force to disk", per_gb(write)),
         Stage(
             "read back and compare",
-            per_gb(lambda: raw.check_block(path, records[len(records) // 2].key.block,
-                                           prepared)),
+            per_gb(
+                lambda: raw.check_block(
+                    path, records[len(records) // 2].key.block, prepared
+                )
+            ),
         ),
     ]
     scratch.unlink()

@@ -1,4 +1,4 @@
-"""A table made again from frames that were cut to nuclei: the spots inside the boxes."""
+"""A table made again from frames cut to nuclei: the spots inside the boxes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def remake_table(unit: Unit, threads: int) -> bool:
         return False
     with ThreadPoolExecutor(threads) as crew:
         table = localize_crop(unit, crew.map)
-    whole, phase = with_phase(
-        table, frames=said.frames, profile=unit.manifest.profile
-    )
+    whole, phase = with_phase(table, frames=said.frames, profile=unit.manifest.profile)
     metadata = phase | {
         "localized_frames": str(said.frames),
         "replayed_frames": str(said.frames),

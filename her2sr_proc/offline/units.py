@@ -11,8 +11,8 @@ from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
-from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.cropped import remake_table
+from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey

@@ -29,7 +29,7 @@ __all__ = ["ARRAY", "Coding", "Prepared", "RawShape", "chunk_path"]
 U16 = npt.NDArray[np.uint16]
 
 
-def create(  # noqa: PLR0913 - all of it is named
+def create(
     path: Path,
     shape: RawShape,
     *,

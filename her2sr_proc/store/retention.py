@@ -250,7 +250,9 @@ def _nuclei(run: RunFolder, field: str) -> I32:
     try:
         labels = np.asarray(read_tiff(run.labels(field)), np.int32)
     except (DataError, OSError) as exc:
-        raise DataError("no nuclei of its field are known, so none can be kept") from exc
+        raise DataError(
+            "no nuclei of its field are known, so none can be kept"
+        ) from exc
     if not labels.any():
         raise DataError("no nucleus was found in its field, so all of it stays")
     return labels

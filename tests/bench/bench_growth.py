@@ -1,6 +1,6 @@
 """How cost and memory grow: frames, emitters, frame size, nuclei, fields of a run.
 
-Run it: ``python tests/bench/bench_growth.py [--most 1000000] [--out DIR] [--only WORD]``.
+Run it: ``python tests/bench/bench_growth.py [--most 1000000] [--only WORD]``.
 Every step is called at several sizes; cost is processor time, memory the highest
 resident over what was resident before. The exponent is the slope of log cost against
 log size over the larger half of the sizes. Prints one table, writes ``growth.png`` and
@@ -36,7 +36,11 @@ from growth_cases import (
 )
 
 FRAMES, EMITTERS = "frames", "emitters a frame"
-PIXELS, NUCLEI, FIELDS = "pixels a side, squared", "nuclei of a field", "fields of a run"
+PIXELS, NUCLEI, FIELDS = (
+    "pixels a side, squared",
+    "nuclei of a field",
+    "fields of a run",
+)
 STEPS = (1, 3)
 
 

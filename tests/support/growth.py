@@ -89,7 +89,10 @@ def power_law(sizes: Sequence[float], costs: Sequence[float]) -> Law:
 
 
 def series(
-    name: str, axis: str, sizes: Iterable[int], case: Callable[[int], Callable[[], None]]
+    name: str,
+    axis: str,
+    sizes: Iterable[int],
+    case: Callable[[int], Callable[[], None]],
 ) -> Series:
     """Measure a case at every size; ``case`` prepares and returns what is timed."""
     points = []

@@ -140,9 +140,7 @@ def counting(nuclei: int) -> Callable[[], None]:
         evidence(probe, points_of(centres, mean, rng), side, rng)
         for probe, mean in (("HER2", 6.0), ("CEP17", 2.0))
     ]
-    return lambda: void(
-        count_field(labels, channels, pixel_nm=PIXEL_NM, params=PARAMS)
-    )
+    return lambda: void(count_field(labels, channels, pixel_nm=PIXEL_NM, params=PARAMS))
 
 
 class Store:

@@ -125,9 +125,7 @@ def test_a_run_that_still_goes_on_is_refused(run):
 def test_a_burst_can_be_coded_densely_at_once(tmp_path):
     path = tmp_path / "561.ome.zarr"
     shape = raw.RawShape(40, SIDE, SIDE, 10)
-    raw.create(
-        path, shape, pixel_um=0.13, exposure_ms=30, name="x", coding="dense"
-    )
+    raw.create(path, shape, pixel_um=0.13, exposure_ms=30, name="x", coding="dense")
     for block in range(4):
         raw.write_block(path, block, MOVIE[block * 10 :][:10])
     np.testing.assert_array_equal(raw.open_array(path)[:], MOVIE)
