@@ -123,9 +123,12 @@ def main() -> int:
     for form in ("png", "svg"):
         plot(found, options.out / f"growth.{form}")
     print(f"\n{table(found)}\n\nwritten: {options.out}/growth.csv, .png, .svg")
-    worse = [one for one in found if one.law.is_worse_than_linear]
+    worse = [one for one in found if one.is_worse_than_linear]
     for one in worse:
-        print(f"XXX {one.name} grows faster than {one.axis}: {one.law.exponent:.2f}")
+        print(
+            f"XXX {one.name} grows faster than {one.axis}: {one.law.exponent:.2f}, "
+            f"at the end {one.end_exponent:.2f}"
+        )
     return 1 if worse else 0
 
 

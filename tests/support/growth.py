@@ -14,6 +14,8 @@ ENOUGH_S = 0.3
 """Of processor time: a shorter call is repeated until so much was used."""
 WORSE_THAN_LINEAR = 1.1
 """An exponent that is surely above: n log n over three decades stays below it."""
+SURELY_AT_END = 1.3
+"""A slope between two sizes alone, which noise of a tenth does not reach."""
 FLAT_MB = 32.0
 """Memory of the largest over that of the smallest, by which it still counts as flat."""
 
@@ -39,9 +41,8 @@ class Law:
     @property
     def is_worse_than_linear(self) -> bool:
         """Whether the exponent is above 1 by more than its error explains."""
-        return self.exponent - 2.0 * self.error > 1.0 and (
-            self.exponent > WORSE_THAN_LINEAR
-        )
+        is_sure = self.exponent - 2.0 * self.error > 1.0
+        return is_sure and self.exponent > WORSE_THAN_LINEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,22 @@ class Series:
         """The power law of the larger sizes, where fixed costs no longer show."""
         half = self.points[-max(3, (len(self.points) + 1) // 2) :]
         return power_law([p.size for p in half], [p.cpu_s for p in half])
+
+    @property
+    def end_exponent(self) -> float:
+        """Slope to the largest size from that a third of it, or less."""
+        last = self.points[-1]
+        before = [p for p in self.points if 3 * p.size <= last.size * 1.01][-1]
+        return power_law([before.size, last.size], [before.cpu_s, last.cpu_s]).exponent
+
+    @property
+    def is_worse_than_linear(self) -> bool:
+        """Whether cost surely grows faster, over the larger half or at its end.
+
+        A cost that was fixed and only now begins to grow bends the line: the fit has a
+        large error then, and the end tells.
+        """
+        return self.law.is_worse_than_linear or self.end_exponent > SURELY_AT_END
 
     @property
     def grown_mb(self) -> float:
@@ -137,7 +154,7 @@ def table(found: Sequence[Series]) -> str:
     for one in found:
         first, last = one.points[0], one.points[-1]
         law = one.law
-        flags = ["**worse than linear**"] if law.is_worse_than_linear else []
+        flags = ["**worse than linear**"] if one.is_worse_than_linear else []
         flags += [] if one.is_flat else [f"{one.bytes_each:.0f} bytes each"]
         lines.append(
             f"| {one.name} | {one.axis} | {first.size:,} to {last.size:,} | "
