@@ -134,15 +134,29 @@ def read_block(path: Path, record: BlockRecord) -> U16:
     data = chunk.read_bytes()
     if digest(data) not in record.digests:
         raise IntegrityError(f"{where} does not match its checksum", path=str(chunk))
-    array = open_array(path)
+    (length, height, width), chunk_frames = _sizes(path)
     pixels = np.frombuffer(Blosc().decode(data), dtype="<u2")
-    height, width = array.shape[1:]
     # the last chunk of an array is as long as the others, filled up behind its end
-    is_last = record.first_frame + record.frames == array.shape[0]
-    expected = array.chunks[0] if is_last else record.frames
+    is_last = record.first_frame + record.frames == length
+    expected = chunk_frames if is_last else record.frames
     if pixels.size != expected * height * width:
         raise IntegrityError(f"{where} holds another number of frames than the ledger")
     return pixels.reshape(expected, height, width)[: record.frames]
+
+
+def _sizes(path: Path) -> tuple[tuple[int, int, int], int]:
+    """Return the shape of a unit's array and the frames of a chunk.
+
+    Asked for every block, and zarr takes longer to open an array than a small block
+    takes to decode. Raises `MovieError` when there is none.
+    """
+    try:
+        said = json.loads((path / ARRAY / "zarr.json").read_bytes())
+        frames, height, width = map(int, said["shape"])
+        chunk = said["chunk_grid"]["configuration"]["chunk_shape"]
+        return (frames, height, width), int(chunk[0])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise MovieError(f"{path} is not an OME-Zarr with an array '{ARRAY}'") from exc
 
 
 def open_array(path: Path) -> Any:  # noqa: ANN401 - zarr ships no usable types

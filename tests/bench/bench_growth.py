@@ -91,6 +91,14 @@ def root(pixels: int) -> int:
     return round(pixels**0.5)
 
 
+def write_all(found: list[Series], out: Path) -> None:
+    """Write points and plots of what is measured so far."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_points(found, out / "growth.csv")
+    for form in ("png", "svg"):
+        plot(found, out / f"growth.{form}")
+
+
 def write_points(found: list[Series], path: Path) -> None:
     """Write every point as CSV."""
     with path.open("w", newline="") as file:
@@ -116,12 +124,9 @@ def main() -> int:
             if options.only in f"{step} {axis}":
                 found.append(series(step, axis, sizes, case))
                 print(table(found[-1:]).splitlines()[-1], flush=True)
+                write_all(found, options.out)  # an hour's work is not kept back
     if not found:
         parser.error(f"no step has '{options.only}' in its name")
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_points(found, options.out / "growth.csv")
-    for form in ("png", "svg"):
-        plot(found, options.out / f"growth.{form}")
     print(f"\n{table(found)}\n\nwritten: {options.out}/growth.csv, .png, .svg")
     worse = [one for one in found if one.is_worse_than_linear]
     for one in worse:
