@@ -55,6 +55,7 @@ def pipeline(
     Example: her2sr bench pipeline --frames 2000 --out /data
     """
     from her2sr_acq.verbs import budget, rate, stages, usage
+    from her2sr_acq.verbs.watch import termination_as_interrupt
     from her2sr_proc.offline.copying import room_for
     from her2sr_proc.store.layout import DataFolder
 
@@ -65,7 +66,8 @@ def pipeline(
     with tempfile.TemporaryDirectory(prefix="her2sr-bench-", dir=out) as name:
         folder = Path(name)
         bounds = stages.measure_bounds(folder, usage.cores())
-        with showing("frames") as tell:
+        # a stop from outside must end the processes, and put the light out
+        with termination_as_interrupt(), showing("frames") as tell:
             burst = rate.measure(folder, frames=frames, size=size, tell=tell)
         if burst.run is None:
             raise typer.Exit(1)

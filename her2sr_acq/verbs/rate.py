@@ -26,11 +26,13 @@ from her2sr_acq.launcher import Launcher
 from her2sr_acq.runtime import LOCALIZER, address
 from her2sr_acq.stream.envelope import ask
 from her2sr_acq.verbs.usage import Usage, usage_of
+from her2sr_proc.schema.ledger import UnitState
 
 EXPOSURE_MS = 30.0
 LOOK_S = 0.25
 SETTLED = 0.25
 """Of the frames that are taken before the steady state is judged."""
+OPEN = (UnitState.PLANNED, UnitState.ACQUIRING)
 Tell = Callable[[int, int], None]
 
 
@@ -132,11 +134,14 @@ def measure(folder: Path, *, frames: int, size: int, tell: Tell) -> Burst:
         finally:
             ended.set()
             poller.join()
-        while (view := control.run(run.id)).state not in FINAL:
+        # what the localizer has left is computed from disk and is no part of the burst
+        while True:
             launcher.check()
+            burst.run = control.run(run.id)
+            (burst.unit,) = control.fields(run.id)[0].units
+            if burst.unit.state not in OPEN or burst.run.state in FINAL:
+                break
             time.sleep(LOOK_S)
-        burst.run = view
-        (burst.unit,) = control.fields(run.id)[0].units
     return burst
 
 
