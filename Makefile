@@ -63,7 +63,9 @@ kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds
 bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
 	@status=0; for script in tests/bench/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python $$script || status=1; \
-	done; exit $$status
+	done; \
+	echo "== her2sr bench pipeline"; $(BIN)/her2sr bench pipeline || status=1; \
+	exit $$status
 
 study: $(VENV)/.installed-dev ## the paper's study in silico, and studies of counts: 40 min
 	@status=0; $(BIN)/her2sr study --out $(STUDY) || status=1; \

@@ -39,11 +39,10 @@ AsJson = Annotated[
 
 def build() -> typer.Typer:
     """Return the command with every verb of both packages."""
-    from her2sr_acq import cli_calibrate, cli_plan, cli_users
+    from her2sr_acq import cli_bench, cli_calibrate, cli_plan, cli_users
     from her2sr_proc import cli as movie_cli
     from her2sr_proc import (
         cli_background,
-        cli_bench,
         cli_compare,
         cli_denoise,
         cli_ensemble,

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 
 
-def register(app: typer.Typer) -> None:
-    """Mount this module's verb into the one command."""
-    app.command("bench", epilog=EXITS)(bench)
+def register(app: typer.Typer) -> typer.Typer:
+    """Mount this module's verb; return it, so that others hang theirs below."""
+    group = typer.Typer(rich_markup_mode=None)
+    group.callback(invoke_without_command=True, epilog=EXITS)(bench)
+    app.add_typer(group, name="bench")
+    return group
 
 
 def bench(
+    context: typer.Context,
     size: Annotated[
         int, typer.Option("--size", min=32, max=8192, help="pixels of a side")
     ] = 2048,
@@ -56,6 +60,8 @@ def bench(
 
     Example: her2sr bench --size 512 --emitters 66 --frames 500 --jobs 1
     """
+    if context.invoked_subcommand is not None:
+        return
     from her2sr_proc import benchmark
     from her2sr_proc.errors import RequestError
     from her2sr_proc.schema.params import LocalizeParams

@@ -121,11 +121,10 @@ def _interpolated(middles: F64, places: F64, frames: int) -> F64:
 def by_intersections(parts: list[F64]) -> F64:
     """Return the place of every segment; shape (segments, 2)."""
     places = np.zeros((len(parts), 2))
-    known = [parts[0]]
+    known = _Cells(parts[0])
     for n in range(1, len(parts)):
-        reference = _Cells(np.concatenate(known))
-        places[n] = reference.best_shift(parts[n], places[n - 1], own=None)
-        known.append(parts[n] - places[n])
+        places[n] = known.best_shift(parts[n], places[n - 1], own=None)
+        known.add(parts[n] - places[n])
     for _ in range(PASSES - 1):
         still = [part - place for part, place in zip(parts, places, strict=True)]
         reference = _Cells(np.concatenate(still))
@@ -139,10 +138,23 @@ def by_intersections(parts: list[F64]) -> F64:
 
 
 class _Cells:
-    """How many localizations lie in every cell of `STEP_NM`."""
+    """How many localizations lie in every cell of `STEP_NM`.
+
+    Cells stand in sorted runs, each at least twice as long as the one after it: what is
+    added costs a merge now and then, not the sorting of everything again.
+    """
 
     def __init__(self, where: F64) -> None:
-        self._keys, self._counts = np.unique(_key(_cell(where)), return_counts=True)
+        self._runs: list[tuple[I64, I64]] = []
+        self.add(where)
+
+    def add(self, where: F64) -> None:
+        """Count more localizations."""
+        self._runs.append(np.unique(_key(_cell(where)), return_counts=True))
+        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(
+            self._runs[-1][0]
+        ):
+            self._runs.append(_merged(self._runs.pop(), self._runs.pop()))
 
     def best_shift(self, part: F64, around: F64, *, own: F64 | None) -> F64:
         """Return the shift at which a segment meets the reference most often.
@@ -166,9 +178,23 @@ class _Cells:
         return np.asarray(around + STEP_NM * phases * steps.size / (2.0 * np.pi))
 
     def _meets(self, cells: I64) -> float:
-        at = np.searchsorted(self._keys, cells)
-        at[at == self._keys.size] = 0
-        return float(self._counts[at][self._keys[at] == cells].sum())
+        met = 0
+        for keys, counts in self._runs:
+            if keys.size:
+                at = np.searchsorted(keys, cells)
+                at[at == keys.size] = 0
+                met += int(counts[at][keys[at] == cells].sum())
+        return float(met)
+
+
+def _merged(one: tuple[I64, I64], other: tuple[I64, I64]) -> tuple[I64, I64]:
+    """Return the counts of two sorted runs together."""
+    keys = np.concatenate([one[0], other[0]])
+    order = np.argsort(keys, kind="stable")  # two runs in a row: a merge
+    keys = keys[order]
+    counts = np.concatenate([one[1], other[1]])[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
+    return keys[starts], np.add.reduceat(counts, starts) if starts.size else counts
 
 
 def _cell(where: F64) -> I64:

@@ -19,6 +19,7 @@ from pymmcore_plus.experimental.unicore import CameraDevice
 
 from her2sr_acq.errors import DeviceError
 from her2sr_acq.runtime import address
+from her2sr_proc.threads import name_here
 from simulators.client import MicroscopeClient, runtime_of_environment
 from simulators.faults.device import DeviceFaults
 from simulators.faults.options import Strike
@@ -189,6 +190,7 @@ class SimulatedCamera(CameraDevice):
     ) -> Iterator[Mapping[str, str]]:
         # The core asks its acquisition thread to stop by this event and waits two
         # seconds; a thread that did not look would go on writing into its buffer.
+        name_here("camera")
         stop = getattr(threading.current_thread(), "stop_event", threading.Event())
         x, y, width, height = self.get_roi()
         left = frames

@@ -251,6 +251,7 @@ class UnitTaker:
                 pixel_um=self._station.config.camera.model.pixel_nm / 1000.0,
                 exposure_ms=channel.exposure_ms,
                 name=f"{key.field}/{key.channel}",
+                coding=protocol.raw.coding,
             )
         except OSError as exc:
             raise StorageError(

@@ -14,6 +14,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Self, TypeVar
 
 from her2sr_acq.errors import DeviceTimeoutError, RunConflictError
+from her2sr_proc.threads import name_here
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Worker:
             ) from None
 
     def _run(self) -> None:
+        name_here("engine")
         while (work := self._work.get()) is not None:
             try:
                 work()

@@ -99,6 +99,17 @@ class EveryNth(Frozen):
     every_nth: int = Field(ge=2, le=10_000)
 
 
+class NucleiOnly(Frozen):
+    """Of every raw frame the pixels around the nuclei that were found are kept."""
+
+    nuclei_only: float = Field(
+        ge=2.5,
+        le=50,
+        description="um around the box of a nucleus; spots within the outer 16 pixels "
+        "of it cannot be localized again as they were",
+    )
+
+
 class RawPlan(Frozen):
     """In which form raw frames stand on disk."""
 
@@ -108,6 +119,19 @@ class RawPlan(Frozen):
     tiff_copy: bool = Field(
         default=False, description="an OME-TIFF beside it, from the verified array"
     )
+    coding: Literal["fast", "dense"] = Field(
+        default="fast",
+        description="lossless coding of an ome-zarr while the camera runs; dense is a "
+        "quarter smaller for more of the processor",
+    )
+
+    @model_validator(mode="after")
+    def _only_arrays_are_coded(self) -> Self:
+        if self.format == "ome-tiff" and self.coding == "dense":
+            raise ValueError(
+                "an ome-tiff is not coded; write ome-zarr, or leave coding out"
+            )
+        return self
 
 
 class ProcessingPlan(Frozen):
@@ -144,10 +168,10 @@ class Protocol(Frozen):
         default=None, description="none: every tile of the grid is taken, unseen"
     )
     raw: RawPlan = RawPlan()
-    keep_raw: Literal["all", "localizations"] | EveryNth = Field(
+    keep_raw: Literal["all", "localizations"] | EveryNth | NucleiOnly = Field(
         default="all",
         description="what stays once every result is verified; less than 'all' "
-        "cannot be processed again",
+        "cannot be processed again, but for nuclei_only, inside its boxes",
     )
     processing: ProcessingPlan = ProcessingPlan()
     calibration: CalibrationPlan = CalibrationPlan()

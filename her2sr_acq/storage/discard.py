@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from her2sr_acq.plan.models import EveryNth
+from her2sr_acq.plan.models import EveryNth, NucleiOnly
 from her2sr_proc.errors import DataError
 from her2sr_proc.schema.ledger import DiscardRecord
 from her2sr_proc.store import retention
 from her2sr_proc.store.layout import RunFolder
 
 PROVEN = "complete, localized, and every image readable"
-KeepRaw = Literal["all", "localizations"] | EveryNth
+KeepRaw = Literal["all", "localizations"] | EveryNth | NucleiOnly
 
 
 def discard_raw(
@@ -29,21 +29,32 @@ def discard_raw(
     if policy == "all":
         return []
     every_nth = policy.every_nth if isinstance(policy, EveryNth) else 0
-    manifest, units = retention.run_units(run)
+    margin_um = policy.nuclei_only if isinstance(policy, NucleiOnly) else 0.0
+    manifest, fields = retention.run_units(run)
     said = []
-    for history in units:
+    for history in (unit for units in fields.values() for unit in units):
         where = f"{history.key.field}/{history.key.channel}"
-        kept = history.discarded is None and retention.why_kept(run, manifest, history)
+        of_field = {unit.key: unit for unit in fields[history.key.field]}
+        kept = history.discarded is None and retention.why_kept(
+            run, manifest, history, of_field
+        )
         if kept:
             said.append(f"{where}: raw frames are kept, since {kept}")
             continue
         try:
-            order = retention.Order("protocol", PROVEN, stamp(), every_nth)
+            order = retention.Order("protocol", PROVEN, stamp(), every_nth, margin_um)
             done = retention.discard(run, history, record, order)
         except DataError as exc:
             said.append(f"{where}: raw frames are kept, since {exc}")
         else:
-            said.append(
-                f"{where}: {done.frames} raw frames discarded, {done.kept_frames} kept"
-            )
+            said.append(f"{where}: {_told(done)}")
     return said
+
+
+def _told(done: DiscardRecord) -> str:
+    if done.crop is None:
+        return f"{done.frames} raw frames discarded, {done.kept_frames} kept"
+    return (
+        f"{done.frames} raw frames cut to {len(done.crop.boxes)} nuclei, "
+        f"{100 * done.crop.share:.1f} % of their pixels"
+    )

@@ -25,6 +25,7 @@ from her2sr_proc.errors import DataError
 from her2sr_proc.schema.block import BlockHeader, UnitKey
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw
+from her2sr_proc.threads import name_here
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ class Sink:
         self._failure: AcqError | None = None
         self._idle = threading.Condition()
         self._pending = 0
-        self._encoders = ThreadPoolExecutor(ENCODERS, "encoder")
+        self._encoders = ThreadPoolExecutor(
+            ENCODERS, "encoder", initializer=name_here, initargs=("encoder",)
+        )
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def __enter__(self) -> Self:
@@ -133,6 +136,7 @@ class Sink:
         self.require_writing()
 
     def _run(self) -> None:
+        name_here("writer")
         while (item := self._queue.get()) is not None:
             try:
                 # also after a failure: the buffer is read until this is done

@@ -23,6 +23,7 @@ from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.layout import DataFolder
 from her2sr_proc.store.ledger import unit_of
 from her2sr_proc.store.tables import write_parquet
+from her2sr_proc.threads import name_here
 
 POLL_S = 0.05
 DRAIN_S = 10.0
@@ -71,7 +72,9 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Take blocks until ``stop`` is set; the block in hand is finished."""
-        with ThreadPoolExecutor(self._threads, "frames") as crew:
+        with ThreadPoolExecutor(
+            self._threads, "frames", initializer=name_here, initargs=("frames",)
+        ) as crew:
             while not stop.is_set():
                 message = self._source.receive(POLL_S)
                 if message is None:

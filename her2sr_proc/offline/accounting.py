@@ -70,10 +70,11 @@ def account(run: RunFolder, manifest: Manifest) -> Accounting:
         if field.name not in left_out
         for channel in manifest.channels
     ]
+    planned = set(keys)
     keys += [
         key
         for key, history in histories.items()
-        if key not in set(keys)
+        if key not in planned
         and not (key.field in left_out and _state(history)[0] == UnitState.SKIPPED)
     ]
     keys.sort(key=lambda key: (key.field, key.attempt))

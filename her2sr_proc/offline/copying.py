@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,18 @@ def copy_verified(source: Source, target: Path) -> str:
                 path=str(target),
             )
     return digest.hexdigest()
+
+
+def room_for(folder: Path, size_bytes: int) -> None:
+    """Raise `RequestError` unless a folder is there and has so much room."""
+    if not folder.is_dir():
+        raise RequestError(f"{folder} is no folder; make it, or name another")
+    free = shutil.disk_usage(folder).free
+    if free < size_bytes:
+        raise RequestError(
+            f"{size_bytes / 1e9:.1f} GB are needed in {folder} and {free / 1e9:.1f} GB "
+            f"are free; make room, ask for less, or name another folder"
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
+from her2sr_proc.offline.cropped import remake_table
 from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
@@ -43,6 +44,8 @@ def close_unit(run: RunFolder, key: UnitKey, *, threads: int = REPLAY_THREADS) -
     unit = Unit(run, manifest, history, camera_of(run, manifest))
     may_compute = history.discarded is None  # else the table is all that there is
     is_new = unit.is_signal and may_compute and _ensure_table(unit, threads)
+    if unit.is_signal and not may_compute and not run.table(key).exists():
+        is_new = remake_table(unit, threads)
     answers = counted_attempts(manifest, histories, key.field)
     if answers.get(key.channel) == key:
         ensure_images(unit, is_new=is_new or (key.attempt > 1 and may_compute))

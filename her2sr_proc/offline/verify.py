@@ -136,9 +136,12 @@ def _given_up(history: UnitHistory) -> str:
     said = history.discarded
     if said is None:
         return ""
+    rest = f"{said.kept_frames} of them kept"
+    if said.crop is not None:
+        rest += f", {100 * said.crop.share:.1f} % of their pixels, around nuclei"
     return (
         f"{said.key.field}/{said.key.channel}: {said.frames} raw frames discarded at "
-        f"{said.utc} by {said.by} ({said.reason}); {said.kept_frames} of them kept"
+        f"{said.utc} by {said.by} ({said.reason}); {rest}"
     )
 
 

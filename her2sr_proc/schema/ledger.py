@@ -33,6 +33,17 @@ class BlockRecord(Frozen):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the chunk file")
     t_s: tuple[float, ...] = Field(description="camera clock, one per frame")
     published: bool = Field(description="whether the bus took it")
+    replaces: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="SHA-256 of the chunk of the same frames in another coding, which "
+        "may still stand there: this line comes before the change",
+    )
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """What the chunk's SHA-256 may be."""
+        return (self.sha256, self.replaces) if self.replaces else (self.sha256,)
 
 
 class Gap(Frozen):
@@ -117,6 +128,29 @@ class KeptBlock(Frozen):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the chunk file")
 
 
+class Box(Frozen):
+    """Rows ``top`` to ``bottom`` - 1 and columns ``left`` to ``right`` - 1."""
+
+    top: int = Field(ge=0)
+    left: int = Field(ge=0)
+    bottom: int = Field(gt=0)
+    right: int = Field(gt=0)
+
+
+class CropRecord(Frozen):
+    """Where pixels stay when the others of every frame are discarded."""
+
+    margin_um: float = Field(gt=0, description="around the box of a nucleus")
+    guard_px: int = Field(
+        ge=0, description="nearer to a rim spots may differ from the whole frame's"
+    )
+    boxes: tuple[Box, ...] = Field(min_length=1, description="one a nucleus, by label")
+    share: float = Field(gt=0, le=1, description="pixels that stay, of all")
+    fill_sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="of the picture of the others"
+    )
+
+
 class DiscardRecord(Frozen):
     """Raw frames given up on purpose. Stands in the ledger before they are removed."""
 
@@ -131,6 +165,9 @@ class DiscardRecord(Frozen):
     )
     kept: tuple[KeptBlock, ...] = Field(
         default=(), description="blocks of the kept frames, in order"
+    )
+    crop: CropRecord | None = Field(
+        default=None, description="every frame is kept, but only around nuclei"
     )
 
     @property

@@ -28,7 +28,7 @@ def export_tiff(
     checksum when it is read, and with what was read once it is written. ``path`` is
     whole or absent. Raises `DataError` when a block cannot be read, or there is none.
     """
-    history = read_ledger(run.ledger).get(unit)
+    history = read_ledger(run.ledger, field=unit.field).get(unit)
     if history is None or not history.blocks or history.discarded is not None:
         raise DataError(
             f"{unit.field}/{unit.channel} has no raw frames in {run.name}; export "

@@ -111,6 +111,16 @@ class RunFolder:
         name = f"{_stem(unit.channel, unit.attempt)}.every{every_nth}.ome.zarr"
         return self.root / "raw" / unit.field / name
 
+    def raw_nuclei(self, unit: UnitKey) -> Path:
+        """The raw frames of a unit around nuclei, whose other pixels were discarded."""
+        name = f"{_stem(unit.channel, unit.attempt)}.nuclei.ome.zarr"
+        return self.root / "raw" / unit.field / name
+
+    def raw_nuclei_fill(self, unit: UnitKey) -> Path:
+        """What stands for the pixels that were discarded."""
+        name = f"{_stem(unit.channel, unit.attempt)}.nuclei_fill.tif"
+        return self.root / "raw" / unit.field / name
+
     def focus_stack(self, unit: UnitKey) -> Path:
         """The pictures through the focus before the burst of one unit and attempt."""
         name = f"{_stem(unit.channel, unit.attempt)}.tif"

@@ -16,15 +16,27 @@ from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw_tiff, raw_zarr
 from her2sr_proc.store.atomic import sync_folder
 from her2sr_proc.store.raw_zarr import ARRAY, chunk_path
-from her2sr_proc.store.rawform import Prepared, RawFacts, RawShape, require_same
+from her2sr_proc.store.rawform import (
+    Coding,
+    Prepared,
+    RawFacts,
+    RawShape,
+    require_same,
+)
 
-__all__ = ["ARRAY", "Prepared", "RawShape", "chunk_path"]
+__all__ = ["ARRAY", "Coding", "Prepared", "RawShape", "chunk_path"]
 
 U16 = npt.NDArray[np.uint16]
 
 
 def create(
-    path: Path, shape: RawShape, *, pixel_um: float, exposure_ms: float, name: str
+    path: Path,
+    shape: RawShape,
+    *,
+    pixel_um: float,
+    exposure_ms: float,
+    name: str,
+    coding: Coding = "fast",
 ) -> None:
     """Create the file or folder of one unit, without any frame, durably.
 
@@ -32,7 +44,7 @@ def create(
     the ledger alone, never by the shape.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = RawFacts(pixel_um, exposure_ms, name)
+    facts = RawFacts(pixel_um, exposure_ms, name, coding)
     if is_tiff(path):
         raw_tiff.create(path, shape, facts)
     else:
@@ -47,8 +59,10 @@ def is_tiff(path: Path) -> bool:
 
 
 def prepare(path: Path, adu: U16) -> Prepared:
-    """Return the bytes of a block as they will stand in ``path``. Touches no file."""
-    return raw_tiff.prepare(adu) if is_tiff(path) else raw_zarr.prepare(adu)
+    """Return the bytes of a block as they will stand in ``path``; write nothing."""
+    if is_tiff(path):
+        return raw_tiff.prepare(adu)
+    return raw_zarr.prepare(adu, raw_zarr.coding_of(path))
 
 
 def write_block(path: Path, block: int, adu: U16 | Prepared) -> tuple[int, str]:

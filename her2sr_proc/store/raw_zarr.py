@@ -6,6 +6,7 @@ store renames without forcing to disk. The bytes are those of zarr's own blosc c
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +19,20 @@ from numcodecs.blosc import SHUFFLE, Blosc
 
 from her2sr_proc.errors import IntegrityError, MovieError
 from her2sr_proc.schema.ledger import BlockRecord
-from her2sr_proc.store.atomic import sync_file, sync_folder, write_all
-from her2sr_proc.store.rawform import Prepared, RawFacts, RawShape, block_name, digest
+from her2sr_proc.store.atomic import sync_file, sync_folder, write_all, write_text
+from her2sr_proc.store.rawform import (
+    Coding,
+    Prepared,
+    RawFacts,
+    RawShape,
+    block_name,
+    digest,
+)
 
 U16 = npt.NDArray[np.uint16]
 ARRAY = "0"
+CODERS: dict[Coding, tuple[str, int]] = {"fast": ("lz4", 1), "dense": ("zstd", 3)}
+"""Name and level of blosc's coder."""
 
 
 def create(path: Path, shape: RawShape, facts: RawFacts) -> None:
@@ -35,7 +45,10 @@ def create(path: Path, shape: RawShape, facts: RawFacts) -> None:
         chunks=(shape.block_frames, shape.height, shape.width),
         dtype="uint16",
         compressors=zarr.codecs.BloscCodec(
-            cname="lz4", clevel=1, shuffle="shuffle", typesize=2
+            cname=CODERS[facts.coding][0],
+            clevel=CODERS[facts.coding][1],
+            shuffle="shuffle",
+            typesize=2,
         ),
         fill_value=0,
         dimension_names=("t", "y", "x"),
@@ -53,9 +66,39 @@ def chunk_path(path: Path, block: int) -> Path:
     return path / ARRAY / "c" / str(block) / "0" / "0"
 
 
-def prepare(adu: U16) -> Prepared:
+def coding_of(path: Path) -> Coding:
+    """Return how new chunks of a unit are to be coded, by its metadata.
+
+    What cannot be read there is coded fast: a chunk says itself how it is coded, and no
+    frame of a bleached place is given up for want of a word.
+    """
+    meta = path / ARRAY / "zarr.json"
+    try:
+        (coder,) = (
+            codec["configuration"]["cname"]
+            for codec in json.loads(meta.read_bytes())["codecs"]
+            if codec["name"] == "blosc"
+        )
+        return next(coding for coding, one in CODERS.items() if one[0] == coder)
+    except (OSError, ValueError, KeyError, StopIteration):
+        return "fast"
+
+
+def mark_coding(path: Path, coding: Coding) -> None:
+    """Let the metadata of a unit name a coding; its chunks may still be mixed."""
+    meta = path / ARRAY / "zarr.json"
+    said = json.loads(meta.read_bytes())
+    for codec in said["codecs"]:
+        if codec["name"] == "blosc":
+            name, level = CODERS[coding]
+            codec["configuration"] |= {"cname": name, "clevel": level}
+    write_text(meta, json.dumps(said, indent=2))
+
+
+def prepare(adu: U16, coding: Coding = "fast") -> Prepared:
     """Return the bytes of a chunk with their checksum. Uses the processor alone."""
-    codec = Blosc(cname="lz4", clevel=1, shuffle=SHUFFLE)
+    name, level = CODERS[coding]
+    codec = Blosc(cname=name, clevel=level, shuffle=SHUFFLE)
     data = memoryview(codec.encode(np.ascontiguousarray(adu, dtype="<u2")))
     return Prepared(data, digest(data), len(adu))
 
@@ -89,17 +132,31 @@ def read_block(path: Path, record: BlockRecord) -> U16:
     if not chunk.exists():
         raise IntegrityError(f"{where} is missing", path=str(chunk))
     data = chunk.read_bytes()
-    if digest(data) != record.sha256:
+    if digest(data) not in record.digests:
         raise IntegrityError(f"{where} does not match its checksum", path=str(chunk))
-    array = open_array(path)
+    (length, height, width), chunk_frames = _sizes(path)
     pixels = np.frombuffer(Blosc().decode(data), dtype="<u2")
-    height, width = array.shape[1:]
     # the last chunk of an array is as long as the others, filled up behind its end
-    is_last = record.first_frame + record.frames == array.shape[0]
-    expected = array.chunks[0] if is_last else record.frames
+    is_last = record.first_frame + record.frames == length
+    expected = chunk_frames if is_last else record.frames
     if pixels.size != expected * height * width:
         raise IntegrityError(f"{where} holds another number of frames than the ledger")
     return pixels.reshape(expected, height, width)[: record.frames]
+
+
+def _sizes(path: Path) -> tuple[tuple[int, int, int], int]:
+    """Return the shape of a unit's array and the frames of a chunk.
+
+    Asked for every block, and zarr takes longer to open an array than a small block
+    takes to decode. Raises `MovieError` when there is none.
+    """
+    try:
+        said = json.loads((path / ARRAY / "zarr.json").read_bytes())
+        frames, height, width = map(int, said["shape"])
+        chunk = said["chunk_grid"]["configuration"]["chunk_shape"]
+        return (frames, height, width), int(chunk[0])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise MovieError(f"{path} is not an OME-Zarr with an array '{ARRAY}'") from exc
 
 
 def open_array(path: Path) -> Any:  # noqa: ANN401 - zarr ships no usable types

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.schema.block import BlockKey, block_length
+from her2sr_proc.schema.block import BlockKey, UnitKey, block_length
 from her2sr_proc.schema.ledger import (
     BlockRecord,
+    CropRecord,
     DiscardRecord,
     KeptBlock,
     UnitState,
@@ -27,6 +28,15 @@ from her2sr_proc.schema.ledger import (
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.store import raw
 from her2sr_proc.store.atomic import sync_folder
+from her2sr_proc.store.cropping import (
+    GUARD_PX,
+    boxes_of,
+    kept_pixels,
+    mean_picture,
+    read_fill,
+    whole,
+    write_fill,
+)
 from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
@@ -34,6 +44,7 @@ from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.tables import read_parquet
 
 U16 = npt.NDArray[np.uint16]
+I32 = npt.NDArray[np.int32]
 Record = Callable[[DiscardRecord], None]
 """Returns once the ledger has the line."""
 
@@ -47,20 +58,29 @@ class Order:
     utc: str
     every_nth: int = 0
     """0: none stays."""
+    margin_um: float = 0.0
+    """Of all frames the pixels so near to nuclei stay; 0: none."""
 
 
-def why_kept(run: RunFolder, manifest: Manifest, history: UnitHistory) -> str:
+def why_kept(
+    run: RunFolder,
+    manifest: Manifest,
+    history: UnitHistory,
+    of_field: dict[UnitKey, UnitHistory],
+) -> str:
     """Return why the raw frames of a unit must stay; empty when they may go.
 
     They may go when the unit is complete, its table holds every frame and was made
     with the run's profile, and every image that is made of frames can be read.
+    ``of_field``: the units of its field at least, by the ledger; it is not read here,
+    once for every unit.
     """
     verdict, key = history.verdict, history.key
     if verdict is None or verdict.state is not UnitState.COMPLETE:
         return "it is not complete"
     if not verdict.requested == verdict.written == history.frames:
         return f"{history.frames} of {verdict.requested} frames are written"
-    answering = counted_attempts(manifest, read_ledger(run.ledger), key.field)
+    answering = counted_attempts(manifest, of_field, key.field)
     if answering[key.channel] != key:
         return "another attempt answers for its field"
     channel = manifest.channel(key.channel)
@@ -91,7 +111,7 @@ def discard(
     """
     said = history.discarded
     if said is None:
-        kept = _keep(run, history, order.every_nth) if order.every_nth else ()
+        kept, crop = _kept_of(run, history, order)
         said = DiscardRecord(
             key=history.key,
             utc=order.utc,
@@ -100,6 +120,7 @@ def discard(
             frames=history.frames,
             every_nth=order.every_nth,
             kept=kept,
+            crop=crop,
         )
         record(said)
     remove_raw(run, history)
@@ -126,6 +147,12 @@ def remove_raw(run: RunFolder, history: UnitHistory) -> None:
 def check_kept(run: RunFolder, said: DiscardRecord) -> Iterator[str]:
     """Yield for each kept block what is wrong with it, or nothing."""
     path = run.raw_kept(said.key, said.every_nth)
+    if said.crop is not None:
+        path = run.raw_nuclei(said.key)
+        try:
+            read_fill(run.raw_nuclei_fill(said.key), said.crop)
+        except DataError as exc:
+            yield f"kept frames: {exc}"
     first = 0
     for block in said.kept:
         try:
@@ -137,10 +164,13 @@ def check_kept(run: RunFolder, said: DiscardRecord) -> Iterator[str]:
         first += block.frames
 
 
-def run_units(run: RunFolder) -> tuple[Manifest, list[UnitHistory]]:
-    """Return the manifest of a run and its units that have blocks."""
-    histories = read_ledger(run.ledger).values()
-    return read_manifest(run), [history for history in histories if history.blocks]
+def run_units(run: RunFolder) -> tuple[Manifest, dict[str, list[UnitHistory]]]:
+    """Return the manifest of a run and, by field, its units that have blocks."""
+    fields: dict[str, list[UnitHistory]] = {}
+    for history in read_ledger(run.ledger).values():
+        if history.blocks:
+            fields.setdefault(history.key.field, []).append(history)
+    return read_manifest(run), fields
 
 
 def _require_table(run: RunFolder, manifest: Manifest, history: UnitHistory) -> None:
@@ -153,6 +183,79 @@ def _require_table(run: RunFolder, manifest: Manifest, history: UnitHistory) -> 
         )
     if facts.get("profile_digest") != manifest.profile.digest:
         raise IntegrityError("its table was made with another profile")
+
+
+def read_crop(run: RunFolder, said: DiscardRecord) -> Iterator[tuple[BlockRecord, U16]]:
+    """Yield the blocks of a unit that was cropped, whole again but for a still ground.
+
+    Raises `IntegrityError` where one is not as it was written, or there is no crop.
+    """
+    if said.crop is None:
+        raise IntegrityError(f"{said.key.field}/{said.key.channel} was not cropped")
+    fill = read_fill(run.raw_nuclei_fill(said.key), said.crop)
+    shape = (fill.shape[0], fill.shape[1])
+    mask = kept_pixels(said.crop.boxes, shape)
+    first = 0
+    for block in said.kept:
+        record = _as_record(said, block, first)
+        adu = raw.read_block(run.raw_nuclei(said.key), record)
+        yield record, whole(adu, mask, fill)
+        first += block.frames
+
+
+def _kept_of(
+    run: RunFolder, history: UnitHistory, order: Order
+) -> tuple[tuple[KeptBlock, ...], CropRecord | None]:
+    if order.margin_um:
+        return _crop(run, history, order.margin_um)
+    return (_keep(run, history, order.every_nth) if order.every_nth else ()), None
+
+
+def _crop(
+    run: RunFolder, history: UnitHistory, margin_um: float
+) -> tuple[tuple[KeptBlock, ...], CropRecord]:
+    """Write all frames with the pixels around nuclei alone; read each block back."""
+    manifest = read_manifest(run)
+    key, pixel_nm = history.key, manifest.camera.pixel_nm
+    margin_px = round(margin_um * 1000.0 / pixel_nm)
+    boxes = boxes_of(_nuclei(run, key.field), max(margin_px, GUARD_PX))
+    shape = (manifest.frame_height, manifest.frame_width)
+    records, path = history.records(), run.raw_nuclei(key)
+    fill = mean_picture(raw.read_block(run.raw(key), one) for one in records)
+    shutil.rmtree(path, ignore_errors=True)  # of an attempt that was interrupted
+    raw.create(
+        path,
+        raw.RawShape(history.frames, *shape, records[0].frames),
+        pixel_um=pixel_nm / 1000.0,
+        exposure_ms=manifest.channel(key.channel).exposure_ms,
+        name=f"{key.field}/{key.channel}, around nuclei",
+        coding="dense",
+    )
+    mask = kept_pixels(boxes, shape)
+    frames = (raw.read_block(run.raw(key), one) * mask for one in records)
+    one_by_one = (frame for block in frames for frame in block)
+    kept = tuple(_write_kept(path, one_by_one, records[0].frames))
+    digest = write_fill(run.raw_nuclei_fill(key), fill, pixel_nm=pixel_nm)
+    return kept, CropRecord(
+        margin_um=margin_um,
+        guard_px=GUARD_PX,
+        boxes=boxes,
+        share=float(mask.mean()),
+        fill_sha256=digest,
+    )
+
+
+def _nuclei(run: RunFolder, field: str) -> I32:
+    """Return the labels of a field. Raises `DataError` where no nucleus is known."""
+    try:
+        labels = np.asarray(read_tiff(run.labels(field)), np.int32)
+    except (DataError, OSError) as exc:
+        raise DataError(
+            "no nuclei of its field are known, so none can be kept"
+        ) from exc
+    if not labels.any():
+        raise DataError("no nucleus was found in its field, so all of it stays")
+    return labels
 
 
 def _keep(

@@ -26,13 +26,13 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench_full_rate import configuration, request
 from http_load import Done, loaded
 from light_times import seconds_lit_after, state_at
 from nights import EXPOSURE_MS, Night, night, night_config, night_request, until
 from short import short_folder
 
 from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.verbs.rate import configuration, request
 
 DARK_S = 0.2
 GROWN_BYTES = 16 << 20

@@ -1,0 +1,177 @@
+"""One burst at full rate through the whole service, watched from outside.
+
+The simulated camera replays frames of 30 ms; each block is compressed, forced to disk
+with its folders and read back, offered to the localizer, and page, REST and the live
+picture are polled. Knows the processes by their ids alone; what it measures is said in
+`budget`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import yaml
+
+from her2sr_acq.config import resolve
+from her2sr_acq.control import ControlClient
+from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.views import RunRequest, RunView, UnitView
+from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.launcher import Launcher
+from her2sr_acq.runtime import LOCALIZER, address
+from her2sr_acq.stream.envelope import ask
+from her2sr_acq.verbs.usage import Usage, usage_of
+from her2sr_proc.schema.ledger import UnitState
+
+EXPOSURE_MS = 30.0
+LOOK_S = 0.25
+SETTLED = 0.25
+"""Of the frames that are taken before the steady state is judged."""
+OPEN = (UnitState.PLANNED, UnitState.ACQUIRING)
+Tell = Callable[[int, int], None]
+
+
+def configuration(folder: Path, size: int) -> Path:
+    """Write the packaged simulated configuration at full size and rate."""
+    packaged = resolve("simulated")
+    data = yaml.safe_load(packaged.read_text())
+    data["mmcore"].update(cfg=str(packaged.with_suffix(".cfg")), buffer_mb=1024)
+    data["camera"].update(width=size, height=size)
+    data["simulator"]["options"].update(
+        width=size, height=size, noise="replay", time_scale=1.0, specimen="demo"
+    )
+    path = folder / "full-rate.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def request(frames: int) -> RunRequest:
+    """Return one burst of one field."""
+    channel = {
+        "name": "561",
+        "probe": "HER2",
+        "laser_nm": 561,
+        "power_percent": 40,
+        "exposure_ms": EXPOSURE_MS,
+        "frames": frames,
+        "role": "signal",
+    }
+    plan = {
+        "name": "full_rate",
+        "grid": {"rows": 1, "columns": 1, "centre": [0.0, 0.0]},
+        "channels": [channel],
+    }
+    return RunRequest.model_validate({"plan": plan, "sample": "s", "operator": "o"})
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The whole service at one moment of a burst."""
+
+    at_s: float
+    written: int
+    """Frames on disk and read back."""
+    localized: int
+    """Frames whose localizations are on disk."""
+    usage: Usage
+
+    @property
+    def lag_s(self) -> float:
+        """How far the localizer is behind the disk, in seconds of the camera."""
+        return (self.written - self.localized) * EXPOSURE_MS / 1000.0
+
+
+@dataclass(slots=True)
+class Burst:
+    """What was seen of one burst."""
+
+    frames: int
+    size: int
+    looks: list[Look] = field(default_factory=list)
+    answers_s: list[float] = field(default_factory=list)
+    """Seconds that page, REST and live picture took to answer, each poll."""
+    run: RunView | None = None
+    unit: UnitView | None = None
+
+    @property
+    def lost(self) -> int:
+        """Frames that were asked for and are not on disk."""
+        if self.unit is None:
+            return self.frames
+        return self.frames - self.unit.written + sum(g.missing for g in self.unit.gaps)
+
+    @property
+    def steady(self) -> tuple[Look, Look]:
+        """The first and last look of the steady state."""
+        settled = [one for one in self.looks if one.written >= SETTLED * self.frames]
+        if len(settled) < 3:
+            raise ServiceUnavailableError(
+                f"the burst of {self.frames} frames was over before it was steady; "
+                f"ask for more with --frames"
+            )
+        return settled[0], settled[-1]
+
+
+def measure(folder: Path, *, frames: int, size: int, tell: Tell) -> Burst:
+    """Take one burst through the real processes and return what was seen of it."""
+    burst = Burst(frames, size)
+    config = configuration(folder, size)
+    with Launcher(config, folder / "data", port=0) as launcher:
+        control = ControlClient(launcher.runtime)
+        run = control.submit(request(frames))
+        ended = threading.Event()
+        poller = threading.Thread(
+            target=_poll, args=(launcher.url, run.id, ended, burst.answers_s)
+        )
+        poller.start()
+        try:
+            _watch(launcher, control, run.id, burst, tell)
+        finally:
+            ended.set()
+            poller.join()
+        # what the localizer has left is computed from disk and is no part of the burst
+        while True:
+            launcher.check()
+            burst.run = control.run(run.id)
+            (burst.unit,) = control.fields(run.id)[0].units
+            if burst.unit.state not in OPEN or burst.run.state in FINAL:
+                break
+            time.sleep(LOOK_S)
+    return burst
+
+
+def _watch(
+    launcher: Launcher, control: ControlClient, run: str, burst: Burst, tell: Tell
+) -> None:
+    """Look at everything until the last frame is written, or the run is over."""
+    where = address(launcher.runtime, LOCALIZER)
+    while True:
+        launcher.check()
+        view = control.run(run)
+        answer = ask(where, "status", {}, deadline_s=5.0)
+        done = int(str(answer.body["localized_frames"]))
+        usage = usage_of(launcher.pids)
+        burst.looks.append(Look(time.monotonic(), view.frames_done, done, usage))
+        tell(view.frames_done, burst.frames)
+        if view.frames_done >= burst.frames or view.state in FINAL:
+            return
+        time.sleep(LOOK_S)
+
+
+def _poll(url: str, run: str, ended: threading.Event, answers_s: list[float]) -> None:
+    """Ask as a page that a person looks at does, ten times a second."""
+    paths = (f"/api/v1/runs/{run}", f"/runs/{run}", "/api/v1/live.jpg")
+    with httpx.Client(base_url=url, trust_env=False, timeout=10.0) as http:
+        while not ended.wait(0.1):
+            for path in paths:
+                began = time.monotonic()
+                answer = http.get(path)
+                # before the first frame there is no picture to show
+                if not path.endswith(".jpg"):
+                    answer.raise_for_status()
+                answers_s.append(time.monotonic() - began)

@@ -1,0 +1,196 @@
+"""Cost and memory against size: points, the power law through them, table and plot."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+ENOUGH_S = 0.3
+"""Of processor time: a shorter call is repeated until so much was used."""
+WORSE_THAN_LINEAR = 1.1
+"""An exponent that is surely above: n log n over three decades stays below it."""
+SURELY_AT_END = 1.3
+"""A slope between two sizes alone, which noise of a tenth does not reach."""
+FLAT_MB = 32.0
+"""Memory of the largest over that of the smallest, by which it still counts as flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One size, and what it took."""
+
+    size: int
+    cpu_s: float
+    peak_mb: float
+    """Resident at the highest, over what was resident before the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """cost = constant x size ** exponent, over the larger half of the sizes."""
+
+    exponent: float
+    error: float
+    """Standard error of the exponent."""
+
+    @property
+    def is_worse_than_linear(self) -> bool:
+        """Whether the exponent is above 1 by more than its error explains."""
+        is_sure = self.exponent - 2.0 * self.error > 1.0
+        return is_sure and self.exponent > WORSE_THAN_LINEAR
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One operation against one size."""
+
+    name: str
+    axis: str
+    points: tuple[Point, ...]
+
+    @property
+    def law(self) -> Law:
+        """The power law of the larger sizes, where fixed costs no longer show."""
+        half = self.points[-max(3, (len(self.points) + 1) // 2) :]
+        return power_law([p.size for p in half], [p.cpu_s for p in half])
+
+    @property
+    def end_exponent(self) -> float:
+        """Slope to the largest size from that a third of it, or less."""
+        last = self.points[-1]
+        before = [p for p in self.points if 3 * p.size <= last.size * 1.01][-1]
+        return power_law([before.size, last.size], [before.cpu_s, last.cpu_s]).exponent
+
+    @property
+    def is_worse_than_linear(self) -> bool:
+        """Whether cost surely grows faster, over the larger half or at its end.
+
+        A cost that was fixed and only now begins to grow bends the line: the fit has a
+        large error then, and the end tells.
+        """
+        return self.law.is_worse_than_linear or self.end_exponent > SURELY_AT_END
+
+    @property
+    def grown_mb(self) -> float:
+        """Memory of the largest size over that of the smallest."""
+        return self.points[-1].peak_mb - self.points[0].peak_mb
+
+    @property
+    def bytes_each(self) -> float:
+        """Memory for every further unit of size, in bytes."""
+        more = self.points[-1].size - self.points[0].size
+        return self.grown_mb * 1e6 / more
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether memory does not follow the size."""
+        return self.grown_mb <= FLAT_MB
+
+
+def power_law(sizes: Sequence[float], costs: Sequence[float]) -> Law:
+    """Return the least-squares slope of log cost against log size, with its error.
+
+    Three points or more; the error is that of an ordinary regression.
+    """
+    x, y = np.log(np.asarray(sizes, float)), np.log(np.asarray(costs, float))
+    x = x - x.mean()
+    slope = float(x @ (y - y.mean()) / (x @ x))
+    left = y - y.mean() - slope * x
+    spread = float(left @ left) / max(1, len(x) - 2)
+    return Law(slope, float(np.sqrt(spread / (x @ x))))
+
+
+def series(
+    name: str,
+    axis: str,
+    sizes: Iterable[int],
+    case: Callable[[int], Callable[[], None]],
+) -> Series:
+    """Measure a case at every size; ``case`` prepares and returns what is timed."""
+    points = []
+    for size in sizes:
+        work = case(size)
+        if not points:
+            work()  # compiles, opens and imports what is late
+        points.append(_point(size, work))
+        del work
+    return Series(name, axis, tuple(points))
+
+
+def _point(size: int, work: Callable[[], None]) -> Point:
+    gc.collect()
+    before = _resident_mb("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the mark of the highest, anew
+    costs: list[float] = []
+    used = 0.0
+    while used < ENOUGH_S and len(costs) < 50:
+        begun = time.process_time()
+        work()
+        costs.append(time.process_time() - begun)
+        used += costs[-1]
+    peak = max(0.0, _resident_mb("VmHWM") - before)
+    return Point(size, float(np.median(costs)), peak)
+
+
+def _resident_mb(what: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise SystemExit("this measures memory by /proc/self/status, which Linux alone has")
+
+
+def table(found: Sequence[Series]) -> str:
+    """Return the exponents of all series as a table of Markdown."""
+    lines = [
+        "| operation | against | from, to | CPU-s, smallest to largest | exponent "
+        "| peak memory, MB | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in found:
+        first, last = one.points[0], one.points[-1]
+        law = one.law
+        flags = ["**worse than linear**"] if one.is_worse_than_linear else []
+        flags += [] if one.is_flat else [f"{one.bytes_each:.0f} bytes each"]
+        lines.append(
+            f"| {one.name} | {one.axis} | {first.size:,} to {last.size:,} | "
+            f"{first.cpu_s:.2g} to {last.cpu_s:.3g} | {law.exponent:.2f} ± "
+            f"{law.error:.2f} | {first.peak_mb:.0f} to {last.peak_mb:.0f} | "
+            f"{', '.join(flags)} |"
+        )
+    return "\n".join(lines)
+
+
+def plot(found: Sequence[Series], path: Path) -> None:
+    """Draw cost against size, a panel an axis, with a line of exponent 1 in each."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    # the same drawing gives the same file, so that a new one shows a new measurement
+    mpl.rcParams["svg.hashsalt"] = "growth"
+    from matplotlib import pyplot as plt
+
+    axes = list(dict.fromkeys(one.axis for one in found))
+    rows = -(-len(axes) // 2)
+    figure, panels = plt.subplots(
+        rows, min(2, len(axes)), figsize=(11, 4.2 * rows), squeeze=False
+    )
+    for panel, axis in zip(panels.flat, axes, strict=False):
+        for one in (s for s in found if s.axis == axis):
+            sizes = [p.size for p in one.points]
+            label = f"{one.name} ({one.law.exponent:.2f} ± {one.law.error:.2f})"
+            panel.loglog(sizes, [p.cpu_s for p in one.points], "o-", ms=3, label=label)
+        low, high = (np.array(panel.get_xlim()), np.array(panel.get_ylim()))
+        panel.plot(low, high[1] * low / low[1], "k:", lw=1, label="linear")
+        panel.set(xlabel=axis, ylabel="CPU seconds", ylim=high)
+        panel.legend(fontsize=6)
+    for panel in list(panels.flat)[len(axes) :]:
+        panel.set_visible(False)
+    figure.suptitle("Cost against size; in brackets the exponent. Research use only")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    plt.close(figure)

@@ -1,0 +1,56 @@
+"""The exponent of a cost tells what is worse than linear, and what is only noisy."""
+
+import numpy as np
+import pytest
+from growth import Point, Series, power_law
+
+from her2sr_proc.drift import by_intersections
+
+SIZES = [1000, 3000, 10_000, 30_000, 100_000, 300_000]
+
+
+def series(exponent, noise=0.0):
+    chance = np.random.default_rng(1)
+    cost = [1e-6 * n**exponent * np.exp(noise * chance.normal()) for n in SIZES]
+    return Series(
+        "x", "n", tuple(Point(n, c, 1.0) for n, c in zip(SIZES, cost, strict=True))
+    )
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.33, 2.0])
+def test_the_exponent_of_a_power_is_found(exponent):
+    law = power_law(SIZES, [5.0 * n**exponent for n in SIZES])
+    assert law.exponent == pytest.approx(exponent)
+    assert law.error < 1e-6
+
+
+def test_a_quadratic_cost_is_flagged_and_a_linear_one_is_not():
+    assert series(2.0, noise=0.1).is_worse_than_linear
+    assert series(1.3, noise=0.03).is_worse_than_linear
+    assert not series(1.0, noise=0.1).is_worse_than_linear
+
+
+def test_fixed_costs_at_small_sizes_do_not_hide_a_growth():
+    points = tuple(Point(n, 0.5 + 1e-9 * n**1.8, 1.0) for n in SIZES)
+    assert Series("x", "n", points).is_worse_than_linear
+
+
+def test_cells_that_are_added_bit_by_bit_are_those_of_all_at_once():
+    chance = np.random.default_rng(3)
+    sites = chance.uniform(0, 4000, (50, 2))
+    parts = [
+        sites[chance.integers(0, 50, n)] + chance.normal(0, 5, (n, 2)) + 3.0 * step
+        for step, n in enumerate([80, 0, 200, 1, 60, 90, 300])
+    ]
+    from her2sr_proc.drift import _Cells
+
+    bit_by_bit = _Cells(parts[0])
+    for part in parts[1:]:
+        bit_by_bit.add(part)
+    at_once = _Cells(np.concatenate(parts))
+    seen = [
+        cells.best_shift(parts[2], np.zeros(2), own=None)
+        for cells in (bit_by_bit, at_once)
+    ]
+    np.testing.assert_array_equal(*seen)
+    assert by_intersections(parts).shape == (7, 2)

@@ -1,0 +1,95 @@
+"""What a burst cost, and what gives out first."""
+
+import os
+import threading
+
+import pytest
+
+from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.verbs.budget import budget_of
+from her2sr_acq.verbs.rate import Burst, Look
+from her2sr_acq.verbs.stages import Bounds
+from her2sr_acq.verbs.usage import Usage, usage_of
+from her2sr_proc.threads import name_here
+
+AMPLE = Bounds(cores=2, memory_gb_per_s=20.0, copy_gb_per_s=10.0, disk_gb_per_s=1.0)
+ENGINE, FRAMES = ("acq", "engine"), ("localizer", "frames")
+
+
+def burst(*, localized_per_s=33.0, engine=0.2, frames=0.5, others=0.0):
+    """Ten seconds of a burst of 2048 x 2048, a look a second."""
+    looks = []
+    for second in range(11):
+        cpu = {ENGINE: engine * second, FRAMES: frames * second}
+        used = Usage(cpu, {"acq": 900.0}, (engine + frames + others) * second)
+        done = int(localized_per_s * second)
+        looks.append(Look(100.0 + second, 33 * second, done, used))
+    return Burst(330, 2048, looks)
+
+
+def test_only_the_steady_state_counts():
+    found = budget_of(burst(), AMPLE, ratio=2.0)
+    assert found.seconds == 7.0
+    assert found.written_per_s == pytest.approx(33.0)
+    assert found.cores[ENGINE] == pytest.approx(0.2)
+    assert found.per_gb(ENGINE) == pytest.approx(0.2 / (33 * 2 * 2048**2 / 1e9))
+
+
+def test_a_localizer_that_does_half_would_need_twice():
+    whole = budget_of(burst(), AMPLE, ratio=2.0)
+    half = budget_of(burst(localized_per_s=16.5), AMPLE, ratio=2.0)
+    assert half.per_gb(FRAMES) == pytest.approx(2.0 * whole.per_gb(FRAMES), rel=0.02)
+    assert half.lag_s[1] > half.lag_s[0]
+
+
+@pytest.mark.parametrize(
+    ("seen", "bounds", "name"),
+    [
+        ({"engine": 0.9}, AMPLE, "acq, engine"),
+        ({"frames": 1.7}, AMPLE, "all processors"),
+        ({}, Bounds(2, 2.0, 10.0, 1.0), "memory"),
+        ({}, Bounds(2, 20.0, 10.0, 0.1), "disk"),
+        ({}, Bounds(2, 20.0, 0.4, 1.0), "the two copies of MMCore"),
+    ],
+)
+def test_the_bottleneck_is_what_is_asked_most_of(seen, bounds, name):
+    assert budget_of(burst(**seen), bounds, ratio=2.0).bottleneck.name == name
+
+
+def test_a_busy_machine_is_told_from_a_slow_program():
+    starved = burst(localized_per_s=10.0, frames=0.1, others=1.5)
+    found = budget_of(starved, AMPLE, ratio=2.0)
+    assert found.is_behind
+    assert found.others == pytest.approx(1.5)
+    assert not budget_of(burst(), AMPLE, ratio=2.0).is_behind
+
+
+def test_a_burst_that_is_over_at_once_has_no_steady_state():
+    short = Burst(330, 2048, burst().looks[:2])
+    with pytest.raises(ServiceUnavailableError, match="ask for more with --frames"):
+        budget_of(short, AMPLE, ratio=2.0)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux")
+def test_a_thread_is_found_by_its_name():
+    spun, end = threading.Event(), threading.Event()
+
+    def spin():
+        name_here("a (thread) name")
+        for _ in range(3_000_000):
+            pass
+        spun.set()
+        end.wait(10.0)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        assert spun.wait(30.0)
+        used = usage_of({"me": os.getpid(), "gone": 2**22 + 1})
+    finally:
+        end.set()
+        thread.join()
+    assert used.cpu_s["me", "a (thread) name"] > 0.0
+    assert used.peak_mb["me"] > 1.0
+    assert "gone" not in used.peak_mb
+    assert used.machine_s > 0.0
