@@ -23,6 +23,7 @@ from her2sr_proc.kernels import abreast, crowd, gauss, relief, squares
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.stopwatch import Stopwatch
 
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
@@ -89,8 +90,15 @@ class Localizer:
     """
 
     def __init__(
-        self, camera: CameraMaps, *, pixel_nm: float, params: LocalizeParams
+        self,
+        camera: CameraMaps,
+        *,
+        pixel_nm: float,
+        params: LocalizeParams,
+        watch: Stopwatch | None = None,
     ) -> None:
+        """Take what frames are; ``watch`` is told how long finding and fitting take."""
+        self._watch = watch or Stopwatch()
         self._camera = camera
         self._pixel_nm = pixel_nm
         self._params = params
@@ -178,10 +186,12 @@ class Localizer:
     def _frame(self, adu: U16) -> F64:
         """Return the usable fits of one frame, with the status as last column."""
         frame, workspace = _as_message(adu), self._workspace()
-        rows, columns = workspace.finder.find(frame)
-        fits = self._fit(frame, rows, columns, workspace.finder.noise_scale)
-        if self._params.estimator == "mle":
-            fits = self._settle(frame, fits, workspace)
+        with self._watch.step("detect"):
+            rows, columns = workspace.finder.find(frame)
+        with self._watch.step("fit"):
+            fits = self._fit(frame, rows, columns, workspace.finder.noise_scale)
+            if self._params.estimator == "mle":
+                fits = self._settle(frame, fits, workspace)
         self._idle.append(workspace)
         return fits
 
