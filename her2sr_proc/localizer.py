@@ -221,11 +221,13 @@ class Localizer:
     def _fit_squares(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return all fits by least squares, with the status as last column."""
         params, camera = self._params, self._camera
+        # squares of roots give no light below zero: ThunderSTORM lifts such a frame
+        under = self._offset - _lift(adu, self._offset)
         results = np.empty((rows.size, squares.RESULTS))
         status = np.empty(rows.size, np.int16)
         squares.fit_spots(
             adu,
-            self._offset,
+            under,
             self._e_per_adu,
             rows,
             columns,
@@ -422,6 +424,16 @@ def _as_message(adu: U16) -> U16:
     frame = np.ascontiguousarray(adu, np.uint16).view()
     frame.flags.writeable = False
     return frame
+
+
+def _lift(adu: U16, offset_adu: npt.NDArray[np.float32]) -> np.float32:
+    """Return by how much the darkest pixel of a frame is below the dark, counts."""
+    darkest = adu.min()
+    if darkest >= offset_adu.max():  # so is every other one
+        return np.float32(0.0)
+    if offset_adu.min() == offset_adu.max():
+        return np.float32(offset_adu.flat[0] - darkest)
+    return np.float32(max(0.0, float((offset_adu - adu).max())))
 
 
 def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
