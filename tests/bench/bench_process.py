@@ -70,9 +70,7 @@ def main() -> int:
     before = _peak_mb()
     with tempfile.TemporaryDirectory() as place:
         folder = MovieFolder(Path(place, "out"), profile.name)
-        found = process_movie(
-            movie, way, folder, jobs=asked.jobs, tell=lambda *_: None
-        )
+        found = process_movie(movie, way, folder, jobs=asked.jobs, tell=lambda *_: None)
         for line in movie_lines(found, folder):
             print(line)
     peak = _peak_mb()

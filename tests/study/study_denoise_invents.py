@@ -69,9 +69,11 @@ def main() -> int:
     """Measure; return 1 when a profile has too many false signals in an arm."""
     asked = _arguments()
     log: Path = asked.log
-    done = [json.loads(line) for line in log.read_text().splitlines()] if (
-        log.exists()
-    ) else []
+    done = (
+        [json.loads(line) for line in log.read_text().splitlines()]
+        if (log.exists())
+        else []
+    )
     known = {line["seed"] for line in done}
     models = {"561": asked.model, "488": asked.model_488 or asked.model}
     denoisers = {channel: _denoiser(path) for channel, path in models.items()}

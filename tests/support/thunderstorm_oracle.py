@@ -103,8 +103,14 @@ def localize(adu, *, offset_adu, e_per_adu, pixel_nm, weighted=True):
         uncertainty = thompson(abs(sigma) * pixel_nm, photons, noise, pixel_nm)
         rows.append(
             Row(
-                j + x, i + y, abs(sigma), photons, root_b**2 * e_per_adu, noise,
-                uncertainty / pixel_nm, (i, j),
+                j + x,
+                i + y,
+                abs(sigma),
+                photons,
+                root_b**2 * e_per_adu,
+                noise,
+                uncertainty / pixel_nm,
+                (i, j),
             )  # fmt: skip
         )
     return rows
