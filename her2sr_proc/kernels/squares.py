@@ -32,7 +32,7 @@ SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 5, 6, 7, 8, 9
 PARAMETERS = 5
 RESULTS = 10
 MOST_WEIGHT = 1000.0
-SETTLED = 1e-9
+SETTLED = 1e-6
 """Relative gain of a step, below which it is the last."""
 MIN_SIGMA = 1e-3
 SQRT_HALF = math.sqrt(0.5)
@@ -140,6 +140,8 @@ def descend(
     scales = np.zeros(PARAMETERS)
     total = evaluate(light, weight, roots, shares, system)
     rescale(system, scales)
+    # a lone lit pixel is fitted ever better by ever narrower spots
+    perfect = SETTLED * total
     damping = 1e-3
     for _ in range(iterations):
         if not solve(system, damping, scales, lower, step):
@@ -157,7 +159,7 @@ def descend(
             rescale(system, scales)
             total = candidate
             damping = max(0.1 * damping, 1e-12)
-            if gain <= SETTLED * total:
+            if gain <= SETTLED * total or total <= perfect:
                 return total, True
         else:
             damping *= 10.0

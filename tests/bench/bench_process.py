@@ -76,8 +76,8 @@ def main() -> int:
     peak = _peak_mb()
     mark = "   " if peak <= REACH_MB else "XXX"
     print(
-        f"{mark} memory: {peak:.0f} MB at its highest (reach: {REACH_MB:.0f}); {before:.0f} MB "
-        f"before the first frame; {found.localizations} rows, "
+        f"{mark} memory: {peak:.0f} MB at its highest (reach: {REACH_MB:.0f}); "
+        f"{before:.0f} MB before the first frame; {found.localizations} rows, "
         f"{1e6 * (peak - before) / max(found.localizations, 1):.0f} bytes a row"
     )
     cpu_ms = 1000 * sum(s.cpu_s for s in found.times.steps) / asked.frames

@@ -78,7 +78,7 @@ def fitted(box, *, weighted=True):
         return (np.sqrt(weight) * (box - spot(theta, ticks))).ravel()
 
     found = least_squares(
-        residuals, start, method="lm", xtol=1e-11, ftol=1e-11, gtol=1e-11, max_nfev=9000
+        residuals, start, method="lm", xtol=1e-11, ftol=1e-11, gtol=1e-11, max_nfev=600
     ).x
     return found, box - spot(found, ticks)
 
@@ -111,7 +111,7 @@ def localize(adu, *, offset_adu, e_per_adu, pixel_nm, weighted=True):
                 noise,
                 uncertainty / pixel_nm,
                 (i, j),
-            )  # fmt: skip
+            )
         )
     return rows
 
