@@ -43,9 +43,7 @@ def film(seed, shape, *, ground, light, camera, frames=8, ceiling=65535):
             mean += rng.gamma(3.0, light / 3.0) * np.outer(down, across)
         electrons = rng.poisson(mean) + rng.normal(0, camera.read_noise_e, shape)
         adu = electrons / camera.e_per_adu + camera.offset_adu
-        movie[number] = (
-            np.where(adu > adu.mean() + adu.std(), adu, 0) if is_cut else adu
-        )
+        movie[number] = adu
     return np.clip(np.rint(movie), 0, ceiling)
 
 
