@@ -18,6 +18,7 @@ from her2sr_proc.errors import RequestError
 from her2sr_proc.kernels import rolling_ball
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.threshold import CleaningParams, Mode
+from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.threshold import Left, Threshold, apply, require_finite
 
 Frames = npt.NDArray[Any]
@@ -101,13 +102,21 @@ class Cleaning:
     """
 
     def __init__(
-        self, shape: tuple[int, int], params: CleaningParams, *, channel: str | None
+        self,
+        shape: tuple[int, int],
+        params: CleaningParams,
+        *,
+        channel: str | None,
+        watch: Stopwatch | None = None,
     ) -> None:
         """Take parameters; the channel chooses among a threshold's own.
+
+        ``watch`` is told how long ball and threshold take.
 
         Raises `RequestError` when the ball does not fit a frame, or the threshold is
         not for the channel.
         """
+        self._watch = watch or Stopwatch()
         self._ball = RollingBall(
             shape, radius_px=params.radius_px, is_smoothed=params.is_smoothed
         )
@@ -136,8 +145,12 @@ class Cleaning:
         DataError
             When a value is not finite.
         """
-        flat = self._ball.block(adu, first_frame=first_frame)
-        return apply(flat, self._threshold, mode=self._mode, first_frame=first_frame)
+        with self._watch.step("rolling ball"):
+            flat = self._ball.block(adu, first_frame=first_frame)
+        with self._watch.step("threshold"):
+            return apply(
+                flat, self._threshold, mode=self._mode, first_frame=first_frame
+            )
 
 
 def _read_only(frames: Frames) -> Frames:

@@ -1,4 +1,4 @@
-"""Verbs of `her2sr` on a run folder: process, verify. Imports its work late."""
+"""`her2sr verify`, and what verbs on run folders share. Imports its work late."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,88 +25,8 @@ FAULT, WRONG_REQUEST = 1, 2
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this module to the one command."""
-    app.command("process")(process)
+    """Add the verb of this module to the one command."""
     app.command("verify")(verify)
-
-
-def process(
-    run_dir: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN_DIR",
-            help="Folder with a manifest.json, or s3://BUCKET/... of one.",
-        ),
-    ],
-    profile: Annotated[
-        Literal["paper", "recommended"] | None,
-        typer.Option(
-            "--profile",
-            help="paper: the published pipeline; recommended: ours. Another one than "
-            "the run's own answers beside it, under profiles/NAME. Default: the run's.",
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str,
-        typer.Option(
-            "--scheduler",
-            metavar="local|dask://HOST:PORT",
-            help="Who computes: this process, or the workers of a Dask cluster, which "
-            "see RUN_DIR under the same path.",
-        ),
-    ] = "local",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            min=1,
-            max=256,
-            help="Frames localized side by side in one task; same result. Default: "
-            "all processors here, one on a cluster.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Compute whatever is missing in a run folder, and answer anew.
-
-    Example: her2sr process data/runs/20260101-120000-demo
-
-    Example: her2sr process data/runs/RUN_ID --profile paper
-
-    Example: her2sr process /shared/runs/RUN_ID --scheduler dask://head:8786
-
-    Exit: 0 done, 1 a fault in the data or a lost cluster, 2 no run folder.
-    """
-    with plain_errors(), run_progress() as tell:
-        from her2sr_proc.errors import RequestError
-        from her2sr_proc.offline import schedulers
-        from her2sr_proc.store.layout import RunFolder
-        from her2sr_proc.store.objects import RemoteRun, is_remote
-
-        who = schedulers.parse(scheduler)
-        if is_remote(run_dir):
-            from her2sr_proc.offline.remote import process_remote
-
-            if profile is not None:
-                raise RequestError(
-                    "--profile is for run folders of this machine; fetch the run first"
-                )
-            remote = RemoteRun(run_dir)
-            result = process_remote(remote, tell, scheduler=who, jobs=jobs)
-            report = f"{remote.url}/{RunFolder(Path()).report}"
-        else:
-            from her2sr_proc.offline.pipeline import process_run
-            from her2sr_proc.store.manifest import with_profile
-
-            run = with_profile(RunFolder(Path(run_dir).resolve()), profile)
-            result = process_run(run, tell, scheduler=who, jobs=jobs)
-            report = str(run.report)
-    if as_json:
-        typer.echo(result.model_dump_json(indent=2))
-        return
-    for line in summary(result):
-        typer.echo(line)
-    typer.echo(f"report: {report}")
 
 
 def verify(run_dir: RunDir, as_json: AsJson = False) -> None:

@@ -23,6 +23,7 @@ from her2sr_proc.kernels import abreast, crowd, gauss, relief, squares
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.stopwatch import Stopwatch
 
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
@@ -89,8 +90,15 @@ class Localizer:
     """
 
     def __init__(
-        self, camera: CameraMaps, *, pixel_nm: float, params: LocalizeParams
+        self,
+        camera: CameraMaps,
+        *,
+        pixel_nm: float,
+        params: LocalizeParams,
+        watch: Stopwatch | None = None,
     ) -> None:
+        """Take what frames are; ``watch`` is told how long finding and fitting take."""
+        self._watch = watch or Stopwatch()
         self._camera = camera
         self._pixel_nm = pixel_nm
         self._params = params
@@ -178,10 +186,12 @@ class Localizer:
     def _frame(self, adu: U16) -> F64:
         """Return the usable fits of one frame, with the status as last column."""
         frame, workspace = _as_message(adu), self._workspace()
-        rows, columns = workspace.finder.find(frame)
-        fits = self._fit(frame, rows, columns, workspace.finder.noise_scale)
-        if self._params.estimator == "mle":
-            fits = self._settle(frame, fits, workspace)
+        with self._watch.step("detect"):
+            rows, columns = workspace.finder.find(frame)
+        with self._watch.step("fit"):
+            fits = self._fit(frame, rows, columns, workspace.finder.noise_scale)
+            if self._params.estimator == "mle":
+                fits = self._settle(frame, fits, workspace)
         self._idle.append(workspace)
         return fits
 
@@ -211,11 +221,13 @@ class Localizer:
     def _fit_squares(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return all fits by least squares, with the status as last column."""
         params, camera = self._params, self._camera
+        # squares of roots give no light below zero: ThunderSTORM lifts such a frame
+        under = self._offset - _lift(adu, self._offset)
         results = np.empty((rows.size, squares.RESULTS))
         status = np.empty(rows.size, np.int16)
         squares.fit_spots(
             adu,
-            self._offset,
+            under,
             self._e_per_adu,
             rows,
             columns,
@@ -412,6 +424,16 @@ def _as_message(adu: U16) -> U16:
     frame = np.ascontiguousarray(adu, np.uint16).view()
     frame.flags.writeable = False
     return frame
+
+
+def _lift(adu: U16, offset_adu: npt.NDArray[np.float32]) -> np.float32:
+    """Return by how much the darkest pixel of a frame is below the dark, counts."""
+    darkest = adu.min()
+    if darkest >= offset_adu.max():  # so is every other one
+        return np.float32(0.0)
+    if offset_adu.min() == offset_adu.max():
+        return np.float32(offset_adu.flat[0] - darkest)
+    return np.float32(max(0.0, float((offset_adu - adu).max())))
 
 
 def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:

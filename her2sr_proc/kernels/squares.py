@@ -32,7 +32,7 @@ SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 5, 6, 7, 8, 9
 PARAMETERS = 5
 RESULTS = 10
 MOST_WEIGHT = 1000.0
-SETTLED = 1e-9
+SETTLED = 1e-6
 """Relative gain of a step, below which it is the last."""
 MIN_SIGMA = 1e-3
 SQRT_HALF = math.sqrt(0.5)
@@ -87,11 +87,14 @@ def evaluate(light: F64, weight: F64, roots: F64, shares: F64, system: F64) -> f
 
 
 @kernel
-def solve(system: F64, damping: float, lower: F64, step: F64) -> bool:
-    """Write the step of damped least squares; False if there is none."""
+def solve(system: F64, damping: float, scales: F64, lower: F64, step: F64) -> bool:
+    """Write the step of damped least squares; False if there is none.
+
+    ``scales``, shape (5,): how strongly each parameter is damped.
+    """
     for a in range(PARAMETERS):
         for b in range(a + 1):
-            value = system[1 + a, b] * (1.0 + damping if a == b else 1.0)
+            value = system[1 + a, b] + (damping * scales[a] if a == b else 0.0)
             for k in range(b):
                 value -= lower[a, k] * lower[b, k]
             if a == b:
@@ -114,19 +117,34 @@ def solve(system: F64, damping: float, lower: F64, step: F64) -> bool:
 
 
 @kernel
+def rescale(system: F64, scales: F64) -> None:
+    """Raise the scales to the curvatures of a system; 1 for what has never had any."""
+    for a in range(PARAMETERS):
+        highest = max(scales[a], system[1 + a, a])
+        scales[a] = highest if highest > 0.0 else 1.0
+
+
+@kernel
 def descend(
     light: F64, weight: F64, roots: F64, iterations: int, shares: F64, system: F64
 ) -> tuple[float, bool]:
     """Go down to the least sum of squares; return it, and whether it has settled.
 
-    Levenberg-Marquardt, Marquardt's damping. ``roots`` is the start and the end.
+    Levenberg-Marquardt. A parameter is damped by the largest curvature that it ever
+    had, and by 1 while it has none (More 1978, doi:10.1007/BFb0067700), since that of
+    the root of an empty background is zero: by its own curvature alone, a box with a
+    black pixel could not be fitted at all. ``roots`` is the start and the end.
     """
     lower, step = np.zeros((PARAMETERS, PARAMETERS)), np.empty(PARAMETERS)
     trial, other = np.empty(PARAMETERS), np.empty((PARAMETERS + 1, PARAMETERS))
+    scales = np.zeros(PARAMETERS)
     total = evaluate(light, weight, roots, shares, system)
+    rescale(system, scales)
+    # a lone lit pixel is fitted ever better by ever narrower spots
+    perfect = SETTLED * total
     damping = 1e-3
     for _ in range(iterations):
-        if not solve(system, damping, lower, step):
+        if not solve(system, damping, scales, lower, step):
             damping = max(10.0 * damping, 1e-3)
             if damping > 1e12:
                 return total, False
@@ -138,9 +156,10 @@ def descend(
             gain = total - candidate
             roots[:] = trial
             system[:, :] = other
+            rescale(system, scales)
             total = candidate
             damping = max(0.1 * damping, 1e-12)
-            if gain <= SETTLED * total:
+            if gain <= SETTLED * total or total <= perfect:
                 return total, True
         else:
             damping *= 10.0

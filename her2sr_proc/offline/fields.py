@@ -29,6 +29,7 @@ from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.segmentation.choice import Segmentation, segment
 from her2sr_proc.signals import Fluctuation
+from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.images import read_tiff, write_tiff
 from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
@@ -57,21 +58,24 @@ class _Field:
         return self.facts.name
 
 
-def close_field(run: RunFolder, field: str) -> None:
+def close_field(run: RunFolder, field: str, *, watch: Stopwatch | None = None) -> None:
     """Find the nuclei of a field, count their signals, write labels and result.
 
     What is missing makes a flagged result, not a failure: without DAPI there are no
-    nuclei, and nuclei without enough frames of a probe are excluded.
+    nuclei, and nuclei without enough frames of a probe are excluded. ``watch`` is told
+    how long every step takes.
     """
+    watch = watch or Stopwatch()
     manifest = read_manifest(run)
     histories = read_ledger(run.ledger, field=field)
     facts = next(f for f in manifest.fields if f.name == field)
     attempts = counted_attempts(manifest, histories, field)
     for key in attempts.values():
-        close_unit(run, key)
+        close_unit(run, key, watch=watch)
     view = _Field(run, manifest, facts, histories, attempts)
     flags = [*_missing(view), *(f"apart: {reason}" for reason in _apart(view))]
-    lie, moved = measure(manifest, _tables(view))
+    with watch.step("drift"):
+        lie, moved = measure(manifest, _tables(view))
     lie = with_axial_drift(lie, manifest, _answering(view))
     flags += moved
     dapi = _nuclei_image(view)
@@ -80,21 +84,23 @@ def close_field(run: RunFolder, field: str) -> None:
         return
     pixel_um = manifest.camera.pixel_nm / 1000.0
     params = manifest.profile.nuclei
-    found = segment(dapi, pixel_um=pixel_um, params=params)
-    labels = found.labels
-    nuclei = describe(labels, dapi, pixel_um=pixel_um, params=params)
+    with watch.step("nuclei"):
+        found = segment(dapi, pixel_um=pixel_um, params=params)
+        labels = found.labels
+        nuclei = describe(labels, dapi, pixel_um=pixel_um, params=params)
     if not nuclei:
         flags.append("no nucleus was found")
     if found.fallback_reason:
         flags.append(f"nuclei by the classical watershed: {found.fallback_reason}")
     write_tiff(run.labels(field), labels, pixel_nm=manifest.camera.pixel_nm)
     phases = _nuclei_phases(view, labels)
-    counts = count_field(
-        labels,
-        _evidence(view),
-        pixel_nm=manifest.camera.pixel_nm,
-        params=manifest.profile.count,
-    )
+    with watch.step("count"):
+        counts = count_field(
+            labels,
+            _evidence(view),
+            pixel_nm=manifest.camera.pixel_nm,
+            params=manifest.profile.count,
+        )
     rows = tuple(
         _nucleus(view, nucleus, counts, phases.get(nucleus.label, {}))
         for nucleus in nuclei

@@ -35,15 +35,18 @@ def ensure_images(unit: Unit, *, is_new: bool) -> None:
         means["mean"] = channel.frames
     for kind, frames in means.items():
         if is_new or not _exists(unit, kind):
-            mean = mean_frame(unit, frames)
+            with unit.watch.step("mean images"):
+                mean = mean_frame(unit, frames)
             if mean is not None:
                 _write_picture(unit, kind, mean, unit.manifest.camera.pixel_nm)
     if not unit.is_signal:
         return
     if is_new or not _exists(unit, "superresolution"):
-        _write_superresolution(unit)
+        with unit.watch.step("render"):
+            _write_superresolution(unit)
     if is_new or not all(_exists(unit, kind) for kind in FLUCTUATIONS):
-        _write_fluctuations(unit)
+        with unit.watch.step("fluctuations"):
+            _write_fluctuations(unit)
 
 
 def has_images(unit: Unit) -> bool:

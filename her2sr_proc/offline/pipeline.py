@@ -6,7 +6,9 @@ Every step may be done again at any time and writes only whole files.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from her2sr_proc.errors import DataError
 from her2sr_proc.offline.fields import close_field
@@ -15,14 +17,42 @@ from her2sr_proc.offline.schedulers import Local, Scheduler
 from her2sr_proc.offline.tasks import Doing, InFolder, Outcome, Task
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.results import RunResult
+from her2sr_proc.schema.times import Times, summed
+from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.results import add_times
 
-__all__ = ["close_field", "close_run", "close_unit", "process_run"]
+__all__ = ["close_field", "close_run", "close_unit", "process_run", "process_timed"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How the tasks of a run ended."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def faults(self) -> list[Outcome]:
+        """Those that failed."""
+        return [outcome for outcome in self.outcomes if outcome.fault]
+
+    def times(self, watch: Stopwatch, *, jobs: int, wall_s: float) -> Times:
+        """Return what the call took, with what its own steps did."""
+        steps = summed(*(o.steps for o in self.outcomes), watch.steps())
+        return Times(calls=1, jobs=jobs, wall_s=wall_s, steps=steps)
+
+    def require_whole(self) -> None:
+        """Raise `DataError` when a task failed."""
+        if self.faults:
+            raise DataError(
+                f"{len(self.faults)} tasks failed ({self.faults[0].fault}); the answer "
+                f"lacks what they were to make: process the run again"
+            )
 
 
 def process_run(
@@ -32,6 +62,21 @@ def process_run(
     scheduler: Scheduler | None = None,
     jobs: int | None = None,
 ) -> RunResult:
+    """Compute whatever is missing in a run folder, and answer anew.
+
+    As `process_timed`, whose times it leaves to their file.
+    """
+    return process_timed(run, progress, scheduler=scheduler, jobs=jobs)[0]
+
+
+def process_timed(
+    run: RunFolder,
+    progress: Progress,
+    *,
+    scheduler: Scheduler | None = None,
+    jobs: int | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[RunResult, Times]:
     """Compute whatever is missing in a run folder, and answer anew.
 
     Parameters
@@ -45,6 +90,13 @@ def process_run(
     jobs : int
         Frames that one task localizes side by side; default: all processors here, one
         on a cluster, whose workers are many.
+    clock : callable
+        Seconds, monotonic.
+
+    Returns
+    -------
+    RunResult, Times
+        The answer, and what every step took in all calls so far.
 
     Raises
     ------
@@ -56,23 +108,23 @@ def process_run(
     ClusterError
         A cluster was lost. Done again, only what is missing is computed.
     """
+    began, watch = clock(), Stopwatch()
     scheduler = scheduler or Local()
     own = (os.cpu_count() or 1) if isinstance(scheduler, Local) else 1
     doing = InFolder(run, jobs or own)
-    faults = do_tasks(run, doing, scheduler, progress)
-    result = close_run(run)
-    if faults:
-        raise DataError(
-            f"{len(faults)} tasks failed ({faults[0].fault}); the answer lacks what "
-            f"they were to make: process the run again"
-        )
-    return result
+    done = do_tasks(run, doing, scheduler, progress)
+    with watch.step("answer"):
+        result = close_run(run)
+    times = done.times(watch, jobs=doing.threads, wall_s=clock() - began)
+    times = add_times(run, times)
+    done.require_whole()
+    return result, times
 
 
 def do_tasks(
     run: RunFolder, doing: Doing, scheduler: Scheduler, progress: Progress
-) -> list[Outcome]:
-    """Do every unit, then every field whose units are done; return what failed."""
+) -> Done:
+    """Do every unit, then every field whose units are done; return how they ended."""
     manifest = read_manifest(run)
     units = [
         Task(key.field, key)
@@ -80,18 +132,15 @@ def do_tasks(
         if unit.blocks
     ]
     total = len(units) + len(manifest.fields) + 1
-    done = 0
-    faults: list[Outcome] = []
+    ended: list[Outcome] = []
 
     def all_of(tasks: Sequence[Task]) -> None:
-        nonlocal done
         for outcome in scheduler.run(doing, tasks):
-            done += 1
-            progress(outcome.task.name, done, total)
-            faults.extend([outcome] if outcome.fault else [])
+            ended.append(outcome)
+            progress(outcome.task.name, len(ended), total)
 
     all_of(units)
-    lost = {fault.task.field for fault in faults}
+    lost = {outcome.task.field for outcome in ended if outcome.fault}
     all_of([Task(f.name) for f in manifest.fields if f.name not in lost])
     progress("report", total - 1, total)
-    return faults
+    return Done(tuple(ended))

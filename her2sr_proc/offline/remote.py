@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from her2sr_proc.errors import DataError, ProcError, StateError
+from her2sr_proc.errors import ProcError, StateError
 from her2sr_proc.offline.pipeline import Progress, do_tasks
 from her2sr_proc.offline.runs import close_run
 from her2sr_proc.offline.schedulers import Local, Scheduler
@@ -20,8 +20,11 @@ from her2sr_proc.offline.tasks import Outcome, Task, do
 from her2sr_proc.offline.units import is_closed
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.results import RunResult
+from her2sr_proc.schema.times import Times
+from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.objects import RemoteRun
+from her2sr_proc.store.results import add_times
 
 ALWAYS = ("manifest.json", "ledger.jsonl", "calibration/")
 ANSWER = ("results/", "nuclei/", "images/", "localizations/", "review/", "events.jsonl",
@@ -41,17 +44,17 @@ class InStore:
     ) -> Outcome:
         """Do a task; an expected failure is told, not raised."""
         begun = clock()
-        fault = ""
+        fault, watch = "", Stopwatch()
         try:
             with scratch(self.run) as folder:
-                self._do(folder, task)
+                self._do(folder, task, watch)
         except ProcError as exc:
             fault = str(exc)
         except OSError as exc:
             fault = f"the scratch folder: {exc.strerror or exc}"
-        return Outcome(task, clock() - begun, fault)
+        return Outcome(task, clock() - begun, fault, watch.steps())
 
-    def _do(self, folder: RunFolder, task: Task) -> None:
+    def _do(self, folder: RunFolder, task: Task, watch: Stopwatch) -> None:
         wanted = [f"{kind}/{task.field}/" for kind in ("localizations", "images")]
         fetched = self.run.fetch(folder.root, (*ALWAYS, *wanted))
         if task.unit is not None:
@@ -59,7 +62,7 @@ class InStore:
                 return
             name = self._raw(folder, task.unit)
             fetched |= self.run.fetch(folder.root, (name,))
-        do(folder, task, threads=self.threads)
+        do(folder, task, threads=self.threads, watch=watch)
         self.run.give_back(folder.root, fetched)
 
     def _raw(self, folder: RunFolder, unit: UnitKey) -> str:
@@ -74,29 +77,29 @@ def process_remote(
     *,
     scheduler: Scheduler | None = None,
     jobs: int | None = None,
-) -> RunResult:
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[RunResult, Times]:
     """Compute whatever is missing of a run in an object store, and answer anew.
 
-    As `pipeline.process_run`; workers of a cluster need no common folder, only the
+    As `pipeline.process_timed`; workers of a cluster need no common folder, only the
     store. Raises as that does.
     """
-    scheduler = scheduler or Local()
+    scheduler, began, watch = scheduler or Local(), clock(), Stopwatch()
     doing = InStore(run, jobs or 1)
     with scratch(run) as folder:
         run.fetch(folder.root, ALWAYS)
         if not folder.manifest.exists():
             raise StateError(f"{run.url} is not a run folder: it has no manifest.json")
-        faults = do_tasks(folder, doing, scheduler, progress)
+        done = do_tasks(folder, doing, scheduler, progress)
     with scratch(run) as folder:
         fetched = run.fetch(folder.root, (*ALWAYS, *ANSWER))
-        result = close_run(folder)
+        with watch.step("answer"):
+            result = close_run(folder)
+        times = done.times(watch, jobs=doing.threads, wall_s=clock() - began)
+        times = add_times(folder, times)
         run.give_back(folder.root, fetched)
-    if faults:
-        raise DataError(
-            f"{len(faults)} tasks failed ({faults[0].fault}); the answer lacks what "
-            f"they were to make: process the run again"
-        )
-    return result
+    done.require_whole()
+    return result, times
 
 
 @contextmanager

@@ -28,6 +28,9 @@ F32 = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]
 """Called with what is done, frames done, and frames in all."""
 
+SHOWN_NM = 130.0
+"""A few rows of ThunderSTORM's are micrometres uncertain, and as wide: drawn with the
+others they hide them."""
 SEGMENT_FRAMES = 200
 LINK_NM, LINK_GAP = 20.0, 1
 BLOCK = 100
@@ -63,6 +66,10 @@ class Side:
     table: Localizations
     """As localized."""
     picture: F32
+    shown: F32
+    """The same of the rows that are certain to `SHOWN_NM`, for a page."""
+    left_out: int
+    """Rows that a page therefore does not show."""
     resolution: Resolution
     steps: tuple[Step, ...]
 
@@ -134,7 +141,17 @@ def _side(
     picture = _picture(kept, movie, setting, profile.render)
     steps.append(Step("rendered", clock() - begun))
     resolution = measure_resolution(kept, rng)
-    return Side(profile, outcome.table, picture, resolution, tuple(steps))
+    most_nm = min(SHOWN_NM, profile.render.maximum_uncertainty_nm)
+    certain = profile.render.model_copy(update={"maximum_uncertainty_nm": most_nm})
+    return Side(
+        profile=profile,
+        table=outcome.table,
+        picture=picture,
+        shown=_picture(kept, movie, setting, certain),
+        left_out=int((kept["uncertainty_nm"].astype(np.float64) > most_nm).sum()),
+        resolution=resolution,
+        steps=tuple(steps),
+    )
 
 
 def _after_the_fit(

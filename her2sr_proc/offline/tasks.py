@@ -13,6 +13,8 @@ from her2sr_proc.errors import ProcError
 from her2sr_proc.offline.fields import close_field
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.times import StepTime
+from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.layout import RunFolder
 
 
@@ -41,6 +43,8 @@ class Outcome:
     seconds: float
     fault: str = ""
     """Empty: done. A sentence otherwise; what was there before is untouched."""
+    steps: tuple[StepTime, ...] = ()
+    """What it took, as far as it got."""
 
 
 Doing = Callable[[Task], Outcome]
@@ -60,19 +64,19 @@ class InFolder:
     ) -> Outcome:
         """Do a task; an expected failure is told, not raised."""
         begun = clock()
-        fault = ""
+        fault, watch = "", Stopwatch()
         try:
-            do(self.run, task, threads=self.threads)
+            do(self.run, task, threads=self.threads, watch=watch)
         except ProcError as exc:
             fault = str(exc)
         except OSError as exc:
             fault = f"{exc.filename or self.run.root}: {exc.strerror or exc}"
-        return Outcome(task, clock() - begun, fault)
+        return Outcome(task, clock() - begun, fault, watch.steps())
 
 
-def do(run: RunFolder, task: Task, *, threads: int) -> None:
+def do(run: RunFolder, task: Task, *, threads: int, watch: Stopwatch) -> None:
     """Compute what a task is to compute, as far as it is missing."""
     if task.unit is None:
-        close_field(run, task.field)
+        close_field(run, task.field, watch=watch)
     else:
-        close_unit(run, task.unit, threads=threads)
+        close_unit(run, task.unit, threads=threads, watch=watch)

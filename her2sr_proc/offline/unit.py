@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitHistory
 
@@ -20,6 +21,8 @@ class Unit:
     manifest: Manifest
     history: UnitHistory
     camera: CameraMaps
+    watch: Stopwatch = field(default_factory=Stopwatch, compare=False)
+    """Told how long every step takes."""
 
     @property
     def key(self) -> UnitKey:

@@ -18,6 +18,7 @@ from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.schema.table import Localizations, concatenate
+from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store import raw
 from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.layout import RunFolder
@@ -29,19 +30,26 @@ REPLAY_THREADS = 2
 """Frames of a block from disk that are localized side by side."""
 
 
-def close_unit(run: RunFolder, key: UnitKey, *, threads: int = REPLAY_THREADS) -> None:
+def close_unit(
+    run: RunFolder,
+    key: UnitKey,
+    *,
+    threads: int = REPLAY_THREADS,
+    watch: Stopwatch | None = None,
+) -> None:
     """Make the table and images of a unit from what is on disk.
 
     Blocks that the bus did not carry are localized from disk, ``threads`` frames side
     by side; a block that cannot be read stays missing in the table's count of frames.
-    Doing it twice changes nothing.
+    Doing it twice changes nothing. ``watch`` is told how long every step takes.
     """
     manifest = read_manifest(run)
     histories = read_ledger(run.ledger, field=key.field)
     history = histories.get(key)
     if history is None or not history.blocks:
         return
-    unit = Unit(run, manifest, history, camera_of(run, manifest))
+    watch = watch or Stopwatch()
+    unit = Unit(run, manifest, history, camera_of(run, manifest), watch)
     may_compute = history.discarded is None  # else the table is all that there is
     is_new = unit.is_signal and may_compute and _ensure_table(unit, threads)
     if unit.is_signal and not may_compute and not run.table(key).exists():
@@ -88,11 +96,13 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
         replay = Replay(unit, crew.map)
         parts = [part for r in unit.records() if (part := _part(unit, r, replay))]
     frames = sum(part.record.frames for part in parts)
-    table, phase = with_phase(
-        concatenate([part.table for part in parts]),
-        frames=max((p.record.first_frame + p.record.frames for p in parts), default=0),
-        profile=unit.manifest.profile,
-    )
+    until = max((p.record.first_frame + p.record.frames for p in parts), default=0)
+    with unit.watch.step("ensemble"):
+        table, phase = with_phase(
+            concatenate([part.table for part in parts]),
+            frames=until,
+            profile=unit.manifest.profile,
+        )
     metadata = phase | {
         "localized_frames": str(frames),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
@@ -116,11 +126,14 @@ class Replay:
     @cached_property
     def _localizer(self) -> BlockLocalizer:
         unit = self._unit
-        return localizer_for(unit.manifest, unit.key.channel, unit.camera)
+        return localizer_for(
+            unit.manifest, unit.key.channel, unit.camera, watch=unit.watch
+        )
 
     def localize(self, record: BlockRecord) -> Localizations:
         """Return the table of a block. Raises `DataError` when it cannot be read."""
-        adu = raw.read_block(self._unit.run.raw(self._unit.key), record)
+        with self._unit.watch.step("load"):
+            adu = raw.read_block(self._unit.run.raw(self._unit.key), record)
         first = record.first_frame
         return self._localizer.block(adu, first_frame=first, each=self._each)
 

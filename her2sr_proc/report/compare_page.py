@@ -20,7 +20,7 @@ from her2sr_proc.schema.table import Localizations
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
-WIDEST_PX = 1024
+WIDEST_PX = 416
 """A picture of more is shown by its brightest pixels: a page is for looking."""
 TITLES = {
     "paper": "paper: the published pipeline",
@@ -47,7 +47,9 @@ class Side(Protocol):
     @property
     def table(self) -> Localizations: ...  # noqa: D102
     @property
-    def picture(self) -> F32: ...  # noqa: D102
+    def shown(self) -> F32: ...  # noqa: D102
+    @property
+    def left_out(self) -> int: ...  # noqa: D102
     @property
     def resolution(self) -> Resolution: ...  # noqa: D102
     @property
@@ -101,7 +103,7 @@ def render_comparison(
         pixel_nm=f"{pixel_nm:g}",
         channel=channel,
         pictures=list(_pictures(conventional, sides, pixel_nm)),
-        rows=list(_rows(sides)),
+        rows=list(_rows(sides, frames)),
         sides=sides,
         made_with=made_with,
     )
@@ -116,11 +118,12 @@ def _pictures(
         "conventional", data_uri(grey), f"mean of the first frames, {pixel_nm:g} nm"
     )
     for side in sides:
-        shown = _fitting(side.picture)
+        shown = _fitting(side.shown)
         yield _Picture(
             TITLES.get(side.profile.name, side.profile.name),
             data_uri(_grey(shown, stretch_sparse(shown, 97.0))),
-            f"{side.profile.render.pixel_nm:g} nm a pixel, normalized Gaussians",
+            f"normalized Gaussians; {side.left_out} rows too uncertain to show are "
+            f"left out here and not in the TIFF",
         )
 
 
@@ -140,7 +143,7 @@ def _grey(picture: F32, levels: Stretch) -> U8:
     return np.repeat(level[:, :, None], 3, axis=2)
 
 
-def _rows(sides: tuple[Side, ...]) -> Iterator[_Row]:
+def _rows(sides: tuple[Side, ...], frames: int) -> Iterator[_Row]:
     def row(name: str, values: list[str]) -> _Row:
         return _Row(name, tuple(values))
 
@@ -152,7 +155,8 @@ def _rows(sides: tuple[Side, ...]) -> Iterator[_Row]:
     yield row("precision by NeNA", [_nm(r.nena_nm) for r in found])
     yield row("resolution by FRC", [_frc(r) for r in found])
     seconds = [sum(step.seconds for step in side.steps) for side in sides]
-    yield row("time in all", [f"{s:.1f} s" for s in seconds])
+    rates = [f"{s:.1f} s, {frames / max(s, 1e-9):.0f} frames/s" for s in seconds]
+    yield row("time in all", rates)
 
 
 def _told(value: float, digits: int) -> str:

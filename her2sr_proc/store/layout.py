@@ -73,6 +73,11 @@ class RunFolder:
         return self.results / "result.json"
 
     @property
+    def times(self) -> Path:
+        """How long the steps took; apart, since a result is the same however long."""
+        return self.results / "times.json"
+
+    @property
     def counts(self) -> Path:
         return self.results / "counts.csv"
 

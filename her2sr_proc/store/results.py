@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
 from her2sr_proc.schema.results import ARMS, RunResult
+from her2sr_proc.schema.times import Times, summed
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.layout import RunFolder
 
@@ -82,6 +83,26 @@ def read_result(run: RunFolder) -> RunResult:
             f"{run.name} has no result yet; compute it with `her2sr process {run.root}`"
         )
     return _parse(RunResult, run.result)
+
+
+def add_times(run: RunFolder, times: Times) -> Times:
+    """Add what a call took to what former ones did; return all. Never raises for them.
+
+    A file of former calls that cannot be read counts as none.
+    """
+    try:
+        former = Times.model_validate_json(run.times.read_bytes())
+    except (OSError, ValidationError):
+        total = times
+    else:
+        total = Times(
+            calls=former.calls + times.calls,
+            jobs=times.jobs,
+            wall_s=former.wall_s + times.wall_s,
+            steps=summed(former.steps, times.steps),
+        )
+    write_text(run.times, total.model_dump_json(indent=1) + "\n")
+    return total
 
 
 def _row(nucleus: NucleusCounts) -> dict[str, object]:

@@ -6,6 +6,8 @@ Knows forms and units; nothing of how a table was made.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.schema.table import COLUMNS, Localizations, concatenate
 from her2sr_proc.store.atomic import replacing, require_writable
 from her2sr_proc.store.columns import as_table, require_names, require_numbers
 from her2sr_proc.store.facts import MovieFacts
@@ -33,11 +35,46 @@ FORMS: dict[TableForm, tuple[str, ...]] = {
     "native": (".parquet", ".csv"),
 }
 """The suffixes of a form; the first one stands for it."""
+ROWS_TOGETHER = 2**18
+"""Of a table that is written from parts."""
 _KNOWN = {column.name: column for column in COLUMNS}
 
 
 def write_parquet(path: Path, table: Localizations, metadata: dict[str, str]) -> None:
     """Write the native form whole, with units by column and ``metadata`` by file."""
+    with replacing(path) as beside:
+        pq.write_table(_arrow(table, metadata), beside, compression="zstd")
+
+
+def write_parquet_parts(
+    path: Path, parts: Iterator[Localizations], metadata: dict[str, str]
+) -> int:
+    """Write one native table from parts of the same columns; return its rows.
+
+    At most `ROWS_TOGETHER` rows and a part are in memory.
+    """
+    waiting: list[Localizations] = []
+    rows = held = 0
+    with replacing(path) as beside, ExitStack() as open_files:
+        writer: pq.ParquetWriter | None = None
+        for part in chain(parts, [None]):
+            if part is not None:
+                waiting.append(part)
+                held += len(part)
+                if held < ROWS_TOGETHER:
+                    continue
+            joined = _arrow(concatenate(waiting), metadata)
+            if writer is None:
+                writer = open_files.enter_context(
+                    pq.ParquetWriter(beside, joined.schema, compression="zstd")
+                )
+            writer.write_table(joined)
+            rows += held
+            waiting, held = [], 0
+    return rows
+
+
+def _arrow(table: Localizations, metadata: dict[str, str]) -> pa.Table:
     arrays = {name: np.ascontiguousarray(a) for name, a in table.columns.items()}
     filled = {name: pa.array(array) for name, array in arrays.items()}
     fields = [
@@ -45,12 +82,7 @@ def write_parquet(path: Path, table: Localizations, metadata: dict[str, str]) ->
         for name, array in filled.items()
     ]
     schema = pa.schema(fields, metadata=dict(metadata))
-    with replacing(path) as beside:
-        pq.write_table(
-            pa.Table.from_arrays(list(filled.values()), schema=schema),
-            beside,
-            compression="zstd",
-        )
+    return pa.Table.from_arrays(list(filled.values()), schema=schema)
 
 
 def _column_facts(name: str) -> dict[str, str]:

@@ -42,7 +42,7 @@ def main() -> int:
     """Measure; return 1 when a figure was missed."""
     asked = _arguments()
     asked.work.mkdir(parents=True, exist_ok=True)
-    model = asked.work / f"{asked.method}.zip"
+    model = asked.work / f"{asked.method}{_colour(asked)}.zip"
     if not model.exists():
         _train(asked, model)
     missed = _quality(asked, model)
@@ -53,7 +53,7 @@ def main() -> int:
 def _train(asked: argparse.Namespace, model: Path) -> None:
     movies = []
     for seed in TRAINED_ON:
-        path = asked.work / f"slide{seed}.npy"
+        path = asked.work / f"slide{seed}{_colour(asked)}.npy"
         if not path.exists():
             np.save(path, _burst(asked, seed).adu)
         movies.append(open_movie(path))
@@ -138,7 +138,11 @@ def _thirds(count: int) -> list[slice]:
 
 
 def _burst(asked: argparse.Namespace, seed: int) -> Burst:
-    return burst(seed=seed, frames=asked.frames, side_px=asked.size)
+    return burst(seed=seed, frames=asked.frames, side_px=asked.size, nm=asked.nm)
+
+
+def _colour(asked: argparse.Namespace) -> str:
+    return "" if asked.nm == 561 else f"-{asked.nm}"
 
 
 def _lines() -> Callable[[int, int], None]:
@@ -160,6 +164,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=256, help="pixels a side")
     parser.add_argument("--frames", type=int, default=200, help="of a burst")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--nm", type=int, choices=[488, 561], default=561)
     return parser.parse_args()
 
 

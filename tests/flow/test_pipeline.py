@@ -10,7 +10,7 @@ import typer
 from run_folders import add_unit, make_run
 from typer.testing import CliRunner
 
-from her2sr_proc import cli_runs
+from her2sr_proc import cli_process, cli_runs
 from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.offline.phases import phase_of
 from her2sr_proc.offline.pipeline import close_field, close_run, close_unit, process_run
@@ -349,6 +349,7 @@ def test_a_run_closes_with_the_fields_that_are_there(run):
 def command():
     app = typer.Typer()
     cli_runs.register(app)
+    cli_process.register(app)
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 

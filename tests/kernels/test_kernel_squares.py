@@ -78,6 +78,26 @@ def test_it_ends_where_scipy_ends(weighted):
     np.testing.assert_allclose(found[:5], np.add(best, [5, 5, 0, 0, 0]), rtol=1e-4)
 
 
+@both
+def test_a_box_with_black_pixels_is_fitted_too(run):
+    image = model((8.3, 7.8, 9000.0, 0.0, 1.1), (17, 17))
+    image[image < 30.0] = 0.0  # the root of the ground starts where its slope is zero
+    box = image[5:12, 5:12]
+    weight = np.minimum(1 / np.maximum(box, 1e-9), 1000 / box.max())
+
+    def residuals(theta):
+        return (np.sqrt(weight) * (box - model(theta, box.shape))).ravel()
+
+    def bare(theta):
+        return residuals((*theta[:3], 0.0, theta[3]))
+
+    best = least_squares(bare, (3.0, 3.0, 8000.0, 1.6), x_scale="jac").x
+    found, status = fit(np.rint(image), 8, 8, run)
+    assert status == squares.CONVERGED
+    np.testing.assert_allclose(found[[0, 1]], best[:2] + 5, atol=0.01)
+    np.testing.assert_allclose(found[[2, 4]], best[2:], rtol=0.01)
+
+
 @pytest.mark.parametrize(("row", "column"), [(2, 8), (8, 2), (14, 8), (8, 14)])
 def test_a_box_that_leaves_the_frame_is_not_fitted(row, column):
     assert fit(np.full((17, 17), 50), row, column)[1] == squares.LOST

@@ -1,0 +1,238 @@
+"""`her2sr process`: a run folder or a movie, by either profile.
+
+Heavy imports stand inside, so that `her2sr --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from her2sr_proc.cli_runs import AsJson, plain_errors, run_progress, summary
+
+EXITS = (
+    "Exit codes: 0 done, 1 a fault in the data, the disk or a lost cluster, 2 a wrong "
+    "request. Ended in any way, the same call goes on where it was."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the verb into the one command."""
+    app.command("process", epilog=EXITS)(process)
+
+
+def process(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_DIR|MOVIE",
+            help="Folder with a manifest.json, or s3://BUCKET/... of one; or a TIFF, "
+            "a folder of frames, OME-Zarr, .npy, .npz.",
+        ),
+    ],
+    profile: Annotated[
+        Literal["paper", "recommended"] | None,
+        typer.Option(
+            "--profile",
+            help="paper: the published pipeline; recommended: ours. Another one than "
+            "the run's own answers beside it, under profiles/NAME. Default: the run's; "
+            "recommended for a movie.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="local|dask://HOST:PORT",
+            help="Of a run: who computes: this process, or the workers of a Dask "
+            "cluster, which see RUN_DIR under the same path. Default: local.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            max=256,
+            help="Threads that localize side by side; same result. Default: all "
+            "processors here, one on a cluster.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Of a movie: results stand in DIR/PROFILE; given again, only what is "
+            "missing there is computed.",
+        ),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            "--channel",
+            help="Of a movie: 488 or 561, which of the paper's thresholds holds; never "
+            "guessed from a name.",
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL.zip",
+            help="Of a movie by paper: denoise frames first, by this Noise2Void.",
+        ),
+    ] = None,
+    sigma_nm: Annotated[
+        float | None,
+        typer.Option(
+            "--sigma-nm",
+            min=40,
+            max=1000,
+            help="Of a movie by recommended: width of a spot in focus. Default: 88.4.",
+        ),
+    ] = None,
+    pixel_nm: Annotated[
+        float | None,
+        typer.Option("--pixel-nm", min=1, max=10_000, help="Of a movie. Default: 130."),
+    ] = None,
+    offset_adu: Annotated[
+        float | None,
+        typer.Option(
+            "--offset-adu", min=0, max=65535, help="Of a movie. Default: 100."
+        ),
+    ] = None,
+    e_per_adu: Annotated[
+        float | None,
+        typer.Option("--e-per-adu", min=1e-6, max=1000, help="Likewise: 0.46."),
+    ] = None,
+    read_noise_e: Annotated[
+        float | None,
+        typer.Option("--read-noise-e", min=0, max=1000, help="Likewise: 1.6."),
+    ] = None,
+    em_gain: Annotated[
+        float | None,
+        typer.Option("--em-gain", min=1, max=10_000, help="Likewise: 1, none."),
+    ] = None,
+    camera_maps: Annotated[
+        Path | None,
+        typer.Option(
+            "--camera-maps", metavar="MAPS.npz", help="Of a movie: pixel by pixel."
+        ),
+    ] = None,
+    expect_frames: Annotated[
+        int | None,
+        typer.Option(
+            "--expect-frames", min=1, help="Refuse a movie that has more or fewer."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute whatever is missing of a run or of a movie, and say how long it took.
+
+    Example: her2sr process data/runs/20260101-120000-demo
+
+    Example: her2sr process data/runs/RUN_ID --profile paper
+
+    Example: her2sr process /shared/runs/RUN_ID --scheduler dask://head:8786
+
+    Example: her2sr process movie.tif --profile paper --channel 488 --out processed
+    """
+    given: dict[str, Path | str | float | None] = {
+        "channel": channel,
+        "model": model,
+        "sigma_nm": sigma_nm,
+        "pixel_nm": pixel_nm,
+        "offset_adu": offset_adu,
+        "e_per_adu": e_per_adu,
+        "read_noise_e": read_noise_e,
+        "em_gain": em_gain,
+        "camera_maps": camera_maps,
+        "expect_frames": expect_frames,
+    }
+    of_movie = {name: value for name, value in given.items() if value is not None}
+    with plain_errors():
+        if _is_run(source):
+            _refuse("a run folder has its own", {"out": out, **of_movie})
+            _process_run(source, profile, scheduler, jobs, as_json=as_json)
+            return
+        _refuse("is of a run folder", {"scheduler": scheduler})
+        from her2sr_proc.cli_processing import MovieRequest, process_movie
+        from her2sr_proc.errors import RequestError
+
+        if out is None:
+            raise RequestError(
+                f"{source} is no run folder: it has no manifest.json; for a movie, say "
+                f"by --out DIR where its results shall stand"
+            )
+        request = MovieRequest(
+            Path(source), out, profile or "recommended", jobs, of_movie
+        )
+        process_movie(request, as_json=as_json)
+
+
+def _is_run(source: str) -> bool:
+    from her2sr_proc.store.layout import RunFolder
+    from her2sr_proc.store.objects import is_remote
+
+    return is_remote(source) or RunFolder(Path(source)).manifest.exists()
+
+
+def _refuse(why: str, options: dict[str, Path | str | float | None]) -> None:
+    """Refuse options that would do nothing."""
+    from her2sr_proc.errors import RequestError
+
+    names = [name for name, value in options.items() if value is not None]
+    if names:
+        option = "--" + names[0].replace("_", "-")
+        raise RequestError(f"{option} cannot be used here: {why}; leave it out")
+
+
+def _process_run(
+    run_dir: str,
+    profile: Literal["paper", "recommended"] | None,
+    scheduler: str | None,
+    jobs: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from her2sr_proc.cli_process_lines import time_lines
+
+    with run_progress() as tell:
+        from her2sr_proc.errors import RequestError
+        from her2sr_proc.offline import schedulers
+        from her2sr_proc.store.layout import RunFolder
+        from her2sr_proc.store.objects import RemoteRun, is_remote
+
+        who = schedulers.parse(scheduler or schedulers.LOCAL)
+        if is_remote(run_dir):
+            from her2sr_proc.offline.remote import process_remote
+
+            if profile is not None:
+                raise RequestError(
+                    "--profile is for run folders of this machine; fetch the run first"
+                )
+            remote = RemoteRun(run_dir)
+            timed = process_remote(remote, tell, scheduler=who, jobs=jobs)
+            report = f"{remote.url}/{RunFolder(Path()).report}"
+        else:
+            from her2sr_proc.offline.pipeline import process_timed
+            from her2sr_proc.store.manifest import with_profile
+
+            run = with_profile(RunFolder(Path(run_dir).resolve()), profile)
+            timed = process_timed(run, tell, scheduler=who, jobs=jobs)
+            report = str(run.report)
+    result, times = timed
+    if as_json:
+        said = json.loads(result.model_dump_json())
+        said["times"] = json.loads(times.model_dump_json())
+        typer.echo(json.dumps(said, indent=2))
+        return
+    for line in summary(result):
+        typer.echo(line)
+    for line in time_lines(times):
+        typer.echo(line)
+    typer.echo(f"report: {report}")

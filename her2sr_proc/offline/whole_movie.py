@@ -1,0 +1,332 @@
+"""A movie by one profile: frames -> tables -> pictures -> a summary.
+
+Every step writes whole files and is not done again where they stand, so that a call
+goes on where an earlier one was ended, however it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from her2sr_proc.errors import DataError, RequestError, StateError
+from her2sr_proc.offline.after_fit import Frame, after_fit
+from her2sr_proc.offline.movie_blocks import BlockCrew, Way, part_facts
+from her2sr_proc.rendering import render
+from her2sr_proc.schema.movie import (
+    AfterFit,
+    LeftFacts,
+    MovieIdentity,
+    MovieOrder,
+    MovieSummary,
+)
+from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.times import StepTime, Times, summed
+from her2sr_proc.stopwatch import Stopwatch
+from her2sr_proc.store.atomic import make_folder, telling
+from her2sr_proc.store.facts import MovieFacts
+from her2sr_proc.store.frames import FrameSource
+from her2sr_proc.store.images import PreviewStyle, write_preview, write_tiff
+from her2sr_proc.store.movie_folder import (
+    Kind,
+    MovieFolder,
+    read_order,
+    read_summary,
+    write_order,
+    write_summary,
+)
+from her2sr_proc.store.tables import read_parquet, read_parquet_metadata, write_parquet
+from her2sr_proc.versions import versions
+
+F32 = npt.NDArray[np.float32]
+Tell = Callable[[str, int, int], None]
+"""Called with what is done, how much of it, and of how much."""
+
+BLOCK_BYTES = 8 * 2**20
+MOST_BLOCK_FRAMES = 250
+DENOISED_FRAMES = 8
+"""Of a block that is denoised first: half a second each."""
+SAMPLED = 16
+AFTER_KEY = "after_fit"
+SPARSE = PreviewStyle(gamma=0.4, high_percentile=97.0, longest_px=2048)
+"""As of a run: signals of a few pixels, a thousandfold apart in brightness."""
+DENSE = PreviewStyle(gamma=0.7)
+
+
+def block_frames(shape: tuple[int, int, int], *, is_denoised: bool) -> int:
+    """Return how many frames of a movie make a block, which a kill may cost."""
+    most = DENOISED_FRAMES if is_denoised else MOST_BLOCK_FRAMES
+    return max(1, min(BLOCK_BYTES // (2 * shape[1] * shape[2]), most))
+
+
+def identify(movie: FrameSource, name: str) -> MovieIdentity:
+    """Return by what a movie is known again; its first and last frame are read."""
+    frames, height, width = movie.shape
+    digest = hashlib.sha256()
+    for at in np.unique(np.linspace(0, frames - 1, SAMPLED).astype(int)).tolist():
+        digest.update(np.ascontiguousarray(movie.read(at, at + 1)).tobytes())
+    return MovieIdentity(
+        name=name,
+        frames=frames,
+        height_px=height,
+        width_px=width,
+        sampled_sha256=digest.hexdigest(),
+    )
+
+
+def process_movie(
+    movie: FrameSource,
+    way: Way,
+    folder: MovieFolder,
+    *,
+    jobs: int,
+    tell: Tell,
+    clock: Callable[[], float] = time.perf_counter,
+) -> MovieSummary:
+    """Compute whatever is missing of a movie by a profile.
+
+    Parameters
+    ----------
+    movie : FrameSource
+        That of ``way.order``.
+    way : Way
+        How frames become rows.
+    folder : MovieFolder
+        Made where it does not exist.
+    jobs : int
+        Blocks that are localized side by side; no result depends on it.
+    tell : callable
+        Told after every block and step.
+
+    Raises
+    ------
+    RequestError
+        The profile does not suit the movie; nothing was written.
+    StateError
+        The folder was begun with another movie or other settings.
+    MovieError
+        Frames cannot be read. A folder that this call began is gone again.
+    WriteError
+        The disk takes no more; called again, only what is missing is computed.
+    """
+    _require_room(way.order)
+    crew = BlockCrew(way, folder, jobs=jobs)
+    is_begun = _begin(folder, way.order)
+    began = clock()
+    try:
+        with telling(folder.root):
+            work = _Work(movie, way, folder, tell)
+            resumed = work.make_table(crew)
+            return work.finish(resumed, jobs=jobs, since=began, clock=clock)
+    except DataError:
+        if not is_begun:
+            shutil.rmtree(folder.root, ignore_errors=True)
+            if not any(folder.out.iterdir()):
+                folder.out.rmdir()
+        raise
+
+
+def _require_room(order: MovieOrder) -> None:
+    box = 2 * order.localize.radius_px + 1
+    movie = order.movie
+    if min(movie.height_px, movie.width_px) < box:
+        raise RequestError(
+            f"frames of {movie.height_px} x {movie.width_px} pixels are smaller than "
+            f"the box of {box} x {box} that a spot is fitted in; check that the movie "
+            f"is the right one"
+        )
+
+
+def _begin(folder: MovieFolder, order: MovieOrder) -> bool:
+    """Return whether the folder was begun before, with the same order."""
+    former = read_order(folder)
+    if former is None:
+        if folder.root.exists() and any(folder.root.iterdir()):
+            raise StateError(f"{folder.root} holds other things; choose another --out")
+        with telling(folder.root):
+            make_folder(folder.root)
+            write_order(folder, order)
+        return False
+    if former != order:
+        before, now = former.model_dump(), order.model_dump()
+        other = ", ".join(name for name in now if before[name] != now[name])
+        raise StateError(
+            f"{folder.root} was begun with another {other.replace('_', ' ')}; choose "
+            f"another --out, or remove that folder"
+        )
+    return True
+
+
+class _Work:
+    """One movie's steps after each other."""
+
+    def __init__(
+        self, movie: FrameSource, way: Way, folder: MovieFolder, tell: Tell
+    ) -> None:
+        self._movie, self._way, self._folder, self._tell = movie, way, folder, tell
+        order = way.order
+        self._order = order
+        self._profile = way.profile
+        self._frame = Frame(
+            order.movie.height_px, order.movie.width_px, order.camera.pixel_nm
+        )
+
+    def make_table(self, crew: BlockCrew) -> int:
+        """Make the table of all frames; return the frames that stood before."""
+        order, name = self._order, self._profile.name
+        if self._folder.table.exists():
+            return order.movie.frames
+        resumed = crew.make(
+            self._movie,
+            lambda done, total: self._tell(f"{name}: frames", done, total),
+        )
+        crew.join(self._facts())
+        return resumed
+
+    def finish(
+        self,
+        resumed: int,
+        *,
+        jobs: int,
+        since: float,
+        clock: Callable[[], float],
+    ) -> MovieSummary:
+        """Make what follows from the table; return what there is then."""
+        former = read_summary(self._folder)
+        if former is not None and self._is_whole():
+            return former
+        steps, left = part_facts(read_parquet_metadata(self._folder.table))
+        watch = Stopwatch()
+        after, after_steps = self._after_fit()
+        rows = self._draw(watch)
+        wall_s = clock() - since + (former.times.wall_s if former else 0.0)
+        summary = MovieSummary(
+            order=self._order,
+            localizations=rows,
+            after_fit=after,
+            left=left if left.frames else None,
+            flags=tuple(_flags(rows, after, left)),
+            frames_resumed=resumed,
+            times=Times(
+                calls=former.times.calls + 1 if former else 1,
+                jobs=jobs,
+                wall_s=wall_s,
+                steps=summed(steps, after_steps, watch.steps()),
+            ),
+            made_with=versions(),
+        )
+        write_summary(self._folder, summary)
+        shutil.rmtree(self._folder.parts, ignore_errors=True)
+        return summary
+
+    def _is_whole(self) -> bool:
+        paths = [self._folder.image("conventional")]
+        paths += [self._folder.image("superresolution"), self._folder.table]
+        if self._has_after_fit:
+            paths.append(self._folder.molecules)
+        return all(path.exists() for path in paths)
+
+    @property
+    def _has_after_fit(self) -> bool:
+        return self._profile.name != "paper"  # which has no step after the fit
+
+    def _facts(self) -> dict[str, str]:
+        movie = self._order.movie
+        facts = MovieFacts(
+            pixel_nm=self._order.camera.pixel_nm,
+            height_px=movie.height_px,
+            width_px=movie.width_px,
+            frames=movie.frames,
+            source=movie.name,
+        )
+        profile = {"profile": self._profile.name}
+        return (
+            facts.to_metadata()
+            | profile
+            | {"profile_digest": self._order.profile_digest}
+        )
+
+    def _after_fit(self) -> tuple[AfterFit | None, tuple[StepTime, ...]]:
+        if not self._has_after_fit:
+            return None, ()
+        path = self._folder.molecules
+        if not path.exists():
+            self._tell(f"{self._profile.name}: drift, link, filter", 0, 1)
+            watch = Stopwatch()
+            table, _ = read_parquet(self._folder.table)
+            kept, done = after_fit(
+                table,
+                frames=self._order.movie.frames,
+                frame=self._frame,
+                render=self._profile.render,
+                watch=watch,
+            )
+            times = Times(calls=1, jobs=1, wall_s=0.0, steps=watch.steps())
+            said = {AFTER_KEY: done.model_dump_json(), "times": times.model_dump_json()}
+            write_parquet(path, kept, self._facts() | said)
+        said = read_parquet_metadata(path)
+        steps = Times.model_validate_json(said["times"]).steps
+        return AfterFit.model_validate_json(said[AFTER_KEY]), steps
+
+    def _draw(self, watch: Stopwatch) -> int:
+        """Write the pictures; return the rows of the table as fitted."""
+        name, pixel_nm = self._profile.name, self._order.camera.pixel_nm
+        self._tell(f"{name}: pictures", 0, 1)
+        with watch.step("mean images"):
+            mean = self._mean()
+        self._write("conventional", mean, pixel_nm, DENSE)
+        shown = self._folder.molecules if self._has_after_fit else self._folder.table
+        table, _ = read_parquet(shown)
+        with watch.step("render"):
+            picture = self._render(table)
+        self._write("superresolution", picture, self._profile.render.pixel_nm, SPARSE)
+        self._tell(f"{name}: pictures", 1, 1)
+        return len(table) if not self._has_after_fit else self._count()
+
+    def _count(self) -> int:
+        return len(read_parquet(self._folder.table)[0])
+
+    def _render(self, table: Localizations) -> F32:
+        return render(
+            table,
+            height_px=self._frame.height_px,
+            width_px=self._frame.width_px,
+            pixel_nm=self._frame.pixel_nm,
+            params=self._profile.render,
+        )
+
+    def _mean(self) -> F32:
+        """Return the mean of the first frames, photo-electrons."""
+        wanted = self._profile.count.conventional_frames
+        frames = min(wanted, self._movie.shape[0])
+        total = np.zeros(self._movie.shape[1:])
+        for at in range(frames):
+            total += self._movie.read(at, at + 1)[0]
+        camera = self._way.camera
+        mean = (total / frames - camera.offset_adu) * camera.e_per_adu
+        return mean.astype(np.float32)
+
+    def _write(
+        self, kind: Kind, image: F32, pixel_nm: float, style: PreviewStyle
+    ) -> None:
+        write_tiff(self._folder.image(kind), image, pixel_nm=pixel_nm)
+        write_preview(self._folder.preview(kind), image, style)
+
+
+def _flags(rows: int, after: AfterFit | None, left: LeftFacts) -> list[str]:
+    flags = []
+    if left.frames and left.pixels == 0:
+        flags.append(
+            "nothing_left: the threshold removed every pixel of every frame, so that "
+            "the table is empty"
+        )
+    elif rows == 0:
+        flags.append("nothing_found: no spot was found in any frame")
+    if after is not None and after.drift_note:
+        flags.append(f"drift_not_taken_off: {after.drift_note}")
+    return flags
