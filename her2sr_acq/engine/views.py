@@ -380,6 +380,15 @@ class SelectionView(Frozen):
     rule: str = ""
     seed: int | None = None
     chosen: tuple[str, ...] = Field(default=(), description="in order of acquisition")
+    most: int | None = Field(
+        default=None, description="open: how many fields may be chosen"
+    )
+    suggested: tuple[str, ...] = Field(
+        default=(), description="open: what the seeded rule would take, in its order"
+    )
+    suggested_rule: str = Field(
+        default="", description="how that was drawn, or why nothing is suggested"
+    )
 
 
 class Health(Frozen):
