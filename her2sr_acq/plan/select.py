@@ -85,8 +85,8 @@ class SelectPlan(Frozen):
                 )
         if self.choose in ("random", "person") and self.fields < self.areas:
             raise ValueError(
-                f"{self.fields} fields cannot lie in {self.areas} areas; raise fields, or "
-                f"lower areas"
+                f"{self.fields} fields cannot lie in {self.areas} areas; raise fields, "
+                f"or lower areas"
             )
         return self
 

@@ -18,6 +18,7 @@ from her2sr_acq.engine.states import FINAL
 from her2sr_acq.errors import RunNotFoundError
 from her2sr_acq.service import language, wording
 from her2sr_acq.service.access import ANYBODY, VISITOR, ActorDep
+from her2sr_acq.service.choice_scene import choice_scene
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.language import PLACE, SPOKEN, label, t
 from her2sr_acq.service.run_list import Wanted, compare_scene, list_scene
@@ -41,6 +42,8 @@ ASSETS = {
     "session.js": "text/javascript",
     "run.js": "text/javascript",
     "run.css": "text/css",
+    "choose.css": "text/css",
+    "choose.js": "text/javascript",
     "review.css": "text/css",
     "review.js": "text/javascript",
     "review_api.js": "text/javascript",
@@ -209,6 +212,12 @@ def run_part(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
     return _run("run_part.html.j2", context, run_id, field)
 
 
+@router.get("/parts/runs/{run_id}/choice")
+def choice_part(run_id: str, context: ContextDep) -> HTMLResponse:
+    """Return the choice of a run's fields."""
+    return _render("choice_part.html.j2", choice_scene(context, run_id))
+
+
 @router.get("/morning")
 def last_morning(context: ContextDep) -> Response:
     """Lead to the morning page of the last night."""
@@ -253,6 +262,7 @@ def _run(template: str, context: Context, run_id: str, field: str) -> HTMLRespon
         scene = run_scene(context, run_id, field)
         if template.endswith("_part.html.j2"):
             return _render(template, scene)
+        scene |= choice_scene(context, run_id)
         return _page(template, context, scene)
     except RunNotFoundError as exc:
         page = _page("missing.html.j2", context, {"message": str(exc)})
