@@ -48,8 +48,8 @@ def test_the_drawing_has_every_field_in_order_of_acquisition():
 
 def test_listed_places_are_drawn_inside_the_drawing():
     drawing = draw(Grid(positions=((10.0, 900.0), (-400.0, 20.0))))
-    assert all(0 <= c.x <= drawing.width - c.side + 1e-6 for c in drawing.cells)
-    assert all(0 <= c.y <= drawing.height - c.side + 1e-6 for c in drawing.cells)
+    assert all(0 <= c.x <= drawing.width - c.width + 1e-6 for c in drawing.cells)
+    assert all(0 <= c.y <= drawing.height - c.width + 1e-6 for c in drawing.cells)
 
 
 def test_the_preview_follows_the_grid(client):
