@@ -219,6 +219,23 @@ class Preflight(Frozen):
     )
 
 
+class Found(Frozen):
+    """One thing that the doctor looked at."""
+
+    subject: str
+    state: Literal["good", "bad", "note"] = Field(
+        description="note: nobody has checked it, or it could not be asked now"
+    )
+    detail: str = Field(description="what was found, or the cure")
+
+
+class CheckupView(Frozen):
+    """What the doctor found, as `her2sr doctor` tells it."""
+
+    taken_utc: str
+    found: tuple[Found, ...]
+
+
 class StopRequest(Frozen):
     """How a run is ended early."""
 

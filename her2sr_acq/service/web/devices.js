@@ -97,6 +97,35 @@ async function snap() {
   tellStage(said.stage);
 }
 
+const MARKS = { good: "✓", bad: "✕", note: "ⓘ" };
+const CLASSES = { good: "ok", bad: "bad", note: "note" };
+
+async function examine() {
+  const button = part("examine"), words = part("doctor").dataset;
+  button.disabled = true;
+  try {
+    const said = await ask("/api/v1/doctor", "POST");
+    // What needs somebody comes first; the rest keeps the doctor's order.
+    const urgency = { bad: 0, note: 1, good: 2 };
+    const found = [...said.found].sort((a, b) => urgency[a.state] - urgency[b.state]);
+    part("found").replaceChildren(...found.map((one) => {
+      const item = document.createElement("li");
+      item.className = CLASSES[one.state];
+      const head = document.createElement("strong");
+      head.textContent = `${MARKS[one.state]} ${one.subject} `;
+      head.title = words[one.state];
+      item.append(head, one.detail);
+      return item;
+    }));
+    const bad = found.filter((one) => one.state === "bad").length;
+    const time = new Date(said.taken_utc).toLocaleTimeString(document.documentElement.lang);
+    part("doctor-told").textContent = filled(words.told, { bad, count: found.length, time });
+    part("doctor-told").hidden = false;
+  } finally {
+    button.disabled = false;
+  }
+}
+
 const LOOK_S = 60, LOOK_MS = 400;
 let lookUntil = 0;
 
@@ -167,6 +196,7 @@ async function look() {
 
 for (const button of document.querySelectorAll("[data-jog]")) button.addEventListener("click", doing(jog));
 for (const button of document.querySelectorAll("[data-mark]")) button.addEventListener("click", doing(markAs));
+part("examine").addEventListener("click", doing(examine));
 part("look-on").addEventListener("click", doing(lookOn));
 document.querySelector(".pad").addEventListener("keydown", async (event) => {
   const way = KEYS[event.key];

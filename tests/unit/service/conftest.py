@@ -201,6 +201,14 @@ class FakeControl:
             stage=self.where(),
         )
 
+    def examine(self):
+        self._alive()
+        found = [
+            views.Found(subject="light", state="good", detail="every line reports off"),
+            views.Found(subject="disk", state="bad", detail="full; offload runs"),
+        ]
+        return views.CheckupView(taken_utc=NOW.isoformat(), found=tuple(found))
+
     def run(self, run_id):
         self._alive()
         if run_id not in self.held:
