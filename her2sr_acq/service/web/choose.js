@@ -107,7 +107,7 @@ function countDown() {
   line.textContent = seconds > 0 ? worded(card().dataset.left, { time }) : card().dataset.over;
 }
 
-function open() {
+function offer() {
   const form = document.getElementById("choice-form");
   form.complete = (body) => { body.fields = chosen; };
   form.addEventListener("answered", load);
@@ -146,7 +146,7 @@ async function load() {
 
 function settleIn() {
   lay();
-  if (card()?.dataset.state === "open") open();
+  if (card()?.dataset.state === "open") offer();
 }
 
 function isStale() {

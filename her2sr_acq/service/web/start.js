@@ -76,7 +76,7 @@ async function asking(path, id) {
   return answer.ok ? said : null;
 }
 
-function place(x, y) {
+function centreOn(x, y) {
   CENTRE.forEach((id, n) => { field(id).value = [x, y][n].toFixed(2); });
   judgeCentre();
 }
@@ -84,7 +84,7 @@ function place(x, y) {
 async function takeHere() {
   const here = await asking("/api/v1/stage", "centre-said");
   if (!here) return;
-  place(here.x_um, here.y_um);
+  centreOn(here.x_um, here.y_um);
   say("centre-said", field("centre-said").dataset.here);
   draw();
 }
@@ -93,7 +93,7 @@ async function takeCorners() {
   const found = await asking("/api/v1/stage/marks", "centre-said");
   if (!found) return;
   if (!found.centre_um) return say("centre-said", field("centre-said").dataset.none);
-  place(...found.centre_um);
+  centreOn(...found.centre_um);
   field("rows").value = found.rows;
   field("columns").value = found.columns;
   say("centre-said", filled(field("centre-said").dataset.marks, found));
