@@ -125,6 +125,7 @@ class Handwork:
             x_limits_um=self._station.config.stage.x_um,
             y_limits_um=self._station.config.stage.y_um,
             z_limits_um=self._station.config.focus.z_um,
+            look_ceiling_s=LIVE_CEILING_S,
         )
 
     def _step(self, jog: Jog) -> StageView:

@@ -271,6 +271,9 @@ class StageView(Frozen):
     )
     y_limits_um: tuple[float, float] | None = None
     z_limits_um: tuple[float, float] | None = None
+    look_ceiling_s: float | None = Field(
+        default=None, description="of full power, that looking may spend on one place"
+    )
 
 
 class Mark(Frozen):

@@ -13,6 +13,7 @@ from her2sr_acq.engine.views import FieldView, RunView
 from her2sr_acq.errors import RunNotFoundError
 from her2sr_acq.service import answers
 from her2sr_acq.service.context import Context
+from her2sr_acq.service.left_out import is_left_out, left_out
 from her2sr_acq.service.scenes import (
     Scene,
     answer_columns,
@@ -71,6 +72,9 @@ def morning_scene(context: Context, run_id: str, actor: Actor | None) -> Scene:
     if has_result and not blind:
         result = attempt(lambda: answers.result(context, run_id, actor), None, [])
     bursts = _last_attempts(fields) if fields else _accounted(result)
+    fewer = left_out(context, run_id)
+    apart = [b for b in bursts if is_left_out(b.field, b.state, b.attempt, fewer)]
+    bursts = [burst for burst in bursts if burst not in apart]
     missing = [burst for burst in bursts if not burst.is_whole]
     found = previews(context, run_id)
     return {
@@ -80,6 +84,7 @@ def morning_scene(context: Context, run_id: str, actor: Actor | None) -> Scene:
         "is_final": run is None or run.state in FINAL,
         "bursts": bursts,
         "missing": missing,
+        "apart": apart,
         "blind": blind,
         "result": result,
         "has_result": has_result,

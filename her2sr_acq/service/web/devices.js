@@ -23,6 +23,7 @@ function tellStage(stage) {
   const told = { x: stage.x_um.toFixed(1), y: stage.y_um.toFixed(1), z: stage.z_um.toFixed(2) };
   part("where").textContent = filled(hands.dataset.where, told) + (stage.lock ? ` · ${stage.lock}` : "");
   if (!stage.x_limits_um) return;
+  part("dose-limit").textContent = filled(part("dose-limit").dataset.text, { ceiling: stage.look_ceiling_s });
   const range = ([low, high]) => `${low} – ${high}`;
   const limits = { x: range(stage.x_limits_um), y: range(stage.y_limits_um), z: range(stage.z_limits_um) };
   part("limits").textContent = filled(hands.dataset.limits, limits);
@@ -97,7 +98,7 @@ async function snap() {
   tellStage(said.stage);
 }
 
-const MARKS = { good: "✓", bad: "✕", note: "ⓘ" };
+const MARKS = { good: "✓", bad: "✕", note: "ℹ" };
 const CLASSES = { good: "ok", bad: "bad", note: "note" };
 
 async function examine() {
