@@ -24,6 +24,7 @@ from her2sr_acq.engine.views import (
     Picture,
     SnapRequest,
     StageView,
+    Travel,
 )
 from her2sr_acq.errors import DoseError, PlanRejectedError, RunConflictError
 from her2sr_acq.plan import limits
@@ -122,9 +123,9 @@ class Handwork:
             y_um=y_um,
             z_um=hardware.focus.position_um(),
             lock="" if hardware.lock is None else hardware.lock.state(),
-            x_limits_um=self._station.config.stage.x_um,
-            y_limits_um=self._station.config.stage.y_um,
-            z_limits_um=self._station.config.focus.z_um,
+            x_limits_um=Travel.of(self._station.config.stage.x_um),
+            y_limits_um=Travel.of(self._station.config.stage.y_um),
+            z_limits_um=Travel.of(self._station.config.focus.z_um),
             look_ceiling_s=LIVE_CEILING_S,
         )
 

@@ -259,6 +259,18 @@ class Jog(Frozen):
     dz_um: float = Field(default=0.0, allow_inf_nan=False)
 
 
+class Travel(Frozen):
+    """How far an axis may go."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, limits: tuple[float, float]) -> Travel:
+        """Return the soft limits of an axis as a configuration holds them."""
+        return cls(low=limits[0], high=limits[1])
+
+
 class StageView(Frozen):
     """Where stage and focus stand."""
 
@@ -266,11 +278,11 @@ class StageView(Frozen):
     y_um: float
     z_um: float
     lock: str = Field(default="", description="the focus lock's own word, if any")
-    x_limits_um: tuple[float, float] | None = Field(
+    x_limits_um: Travel | None = Field(
         default=None, description="soft limits, where the service tells them"
     )
-    y_limits_um: tuple[float, float] | None = None
-    z_limits_um: tuple[float, float] | None = None
+    y_limits_um: Travel | None = None
+    z_limits_um: Travel | None = None
     look_ceiling_s: float | None = Field(
         default=None, description="of full power, that looking may spend on one place"
     )

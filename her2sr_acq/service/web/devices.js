@@ -24,7 +24,7 @@ function tellStage(stage) {
   part("where").textContent = filled(hands.dataset.where, told) + (stage.lock ? ` · ${stage.lock}` : "");
   if (!stage.x_limits_um) return;
   part("dose-limit").textContent = filled(part("dose-limit").dataset.text, { ceiling: stage.look_ceiling_s });
-  const range = ([low, high]) => `${low} – ${high}`;
+  const range = ({ low, high }) => `${low} – ${high}`;
   const limits = { x: range(stage.x_limits_um), y: range(stage.y_limits_um), z: range(stage.z_limits_um) };
   part("limits").textContent = filled(hands.dataset.limits, limits);
 }
