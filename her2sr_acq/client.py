@@ -23,6 +23,7 @@ from pydantic import BaseModel, TypeAdapter
 from her2sr_acq import errors
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import (
+    CheckupView,
     DevicesView,
     FieldView,
     Preflight,
@@ -190,6 +191,10 @@ class Client:
         return self._order(
             StagePosition, "/stage/move", StagePosition(x_um=x_um, y_um=y_um)
         )
+
+    def examine(self) -> CheckupView:
+        """Look at everything as the doctor does; at devices between runs alone."""
+        return self._order(CheckupView, "/doctor")
 
     def devices(self) -> DevicesView:
         """Return what every device says of itself."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from her2sr_acq import errors
 from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.views import (
+    CheckupView,
     DevicesView,
     FieldView,
     Health,
@@ -161,6 +162,10 @@ class ControlClient:
     def snap(self, asked: SnapRequest) -> Picture:
         """Take one picture under a dose limit. Raises `DoseError` at its end."""
         return self._one(Picture, "snap", asked.model_dump())
+
+    def examine(self) -> CheckupView:
+        """Look at everything as the doctor does; at devices between runs alone."""
+        return self._one(CheckupView, "examine", {})
 
     def health(self) -> Health:
         """Return whether a run could start now."""

@@ -52,6 +52,7 @@ VERBS = frozenset(
         *("selection", "choose"),
         *("preflight", "devices", "health", "protocols", "move"),
         *("where", "jog", "mark", "marks", "clear_marks", "snap"),
+        "examine",
     }
 )
 ORDERS = frozenset(
@@ -146,6 +147,7 @@ class ControlServer:
             "marks": self._marks,
             "clear_marks": self._clear_marks,
             "snap": self._snap,
+            "examine": self._examine,
         }
         self._fence = Fence()
         self._ending = threading.Event()
@@ -282,6 +284,10 @@ class ControlServer:
     def _snap(self, body: Body) -> Body:
         asked = SnapRequest.model_validate(body)
         return self._desk.hands.snap(asked).model_dump(mode="json")
+
+    def _examine(self, body: Body) -> Body:
+        Nothing.model_validate(body)
+        return self._desk.doctor.examine().model_dump(mode="json")
 
     def _health(self, body: Body) -> Body:
         Nothing.model_validate(body)

@@ -128,6 +128,7 @@ def _run(options: argparse.Namespace, open_hardware: OpenHardware, ends: Ends) -
             room=room,
             boot=boot_name(),
             truth=truth_source(config, options.runtime),
+            runtime=options.runtime,
             write_block=_block_writer(config),
         )
         resumable = left if options.after_crash else []

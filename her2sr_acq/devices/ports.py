@@ -235,6 +235,10 @@ class Hardware(Protocol):
         """Return what every device says of itself."""
         ...
 
+    def lint(self) -> list[str]:
+        """Return one sentence for everything wrong with the presets."""
+        ...
+
     def close(self) -> None:
         """Shut the light, disconnect. Safe to call twice."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from her2sr_acq.engine.views import SelectionRequest
-from her2sr_acq.errors import RunConflictError
+from her2sr_acq.errors import PlanRejectedError, RunConflictError
 
 
 class Ballot:
@@ -16,13 +16,14 @@ class Ballot:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._known: frozenset[str] | None = None
+        self._most = 0
         self._choice: SelectionRequest | None = None
 
     @contextmanager
-    def open_for(self, fields: frozenset[str]) -> Iterator[None]:
+    def open_for(self, fields: frozenset[str], *, most: int) -> Iterator[None]:
         """Take a choice of these fields, as long as the context lasts."""
         with self._changed:
-            self._known = fields
+            self._known, self._most = fields, most
         try:
             yield
         finally:
@@ -38,7 +39,8 @@ class Ballot:
     def cast(self, choice: SelectionRequest) -> None:
         """Hand a choice in.
 
-        Raises `RunConflictError` where none is waited for, or one has been made.
+        Raises `RunConflictError` where none is waited for, or one has been made,
+        `PlanRejectedError` for more fields than may be chosen.
         """
         with self._changed:
             if self._choice is not None:
@@ -49,6 +51,12 @@ class Ballot:
                 raise RunConflictError(
                     "this run does not wait for a choice of fields; it does after its "
                     "overview, where its protocol says 'choose: person'"
+                )
+            if len(choice.fields) > self._most:
+                raise PlanRejectedError(
+                    f"{len(choice.fields)} fields are chosen and at most {self._most} "
+                    f"may be; leave some out, or submit the run with a larger "
+                    f"select.fields"
                 )
             self._choice = choice
             self._changed.notify_all()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from her2sr_acq.errors import SelectionError
+from her2sr_acq.plan.select import SelectPlan
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.schema.selection import Overview, TileScore
 
@@ -101,6 +102,29 @@ def drawn(
         f"{len(ranked)} of {len(tiles)} tiles hold tissue, and do not lie in {areas} "
         f"areas apart; take a larger grid, or set select.areas lower"
     )
+
+
+def suggested(
+    overview: Overview,
+    tiles: Sequence[FieldFacts],
+    size_um: Size,
+    plan: SelectPlan,
+) -> Choice:
+    """Return what a rule would take where a person chooses.
+
+    Nothing, with the reason as its rule, where the rule finds too little.
+    """
+    try:
+        return drawn(
+            overview,
+            tiles,
+            size_um,
+            fields=plan.fields,
+            areas=plan.areas,
+            seed=plan.seed,
+        )
+    except SelectionError as exc:
+        return Choice((), {}, str(exc))
 
 
 def areas_of(tiles: Sequence[FieldFacts], size_um: Size) -> int:

@@ -5,6 +5,9 @@ Reads the run folder, so that it answers for a run that is over, too.
 
 from __future__ import annotations
 
+from typing import Literal
+
+from her2sr_acq.engine.choice import Choice, suggested
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.rebuild import order_of
 from her2sr_acq.engine.slot import Slot
@@ -21,6 +24,8 @@ from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.schema.selection import Overview, Selection, TileScore
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
+
+State = Literal["none", "looking", "open", "made", "ended"]
 
 
 class Choices:
@@ -42,9 +47,13 @@ class Choices:
             height=camera.height, width=camera.width, pixel_nm=camera.model.pixel_nm
         )
         mosaic = folder.overview_mosaic
+        state = "none" if plan is None else _state(view, selection)
+        offer = Choice((), {}, "")
+        if state == "open" and plan is not None and overview is not None:
+            offer = suggested(overview, order.tiles, (height, width), plan)
         return SelectionView(
             run=run_id,
-            state="none" if plan is None else _state(view, selection),
+            state=state,
             choose="" if plan is None else plan.choose,
             until_utc=view.awaits_until_utc,
             tile_height_um=height,
@@ -59,6 +68,11 @@ class Choices:
             rule=selection.rule if selection else "",
             seed=selection.seed if selection else None,
             chosen=selection.chosen if selection else (),
+            most=min(plan.fields, len(order.tiles))
+            if plan and state == "open"
+            else None,
+            suggested=offer.chosen,
+            suggested_rule=offer.rule,
         )
 
     def choose(self, run_id: str, request: SelectionRequest) -> RunView:
@@ -89,7 +103,7 @@ class Choices:
         return order or order_of(self._slot.station.data.run(run_id))
 
 
-def _state(view: RunView, selection: Selection | None) -> str:
+def _state(view: RunView, selection: Selection | None) -> State:
     if selection is not None:
         return "made"
     if view.awaits == "selection":

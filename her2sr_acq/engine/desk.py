@@ -14,6 +14,7 @@ from her2sr_acq.config import DeviceConfig
 from her2sr_acq.engine import calibrations
 from her2sr_acq.engine.choices import Choices
 from her2sr_acq.engine.database import LISTED
+from her2sr_acq.engine.examining import Examining
 from her2sr_acq.engine.handwork import Handwork
 from her2sr_acq.engine.helm import Helm
 from her2sr_acq.engine.order import RunOrder, request_digest, run_id
@@ -59,6 +60,7 @@ class Desk:
         self._slot = Slot(station, worker)
         self.helm = Helm(self._slot)
         self.hands = Handwork(self._slot)
+        self.doctor = Examining(self._slot)
         self.choices = Choices(self._slot)
         self._devices: DevicesView | None = None
 

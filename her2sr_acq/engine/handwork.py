@@ -24,10 +24,12 @@ from her2sr_acq.engine.views import (
     Picture,
     SnapRequest,
     StageView,
+    Travel,
 )
 from her2sr_acq.errors import DoseError, PlanRejectedError, RunConflictError
 from her2sr_acq.plan import limits
 from her2sr_acq.plan.models import CameraPlan, Channel
+from her2sr_acq.plan.tiling import frame_um
 from her2sr_proc.schema.manifest import FieldFacts
 
 Answer = TypeVar("Answer")
@@ -73,7 +75,11 @@ class Handwork:
 
     def marks(self) -> Marks:
         """Return the places marked, and the rectangle that holds them."""
-        return Marks.of(tuple(self._marks))
+        camera = self._station.config.camera
+        tile_um = frame_um(
+            height=camera.height, width=camera.width, pixel_nm=camera.model.pixel_nm
+        )
+        return Marks.of(tuple(self._marks), tile_um=tile_um)
 
     def clear_marks(self) -> Marks:
         """Forget every mark."""
@@ -117,6 +123,10 @@ class Handwork:
             y_um=y_um,
             z_um=hardware.focus.position_um(),
             lock="" if hardware.lock is None else hardware.lock.state(),
+            x_limits_um=Travel.of(self._station.config.stage.x_um),
+            y_limits_um=Travel.of(self._station.config.stage.y_um),
+            z_limits_um=Travel.of(self._station.config.focus.z_um),
+            look_ceiling_s=LIVE_CEILING_S,
         )
 
     def _step(self, jog: Jog) -> StageView:

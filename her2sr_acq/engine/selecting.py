@@ -18,6 +18,7 @@ from her2sr_acq.engine.overview import Overviewer
 from her2sr_acq.engine.reins import Reins
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
+from her2sr_acq.engine.views import SelectionRequest
 from her2sr_acq.errors import AcqError, SelectionError
 from her2sr_acq.plan.limits import overlapped
 from her2sr_acq.plan.select import SelectPlan
@@ -140,7 +141,7 @@ class Selector:
         self._tracker.await_selection(stamp)
         names = frozenset(tile.name for tile in self._order.tiles)
         try:
-            with self._ballot.open_for(names):
+            with self._ballot.open_for(names, most=plan.fields):
                 return self._voted(plan, overview, until)
         finally:
             self._tracker.await_selection(None)
@@ -151,10 +152,7 @@ class Selector:
     ) -> tuple[str, Choice]:
         while True:
             if (vote := self._ballot.wait(TICK_S)) is not None:
-                rule = f"chosen by {vote.by}"
-                return vote.by, rules.named(
-                    overview, vote.fields, rule=rule, why_not=f"not {rule}"
-                )
+                return vote.by, self._named(plan, overview, vote)
             self._station.guard.pulse()
             if self._reins.stopped.is_set():
                 raise HoldError("stopped on request")
@@ -166,6 +164,17 @@ class Selector:
                     f"taken; the overview is kept: submit the run again and choose, or "
                     f"raise select.wait_min"
                 )
+
+    def _named(
+        self, plan: SelectPlan, overview: Overview, vote: SelectionRequest
+    ) -> Choice:
+        """Return a person's choice; whether it is what was suggested is told."""
+        rule = f"chosen by {vote.by}"
+        why_not = f"not {rule}"
+        offered = rules.suggested(overview, self._order.tiles, self._size_um, plan)
+        if vote.fields == offered.chosen:
+            rule = f"{rule} as suggested: {offered.rule}"
+        return rules.named(overview, vote.fields, rule=rule, why_not=why_not)
 
     def _write(self, selection: Selection) -> None:
         """Put the choice into the manifest, then into the events."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Hardware
@@ -47,6 +48,8 @@ class Station:
     """Names this boot of the host: a run does not go on by itself in another."""
     truth: TruthSource | None = None
     """Of a simulated microscope that tells its truth; None for every other."""
+    runtime: Path | None = None
+    """The folder of sockets, where the guard's own path to a simulated light lies."""
     write_block: WriteBlock = raw.write_block
     sensor: tuple[int, int] | None = None
     """Height and width of the whole frame, where `config` has those of a region."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC
 from typing import Annotated, Literal, Self
@@ -218,6 +219,23 @@ class Preflight(Frozen):
     )
 
 
+class Found(Frozen):
+    """One thing that the doctor looked at."""
+
+    subject: str
+    state: Literal["good", "bad", "note"] = Field(
+        description="note: nobody has checked it, or it could not be asked now"
+    )
+    detail: str = Field(description="what was found, or the cure")
+
+
+class CheckupView(Frozen):
+    """What the doctor found, as `her2sr doctor` tells it."""
+
+    taken_utc: str
+    found: tuple[Found, ...]
+
+
 class StopRequest(Frozen):
     """How a run is ended early."""
 
@@ -241,6 +259,18 @@ class Jog(Frozen):
     dz_um: float = Field(default=0.0, allow_inf_nan=False)
 
 
+class Travel(Frozen):
+    """How far an axis may go."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, limits: tuple[float, float]) -> Travel:
+        """Return the soft limits of an axis as a configuration holds them."""
+        return cls(low=limits[0], high=limits[1])
+
+
 class StageView(Frozen):
     """Where stage and focus stand."""
 
@@ -248,6 +278,14 @@ class StageView(Frozen):
     y_um: float
     z_um: float
     lock: str = Field(default="", description="the focus lock's own word, if any")
+    x_limits_um: Travel | None = Field(
+        default=None, description="soft limits, where the service tells them"
+    )
+    y_limits_um: Travel | None = None
+    z_limits_um: Travel | None = None
+    look_ceiling_s: float | None = Field(
+        default=None, description="of full power, that looking may spend on one place"
+    )
 
 
 class Mark(Frozen):
@@ -259,8 +297,15 @@ class Mark(Frozen):
     z_um: float
 
 
+CORNER, REGION = "corner-", "region-"
+"""How the names of marks begin that make a grid, and that make a region."""
+
+
 class Marks(Frozen):
-    """The places marked, and the rectangle that holds them."""
+    """The places marked, and the rectangle that holds them.
+
+    The rectangle is that of the marks `corner-...` where there are two, else of all.
+    """
 
     marks: tuple[Mark, ...]
     centre_um: tuple[float, float] | None = Field(
@@ -269,18 +314,57 @@ class Marks(Frozen):
     size_um: tuple[float, float] | None = Field(
         default=None, description="width and height of the rectangle"
     )
+    rows: int | None = Field(
+        default=None, description="of fields side by side that cover the rectangle"
+    )
+    columns: int | None = None
+    region: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="GeoJSON of the area through the marks region-... in their order, "
+        "for select.regions; of three at least",
+    )
 
     @classmethod
-    def of(cls, marks: tuple[Mark, ...]) -> Marks:
-        """Return marks with their rectangle; without a mark there is none."""
+    def of(
+        cls, marks: tuple[Mark, ...], *, tile_um: tuple[float, float] | None = None
+    ) -> Marks:
+        """Return marks with their rectangle; without a mark there is none.
+
+        ``tile_um``: height and width of a field, where they are known.
+        """
         if not marks:
             return cls(marks=())
-        x, y = ([m.x_um for m in marks], [m.y_um for m in marks])
+        corners = [m for m in marks if m.name.startswith(CORNER)]
+        held = corners if len(corners) > 1 else list(marks)
+        x, y = ([m.x_um for m in held], [m.y_um for m in held])
+        wide, high = max(x) - min(x), max(y) - min(y)
+        rows = columns = None
+        if tile_um is not None:
+            rows = max(1, math.ceil(high / tile_um[0] - SLACK))
+            columns = max(1, math.ceil(wide / tile_um[1] - SLACK))
         return cls(
             marks=marks,
             centre_um=((min(x) + max(x)) / 2.0, (min(y) + max(y)) / 2.0),
-            size_um=(max(x) - min(x), max(y) - min(y)),
+            size_um=(wide, high),
+            rows=rows,
+            columns=columns,
+            region=_region([m for m in marks if m.name.startswith(REGION)]),
         )
+
+
+SLACK = 0.02
+"""Of a field: so little beyond its edge is not worth another row."""
+
+
+def _region(points: list[Mark]) -> dict[str, JsonValue] | None:
+    if len(points) < 3:
+        return None
+    ring: list[JsonValue] = [[m.x_um, m.y_um] for m in (*points, points[0])]
+    return {
+        "type": "Feature",
+        "properties": {"name": "marked by hand"},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
 
 
 class SnapRequest(Frozen):
@@ -380,6 +464,15 @@ class SelectionView(Frozen):
     rule: str = ""
     seed: int | None = None
     chosen: tuple[str, ...] = Field(default=(), description="in order of acquisition")
+    most: int | None = Field(
+        default=None, description="open: how many fields may be chosen"
+    )
+    suggested: tuple[str, ...] = Field(
+        default=(), description="open: what the seeded rule would take, in its order"
+    )
+    suggested_rule: str = Field(
+        default="", description="how that was drawn, or why nothing is suggested"
+    )
 
 
 class Health(Frozen):

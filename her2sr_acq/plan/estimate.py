@@ -50,7 +50,7 @@ def stack_frames(protocol: Protocol, channel: Channel) -> int:
 def most_fields(protocol: Protocol) -> int:
     """Return how many fields are taken, as far as the protocol alone tells."""
     plan = protocol.select
-    if plan is None or plan.choose != "random":
+    if plan is None or plan.choose not in ("random", "person"):
         return protocol.grid.size
     return min(plan.fields, protocol.grid.size)
 

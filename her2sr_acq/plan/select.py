@@ -15,9 +15,9 @@ from her2sr_proc.schema.model import Frozen
 
 Choose = Literal["all", "person", "regions", "random"]
 _ONLY: dict[str, tuple[Choose, ...]] = {
-    "areas": ("random",),
-    "seed": ("random",),
-    "fields": ("random",),
+    "areas": ("random", "person"),
+    "seed": ("random", "person"),
+    "fields": ("random", "person"),
     "wait_min": ("person",),
     "regions": ("regions",),
 }
@@ -46,10 +46,18 @@ class SelectPlan(Frozen):
         default=2,
         ge=1,
         le=100,
-        description="random: the fields lie in at least so many areas apart",
+        description="random: the fields lie in at least so many areas apart; person: "
+        "those that are suggested",
     )
-    seed: int = Field(default=1, ge=0, lt=2**63, description="random: of the draw")
-    fields: int = Field(default=10, ge=1, le=1000, description="random: at most")
+    seed: int = Field(
+        default=1, ge=0, lt=2**63, description="of the draw, or of what is suggested"
+    )
+    fields: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="random: at most; person: at most, and so many are suggested",
+    )
     wait_min: float = Field(
         default=60.0, gt=0, le=1440, description="person: then the run ends"
     )
@@ -75,9 +83,10 @@ class SelectPlan(Frozen):
                 raise ValueError(
                     f"'{name}' does nothing without an overview; remove it"
                 )
-        if self.choose == "random" and self.fields < self.areas:
+        if self.choose in ("random", "person") and self.fields < self.areas:
             raise ValueError(
-                f"{self.fields} fields cannot lie in {self.areas} areas; raise fields"
+                f"{self.fields} fields cannot lie in {self.areas} areas; raise fields, "
+                f"or lower areas"
             )
         return self
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from her2sr_acq.engine.views import DevicesView, FieldView, Health, RunView, UnitView
 from her2sr_acq.errors import AcqError
+from her2sr_acq.service.left_out import is_left_out
 from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.store.layout import RunFolder
@@ -95,6 +96,13 @@ def read_gauges(
         for unit in units
         if unit.focus is not None
     )
+    chosen = manifest.selection if manifest else None
+    fewer = frozenset(chosen.skipped) if chosen else frozenset()
+    missed = [
+        unit
+        for unit in units
+        if not is_left_out(unit.field, unit.state, unit.attempt, fewer)
+    ]
     hours = hours_left(run, manifest, context.now(), health)
     return Gauges(
         light=light,
@@ -105,7 +113,7 @@ def read_gauges(
         focus=focus,
         focus_points=points([z_um for _, z_um in focus]),
         nuclei=scorable(folder, (field.name for field in fields)),
-        alarms=tuple(_alarms(run, units, health, light, hours)),
+        alarms=tuple(_alarms(run, missed, health, light, hours)),
     )
 
 

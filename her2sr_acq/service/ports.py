@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.views import (
+    CheckupView,
     DevicesView,
     FieldView,
     Health,
@@ -113,6 +114,10 @@ class Control(Protocol):
 
     def devices(self) -> DevicesView:
         """Return what every device says of itself."""
+        ...
+
+    def examine(self) -> CheckupView:
+        """Look at everything as the doctor does."""
         ...
 
     def health(self) -> Health:

@@ -108,3 +108,10 @@ def kept_from(context: Context, run_id: str, name: str | None) -> str:
     if is_open:
         return "reading"
     return "" if case.may_see(name or "") else "recount"
+
+
+def note_sight(context: Context, run_id: str, who: Reviewer) -> None:
+    """Write down that a person sees counts of a run that is under review."""
+    found = desk(context, run_id)
+    if found.run.case.is_file() and who.name not in found.case().seen_by:
+        found.look(who)

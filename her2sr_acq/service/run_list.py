@@ -8,10 +8,9 @@ from her2sr_acq.accounts.roles import Actor
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import AcqError
+from her2sr_acq.service import answers
 from her2sr_acq.service.context import Context
-from her2sr_acq.service.scene_morning import blindness
-from her2sr_acq.service.scenes import Scene, share_done
-from her2sr_proc.errors import ProcError
+from her2sr_acq.service.scenes import Scene, attempt, share_done
 from her2sr_proc.schema.results import RunResult
 
 PER_PAGE = 25
@@ -69,7 +68,12 @@ def list_scene(context: Context, wanted: Wanted) -> Scene:
     shown = found[(page - 1) * PER_PAGE : page * PER_PAGE]
     return {
         "rows": [
-            Row(name, run, share_done(run) if run else 1.0, _has_result(context, name))
+            Row(
+                name,
+                run,
+                share_done(run) if run else 1.0,
+                answers.is_there(context, name),
+            )
             for name, run in shown
         ],
         "found": len(found),
@@ -94,9 +98,12 @@ def compare_scene(context: Context, names: list[str], actor: Actor | None) -> Sc
 def _column(
     context: Context, name: str, actor: Actor | None
 ) -> tuple[str, str, RunResult | None]:
-    result = _result(context, name)
-    blind = blindness(context, name, actor) if result else ""
-    return name, blind, None if blind else result
+    is_there = answers.is_there(context, name)
+    blind = answers.blindness(context, name, actor) if is_there else ""
+    if blind or not is_there:
+        return name, blind, None
+    result = attempt(lambda: answers.result(context, name, actor), None, [])
+    return name, "", result
 
 
 def _all(context: Context) -> list[RunView]:
@@ -113,17 +120,3 @@ def _all(context: Context) -> list[RunView]:
 def _age(pair: tuple[str, RunView | None]) -> str:
     # an id begins with its date, so that it stands in for a time nobody kept
     return pair[0]
-
-
-def _has_result(context: Context, name: str) -> bool:
-    try:
-        return context.archive.counts(name).is_file()
-    except (AcqError, ProcError):
-        return False
-
-
-def _result(context: Context, name: str) -> RunResult | None:
-    try:
-        return context.archive.result(name)
-    except (AcqError, ProcError):
-        return None

@@ -11,15 +11,14 @@ from her2sr_acq.accounts.roles import Actor
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import FieldView, RunView
 from her2sr_acq.errors import RunNotFoundError
-from her2sr_acq.service import reviewing
+from her2sr_acq.service import answers
 from her2sr_acq.service.context import Context
+from her2sr_acq.service.left_out import is_left_out, left_out
 from her2sr_acq.service.scenes import (
     Scene,
     answer_columns,
     attempt,
-    has_report,
     previews,
-    result_of,
     run_view,
 )
 from her2sr_proc.schema.results import RunResult
@@ -67,12 +66,17 @@ def morning_scene(context: Context, run_id: str, actor: Actor | None) -> Scene:
     fields: list[FieldView] = []
     if run is not None:
         fields = attempt(lambda: context.control.fields(run_id), [], trouble)
-    result = result_of(context, run_id)
+    has_result = answers.is_there(context, run_id)
+    blind = answers.blindness(context, run_id, actor) if has_result else ""
+    result: RunResult | None = None
+    if has_result and not blind:
+        result = attempt(lambda: answers.result(context, run_id, actor), None, [])
     bursts = _last_attempts(fields) if fields else _accounted(result)
+    fewer = left_out(context, run_id)
+    apart = [b for b in bursts if is_left_out(b.field, b.state, b.attempt, fewer)]
+    bursts = [burst for burst in bursts if burst not in apart]
     missing = [burst for burst in bursts if not burst.is_whole]
-    blind = blindness(context, run_id, actor)
     found = previews(context, run_id)
-    shown = None if blind else result
     return {
         "run_id": run_id,
         "run": run,
@@ -80,11 +84,12 @@ def morning_scene(context: Context, run_id: str, actor: Actor | None) -> Scene:
         "is_final": run is None or run.state in FINAL,
         "bursts": bursts,
         "missing": missing,
+        "apart": apart,
         "blind": blind,
-        "result": shown,
-        "has_result": result is not None,
-        "columns_of_result": answer_columns(shown),
-        "has_report": not blind and has_report(context, run_id),
+        "result": result,
+        "has_result": has_result,
+        "columns_of_result": answer_columns(result),
+        "has_report": not blind and answers.has_report(context, run_id),
         "gallery": [
             (field, picture.channel, picture.kinds[-1])
             for field, pictures in found.items()
@@ -92,16 +97,6 @@ def morning_scene(context: Context, run_id: str, actor: Actor | None) -> Scene:
             if "superresolution" in picture.kinds
         ][:SHOWN],
     }
-
-
-def blindness(context: Context, run_id: str, actor: Actor | None) -> str:
-    """Return why counts are kept from who asks, as a key of the strings; else nothing.
-
-    Where nobody logs in it is not known who asks: while anybody's reading is open, or
-    a recount is due, the counts are kept from everybody.
-    """
-    name = actor.name if actor is not None and actor.way != "open" else None
-    return reviewing.kept_from(context, run_id, name)
 
 
 def _last_attempts(fields: list[FieldView]) -> list[Burst]:

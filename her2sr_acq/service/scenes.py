@@ -10,6 +10,7 @@ from typing import TypeVar
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import FieldView, Health, RunView
 from her2sr_acq.errors import AcqError, RunNotFoundError
+from her2sr_acq.service import answers
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.gauges import Gauges, read_gauges
 from her2sr_proc.errors import ProcError
@@ -58,7 +59,7 @@ def run_scene(context: Context, run_id: str, field: str) -> Scene:
         "shown": shown,
         "pictured": list(found),
         "pictures": found.get(shown, []),
-        "has_result": result_of(context, run_id) is not None,
+        "has_result": answers.is_there(context, run_id),
         "gauges": _gauges(context, run, fields, health),
     }
 
@@ -124,11 +125,6 @@ def previews(context: Context, run_id: str) -> dict[str, list[Pictures]]:
     }
 
 
-def result_of(context: Context, run_id: str) -> RunResult | None:
-    """Return the answer of a run, or None."""
-    return attempt(lambda: context.archive.result(run_id), None, [])
-
-
 def answer_columns(result: RunResult | None) -> list[tuple[str, object]]:
     """Return title and arm of every column of the table of answers."""
     if result is None:
@@ -141,11 +137,6 @@ def answer_columns(result: RunResult | None) -> list[tuple[str, object]]:
         columns.append(("simulated truth: copies", result.truth.copies))
         columns.append(("simulated truth: signals", result.truth.signals))
     return columns
-
-
-def has_report(context: Context, run_id: str) -> bool:
-    """Return whether a run has its report."""
-    return attempt(lambda: bool(context.archive.report(run_id)), False, [])
 
 
 def attempt(ask: Callable[[], T], otherwise: T, trouble: list[str]) -> T:

@@ -39,8 +39,8 @@ from her2sr_acq.errors import (
 from her2sr_acq.guard.settings import settings_for, write_settings
 from her2sr_acq.launcher import GUARD_STEPS, PROVEN_DARK, Launcher
 from her2sr_acq.ownership import holder
+from her2sr_acq.plan.foresight import require_writable
 from her2sr_acq.runtime import VARIABLE, runtime_folder
-from her2sr_acq.verbs.foresight import require_writable
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.layout import DataFolder
 

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
+from her2sr_acq.plan.foresight import check_early, free_space, require_writable
 from her2sr_acq.plan.load import override, packaged
 from her2sr_acq.verbs.demo_config import DemoOptions, planned, written
-from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
 from her2sr_acq.verbs.progress import shown
 from her2sr_acq.verbs.run import service, submit_and_follow
 from her2sr_acq.verbs.watch import termination_as_interrupt

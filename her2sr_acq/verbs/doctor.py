@@ -15,16 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from her2sr_acq.checkup import host, light, microscope
+from her2sr_acq.checkup.finding import Finding
 from her2sr_acq.config import DeviceConfig, load
 from her2sr_acq.devices.ports import Hardware, Seen
 from her2sr_acq.errors import AcqError
 from her2sr_acq.launcher import Launcher
-from her2sr_acq.plan.estimate import estimate
-from her2sr_acq.plan.load import known, packaged
+from her2sr_acq.plan.load import known
 from her2sr_acq.runtime import VARIABLE
-from her2sr_acq.verbs import doctor_host, doctor_light
-from her2sr_acq.verbs.doctor_finding import Finding
-from her2sr_acq.verbs.foresight import check_early, free_space
 
 SYSTEMS = {"linux": "linux", "win32": "windows"}
 
@@ -83,13 +81,13 @@ def examine(
     is_open = foreign is None and _look(config, config_path, adapters, findings)
     if config.simulator is None:
         findings += _files(config, config_path, adapters, is_open=is_open)
-    findings.append(doctor_light.coverage(config))
-    findings += [_protocol(name, config, data) for name in known()]
+    findings.append(light.coverage(config))
+    findings += [microscope.protocol(name, config, data) for name in known()]
     findings += [
-        doctor_host.disk(config, data),
-        doctor_host.clock(),
-        doctor_host.permissions(data),
-        doctor_host.latch(data),
+        host.disk(config, data),
+        host.clock(),
+        host.permissions(data),
+        host.latch(data),
     ]
     return findings
 
@@ -113,13 +111,13 @@ def _look(
     """Add what the microscope shows; return whether it could be opened."""
     try:
         with _microscope(config, path) as runtime:
-            findings += doctor_light.paths(config, runtime)
+            findings += light.paths(config, runtime)
             try:
                 findings += _devices(config, path, adapters)
             except AcqError as exc:
                 findings += _absent(exc, _seen(adapters.look_around(config, path)))
                 return False
-            findings.append(_presets(adapters.lint_presets(config, path)))
+            findings.append(microscope.presets(adapters.lint_presets(config, path)))
     except AcqError as exc:
         findings.append(Finding("microscope", False, str(exc)))
         return False
@@ -144,21 +142,7 @@ def _microscope(config: DeviceConfig, path: Path) -> Iterator[Path]:
 def _devices(config: DeviceConfig, path: Path, adapters: Adapters) -> list[Finding]:
     hardware = adapters.open_hardware(config, path)
     try:
-        return [
-            doctor_light.dark(hardware),
-            *doctor_light.watches(hardware),
-            _camera(config, hardware),
-            _place(config, hardware),
-            *(
-                Finding(
-                    f"{reading.role} {reading.label}",
-                    "fault" not in reading.values,
-                    f"{reading.adapter}: "
-                    + ", ".join(f"{k}={v}" for k, v in reading.values.items()),
-                )
-                for reading in hardware.readings()
-            ),
-        ]
+        return microscope.devices(config, hardware)
     finally:
         hardware.close()
 
@@ -199,55 +183,6 @@ def _files(
             for said in report.unverified
         ]
     return [Finding("files", not report.faults, detail), *notes]
-
-
-def _camera(config: DeviceConfig, hardware: Hardware) -> Finding:
-    expected = (config.camera.height, config.camera.width)
-    found = hardware.camera.shape
-    if found != expected:
-        return Finding(
-            "frame size",
-            False,
-            f"the camera delivers {found[0]} x {found[1]}, the configuration says "
-            f"{expected[0]} x {expected[1]}; change one of them",
-        )
-    return Finding("frame size", True, f"{found[0]} x {found[1]} pixels")
-
-
-def _place(config: DeviceConfig, hardware: Hardware) -> Finding:
-    x_um, y_um = hardware.stage.position_um()
-    z_um = hardware.focus.position_um()
-    where = f"x {x_um:.1f}, y {y_um:.1f}, z {z_um:.2f} um"
-    ranges = (config.stage.x_um, config.stage.y_um, config.focus.z_um)
-    inside = all(
-        low <= value <= high
-        for value, (low, high) in zip((x_um, y_um, z_um), ranges, strict=True)
-    )
-    if inside:
-        return Finding("position", True, where)
-    return Finding("position", False, f"{where}, outside the soft limits; move it back")
-
-
-def _presets(faults: list[str]) -> Finding:
-    detail = "; ".join(faults) or "every one names devices and values that exist"
-    return Finding("presets", not faults, detail)
-
-
-def _protocol(name: str, config: DeviceConfig, data: Path) -> Finding:
-    subject = f"protocol {name}"
-    try:
-        protocol = packaged(name)
-        check_early(protocol, config, free_bytes=sys.maxsize)
-    except AcqError as exc:
-        return Finding(subject, False, str(exc))
-    cost = estimate(protocol, config)
-    fits = "" if cost.bytes < free_space(data) else ", more than is free here"
-    return Finding(
-        subject,
-        True,
-        f"{cost.fields} fields, {cost.frames} frames, {cost.duration_s / 60:.0f} min, "
-        f"{cost.bytes / 1e9:.1f} GB{fits}",
-    )
 
 
 @contextmanager

@@ -23,9 +23,9 @@ from her2sr_acq.errors import (
 )
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import holder
+from her2sr_acq.plan.foresight import check_early, free_space, require_writable
 from her2sr_acq.plan.load import find, known, override, parse_override, regions
 from her2sr_acq.plan.models import Protocol
-from her2sr_acq.verbs.foresight import check_early, free_space, require_writable
 from her2sr_acq.verbs.progress import Show, shown
 from her2sr_acq.verbs.users import has_users
 from her2sr_acq.verbs.watch import follow, termination_as_interrupt

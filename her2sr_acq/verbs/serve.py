@@ -11,8 +11,8 @@ from pathlib import Path
 
 from her2sr_acq.launcher import NAMES, Launcher
 from her2sr_acq.notify import Notifier
+from her2sr_acq.plan.foresight import require_writable
 from her2sr_acq.service.loopback import require_guarded
-from her2sr_acq.verbs.foresight import require_writable
 from her2sr_acq.verbs.users import has_users
 
 

@@ -20,8 +20,8 @@ from her2sr_acq.errors import (
     PlanRejectedError,
     ServiceUnavailableError,
 )
+from her2sr_acq.plan.foresight import require_writable
 from her2sr_acq.verbs.demo_config import held
-from her2sr_acq.verbs.foresight import require_writable
 from her2sr_acq.verbs.progress import Show
 from her2sr_acq.verbs.run import service, submit_and_follow
 from her2sr_acq.verbs.study_config import checked, request_of

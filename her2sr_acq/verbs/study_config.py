@@ -8,9 +8,9 @@ from pydantic import JsonValue
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.engine.views import RunRequest
+from her2sr_acq.plan.foresight import check_early, free_space
 from her2sr_acq.plan.load import override, packaged
 from her2sr_acq.verbs.demo_config import simulated
-from her2sr_acq.verbs.foresight import check_early, free_space
 from her2sr_proc.store.layout import StudyFolder
 from her2sr_proc.study.plan import SamplePlan, StudyPlan
 

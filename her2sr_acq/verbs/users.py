@@ -14,7 +14,7 @@ from her2sr_acq.accounts.database import ServiceDatabase
 from her2sr_acq.accounts.passwords import Passwords
 from her2sr_acq.accounts.people import People
 from her2sr_acq.errors import ConfigError
-from her2sr_acq.verbs.foresight import require_writable
+from her2sr_acq.plan.foresight import require_writable
 from her2sr_proc.schema.event import Event
 from her2sr_proc.store.layout import DataFolder
 

@@ -7,7 +7,7 @@ import pytest
 from stations import protocol, request, rig
 
 from her2sr_acq.engine.handwork import LIVE_CEILING_S
-from her2sr_acq.engine.views import Jog, SnapRequest
+from her2sr_acq.engine.views import Jog, Mark, Marks, SnapRequest
 from her2sr_acq.errors import (
     DoseError,
     InterlockError,
@@ -15,6 +15,8 @@ from her2sr_acq.errors import (
     PlanRejectedError,
     RunConflictError,
 )
+from her2sr_acq.plan.outline import Box
+from her2sr_acq.plan.select import SelectPlan
 
 
 def test_a_step_moves_stage_and_focus_from_where_they_are(tmp_path):
@@ -101,3 +103,47 @@ def test_in_a_run_the_microscope_is_not_in_a_persons_hands(tmp_path):
             bench.desk.hands.jog(Jog(dx_um=1.0))
         bench.desk.helm.stop(view.id)
         bench.finish()
+
+
+CORNERS = [("corner-a", 0.0, 0.0), ("corner-b", 50.0, 20.0), ("lamp", 400.0, 400.0)]
+
+
+def test_two_corners_hold_the_grid_and_other_marks_do_not():
+    marks = [Mark(name=n, x_um=x, y_um=y, z_um=0.0) for n, x, y in CORNERS]
+    found = Marks.of(tuple(marks), tile_um=(10.0, 20.0))
+    assert found.centre_um == (25.0, 10.0)
+    assert (found.rows, found.columns) == (2, 3)
+    assert found.region is None
+
+
+def test_three_region_points_are_an_area_that_a_plan_takes():
+    corners = ((0.0, 0.0), (40.0, 0.0), (40.0, 30.0))
+    marks = [
+        Mark(name=f"region-{n}", x_um=x, y_um=y, z_um=0.0)
+        for n, (x, y) in enumerate(corners, start=1)
+    ]
+    (outline,) = SelectPlan(
+        choose="regions", regions=Marks.of(tuple(marks)).region
+    ).outlines()
+    assert outline.covered_um2(Box(0.0, 0.0, 40.0, 30.0)) == pytest.approx(600.0)
+
+
+def test_the_doctor_looks_at_the_same_things_in_service(tmp_path):
+    with rig(tmp_path) as bench:
+        bench.microscope.lasers[561].lit = True
+        found = {one.subject: one.state for one in bench.desk.doctor.examine().found}
+        assert not bench.microscope.is_lit
+    for subject in ("light", "position", "frame size", "presets", "disk", "latch"):
+        assert subject in found
+    assert found["light"] == "good"
+
+
+def test_the_doctor_asks_no_device_in_a_run(tmp_path):
+    with rig(tmp_path) as bench:
+        bench.desk.submit(request(plan=protocol(frames=200)))
+        told = {one.subject: one for one in bench.desk.doctor.examine().found}
+        bench.finish()
+    assert told["devices"].state == "note"
+    assert "has them" in told["devices"].detail
+    assert "disk" in told
+    assert "position" not in told

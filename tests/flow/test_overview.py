@@ -219,6 +219,33 @@ def test_a_choice_that_nobody_waits_for_or_of_no_field_is_refused(tmp_path):
             engine.desk.choices.choose(run, one)
 
 
+def test_the_rule_suggests_fields_and_taking_them_is_recorded_as_such(tmp_path):
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        run = waiting(engine, asked(choose="person", fields=3, seed=7))
+        look = engine.desk.choices.look(run)
+        assert (look.most, len(look.suggested)) == (3, 3)
+        choice = SelectionRequest(fields=look.suggested, by="op-2")
+        engine.desk.choices.choose(run, choice)
+        engine.finish()
+        selection = read_manifest(engine.station.data.run(run)).selection
+        drawn = engine.take(asked(choose="random", fields=3, seed=7))
+        rule = read_manifest(engine.station.data.run(drawn.id)).selection
+    assert selection.chosen == look.suggested == rule.chosen
+    assert selection.by == "op-2"
+    assert "as suggested: 3 fields drawn at random with seed 7" in selection.rule
+
+
+def test_more_fields_than_may_be_chosen_are_refused_and_the_run_waits_on(tmp_path):
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        run = waiting(engine, asked(choose="person", fields=2))
+        many = SelectionRequest(fields=tuple(NINE[:3]), by="op-2")
+        with pytest.raises(PlanRejectedError, match="at most 2 may be"):
+            engine.desk.choices.choose(run, many)
+        assert engine.desk.choices.look(run).state == "open"
+        engine.desk.helm.stop(run)
+        engine.finish()
+
+
 def test_a_waiting_run_can_be_stopped(tmp_path):
     with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
         run = waiting(engine, asked(choose="person"))

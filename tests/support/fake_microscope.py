@@ -253,5 +253,8 @@ class FakeMicroscope:
     def readings(self) -> list[Reading]:
         return [Reading("XY", "stage", "fake", {"x_um": f"{self.stage.at[0]:.1f}"})]
 
+    def lint(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         self.closed.set()

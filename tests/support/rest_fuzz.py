@@ -34,6 +34,8 @@ PLANNING = tuple(
 )
 ANSWERING = "PUT /api/v1/runs/{run_id}/review/readings/{reading}/items/{item}"
 """Counts, or an exclusion with its reason: a rule that a schema does not tell."""
+REGIONS = "POST /api/v1/runs/{run_id}/selection/regions"
+"""GeoJSON of areas, which its reader checks: the schema says an object."""
 MICROSCOPE = ["2xx", "3xx", "4xx", "503", "507"]
 """503 and 507 are of a microscope or disk that cannot now; they are counted."""
 PLAN = [*REFUSALS, "422"]
@@ -121,7 +123,7 @@ def fuzz(
             "auth": {"openapi": {"token": {"bearer": token}}} if token else {},
             "operations": [
                 {
-                    "include-name": [*PLANNING, ANSWERING],
+                    "include-name": [*PLANNING, ANSWERING, REGIONS],
                     "checks": {"positive_data_acceptance": {"expected-statuses": PLAN}},
                 }
             ],

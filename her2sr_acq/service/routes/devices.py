@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from her2sr_acq.engine.views import (
+    CheckupView,
     DevicesView,
     Jog,
     Marks,
@@ -15,7 +16,7 @@ from her2sr_acq.engine.views import (
     StagePosition,
     StageView,
 )
-from her2sr_acq.service.access import ORDER, OrderDep
+from her2sr_acq.service.access import ACT, ORDER, OrderDep
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_proc.schema.block import NAME
@@ -36,6 +37,15 @@ class StorageView(Frozen):
 def read_devices(context: ContextDep) -> DevicesView:
     """Return what every device says of itself."""
     return context.control.devices()
+
+
+@router.post("/doctor", openapi_extra=ACT)
+def examine(context: ContextDep) -> CheckupView:
+    """Look at everything that `her2sr doctor` looks at.
+
+    The light is shut for it. In a run no device is asked, and the answer says so.
+    """
+    return context.control.examine()
 
 
 @router.post("/stage/move", openapi_extra=ORDER)

@@ -16,10 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.errors import RunNotFoundError
+from her2sr_acq.plan.select import Choose
 from her2sr_acq.service import language, wording
 from her2sr_acq.service.access import ANYBODY, VISITOR, ActorDep
+from her2sr_acq.service.choice_scene import choice_scene
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.language import PLACE, SPOKEN, label, t
+from her2sr_acq.service.plan_scene import Wish
 from her2sr_acq.service.run_list import Wanted, compare_scene, list_scene
 from her2sr_acq.service.scene_morning import last_night, morning_scene
 from her2sr_acq.service.scenes import now_scene, run_scene
@@ -41,6 +44,8 @@ ASSETS = {
     "session.js": "text/javascript",
     "run.js": "text/javascript",
     "run.css": "text/css",
+    "choose.css": "text/css",
+    "choose.js": "text/javascript",
     "review.css": "text/css",
     "review.js": "text/javascript",
     "review_api.js": "text/javascript",
@@ -56,6 +61,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(language.liste
 
 
 Size = Annotated[int | None, Query(ge=1, le=100)]
+Place = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
 def _wanted(
@@ -68,6 +74,23 @@ def _wanted(
 
 
 WantedDep = Annotated[Wanted, Depends(_wanted)]
+
+
+def _wish(  # noqa: PLR0913 - the fields of a form
+    protocol: Annotated[str, Query(max_length=200)],
+    rows: Size = None,
+    columns: Size = None,
+    sample: Annotated[str, Query(max_length=64)] = "",
+    centre_x: Place = None,
+    centre_y: Place = None,
+    choose: Choose | None = None,
+    most: Annotated[int | None, Query(ge=1, le=1000)] = None,
+) -> Wish:
+    centre = None if centre_x is None or centre_y is None else (centre_x, centre_y)
+    return Wish(protocol, rows, columns, sample, centre, choose, most)
+
+
+WishDep = Annotated[Wish, Depends(_wish)]
 
 
 def _environment() -> Environment:
@@ -124,14 +147,10 @@ def start_page(context: ContextDep) -> HTMLResponse:
 
 
 @router.get("/parts/plan")
-def plan_part(
-    context: ContextDep, protocol: str, rows: Size = None, columns: Size = None
-) -> HTMLResponse:
+def plan_part(context: ContextDep, wish: WishDep) -> HTMLResponse:
     """Return the drawing of a protocol's fields, and what they cost."""
     protocols = context.control.protocols()
-    return _render(
-        "plan_part.html.j2", drawn_scene(context, protocols, protocol, rows, columns)
-    )
+    return _render("plan_part.html.j2", drawn_scene(context, protocols, wish))
 
 
 @router.get("/parts/queue")
@@ -209,6 +228,12 @@ def run_part(run_id: str, context: ContextDep, field: str = "") -> HTMLResponse:
     return _run("run_part.html.j2", context, run_id, field)
 
 
+@router.get("/parts/runs/{run_id}/choice")
+def choice_part(run_id: str, context: ContextDep) -> HTMLResponse:
+    """Return the choice of a run's fields."""
+    return _render("choice_part.html.j2", choice_scene(context, run_id))
+
+
 @router.get("/morning")
 def last_morning(context: ContextDep) -> Response:
     """Lead to the morning page of the last night."""
@@ -253,6 +278,7 @@ def _run(template: str, context: Context, run_id: str, field: str) -> HTMLRespon
         scene = run_scene(context, run_id, field)
         if template.endswith("_part.html.j2"):
             return _render(template, scene)
+        scene |= choice_scene(context, run_id)
         return _page(template, context, scene)
     except RunNotFoundError as exc:
         page = _page("missing.html.j2", context, {"message": str(exc)})

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
 from her2sr_acq.errors import PlanRejectedError
+from her2sr_acq.service import answers
+from her2sr_acq.service.access import ActorDep
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_acq.service.security import REPORT_POLICY
@@ -17,13 +19,23 @@ from her2sr_proc.schema.results import RunResult
 ZIP_BYTES = 64_000_000
 """A larger run is fetched file by file."""
 
+UNKEPT = {"cache-control": "private, no-cache"}
+"""Who becomes blind later is not to find them in the browser's own keeping."""
+
 router = APIRouter(prefix="/runs/{run_id}", tags=["results"], responses=RESPONSES)
 
 
 @router.get("/results")
-def read_results(run_id: str, context: ContextDep) -> RunResult:
-    """Return the answer of a run: arms, accounting, truth of a simulated one."""
-    return context.archive.result(run_id)
+def read_results(
+    run_id: str, context: ContextDep, actor: ActorDep, response: Response
+) -> RunResult:
+    """Return the answer of a run: arms, accounting, truth of a simulated one.
+
+    This, counts, report and archive answer 409 `blinded` to one whose reading of the
+    run is open.
+    """
+    response.headers.update(UNKEPT)
+    return answers.result(context, run_id, actor)
 
 
 @router.get(
@@ -31,12 +43,13 @@ def read_results(run_id: str, context: ContextDep) -> RunResult:
     response_class=FileResponse,
     responses={200: {"content": {"text/csv": {}}}},
 )
-def read_counts(run_id: str, context: ContextDep) -> FileResponse:
+def read_counts(run_id: str, context: ContextDep, actor: ActorDep) -> FileResponse:
     """Return the counts as CSV, one row a nucleus."""
     return FileResponse(
-        context.archive.counts(run_id),
+        answers.counts(context, run_id, actor),
         media_type="text/csv",
         filename=f"{run_id}_counts.csv",
+        headers=UNKEPT,
     )
 
 
@@ -45,12 +58,12 @@ def read_counts(run_id: str, context: ContextDep) -> FileResponse:
     response_class=FileResponse,
     responses={200: {"content": {"text/html": {}}}},
 )
-def read_report(run_id: str, context: ContextDep) -> FileResponse:
+def read_report(run_id: str, context: ContextDep, actor: ActorDep) -> FileResponse:
     """Return the report: one page with everything inside."""
     return FileResponse(
-        context.archive.report(run_id),
+        answers.report(context, run_id, actor),
         media_type="text/html",
-        headers={"content-security-policy": REPORT_POLICY},
+        headers={"content-security-policy": REPORT_POLICY, **UNKEPT},
     )
 
 
@@ -59,11 +72,10 @@ def read_report(run_id: str, context: ContextDep) -> FileResponse:
     response_class=Response,
     responses={200: {"content": {"application/zip": {}}}},
 )
-def read_zip(run_id: str, context: ContextDep) -> Response:
+def read_zip(run_id: str, context: ContextDep, actor: ActorDep) -> Response:
     """Return result, counts and report in one file, where they are small."""
-    archive = context.archive
-    result = archive.result(run_id).model_dump_json(indent=2)
-    paths = [archive.counts(run_id), archive.report(run_id)]
+    result = answers.result(context, run_id, actor).model_dump_json(indent=2)
+    paths = [of(context, run_id, actor) for of in (answers.counts, answers.report)]
     if sum(path.stat().st_size for path in paths) > ZIP_BYTES:
         raise PlanRejectedError(
             f"the files of this run are over {ZIP_BYTES // 10**6} MB; fetch counts, "
@@ -77,5 +89,8 @@ def read_zip(run_id: str, context: ContextDep) -> Response:
     return Response(
         packed.getvalue(),
         media_type="application/zip",
-        headers={"content-disposition": f'attachment; filename="{run_id}.zip"'},
+        headers={
+            "content-disposition": f'attachment; filename="{run_id}.zip"',
+            **UNKEPT,
+        },
     )

@@ -3,6 +3,9 @@
 
 const hands = document.getElementById("hands");
 const part = (id) => document.getElementById(id);
+const KEYS = { ArrowUp: "0,-1,0", ArrowDown: "0,1,0", ArrowLeft: "-1,0,0", ArrowRight: "1,0,0", PageUp: "0,0,1", PageDown: "0,0,-1" };
+let held = [];
+let isStepping = false;
 
 function filled(text, values) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -19,14 +22,45 @@ async function ask(path, method = "GET", body = undefined) {
 function tellStage(stage) {
   const told = { x: stage.x_um.toFixed(1), y: stage.y_um.toFixed(1), z: stage.z_um.toFixed(2) };
   part("where").textContent = filled(hands.dataset.where, told) + (stage.lock ? ` · ${stage.lock}` : "");
+  if (!stage.x_limits_um) return;
+  part("dose-limit").textContent = filled(part("dose-limit").dataset.text, { ceiling: stage.look_ceiling_s });
+  const range = ({ low, high }) => `${low} – ${high}`;
+  const limits = { x: range(stage.x_limits_um), y: range(stage.y_limits_um), z: range(stage.z_limits_um) };
+  part("limits").textContent = filled(hands.dataset.limits, limits);
 }
 
 function tellMarks(marks) {
   part("marks").replaceChildren(...marks.marks.map((mark) => {
     const item = document.createElement("li");
-    item.textContent = `${mark.name}: ${mark.x_um.toFixed(1)}, ${mark.y_um.toFixed(1)}, ${mark.z_um.toFixed(2)} µm`;
+    item.textContent = `${mark.name}: ${mark.x_um.toFixed(1)}, ${mark.y_um.toFixed(1)}, ${mark.z_um.toFixed(2)} µm `;
+    const go = document.createElement("button");
+    go.className = "outline small";
+    go.textContent = `→ ${hands.dataset.go}`;
+    go.setAttribute("aria-label", `${hands.dataset.go} ${mark.name}`);
+    go.addEventListener("click", doing(() => goTo(mark)));
+    item.append(go);
     return item;
   }));
+  held = marks.marks.map((mark) => mark.name);
+  const told = [];
+  if (held.filter((name) => name.startsWith("corner-")).length > 1) told.push(filled(hands.dataset.grid, marks));
+  const count = held.filter((name) => name.startsWith("region-")).length;
+  if (count) told.push(filled(hands.dataset.region, { count }));
+  part("marks-told").textContent = told.join(" ");
+}
+
+async function goTo(mark) {
+  // The focus stays where it is: a mark of long ago says nothing of where it is now.
+  await ask("/api/v1/stage/move", "POST", { x_um: mark.x_um, y_um: mark.y_um });
+  tellStage(await ask("/api/v1/stage"));
+}
+
+async function markAs(event) {
+  const kind = event.currentTarget.dataset.mark;
+  let number = 1;
+  while (held.includes(`region-${number}`)) number += 1;
+  const name = kind === "region" ? `region-${number}` : kind;
+  tellMarks(await ask("/api/v1/stage/marks", "POST", { name }));
 }
 
 function doing(act) {
@@ -43,9 +77,13 @@ function doing(act) {
 }
 
 async function jog(event) {
-  const [x, y, z] = event.currentTarget.dataset.jog.split(",").map(Number);
-  const step = part("step").valueAsNumber, focus = part("z-step").valueAsNumber;
-  tellStage(await ask("/api/v1/stage/jog", "POST", { dx_um: x * step, dy_um: y * step, dz_um: z * focus }));
+  return step(event.currentTarget.dataset.jog);
+}
+
+async function step(way) {
+  const [x, y, z] = way.split(",").map(Number);
+  const across = part("step").valueAsNumber, focus = part("z-step").valueAsNumber;
+  tellStage(await ask("/api/v1/stage/jog", "POST", { dx_um: x * across, dy_um: y * across, dz_um: z * focus }));
 }
 
 async function snap() {
@@ -58,6 +96,71 @@ async function snap() {
   part("dose-told").textContent = filled(hands.dataset.dose, { dose: said.dose_s.toPrecision(2), ceiling: said.ceiling_s });
   show16(said);
   tellStage(said.stage);
+}
+
+const MARKS = { good: "✓", bad: "✕", note: "ℹ" };
+const CLASSES = { good: "ok", bad: "bad", note: "note" };
+
+async function examine() {
+  const button = part("examine"), words = part("doctor").dataset;
+  button.disabled = true;
+  try {
+    const said = await ask("/api/v1/doctor", "POST");
+    // What needs somebody comes first; the rest keeps the doctor's order.
+    const urgency = { bad: 0, note: 1, good: 2 };
+    const found = [...said.found].sort((a, b) => urgency[a.state] - urgency[b.state]);
+    part("found").replaceChildren(...found.map((one) => {
+      const item = document.createElement("li");
+      item.className = CLASSES[one.state];
+      const head = document.createElement("strong");
+      head.textContent = `${MARKS[one.state]} ${one.subject} `;
+      head.title = words[one.state];
+      item.append(head, one.detail);
+      return item;
+    }));
+    const bad = found.filter((one) => one.state === "bad").length;
+    const time = new Date(said.taken_utc).toLocaleTimeString(document.documentElement.lang);
+    part("doctor-told").textContent = filled(words.told, { bad, count: found.length, time });
+    part("doctor-told").hidden = false;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+const LOOK_S = 60, LOOK_MS = 400;
+let lookUntil = 0;
+
+function stopLooking() {
+  lookUntil = 0;
+  const button = part("look-on");
+  button.setAttribute("aria-pressed", "false");
+  button.textContent = button.dataset.off;
+  part("looking").hidden = true;
+}
+
+async function keepLooking() {
+  // One picture after another, each counted; a forgotten tab bleaches nothing for long.
+  try {
+    while (Date.now() < lookUntil && !document.hidden && !part("current-run")) {
+      const seconds = Math.ceil((lookUntil - Date.now()) / 1000);
+      part("looking").textContent = filled(part("looking").dataset.text, { seconds });
+      part("looking").hidden = false;
+      await snap();
+      await new Promise((done) => setTimeout(done, LOOK_MS));
+    }
+  } finally {
+    stopLooking();
+  }
+}
+
+async function lookOn() {
+  if (lookUntil) return stopLooking();
+  if (!part("snap").reportValidity()) return;
+  lookUntil = Date.now() + 1000 * LOOK_S;
+  const button = part("look-on");
+  button.setAttribute("aria-pressed", "true");
+  button.textContent = button.dataset.on;
+  await keepLooking();
 }
 
 function show16(picture) {
@@ -93,6 +196,19 @@ async function look() {
 }
 
 for (const button of document.querySelectorAll("[data-jog]")) button.addEventListener("click", doing(jog));
+for (const button of document.querySelectorAll("[data-mark]")) button.addEventListener("click", doing(markAs));
+part("examine").addEventListener("click", doing(examine));
+part("look-on").addEventListener("click", doing(lookOn));
+document.querySelector(".pad").addEventListener("keydown", async (event) => {
+  const way = KEYS[event.key];
+  if (!way || part("current-run")) return;
+  event.preventDefault();
+  // A key that is held repeats faster than a stage moves: what comes meanwhile is lost.
+  if (isStepping) return;
+  isStepping = true;
+  await doing(() => step(way))();
+  isStepping = false;
+});
 part("snap").addEventListener("submit", doing(snap));
 part("mark").addEventListener("submit", doing(async () => tellMarks(await ask("/api/v1/stage/marks", "POST", { name: part("mark-name").value }))));
 part("clear-marks").addEventListener("click", doing(async () => {
@@ -106,7 +222,7 @@ if (!part("current-run")) {
 function unlock() {
   const isBusy = Boolean(part("current-run"));
   part("busy").hidden = !isBusy;
-  for (const button of document.querySelectorAll("[data-jog], #mark button, #snap button")) button.disabled = isBusy;
+  for (const button of document.querySelectorAll("[data-jog], [data-mark], #marks button, #mark button, #snap button")) button.disabled = isBusy;
 }
 
 unlock();

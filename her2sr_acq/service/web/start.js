@@ -36,11 +36,103 @@ async function draw() {
     if (!field(name).checkValidity()) return;
     if (field(name).value) asked.set(name, field(name).value);
   }
+  if (judgeSample() && field("sample").value) asked.set("sample", field("sample").value);
+  if (CENTRE.every((id) => field(id).value)) {
+    for (const id of CENTRE) asked.set(id.replace("-", "_"), field(id).value);
+  }
+  if (field("choose").value) asked.set("choose", field("choose").value);
+  if (field("select-fields").value) asked.set("most", field("select-fields").value);
   const answer = await fetch(`/parts/plan?${asked}`);
   if (!answer.ok) return;
   field("plan").innerHTML = await answer.text();
   judgeCentre();
+  offerChoice();
   tellClocks(field("plan"));
+}
+
+function offerChoice() {
+  // Only a protocol that looks over its tiles first has anything to choose from.
+  const own = field("plan-drawing")?.dataset.select ?? "";
+  field("select-options").hidden = !own;
+  const way = own && (field("choose").value || own);
+  for (const option of document.querySelectorAll("[data-for]")) {
+    option.hidden = !option.dataset.for.split(" ").includes(way);
+  }
+}
+
+function say(id, text) {
+  field(id).textContent = text;
+  field(id).hidden = !text;
+}
+
+function filled(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+async function asking(path, id) {
+  const answer = await fetch(path);
+  const said = await answer.json();
+  if (!answer.ok) say(id, said.detail);
+  return answer.ok ? said : null;
+}
+
+function centreOn(x, y) {
+  CENTRE.forEach((id, n) => { field(id).value = [x, y][n].toFixed(2); });
+  judgeCentre();
+}
+
+async function takeHere() {
+  const here = await asking("/api/v1/stage", "centre-said");
+  if (!here) return;
+  centreOn(here.x_um, here.y_um);
+  say("centre-said", field("centre-said").dataset.here);
+  draw();
+}
+
+async function takeCorners() {
+  const found = await asking("/api/v1/stage/marks", "centre-said");
+  if (!found) return;
+  if (!found.centre_um) return say("centre-said", field("centre-said").dataset.none);
+  centreOn(...found.centre_um);
+  field("rows").value = found.rows;
+  field("columns").value = found.columns;
+  say("centre-said", filled(field("centre-said").dataset.marks, found));
+  draw();
+}
+
+async function takeRegion() {
+  const found = await asking("/api/v1/stage/marks", "region-said");
+  if (!found) return;
+  start.region = found.region ?? undefined;
+  const told = field("region-said").dataset;
+  const count = (found.region?.geometry.coordinates[0].length ?? 1) - 1;
+  say("region-said", found.region ? filled(told.marks, { count }) : told.none);
+}
+
+async function readRegion() {
+  const file = field("region-file").files[0];
+  start.region = undefined;
+  if (!file) return;
+  try {
+    const read = JSON.parse(await file.text());
+    start.region = Array.isArray(read) ? { type: "FeatureCollection", features: read } : read;
+    say("region-said", filled(field("region-said").dataset.file, { name: file.name }));
+  } catch {
+    say("region-said", field("region-said").dataset.wrong);
+  }
+}
+
+function choice() {
+  // What the form says of the choice of fields, as overrides of the protocol.
+  const wanted = {};
+  if (field("select-options").hidden) return wanted;
+  if (field("choose").value) wanted["select.choose"] = field("choose").value;
+  for (const name of ["fields", "seed"]) {
+    const given = field(`select-${name}`);
+    if (given.value && !given.closest("[data-for]").hidden) wanted[`select.${name}`] = given.valueAsNumber;
+  }
+  if (field("choose").value === "regions" && start.region) wanted["select.regions"] = start.region;
+  return wanted;
 }
 
 function line(check) {
@@ -94,6 +186,8 @@ if (start) {
     if (start.pressed === "queue") body.queue = true;
     const [x, y] = CENTRE.map((id) => field(id).value);
     if (x && y) (body.overrides ??= {})["grid.centre"] = [Number(x), Number(y)];
+    const chosen = choice();
+    if (Object.keys(chosen).length) Object.assign(body.overrides ??= {}, chosen);
     const at = field("not-before").value;
     if (at) body.not_before = new Date(at).toISOString();
   };
@@ -108,7 +202,13 @@ if (start) {
     if (next === field("check")) checkAll();
   });
   for (const id of CENTRE) field(id).addEventListener("input", judgeCentre);
-  for (const id of ["protocol", "rows", "columns"]) field(id).addEventListener("change", draw);
+  const drawn = ["protocol", "rows", "columns", "sample", ...CENTRE, "choose", "select-fields"];
+  for (const id of drawn) field(id).addEventListener("change", draw);
+  field("centre-here").addEventListener("click", takeHere);
+  field("centre-marks").addEventListener("click", takeCorners);
+  field("region-marks").addEventListener("click", takeRegion);
+  field("region-file").addEventListener("change", readRegion);
+  offerChoice();
   field("check").addEventListener("click", checkAll);
   start.addEventListener("answered", finishSoon);
   tellClocks(document);

@@ -24,6 +24,7 @@ from her2sr_acq.errors import (
 from her2sr_acq.guard.messages import Status, Stopped
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
+from her2sr_acq.plan.select import SelectPlan
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
@@ -133,6 +134,8 @@ class FakeControl:
     """Fence and name of everyone who ordered."""
     places: list[views.Mark] = field(default_factory=list)
     chosen: views.SelectionRequest | None = None
+    select: SelectPlan | None = None
+    """Of the protocol."""
 
     def under(self, fence, *, by):
         self.orders.append((fence, by))
@@ -201,6 +204,14 @@ class FakeControl:
             stage=self.where(),
         )
 
+    def examine(self):
+        self._alive()
+        found = [
+            views.Found(subject="light", state="good", detail="every line reports off"),
+            views.Found(subject="disk", state="bad", detail="full; offload runs"),
+        ]
+        return views.CheckupView(taken_utc=NOW.isoformat(), found=tuple(found))
+
     def run(self, run_id):
         self._alive()
         if run_id not in self.held:
@@ -251,6 +262,8 @@ class FakeControl:
             tile_height_um=66.56,
             tile_width_um=66.56,
             tiles=(tile,),
+            most=1,
+            picture=f"/api/v1/runs/{run_id}/overview/grid.png",
             by=self.chosen.by if self.chosen else "",
         )
 
@@ -294,7 +307,8 @@ class FakeControl:
 
     def protocols(self):
         self._alive()
-        return [views.ProtocolView(name="small", protocol=PROTOCOL, estimate=ESTIMATE)]
+        protocol = PROTOCOL.model_copy(update={"select": self.select})
+        return [views.ProtocolView(name="small", protocol=protocol, estimate=ESTIMATE)]
 
 
 @dataclass

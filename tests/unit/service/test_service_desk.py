@@ -7,8 +7,12 @@ import pytest
 
 from her2sr_acq.errors import ConfigError, LoginNeededError
 from her2sr_acq.plan.models import Grid
-from her2sr_acq.service.plan_scene import draw
+from her2sr_acq.plan.select import SelectPlan
+from her2sr_acq.service.choice_scene import Frame, Size
+from her2sr_acq.service.plan_scene import Ground, draw
 from her2sr_acq.service.pseudonym import refusal
+from her2sr_acq.service.sight import Sight
+from her2sr_proc.store.atomic import write_bytes
 
 
 @pytest.mark.parametrize(
@@ -48,8 +52,46 @@ def test_the_drawing_has_every_field_in_order_of_acquisition():
 
 def test_listed_places_are_drawn_inside_the_drawing():
     drawing = draw(Grid(positions=((10.0, 900.0), (-400.0, 20.0))))
-    assert all(0 <= c.x <= drawing.width - c.side + 1e-6 for c in drawing.cells)
-    assert all(0 <= c.y <= drawing.height - c.side + 1e-6 for c in drawing.cells)
+    assert all(0 <= c.x <= drawing.width - c.width + 1e-6 for c in drawing.cells)
+    assert all(0 <= c.y <= drawing.height - c.width + 1e-6 for c in drawing.cells)
+
+
+def overviewed(client, data, request_body) -> None:
+    """Leave a run of s1 with an overview on disk."""
+    run = client.post("/api/v1/runs", json=request_body).json()["id"]
+    write_bytes(data.run(run).overview_mosaic, b"\x89PNG")
+
+
+def test_the_grid_is_drawn_over_the_last_overview_of_the_slide(
+    client, data, request_body
+):
+    overviewed(client, data, request_body)
+    plan = "/parts/plan?protocol=small&centre_x=66.56&centre_y=0"
+    over = client.get(f"{plan}&sample=s1").text
+    assert 'href="/api/v1/runs/run-0/overview/grid.png"' in over
+    assert "Drawn over the overview of run run-0" in over
+    assert "<image" not in client.get(f"{plan}&sample=another").text
+    assert "<image" not in client.get(plan).text
+
+
+def test_the_overview_lies_where_the_stage_saw_it():
+    tile = Size(width_um=100.0, height_um=100.0)
+    frame = Frame.of([(0.0, 0.0), (100.0, 0.0)], tile)
+    ground = Ground(Sight("r", "", "/grid.png", frame, tile), (200.0, 0.0))
+    drawing = draw(Grid(rows=1, columns=1, centre=(200.0, 0.0)), ground)
+    seen, cell = drawing.picture, drawing.cells[0]
+    assert (seen.x, seen.width) == (0.0, pytest.approx(2 * cell.width))
+    assert cell.x == pytest.approx(seen.width), "the field lies beside, not inside"
+
+
+@pytest.mark.parametrize(
+    ("more", "count"), [("", 4), ("&choose=person&most=3", 3), ("&choose=all", 16)]
+)
+def test_the_cost_is_that_of_the_fields_that_are_taken(client, control, more, count):
+    control.select = SelectPlan(choose="random", fields=4)
+    part = client.get(f"/parts/plan?protocol=small&rows=4&columns=4{more}").text
+    assert f'id="plan-fields">{count} <small>at most, of 16' in part
+    assert 'data-select="random"' in part
 
 
 def test_the_preview_follows_the_grid(client):

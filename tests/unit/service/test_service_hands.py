@@ -63,3 +63,13 @@ def test_a_wrong_order_is_refused_by_its_key(client, path, body):
     answer = client.post(f"{API}/{path}", json=body)
     assert answer.status_code == 422
     assert next(iter(body)) in answer.json()["detail"]
+
+
+def test_the_doctor_tells_what_is_good_and_what_is_not(client):
+    found = client.post("/api/v1/doctor").json()["found"]
+    assert {one["state"] for one in found} == {"good", "bad"}
+
+
+def test_the_doctor_of_a_process_that_is_gone_says_so(client, control):
+    control.is_dead = True
+    assert client.post("/api/v1/doctor").status_code == 503

@@ -4,9 +4,13 @@ the run's page never tells a ratio or a group."""
 from types import SimpleNamespace
 
 import pytest
+from run_folders import make_run
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.service import reviewing
+from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.selection import Overview, Selection, TileScore
+from her2sr_proc.store.manifest import read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -31,6 +35,48 @@ def test_what_is_partial_stands_with_its_reason_and_a_deliberate_button(client, 
     assert f'data-post="/api/v1/runs/{over}/fields/r00_c00/attempts"' in page
     assert "partly bleached" in page
     assert '<input type="hidden" name="channels[]" value="561">' in page
+
+
+@pytest.fixture
+def half_chosen(control, data, over, monkeypatch):
+    """The finished run, of whose two fields a person chose the second."""
+    folder = make_run(data.run(over).root, frames={"561": 100}, size=8)
+    tiles = tuple(
+        TileScore(field=name, seen=True, holds_tissue=True)
+        for name in ("r00_c00", "r00_c01")
+    )
+    utc = "2026-01-02T03:04:05Z"
+    selection = Selection(
+        choose="person",
+        by="op-2",
+        rule="chosen by op-2",
+        utc=utc,
+        areas=1,
+        chosen=("r00_c01",),
+        skipped={"r00_c00": "not chosen by op-2"},
+        overview=Overview(run=over, utc=utc, scored_by="nuclear area", tiles=tiles),
+    )
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.model_copy(update={"selection": selection}))
+    (field,) = control.fields(over)
+    (unit,) = field.units
+    change = {"state": UnitState.SKIPPED, "reason": "not chosen by op-2", "written": 0}
+    units = (unit.model_copy(update=change),)
+    left = field.model_copy(update={"units": units})
+    done = {"field": "r00_c01", "state": UnitState.COMPLETE, "reason": ""}
+    units = (unit.model_copy(update=done),)
+    taken = field.model_copy(update={"name": "r00_c01", "units": units})
+    monkeypatch.setattr(control, "fields", lambda _: [left, taken])
+    return over
+
+
+def test_a_field_left_out_by_a_choice_is_missed_by_nobody(client, half_chosen):
+    page = client.get(f"/runs/{half_chosen}/morning").text
+    assert "missed by nobody: 1" in page
+    assert "All 1 bursts are complete" in page
+    alarms = client.get(f"/parts/runs/{half_chosen}").text
+    alarms = alarms[alarms.index('id="alarms"') : alarms.index('id="focus"')]
+    assert "not chosen" not in alarms
 
 
 def test_a_run_that_goes_on_cannot_be_taken_again(client, control, over):

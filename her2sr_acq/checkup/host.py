@@ -8,9 +8,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from her2sr_acq.checkup.finding import Finding
 from her2sr_acq.config import DeviceConfig
-from her2sr_acq.verbs.doctor_finding import Finding
-from her2sr_acq.verbs.foresight import free_space
+from her2sr_acq.plan.foresight import free_space
 from her2sr_proc.store.layout import DataFolder
 
 SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from her2sr_acq.checkup.finding import Finding
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Hardware
 from her2sr_acq.errors import DeviceError
 from her2sr_acq.guard.settings import SafeOff
-from her2sr_acq.verbs.doctor_finding import Finding
 
 
 def dark(hardware: Hardware) -> Finding:
