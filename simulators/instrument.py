@@ -52,7 +52,7 @@ class Specimen(Protocol):
 class Instrument:
     """The specimen under light, stage and focus."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the bench
         self,
         world: Specimen,
         *,

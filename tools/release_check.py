@@ -1,8 +1,8 @@
 """Install the wheel alone in a fresh environment, and drive a run through it.
 
 What pipx does: a new virtual environment, the wheel, its locked dependencies, and
-nothing of the checkout; then the kernels are compiled, as `make install` does. Needs the package index and takes minutes; `make release`
-calls it. Every command has a deadline, and what it started ends with it; the folder is
+nothing of the checkout; then the kernels are compiled, as `make install` does. Needs
+the package index and takes minutes; `make release` calls it. Every command has a deadline, and what it started ends with it; the folder is
 removed however the check ends.
 """
 

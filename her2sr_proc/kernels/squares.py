@@ -32,8 +32,10 @@ SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 5, 6, 7, 8, 9
 PARAMETERS = 5
 RESULTS = 10
 MOST_WEIGHT = 1000.0
-SETTLED = 1e-6
+SETTLED = 1e-9
 """Relative gain of a step, below which it is the last."""
+PERFECT = 1e-6
+"""Of the sum of squares of the start: what leaves less is not made better."""
 MIN_SIGMA = 1e-3
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -141,7 +143,7 @@ def descend(
     total = evaluate(light, weight, roots, shares, system)
     rescale(system, scales)
     # a lone lit pixel is fitted ever better by ever narrower spots
-    perfect = SETTLED * total
+    perfect = PERFECT * total
     damping = 1e-3
     for _ in range(iterations):
         if not solve(system, damping, scales, lower, step):
