@@ -31,7 +31,7 @@ def require_image(image: npt.NDArray[np.generic]) -> None:
         raise DataError(
             f"the DAPI image has shape {image.shape}; one plane of pixels is wanted"
         )
-    wrong = int(np.count_nonzero(~np.isfinite(image)))  # type: ignore[call-overload]
+    wrong = int(np.count_nonzero(~np.isfinite(image)))
     if wrong:
         raise DataError(
             f"the DAPI image holds {wrong} pixels that are no numbers; "

@@ -22,7 +22,7 @@ I32 = npt.NDArray[np.int32]
 
 INSIDE = 0.5
 """Foreground from this probability."""
-SEED_HEIGHT = 0.16
+SEED_HEIGHT = 0.12
 """A summit of the landscape this high over its saddle is a nucleus of its own."""
 SEED_DEPTH = 0.2
 """A nucleus is at least this high somewhere."""
@@ -55,7 +55,8 @@ def find(image: F32, network: Network, *, diameter_px: float) -> I32:
         Of a usual nucleus, in pixels of the image.
     """
     level = normalised(image)
-    maps, _ = _asked(level, network, DIAMETER_PX / diameter_px)
+    seen, _ = _seen(level, DIAMETER_PX / diameter_px)
+    maps = _mirrored(seen, network)
     labels = segmentation.relabel_sequential(_grown(maps, image.shape))[0]
     return np.asarray(labels, np.int32)
 
@@ -74,23 +75,24 @@ def measured_diameter_px(image: F32, network: Network) -> float:
     for scale in SCALES:
         if level.size * scale**2 > MOST_PX or min(level.shape) * scale < SMALLEST_SIDE:
             continue
-        maps, exact = _asked(level, network, scale)
+        seen, exact = _seen(level, scale)
+        maps = network.predict(seen)
         labels = _seeded(maps)
         sizes = np.bincount(labels.ravel())[1:]
         if sizes.size:
-            seen = 2 * float(np.sqrt(np.median(sizes) / np.pi))
-            apart = abs(np.log(seen / DIAMETER_PX))
+            found_px = 2 * float(np.sqrt(np.median(sizes) / np.pi))
+            apart = abs(np.log(found_px / DIAMETER_PX))
             is_near = bool(apart < AGREES)
             worth = consistency(maps, labels) if is_near else -float(apart)
-            tried.append((is_near, worth, seen / exact))
+            tried.append((is_near, worth, found_px / exact))
     return max(tried)[2] if tried else DIAMETER_PX
 
 
-def _asked(level: F64, network: Network, scale: float) -> tuple[F32, float]:
-    """Return the maps of an image at a scale, and the scale that whole pixels gave."""
+def _seen(level: F64, scale: float) -> tuple[F32, float]:
+    """Return the planes of an image at a scale, and the scale that it truly got."""
     shape = [max(8, round(side * scale)) for side in level.shape]
     seen = transform.resize(level, shape, order=1, anti_aliasing=scale < 1)
-    return _mirrored(planes(seen), network), shape[0] / level.shape[0]
+    return planes(seen), shape[0] / level.shape[0]
 
 
 def _mirrored(seen: F32, network: Network) -> F32:

@@ -53,8 +53,8 @@ def test_a_pair_without_a_waist_is_parted_by_its_ways_alone():
     maps[1, 20:29, 20:53] = 0.9  # one long ridge
     flat = maps.copy()
     flat[3:] = ways_of((maps[0] > 0).astype(np.int32))
-    assert instances._seeded(maps).max() == 2  # noqa: SLF001 - the maps are made here
-    assert instances._seeded(flat).max() == 1  # noqa: SLF001
+    assert instances._seeded(maps).max() == 2
+    assert instances._seeded(flat).max() == 1
 
 
 def test_the_landscape_of_nothing_is_flat():
@@ -84,7 +84,7 @@ class Leftward:
 
 def test_a_way_turns_with_its_mirror_image():
     seen = np.zeros((2, 8, 8), np.float32)
-    ways = instances._mirrored(seen, Leftward())[3:]  # noqa: SLF001
+    ways = instances._mirrored(seen, Leftward())[3:]
     # what does not turn with the image says nothing, and cancels
     np.testing.assert_allclose(ways, 0.5, atol=1e-6)
 
