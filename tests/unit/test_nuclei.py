@@ -113,7 +113,7 @@ def test_the_outline_runs_round_the_nucleus(nuclei):
     path = outline(labels, 1)
     np.testing.assert_array_equal(path[0], path[-1])
     radius = np.hypot(path[:, 0] - 128, path[:, 1] - 100)
-    # the network draws a pixel wider, as its annotators did; a corner is half a pixel on
+    # the network draws a pixel wider, as its annotators did; corners stick out
     np.testing.assert_allclose(radius, 40, atol=2.5)
     assert radius.mean() == pytest.approx(40, abs=1.5)
 
