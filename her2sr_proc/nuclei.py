@@ -30,6 +30,7 @@ class Exclusion(StrEnum):
     RAGGED = "not convex: overlapping or torn"
     OVERLAPPED = "lies over or under a neighbour"
     BLURRED = "out of focus"
+    DARK = "no brighter than the background"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ def describe(
         Width of a pixel in the sample.
     params : NucleiParams
         Limits of area, solidity, overlap and focus.
+
+    Raises
+    ------
+    DataError
+        When the image is none, or the labels are of another one.
     """
     return [_judged(m, params) for m in measures(labels, dapi, pixel_um=pixel_um)]
 
@@ -124,5 +130,6 @@ def _exclusions(found: Measures, params: NucleiParams) -> tuple[Exclusion, ...]:
         Exclusion.RAGGED: found.solidity < params.minimum_solidity,
         Exclusion.OVERLAPPED: found.overlap > params.maximum_overlap,
         Exclusion.BLURRED: found.edge_um > params.widest_edge_um,
+        Exclusion.DARK: not found.is_lit,
     }
     return tuple(reason for reason, holds in against.items() if holds)

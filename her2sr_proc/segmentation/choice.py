@@ -15,6 +15,7 @@ import numpy.typing as npt
 from her2sr_proc.errors import NetworkError
 from her2sr_proc.schema.params import NucleiParams
 from her2sr_proc.segmentation import classical, instances, plugins
+from her2sr_proc.segmentation.frames import require_image
 from her2sr_proc.segmentation.network import Network
 
 F32 = npt.NDArray[np.float32]
@@ -58,8 +59,10 @@ def segment(
     Raises
     ------
     RequestError, SegmenterError, DataError
-        When a segmenter of another program was asked for and cannot answer.
+        When a segmenter of another program was asked for and cannot answer, and
+        when the image is none.
     """
+    require_image(dapi)
     if params.method.startswith(PLUGIN):
         name = params.method.removeprefix(PLUGIN)
         labels = plugins.run(name, dapi, pixel_um=pixel_um)

@@ -9,13 +9,34 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.errors import DataError
+
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 DIAMETER_PX = 24.0
 """Of a usual nucleus, where the network looks."""
+REACH_PX = 24.0
+"""Farthest way to the centre that the network can tell, where it looks."""
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 _FAINT = 50.0
+
+
+def require_image(image: npt.NDArray[np.generic]) -> None:
+    """Raise `DataError` unless nuclei can be looked for in an image.
+
+    A single value that is no number would otherwise make every other one dark.
+    """
+    if image.ndim != 2 or min(image.shape) < 2:
+        raise DataError(
+            f"the DAPI image has shape {image.shape}; one plane of pixels is wanted"
+        )
+    wrong = int(np.count_nonzero(~np.isfinite(image)))
+    if wrong:
+        raise DataError(
+            f"the DAPI image holds {wrong} pixels that are no numbers; "
+            f"give the image as the camera took it, or its mean"
+        )
 
 
 def normalised(image: npt.NDArray[np.generic]) -> F64:

@@ -1,7 +1,7 @@
 """Maps of the network -> labels, at the resolution of the image.
 
-Nuclei are seeded where they are deep and do not touch, and grow down the depth until
-they meet: a watershed.
+Nuclei are seeded where they are deep, do not touch and where ways to a centre lead,
+and grow down that landscape until they meet: a watershed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from skimage import segmentation, transform
 from skimage.morphology import h_maxima
 
 from her2sr_proc.segmentation.frames import DIAMETER_PX, normalised, planes
-from her2sr_proc.segmentation.network import Network
+from her2sr_proc.segmentation.landscape import consistency, landscape
+from her2sr_proc.segmentation.network import MAPS, Network
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -21,21 +22,20 @@ I32 = npt.NDArray[np.int32]
 
 INSIDE = 0.5
 """Foreground from this probability."""
-SMOOTH_PX = 1.5
-SEED_HEIGHT = 0.16
-"""A maximum of the depth this high over its saddle is a nucleus of its own."""
+SEED_HEIGHT = 0.12
+"""A summit of the landscape this high over its saddle is a nucleus of its own."""
 SEED_DEPTH = 0.2
-"""A nucleus is at least this deep somewhere."""
+"""A nucleus is at least this high somewhere."""
 SURE = 0.85
 """Mean foreground of a nucleus, below which the network only suspects one."""
 DEEP = 0.5
 """A nucleus is this deep where it is deepest."""
-SMALLEST_PX2 = 0.09 * np.pi * (DIAMETER_PX / 2) ** 2
-"""Area in the network's frame below which it is debris: a tenth of a nucleus."""
+SMALLEST_PX2 = 0.05 * np.pi * (DIAMETER_PX / 2) ** 2
+"""Area in the network's frame below which it is debris: a twentieth of a nucleus."""
 SCALES = (0.25, 0.5, 1.0, 2.0)
 """Tried where nobody says how large nuclei are."""
-AGREES = 0.3
-"""Largest logarithm of a measured over the trained diameter."""
+AGREES = 0.5
+"""Largest logarithm of a measured over the trained diameter, to be believed."""
 MOST_PX = 1_200_000
 """Of the network's frame while sizes are tried."""
 SMALLEST_SIDE = 16
@@ -55,7 +55,8 @@ def find(image: F32, network: Network, *, diameter_px: float) -> I32:
         Of a usual nucleus, in pixels of the image.
     """
     level = normalised(image)
-    maps, _ = _asked(level, network, DIAMETER_PX / diameter_px)
+    seen, _ = _seen(level, DIAMETER_PX / diameter_px)
+    maps = _mirrored(seen, network)
     labels = segmentation.relabel_sequential(_grown(maps, image.shape))[0]
     return np.asarray(labels, np.int32)
 
@@ -63,62 +64,64 @@ def find(image: F32, network: Network, *, diameter_px: float) -> I32:
 def measured_diameter_px(image: F32, network: Network) -> float:
     """Return the usual diameter of the nuclei in an image, in its pixels.
 
-    At every scale, coarsest first, the median diameter of what is found is measured.
-    The first that agrees with what the network was trained at is the answer; finer
-    scales show it the texture inside nuclei, some of which is of that size too. Where
+    At every scale the median diameter of what is found is measured. Of the scales at
+    which it agrees with what the network was trained at, the one counts whose maps are
+    most consistent with the labels they lead to: clumps seen from afar and texture seen
+    from near may be of that size too, but they do not look like nuclei inside. Where
     none agrees, it is the nearest.
     """
     level = normalised(image)
-    best, error = DIAMETER_PX, np.inf
+    tried = []
     for scale in SCALES:
         if level.size * scale**2 > MOST_PX or min(level.shape) * scale < SMALLEST_SIDE:
             continue
-        maps, exact = _asked(level, network, scale)
-        sizes = np.bincount(_seeded(maps).ravel())[1:]
-        if sizes.size == 0:
-            continue
-        seen = 2 * float(np.sqrt(np.median(sizes) / np.pi))
-        apart = abs(np.log(seen / DIAMETER_PX))
-        if apart < error:
-            best, error = seen / exact, apart
-        if apart < AGREES:
-            break
-    return float(best)
+        seen, exact = _seen(level, scale)
+        maps = network.predict(seen)
+        labels = _seeded(maps)
+        sizes = np.bincount(labels.ravel())[1:]
+        if sizes.size:
+            found_px = 2 * float(np.sqrt(np.median(sizes) / np.pi))
+            apart = abs(np.log(found_px / DIAMETER_PX))
+            is_near = bool(apart < AGREES)
+            worth = consistency(maps, labels) if is_near else -float(apart)
+            tried.append((is_near, worth, found_px / exact))
+    return max(tried)[2] if tried else DIAMETER_PX
 
 
-def _asked(level: F64, network: Network, scale: float) -> tuple[F32, float]:
-    """Return the maps of an image at a scale, and the scale that whole pixels gave."""
+def _seen(level: F64, scale: float) -> tuple[F32, float]:
+    """Return the planes of an image at a scale, and the scale that it truly got."""
     shape = [max(8, round(side * scale)) for side in level.shape]
     seen = transform.resize(level, shape, order=1, anti_aliasing=scale < 1)
-    return _mirrored(planes(seen), network), shape[0] / level.shape[0]
+    return planes(seen), shape[0] / level.shape[0]
 
 
 def _mirrored(seen: F32, network: Network) -> F32:
-    """Return the mean of the answers to an image and to its three mirror images."""
-    total = np.zeros((3, *seen.shape[1:]), np.float32)
+    """Return the mean of the answers to an image and to its three mirror images.
+
+    A way down is a way up in the mirror.
+    """
+    total = np.zeros((MAPS, *seen.shape[1:]), np.float32)
     for down in (1, -1):
         for right in (1, -1):
             turned = np.ascontiguousarray(seen[:, ::down, ::right])
-            total += network.predict(turned)[:, ::down, ::right]
+            found = network.predict(turned)[:, ::down, ::right]
+            for way, turn in zip(found[3:], (down, right), strict=True):
+                way[:] = 0.5 + turn * (way - 0.5)
+            total += found
     return np.asarray(total / 4, np.float32)
 
 
-def _landscape(maps: F32) -> F64:
-    depth = maps[1].astype(np.float64) * (1.0 - maps[2])
-    return np.asarray(ndimage.gaussian_filter(depth, SMOOTH_PX), np.float64)
-
-
-def _seeds(maps: F32, landscape: F64) -> I32:
-    peaks = h_maxima(landscape, SEED_HEIGHT).astype(bool)
-    peaks &= (landscape > SEED_DEPTH) & (maps[0] > INSIDE)
+def _seeds(maps: F32, ground: F64) -> I32:
+    peaks = h_maxima(ground, SEED_HEIGHT).astype(bool)
+    peaks &= (ground > SEED_DEPTH) & (maps[0] > INSIDE)
     return np.asarray(ndimage.label(peaks, np.ones((3, 3)))[0], np.int32)
 
 
 def _seeded(maps: F32) -> I32:
     """Return labels in the network's frame, from 1, without debris."""
-    landscape = _landscape(maps)
-    seeds = _seeds(maps, landscape)
-    labels = segmentation.watershed(-landscape, seeds, mask=maps[0] > INSIDE)
+    inside = maps[0] > INSIDE
+    ground = landscape(maps, inside)
+    labels = segmentation.watershed(-ground, _seeds(maps, ground), mask=inside)
     return without_debris(_sure(labels.astype(np.int32), maps), SMALLEST_PX2)
 
 

@@ -12,6 +12,9 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage import measure, segmentation
 
+from her2sr_proc.errors import DataError
+from her2sr_proc.segmentation.frames import require_image
+
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -27,6 +30,8 @@ NEAR_UM = 1.2
 """As far from a neighbour its light may lie over a nucleus."""
 DOUBLED = 1.2
 """Brighter than this times both of two neighbours is light of both."""
+FAINTEST = 1e-9
+"""Light over the background that stands for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class Measures:
     """Width of the edge, foot to top; nan where there is no edge to measure."""
     overlap: float
     """0 to 1: area that is lit by a neighbour too, over that of the nucleus."""
+    is_lit: bool
+    """Whether it is brighter than the background at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,18 @@ def measures(labels: I32, dapi: F32, *, pixel_um: float) -> list[Measures]:
         The image that was segmented.
     pixel_um : float
         Width of a pixel in the sample.
+
+    Raises
+    ------
+    DataError
+        When the image is none, or the labels are of another one.
     """
+    require_image(dapi)
+    if labels.shape != dapi.shape:
+        raise DataError(
+            f"the labels have shape {labels.shape} and the DAPI image {dapi.shape}; "
+            f"give the labels of this image"
+        )
     if not labels.any():
         return []
     scene = _scene(labels, dapi, pixel_um)
@@ -79,7 +97,7 @@ def measures(labels: I32, dapi: F32, *, pixel_um: float) -> list[Measures]:
     for region in measure.regionprops(labels):
         index = int(region.label) - 1
         step = float(inside[index] - around[index])
-        over = max(float(inside[index]) - scene.background, 1e-9)
+        over = max(float(inside[index]) - scene.background, FAINTEST)
         top, left, bottom, right = region.bbox
         height, width = labels.shape
         found.append(
@@ -93,6 +111,7 @@ def measures(labels: I32, dapi: F32, *, pixel_um: float) -> list[Measures]:
                 edge=float(np.clip(np.nan_to_num(step / over), 0.0, 1.0)),
                 edge_um=_edge_um(scene, int(region.label), region.bbox, over),
                 overlap=_overlap(scene, int(region.label), region.bbox),
+                is_lit=over != FAINTEST,
             )
         )
     return found
@@ -159,7 +178,7 @@ def _edge_um(scene: _Scene, label: int, box: tuple[int, ...], over: float) -> fl
     if others.any():
         rim &= ndimage.distance_transform_edt(~others) > reach
     slope = float(np.median(scene.slope[window][rim])) if rim.any() else 0.0
-    if over <= 1e-9 or slope <= 0.0:
+    if over <= FAINTEST or slope <= 0.0:
         return float("nan")
     return over / slope
 

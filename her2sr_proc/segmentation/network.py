@@ -1,4 +1,4 @@
-"""The network that finds nuclei: planes of an image in, three maps out.
+"""The network that finds nuclei: planes of an image in, five maps out.
 
 Runs the shipped ONNX file on one thread, so that a result does not depend on the
 machine's cores. Knows neither labels nor micrometres.
@@ -22,6 +22,8 @@ MODEL = Path(str(resources.files(__package__))) / "nuclei.onnx"
 TILE_PX = 512
 MARGIN_PX = 56
 """More than the network sees around a pixel (44 px, and up to 7 of alignment)."""
+MAPS = 5
+"""Foreground, depth, contact, and the ways down and right to the centre."""
 STEP_PX = 8
 """Three halvings: a tile starts and ends at multiples of it."""
 
@@ -52,7 +54,12 @@ class Network:
         self._session: Any = _session(onnxruntime, content, path.name)
 
     def predict(self, planes: F32) -> F32:
-        """Return foreground, depth and contact from 0 to 1, shape (3, height, width).
+        """Return the maps of an image from 0 to 1, shape (5, height, width).
+
+        Inside a nucleus; distance to the outline over its largest value in that
+        nucleus; near another one; and the ways down and right to the centre of the
+        nucleus, which is `frames.REACH_PX` before the pixel at 0, there at 0.5, and as
+        far behind at 1.
 
         Large images are worked on in tiles whose margins the network cannot see
         across, so that the answer is that of the whole image.
@@ -64,7 +71,7 @@ class Network:
         """
         height, width = planes.shape[1:]
         wide = _padded(planes)
-        found = np.empty((3, *wide.shape[1:]), np.float32)
+        found = np.empty((MAPS, *wide.shape[1:]), np.float32)
         for top in range(0, wide.shape[1], TILE_PX):
             for left in range(0, wide.shape[2], TILE_PX):
                 self._tile(wide, found, top, left)
@@ -97,9 +104,9 @@ def _session(onnxruntime: Any, content: bytes, name: str) -> Any:  # noqa: ANN40
         raise NetworkError(
             f"the network {name} is broken; install her2sr anew"
         ) from exc
-    if shapes != [2, 3]:
+    if shapes != [2, MAPS]:
         raise NetworkError(
-            f"the network {name} has planes {shapes}, not 2 in and 3 out; "
+            f"the network {name} has planes {shapes}, not 2 in and {MAPS} out; "
             f"export it with training.nuclei.export"
         )
     return session

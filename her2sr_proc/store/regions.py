@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".zip", ".geojson", ".json")
 FARTHEST_PX = 1e6
 """Beyond, no image of this program reaches."""
+LARGEST_LABEL = 2**31 - 1
+LARGEST_ROI_BYTES = 4 * 2**20
+"""Half a million points: more than any outline, less than a bomb unpacks to."""
 _BAD_ROIS = (
     ArithmeticError,
     AttributeError,
@@ -51,6 +54,16 @@ _BAD_ROIS = (
     zlib.error,
 )
 """What zipfile and roifile stumble into: they believe lengths and offsets."""
+_BAD_JSON = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What other shapes of JSON lead to: too deep, too large a number, a missing name."""
 _AREAS = (*("POLYGON", "RECT", "OVAL", "FREEHAND", "TRACED"),)
 _PART = re.compile(r"^nucleus (\d+) part \d+$")
 
@@ -91,7 +104,7 @@ def write_labels(path: Path, labels: I32, *, pixel_nm: float) -> None:
 def read_labels(path: Path, shape: tuple[int, int]) -> I32:
     """Return the labels of a file for an image of a shape, numbered from 1 in order.
 
-    Where regions overlap, the first keeps the pixel.
+    Where regions overlap, the first keeps the pixel; one that keeps none is refused.
 
     Raises
     ------
@@ -138,20 +151,34 @@ def _drawn(path: Path, regions: Iterable[Region], shape: tuple[int, int]) -> I32
                 f"{path}: region '{region.name}' covers no pixel of the image of "
                 f"{shape[0]} x {shape[1]}; give the regions of this image"
             )
-        labels[inside & (labels == 0)] = number
+        free = inside & (labels == 0)
+        if not free.any():
+            raise DataError(
+                f"{path}: region '{region.name}' lies wholly under others; export "
+                f"nuclei once, without the areas around them"
+            )
+        labels[free] = number
     return np.asarray(segmentation.relabel_sequential(labels)[0], np.int32)
 
 
 def _whole_numbers(path: Path, shape: tuple[int, int]) -> I32:
-    values = read_tiff(path, shape).astype(np.float64)
-    if not np.all(np.isfinite(values)) or (values % 1).any() or values.min() < 0:
+    values = read_tiff(path, shape)
+    if not _are_labels(values):
         raise DataError(
             f"{path} is no label image: it holds values that are not whole numbers "
-            f"from 0; save labels, not intensities"
+            f"from 0 to {LARGEST_LABEL}; save labels, not intensities"
         )
     return np.asarray(
         segmentation.relabel_sequential(values.astype(np.int64))[0], np.int32
     )
+
+
+def _are_labels(values: npt.NDArray[Any]) -> bool:
+    if values.dtype.kind not in "buif" or not np.all(np.isfinite(values)):
+        return False
+    if values.dtype.kind == "f" and (values % 1).any():
+        return False
+    return bool(values.min() >= 0 and values.max() <= LARGEST_LABEL)
 
 
 def _write_rois(path: Path, regions: Iterable[Region]) -> None:
@@ -169,9 +196,8 @@ def _read_rois(path: Path) -> list[Region]:
     parts: dict[str, list[F64]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [n for n in archive.namelist() if n.lower().endswith(".roi")]
-            for name in names:
-                roi = roifile.ImagejRoi.frombytes(archive.read(name))
+            for name in filter(_is_roi, archive.namelist()):
+                roi = roifile.ImagejRoi.frombytes(_unpacked(archive, name))
                 title = roi.name or name[:-4]
                 found = _PART.match(title)
                 key = f"nucleus {found[1]}" if found else f"{title} ({name})"
@@ -181,6 +207,20 @@ def _read_rois(path: Path) -> list[Region]:
     if not parts:
         raise DataError(f"{path} holds no .roi; save it from ImageJ's ROI Manager")
     return [Region(name, tuple(rings)) for name, rings in parts.items()]
+
+
+def _is_roi(member: str) -> bool:
+    """Return whether a member is a ROI, and not what macOS puts beside each."""
+    hidden = PurePosixPath(member).name.startswith("._")
+    return member.lower().endswith(".roi") and not hidden
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as member:
+        content = member.read(LARGEST_ROI_BYTES + 1)
+    if len(content) > LARGEST_ROI_BYTES:
+        raise ValueError(f"{name} has more than {LARGEST_ROI_BYTES} bytes")
+    return content
 
 
 def _rings_of(path: Path, title: str, roi: roifile.ImagejRoi) -> Iterator[F64]:
@@ -230,12 +270,12 @@ def _polygons(rings: tuple[F64, ...]) -> list[list[F64]]:
 
 def _read_geojson(path: Path) -> list[Region]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         features = (
             content.get("features", [content]) if isinstance(content, dict) else content
         )
         found = [_region(number, f) for number, f in enumerate(features, 1)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+    except _BAD_JSON as exc:
         raise DataError(
             f"{path} is no GeoJSON of areas ({exc}); export detections from QuPath"
         ) from exc
@@ -255,7 +295,10 @@ def _region(number: int, feature: dict[str, Any]) -> Region:
         for polygon in polygons
         for ring in polygon
     )
-    if any(len(ring) < 3 or not np.isfinite(ring).all() for ring in rings):
+    if any(
+        len(ring) < 3 or ring.shape[1] != 2 or not np.isfinite(ring).all()
+        for ring in rings
+    ):
         raise ValueError(f"feature {number} has a ring that is no area")
     name = (feature.get("properties") or {}).get("name") or f"feature {number}"
     return Region(str(name), rings)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Exclusion, describe, outline
 from her2sr_proc.schema.params import NucleiParams
 from her2sr_proc.segmentation.choice import segment
@@ -112,7 +113,9 @@ def test_the_outline_runs_round_the_nucleus(nuclei):
     path = outline(labels, 1)
     np.testing.assert_array_equal(path[0], path[-1])
     radius = np.hypot(path[:, 0] - 128, path[:, 1] - 100)
-    np.testing.assert_allclose(radius, 40, atol=2)
+    # the network draws a pixel wider, as its annotators did; corners stick out
+    np.testing.assert_allclose(radius, 40, atol=2.5)
+    assert radius.mean() == pytest.approx(40, abs=1.5)
 
 
 def two_discs(*, apart):
@@ -142,6 +145,45 @@ def test_a_nucleus_out_of_focus_is_excluded_by_name(sigma_px, reason):
         inside.astype(np.int32), image, pixel_um=PIXEL_UM, params=PARAMS
     )
     assert found.exclusion_reason == reason
+
+
+@pytest.mark.parametrize("light", [0.0, -40.0])
+def test_what_is_no_brighter_than_the_background_is_not_scored(light):
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    inside = np.hypot(y - 128, x - 128) < 36
+    image = (50.0 + light * inside).astype(np.float32)
+    (found,) = describe(
+        inside.astype(np.int32), image, pixel_um=PIXEL_UM, params=PARAMS
+    )
+    assert found.exclusions == (Exclusion.DARK,)
+    assert found.quality == 0.0
+
+
+NO_IMAGES = [
+    pytest.param(np.full(SHAPE, np.nan), "65536 pixels that are no numbers", id="nan"),
+    pytest.param(
+        np.where(np.eye(256, k=255) > 0, np.inf, 1.0), "1 pixels that", id="infinite"
+    ),
+    pytest.param(np.zeros((3, 8, 8)), "one plane", id="a stack"),
+    pytest.param(np.zeros((0, 0)), "one plane", id="empty"),
+    pytest.param(np.zeros((1, 9)), "one plane", id="a row"),
+]
+
+
+@pytest.mark.parametrize(("image", "words"), NO_IMAGES)
+def test_what_is_no_image_is_refused_and_not_called_empty(image, words, params):
+    dark = image.astype(np.float32)
+    with pytest.raises(DataError, match=words):
+        segment(dark, pixel_um=PIXEL_UM, params=params)
+    labels = np.ones(image.shape, np.int32)
+    with pytest.raises(DataError, match=words):
+        describe(labels, dark, pixel_um=PIXEL_UM, params=params)
+
+
+def test_labels_of_another_image_are_not_judged():
+    labels = np.ones((9, 9), np.int32)
+    with pytest.raises(DataError, match=r"labels have shape \(9, 9\)"):
+        describe(labels, np.ones((9, 8), np.float32), pixel_um=PIXEL_UM, params=PARAMS)
 
 
 def test_every_reason_is_named():

@@ -9,7 +9,7 @@ import pytest
 import roifile
 
 from her2sr_proc.errors import DataError, RequestError
-from her2sr_proc.store.regions import read_labels, write_labels
+from her2sr_proc.store.regions import LARGEST_ROI_BYTES, read_labels, write_labels
 
 SHAPE = (40, 60)
 
@@ -121,10 +121,10 @@ def test_every_form_of_qupaths_geojson_is_read(tmp_path, whole):
     assert found.sum() == 16
 
 
-def raw_zip(name):
+def raw_zip(name, content=b"nothing"):
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as out:
-        out.writestr(name, b"nothing")
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr(name, content)
     return stream.getvalue()
 
 
@@ -147,6 +147,37 @@ WRONG = [
         id="of another image",
     ),
     pytest.param("a.tif", b"no tiff", "cannot be read", id="no tiff"),
+    pytest.param("a.geojson", b"[" * 200_000, "no GeoJSON", id="too deep"),
+    pytest.param(
+        "a.geojson",
+        json.dumps(feature("Polygon", [[[10**400, 1], [1, 2], [3, 3]]])).encode(),
+        "no GeoJSON",
+        id="a number beyond all bounds",
+    ),
+    pytest.param(
+        "a.geojson",
+        json.dumps(feature("Polygon", [[1, 2, 3]])).encode(),
+        "no GeoJSON",
+        id="numbers for points",
+    ),
+    pytest.param(
+        "a.geojson",
+        json.dumps(feature("Polygon", [[[1], [2], [3]]])).encode(),
+        "no GeoJSON",
+        id="half of each point",
+    ),
+    pytest.param(
+        "a.geojson",
+        json.dumps([feature("Polygon", SQUARE), feature("Polygon", SQUARE)]).encode(),
+        "'feature 2' lies wholly under others",
+        id="the same twice",
+    ),
+    pytest.param(
+        "a.zip",
+        raw_zip("a.roi", bytes(LARGEST_ROI_BYTES + 1)),
+        "has more than",
+        id="a bomb",
+    ),
 ]
 
 
@@ -172,3 +203,34 @@ def test_labels_of_another_size_are_refused(tmp_path):
 def test_a_name_that_says_nothing_is_refused(tmp_path):
     with pytest.raises(RequestError, match=r"\.geojson for QuPath"):
         write_labels(tmp_path / "labels.png", labels(), pixel_nm=130.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.full(SHAPE, 1e300), id="beyond whole numbers"),
+        pytest.param(np.full(SHAPE, 2**63 + 5, np.uint64), id="beyond 32 bits"),
+        pytest.param(np.ones(SHAPE, np.complex64), id="complex"),
+        pytest.param(np.full(SHAPE, np.nan, np.float32), id="not a number"),
+        pytest.param(np.full(SHAPE, -1, np.int16), id="below zero"),
+    ],
+)
+def test_values_that_are_no_labels_are_refused(tmp_path, values):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "v.tif", values)
+    with pytest.raises(DataError, match="is no label image"):
+        read_labels(tmp_path / "v.tif", SHAPE)
+
+
+def test_what_macos_puts_into_a_zip_is_passed_over(tmp_path):
+    archive(tmp_path / "m.zip", rectangle(1, 1, 5, 5))
+    with zipfile.ZipFile(tmp_path / "m.zip", "a") as out:
+        out.writestr("__MACOSX/._0000.roi", b"\0\5\x16\7")
+    assert (read_labels(tmp_path / "m.zip", SHAPE) > 0).sum() == 16
+
+
+def test_geojson_with_the_mark_of_a_windows_editor_is_read(tmp_path):
+    text = json.dumps(feature("Polygon", SQUARE))
+    (tmp_path / "w.geojson").write_text(text, encoding="utf-8-sig")
+    assert (read_labels(tmp_path / "w.geojson", SHAPE) > 0).sum() == 16

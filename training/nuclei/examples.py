@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage import segmentation, transform
+from skimage import measure, transform
 
 from her2sr_proc.segmentation.frames import DIAMETER_PX, normalised, planes
+from her2sr_proc.segmentation.landscape import depth_of, ways_of
 from training.nuclei.scenes import scene
 
 F32 = npt.NDArray[np.float32]
@@ -31,6 +32,36 @@ class Picture:
     image: F64
     labels: I32
     diameter_px: float
+    level: F32
+    """The image as `frames.normalised` gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Images to draw from.
+
+    An image is drawn by the square root of its nuclei: crowded images hold most of
+    them and most of the mistakes.
+    """
+
+    pictures: list[Picture]
+    weights: F64
+
+    def draw(self, rng: np.random.Generator) -> Picture:
+        """Return one image."""
+        return self.pictures[rng.choice(len(self.pictures), p=self.weights)]
+
+
+def pool(pictures: list[Picture]) -> Pool:
+    """Return images with how often each is drawn."""
+    roots = np.sqrt([float(np.unique(p.labels).size) for p in pictures])
+    return Pool(pictures, np.asarray(roots / roots.sum(), np.float64))
+
+
+def picture(name: str, image: F64, labels: I32) -> Picture:
+    """Return an image with what is derived from it and from its labels."""
+    level = normalised(image).astype(np.float32)
+    return Picture(name, image, labels, diameter_px(labels), level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +101,7 @@ def read(path: Path, names: tuple[str, ...]) -> list[Picture]:
         for name in names:
             labels = archive[f"lab_{name}"].astype(np.int32)
             image = archive[f"img_{name}"].astype(np.float64)
-            found.append(Picture(name, image, labels, diameter_px(labels)))
+            found.append(picture(name, image, labels))
     return found
 
 
@@ -81,7 +112,7 @@ def simulated(seed: int, count: int) -> list[Picture]:
         image, labels = scene(np.random.default_rng([seed, number]))
         if labels.any():
             name = f"scene_{seed}_{number}"
-            found.append(Picture(name, image, labels, diameter_px(labels)))
+            found.append(picture(name, image, labels))
     return found
 
 
@@ -92,7 +123,7 @@ def diameter_px(labels: I32) -> float:
 
 
 def example(picture: Picture, rng: np.random.Generator) -> tuple[F32, F32]:
-    """Return one augmented crop: input (2, CROP, CROP) and targets (3, CROP, CROP)."""
+    """Return one augmented crop: input (2, CROP, CROP) and targets (5, CROP, CROP)."""
     image, labels = _cropped(picture, rng)
     if not labels.any():  # mostly: an empty crop teaches little
         image, labels = _cropped(picture, rng)
@@ -100,33 +131,29 @@ def example(picture: Picture, rng: np.random.Generator) -> tuple[F32, F32]:
     image, labels = np.rot90(image, turns), np.rot90(labels, turns)
     if flip:
         image, labels = image[:, ::-1], labels[:, ::-1]
+    if rng.random() < 0.4:
+        image = _relit(image, labels, rng)
     return _shaken(image, rng), targets(np.ascontiguousarray(labels))
 
 
 def targets(labels: I32) -> F32:
-    """Return foreground, depth from 0 to 1 inside each nucleus, and contact.
+    """Return foreground, depth from 0 to 1 inside each nucleus, contact, and two ways.
 
     Depth is the distance to the outline over its largest value in that nucleus.
-    Contact is where two nuclei are within two pixels of each other.
+    Contact is where two nuclei are within two pixels of each other. The ways lead down
+    and right to the centre of mass.
     """
-    inner = segmentation.find_boundaries(labels, mode="inner", background=-1)
-    distance = ndimage.distance_transform_edt((labels > 0) & ~inner) + 0.5
-    distance = np.where(labels > 0, distance, 0.0)
-    number = int(labels.max())
-    most = np.ones(number + 1)
-    if number:
-        most[1:] = ndimage.maximum(distance, labels, np.arange(1, number + 1))
-    depth = distance / np.maximum(most[labels], 0.5)
     high = ndimage.maximum_filter(labels, 3)
     big = np.int32(2**30)
     low = ndimage.minimum_filter(np.where(labels > 0, labels, big), 3)
     contact = (high > 0) & (low < high)
-    return np.stack([labels > 0, depth, contact]).astype(np.float32)
+    maps = [labels > 0, depth_of(labels), contact, *ways_of(labels)]
+    return np.stack(maps).astype(np.float32)
 
 
 def _cropped(picture: Picture, rng: np.random.Generator) -> tuple[F64, I32]:
     """Return a crop at a random scale near the one that is used later."""
-    spread = rng.uniform(-0.8, 0.7) if rng.random() < 0.15 else rng.normal(0, 0.22)
+    spread = rng.uniform(-0.8, 0.7) if rng.random() < 0.25 else rng.normal(0, 0.22)
     scale = DIAMETER_PX * np.exp(spread) / picture.diameter_px
     scale = float(np.clip(scale, 0.15, 6.0))
     wanted = max(1, round(CROP_PX / scale))
@@ -134,7 +161,7 @@ def _cropped(picture: Picture, rng: np.random.Generator) -> tuple[F64, I32]:
     top = int(rng.integers(0, max(1, height - wanted + 1)))
     left = int(rng.integers(0, max(1, width - wanted + 1)))
     box = slice(top, top + wanted), slice(left, left + wanted)
-    image, labels = normalised(picture.image)[box], picture.labels[box]
+    image, labels = picture.level[box], picture.labels[box]
     shape = [max(1, min(CROP_PX, round(side * scale))) for side in labels.shape]
     image = transform.resize(image, shape, order=1, anti_aliasing=scale < 1)
     labels = transform.resize(
@@ -142,15 +169,26 @@ def _cropped(picture: Picture, rng: np.random.Generator) -> tuple[F64, I32]:
     )
     margins = [(0, CROP_PX - side) for side in shape]
     image = np.pad(image, margins, mode="symmetric")
-    labels = np.pad(labels, margins, mode="symmetric")
-    return np.asarray(image, np.float64), labels.astype(np.int32)
+    labels = np.pad(labels, margins, mode="symmetric").astype(np.int32)
+    if shape != [CROP_PX, CROP_PX]:  # a mirrored nucleus is another nucleus
+        labels = np.asarray(measure.label(labels), np.int32)
+    return np.asarray(image, np.float64), labels
+
+
+def _relit(image: F64, labels: I32, rng: np.random.Generator) -> F64:
+    """Return the image with every nucleus brighter or fainter than it was."""
+    dark = np.percentile(image, 5)
+    gain = rng.lognormal(0, rng.uniform(0.1, 0.6), int(labels.max()) + 1)
+    gain[0] = 1.0
+    smooth = ndimage.gaussian_filter(gain[labels], 1.0)
+    return np.asarray(dark + (image - dark) * smooth, np.float64)
 
 
 def _shaken(image: F64, rng: np.random.Generator) -> F32:
     """Return the two input planes of an image with other light, blur and noise."""
     if rng.random() < 0.3:
         image = ndimage.gaussian_filter(image, rng.uniform(0.3, 1.5))
-    image = np.clip(image, 0, None) ** np.exp(rng.normal(0, 0.25))
+    image = np.clip(image, 0, None) ** np.exp(rng.normal(0, 0.35))
     image = image * np.exp(rng.normal(0, 0.2)) + rng.normal(0, 0.04)
     if rng.random() < 0.3:
         rows, columns = np.mgrid[:CROP_PX, :CROP_PX] / CROP_PX - 0.5
