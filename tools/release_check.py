@@ -3,7 +3,7 @@
 What pipx does: a new virtual environment, the wheel, its locked dependencies, and
 nothing of the checkout; then the kernels are compiled, as `make install` does. Needs
 the package index and takes minutes; `make release` calls it. Every command has a
-deadline, and what it started ends with it; the folder is removed however the check ends.
+deadline, and what it started ends with it; the folder is removed in any case.
 """
 
 from __future__ import annotations
