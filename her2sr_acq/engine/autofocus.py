@@ -6,30 +6,42 @@ a drive that failed is left where it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import U16, Focus, Frame
 from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.ground import BEND_SD, Guess
+from her2sr_acq.engine.relief import Tilt, regions_of, relief
 from her2sr_acq.engine.sharpness import (
     FAR,
     NEAR,
     Look,
     Scale,
     about,
-    middle,
     require_contrast,
     sharpness_of,
+    slab,
 )
 from her2sr_acq.errors import DeviceError, FocusError, LightError
 from her2sr_acq.plan.focus import FocusPlan
 from her2sr_acq.plan.models import CameraPlan, focus_channel
+from her2sr_acq.plan.tiling import frame_um
 from her2sr_proc.schema.manifest import FieldFacts
 
 COARSE = (-1.0, -0.5, 0.0, 0.5, 1.0)
 """Heights of the first pictures, over the reach."""
 FINE_STEP = 0.2
 """Of the reach: the fine pictures lie so far apart, around what the coarse ones say."""
+THICK_SD = 0.25
+"""Error of the middle of a thick section, over half its thickness: few spots lie in it.
+"""
+WHOLE_SD_UM = 0.1
+"""At the least, where a field is told by its pictures as a whole."""
+LEAST_SD_UM = 0.02
+
+Believe = Callable[[Guess], float]
+"""Takes what the pictures say; returns where to go, or raises `FocusError`."""
 
 
 class ImageFocus:
@@ -43,14 +55,24 @@ class ImageFocus:
         self._plan = plan
         self._config = config
         self._moved_um = 0.0
+        camera = config.camera
+        width_um, height_um = frame_um(
+            height=camera.height, width=camera.width, pixel_nm=camera.model.pixel_nm
+        )
+        self._width_um = width_um
+        self._tilt = Tilt.unknown(width_um, height_um)
 
-    def find(self, tile: FieldFacts, camera: CameraPlan) -> float:
-        """Go to the sharpest plane; return its z in um.
+    def find(
+        self, tile: FieldFacts, camera: CameraPlan, believe: Believe | None = None
+    ) -> float:
+        """Go to the plane in which the middle of the frame is sharp; return its z, um.
 
-        Raises `FocusError` when there is none, with the focus where it was; raises what
-        a burst ends with for its fault, with the focus left where it is.
+        ``believe`` weighs it against what is known from elsewhere. Raises `FocusError`
+        when there is none, with the focus where it was; raises what a burst ends with
+        for its fault, with the focus left where it is.
         """
         self._moved_um = 0.0
+        began_um = self._focus.position_um()
         reach_um = self._reach()
         try:
             pictures = self._scan(
@@ -66,7 +88,11 @@ class ImageFocus:
                 camera,
                 [start_um + step_um * (n - (fine - 1) / 2.0) for n in range(fine)],
             )
-            target_um = middle(self._looks(pictures, NEAR), start_um)
+            found = self._found(pictures, start_um)
+            target_um = found.z_um
+            if believe is not None:
+                seen = Guess(began_um + found.z_um, found.sd_um)
+                target_um = believe(seen) - began_um
         except FocusError:
             self._step_to(0.0)
             raise
@@ -90,6 +116,22 @@ class ImageFocus:
     ) -> dict[float, U16]:
         """Return a picture at each height, from low to high."""
         return {z_um: self._picture(tile, camera, z_um) for z_um in heights_um}
+
+    def _found(self, pictures: Mapping[float, U16], start_um: float) -> Guess:
+        """Return the height of the middle of the frame, um from where it began."""
+        whole = slab(self._looks(pictures, NEAR), start_um)
+        model = self._config.camera.model
+        found = relief(
+            list(pictures),
+            [regions_of(adu, model) for adu in pictures.values()],
+            start_um=whole.middle_um,
+            tilt=self._tilt,
+        )
+        if found is None:
+            sd_um = max(WHOLE_SD_UM, THICK_SD * whole.half_um)
+            return Guess(whole.middle_um, sd_um)
+        self._tilt = found.tilt.aged(BEND_SD * self._width_um)
+        return Guess(found.z_um, max(LEAST_SD_UM, found.sd_um))
 
     def _looks(self, pictures: Mapping[float, U16], scale: Scale) -> list[Look]:
         model = self._config.camera.model

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from her2sr_acq.engine.autofocus import ImageFocus
 from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.ground import Ground, Guess
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.planes import Planes
 from her2sr_acq.engine.relock import Relock
@@ -33,6 +34,8 @@ RECENT = 16
 """Fields of the past that are asked: the slide drifts."""
 TRUSTED_UM = 0.5
 """Residual up to which they do."""
+FOLLOWED_SD_UM = 0.06
+"""Error up to which a field is focused without pictures of its own."""
 
 
 @dataclass(slots=True)
@@ -101,7 +104,7 @@ class Focuser:
         self._surface: Surface | None = None
         self._since_utc = station.clock.stamp()
         self._owes = False
-        self._measured: list[Point] = []
+        self._ground = Ground()
 
     def measure(
         self, tiles: Sequence[FieldFacts], go: Callable[[FieldFacts], None]
@@ -221,35 +224,50 @@ class Focuser:
                 log.info("%s is measured out of turn: %s", tile.name, exc)
         self._set_out(tile)
         self._owes = True
-        self._image.find(tile, self._camera)
+        self._image.find(tile, self._camera, lambda seen: self._weigh(tile, seen))
         self._owes = False
-        place = Point(tile.x_um, tile.y_um, self._drive.position_um())
-        self._measured = [*self._measured[1 - RECENT :], place]
         return True
 
+    def _weigh(self, tile: FieldFacts, seen: Guess) -> float:
+        """Return the height of a field from its pictures and the fields before it.
+
+        Raises `FocusError` where they contradict each other: something else than the
+        section may be what is sharp there. The next field is believed again, since it
+        may be the slide that was moved.
+        """
+        now_s = self._station.clock.monotonic()
+        if not self._ground.agrees(tile, now_s, seen):
+            expected = self._ground.guess(tile, now_s)
+            self._ground.doubt()
+            raise FocusError(
+                f"its pictures are sharpest at z = {seen.z_um:.2f} um, and the fields "
+                f"before it say {expected.z_um:.2f} um; look what lies on the slide"
+            )
+        z_um = self._ground.learn(tile, now_s, seen).z_um
+        self._require_within(tile, z_um)
+        return z_um
+
     def _set_out(self, tile: FieldFacts) -> None:
-        """Begin the search where the last fields in focus say, if they agree.
+        """Begin the search where the fields in focus say, if they say it well enough.
 
         Without that, a field or two that show nothing would leave the focus behind the
         tilt of the slide for good.
         """
-        if len(self._measured) < FORESEEN_FROM:
-            return
-        try:
-            surface = Surface(self._measured)
-        except FocusError:
-            return
-        if surface.residual_um > TRUSTED_UM:
-            return
-        step_um = surface.z_um(tile.x_um, tile.y_um) - self._drive.position_um()
-        if abs(step_um) <= FARTHEST * self._plan.reach_um:
+        reach_um = self._plan.reach_um
+        expected = self._ground.guess(tile, self._station.clock.monotonic())
+        step_um = expected.z_um - self._drive.position_um()
+        is_near = abs(step_um) <= FARTHEST * reach_um
+        if self._ground.fields and expected.sd_um <= reach_um / 4.0 and is_near:
             self._drive.move_by(dz_um=step_um)
 
     def _follow(self, tile: FieldFacts) -> bool:
         """Go where the last fields measured say that the focus is; tell if it moved."""
-        if len(self._measured) < 2:
-            return False
-        self._step_to(tile, Surface(self._measured).z_um(tile.x_um, tile.y_um))
+        expected = self._ground.guess(tile, self._station.clock.monotonic())
+        if not (self._ground.fields and expected.sd_um <= FOLLOWED_SD_UM):
+            raise FocusError(
+                f"the fields before tell its height within {expected.sd_um:.2f} um only"
+            )
+        self._step_to(tile, expected.z_um)
         return True
 
     def _by_map(self, tile: FieldFacts) -> bool:
