@@ -36,7 +36,7 @@ FINE_STEP = 0.2
 THICK_SD = 0.25
 """Error of the middle of a thick section, over half its thickness: few spots lie in it.
 """
-WHOLE_SD_UM = 0.1
+WHOLE_SD_UM = 0.2
 """At the least, where a field is told by its pictures as a whole."""
 LEAST_SD_UM = 0.02
 
@@ -61,6 +61,7 @@ class ImageFocus:
         )
         self._width_um = width_um
         self._tilt = Tilt.unknown(width_um, height_um)
+        self._usual = Tilt.unknown(4.0 * width_um, 4.0 * height_um)  # says little
 
     def find(
         self, tile: FieldFacts, camera: CameraPlan, believe: Believe | None = None
@@ -125,11 +126,12 @@ class ImageFocus:
             list(pictures),
             [regions_of(adu, model) for adu in pictures.values()],
             start_um=whole.middle_um,
-            tilt=self._tilt,
+            usual=self._usual,
         )
         if found is None:
             sd_um = max(WHOLE_SD_UM, THICK_SD * whole.half_um)
             return Guess(whole.middle_um, sd_um)
+        found = found.given(self._tilt)
         self._tilt = found.tilt.aged(BEND_SD * self._width_um)
         return Guess(found.z_um, max(LEAST_SD_UM, found.sd_um))
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from her2sr_acq.engine.autofocus import ImageFocus
 from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.focus_watch import FocusWatch
 from her2sr_acq.engine.ground import Ground, Guess
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.planes import Planes
@@ -21,7 +21,6 @@ from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.surface import Point, Surface, rank
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.errors import FocusError
-from her2sr_proc.schema.ledger import FocusRecord
 from her2sr_proc.schema.manifest import FieldFacts
 
 log = logging.getLogger(__name__)
@@ -36,45 +35,6 @@ TRUSTED_UM = 0.5
 """Residual up to which they do."""
 FOLLOWED_SD_UM = 0.06
 """Error up to which a field is focused without pictures of its own."""
-
-
-@dataclass(slots=True)
-class FocusWatch:
-    """Looks after the focus during one unit."""
-
-    method: str
-    held_since_utc: str
-    read_um: Callable[[], float]
-    is_held: Callable[[], bool]
-    """True where nothing holds the focus that could let go."""
-    z_offset_um: float = 0.0
-    z_um: float = 0.0
-    z_end_um: float | None = None
-    lost_at_frame: int | None = None
-
-    def begin(self) -> None:
-        """Read the focus before the burst."""
-        self.z_um = self.read_um()
-
-    def end(self) -> None:
-        """Read the focus after the burst, before it goes back to its own plane."""
-        self.z_end_um = self.read_um()
-
-    def look(self, frame: int) -> None:
-        """Note once, in a burst, that the lock has let go. Called for every block."""
-        if self.lost_at_frame is None and not self.is_held():
-            self.lost_at_frame = frame
-
-    def record(self) -> FocusRecord:
-        """Return how the focus stood."""
-        return FocusRecord(
-            method=self.method,
-            held_since_utc=self.held_since_utc,
-            z_um=self.z_um,
-            z_end_um=self.read_um() if self.z_end_um is None else self.z_end_um,
-            z_offset_um=self.z_offset_um,
-            lost_at_frame=self.lost_at_frame,
-        )
 
 
 class Focuser:

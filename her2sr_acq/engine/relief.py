@@ -28,7 +28,9 @@ LEAST_PX = 24
 """A region is at least so wide: a spot a micrometre out of focus still lies in it."""
 CLEAR = 6.0
 """Standard deviations by which a region's energy exceeds noise: it holds spots."""
-LEAST_REGIONS = 3
+FREE = 5
+"""Parameters that all regions share."""
+LEAST_REGIONS = FREE + 3
 BLINKS = 0.05
 """Relative error of an energy by what blinks between two pictures."""
 FLOOR = 0.01
@@ -36,10 +38,15 @@ FLOOR = 0.01
 MISFIT = 1.5
 """Mean square of the residuals beyond which the regions share no plane: each holds
 spots at its own depth of a thick section."""
-FEW_SPOTS = 2.0
-"""Few regions tell too little of their own scatter: so much wider is the error."""
+SCATTER_UM = 0.1
+"""Of the regions' own heights, at the least: few of them tell too little of it."""
 HALF_UM, DEPTH_UM = 0.3, 0.5
 LOG_HALF_SD, LOG_DEPTH_SD, GROUND_SD = 1.0, 0.5, 0.1
+SPOT_PX = 0.75
+"""Width of a spot in focus, about; it hardly matters beside the smoothing."""
+FINE, COARSE = (px**2 + SPOT_PX**2 for px in (NEAR.fine_px, NEAR.coarse_px))
+BOTH = FINE + COARSE
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
 SEEN_MRAD = 25.0
 """Tilt of slides, 1 sd, before anything is known of this one."""
 
@@ -75,12 +82,37 @@ class Tilt:
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """The plane of a field."""
+    """The plane of a field: height in the middle of the frame, tilt across x and y."""
 
-    z_um: float
-    """In the middle of the frame."""
-    sd_um: float
-    tilt: Tilt
+    plane_um: F64
+    covariance: F64
+
+    @property
+    def z_um(self) -> float:
+        """Of the middle of the frame."""
+        return float(self.plane_um[0])
+
+    @property
+    def sd_um(self) -> float:
+        """Error of `z_um`."""
+        return float(np.sqrt(self.covariance[0, 0]))
+
+    @property
+    def tilt(self) -> Tilt:
+        """What is known of the tilt with this field."""
+        return Tilt(self.plane_um[1:], self.covariance[1:, 1:])
+
+    def given(self, tilt: Tilt) -> Relief:
+        """Return the plane with what fields before it tell of the tilt.
+
+        Where all spots lie on one side, this tells the height of the middle.
+        """
+        seen = self.covariance[:, 1:]
+        gain = seen @ np.linalg.inv(self.covariance[1:, 1:] + tilt.covariance)
+        return Relief(
+            self.plane_um + gain @ (tilt.across_um - self.plane_um[1:]),
+            self.covariance - gain @ seen.T,
+        )
 
 
 def side_of(shape: tuple[int, int]) -> int:
@@ -114,14 +146,14 @@ def relief(
     pictures: Sequence[Regions],
     *,
     start_um: float,
-    tilt: Tilt,
+    usual: Tilt,
 ) -> Relief | None:
     """Return height and tilt of a field; None where its regions share no plane.
 
     A region's energy is a brightness of its own times what a thin slab does about the
     plane of the slide: it falls as one over one plus the square of the distance over a
     depth. The error is that of the regions' scatter (a sandwich estimate, a region
-    being a cluster), since their spots lie at their own depths in the section.
+    being a cluster, and at least `SCATTER_UM`), since their spots lie at their own depths in the section.
 
     Parameters
     ----------
@@ -131,8 +163,8 @@ def relief(
         In the same order.
     start_um : float
         Where the field is sharpest as a whole.
-    tilt : Tilt
-        What is known of it from fields before.
+    usual : Tilt
+        How slides lie; wide, since what is known of this one comes in by `given`.
     """
     energy = np.array([one.energy for one in pictures])
     noise = np.array([one.noise for one in pictures])
@@ -147,7 +179,7 @@ def relief(
         energy[:, holds],
         noise[:, holds],
         np.stack([x.ravel()[holds], y.ravel()[holds]]),
-        tilt,
+        usual,
     )
     return model.solved(start_um)
 
@@ -160,13 +192,13 @@ class _Model:
     """
 
     def __init__(
-        self, z_um: F64, energy: F64, noise: F64, places: F64, tilt: Tilt
+        self, z_um: F64, energy: F64, noise: F64, places: F64, usual: Tilt
     ) -> None:
         self._z_um = z_um[:, None]
         self._energy = energy
         self._places = places
-        self._tilt = tilt
-        self._root = np.linalg.cholesky(np.linalg.inv(tilt.covariance)).T
+        self._usual_um = usual.across_um
+        self._root = np.linalg.cholesky(np.linalg.inv(usual.covariance)).T
         blinks = BLINKS * np.maximum(energy, 0.0)
         variance = noise**2 + blinks**2 + (FLOOR * energy.max()) ** 2
         self._weight = 1.0 / np.sqrt(variance)
@@ -175,7 +207,7 @@ class _Model:
         """Return the plane that fits best, unless none fits."""
         start = [
             start_um,
-            *self._tilt.across_um,
+            *self._usual_um,
             np.log(HALF_UM),
             np.log(DEPTH_UM),
             0.01,
@@ -187,25 +219,21 @@ class _Model:
         is_inside = self._z_um.min() <= fit.x[0] <= self._z_um.max()
         if 2.0 * float(fit.cost) / freedom > MISFIT or not is_inside:
             return None
-        covariance = FEW_SPOTS**2 * self._sandwich(fit.jac, fit.fun)
-        return Relief(
-            float(fit.x[0]),
-            float(np.sqrt(covariance[0, 0])),
-            Tilt(np.asarray(fit.x[1:3]), covariance[1:3, 1:3]),
-        )
+        regions = self._energy.shape[1]
+        covariance = self._sandwich(fit.jac, fit.fun)
+        covariance *= regions / (regions - FREE)
+        return Relief(np.asarray(fit.x[:3]), covariance[:3, :3])
 
     def _residuals(self, p: F64) -> F64:
         half_um, depth_um = np.exp(p[3:5])
         away_um = self._z_um - (p[0] + p[1:3] @ self._places)
-        upper = np.arctan((away_um + half_um) / depth_um)
-        lower = np.arctan((away_um - half_um) / depth_um)
-        shape = depth_um * (upper - lower) / (2.0 * half_um) + p[5]
+        shape = _sharpness(away_um, half_um, depth_um) + p[5]
         # Of every region the brightness that fits best, in closed form.
         square = self._weight**2
         bright = (square * shape * self._energy).sum(0) / (square * shape**2).sum(0)
         off = (bright * shape - self._energy) * self._weight
         known = [
-            *(self._root @ (p[1:3] - self._tilt.across_um)),
+            *(self._root @ (p[1:3] - self._usual_um)),
             (p[3] - np.log(HALF_UM)) / LOG_HALF_SD,
             (p[4] - np.log(DEPTH_UM)) / LOG_DEPTH_SD,
             p[5] / GROUND_SD,
@@ -218,5 +246,20 @@ class _Model:
         off = residuals[: heights * regions].reshape(heights, regions)
         known = jacobian[heights * regions :]
         pull = np.einsum("hrp,hr->rp", seen, off)
+        lift = SCATTER_UM * np.einsum("hrp,hr->rp", seen, seen[:, :, 0])
         bread = np.linalg.pinv(jacobian.T @ jacobian)
-        return np.asarray(bread @ (pull.T @ pull + known.T @ known) @ bread)
+        meat = pull.T @ pull + lift.T @ lift + known.T @ known
+        return np.asarray(bread @ meat @ bread)
+
+
+def _sharpness(away_um: F64, half_um: float, depth_um: float) -> F64:
+    """Return the energy of a slab of spots over that in focus, at distances from it.
+
+    Exact for Gaussian spots that widen by the square root of one plus the square of the
+    distance over a depth, in a picture filtered by two Gaussians; the slab by a sum.
+    """
+    at_um = away_um[..., None] + half_um * NODES
+    grown = FINE * (at_um / depth_um) ** 2
+    energy = 1.0 / (FINE + grown) + 1.0 / (COARSE + grown) - 4.0 / (BOTH + 2.0 * grown)
+    in_focus = 1.0 / FINE + 1.0 / COARSE - 4.0 / BOTH
+    return np.asarray(energy @ WEIGHTS / (2.0 * in_focus))
