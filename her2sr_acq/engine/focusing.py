@@ -27,12 +27,15 @@ log = logging.getLogger(__name__)
 
 FORESEEN_FROM = 4
 """So many fields in focus tell where the next will be."""
-FARTHEST = 2.0
-"""Times its reach that a search sets out from elsewhere than where the focus is."""
 RECENT = 16
 """Fields of the past that are asked: the slide drifts."""
 TRUSTED_UM = 0.5
 """Residual up to which they do."""
+REACHED_SD = 2.5
+"""Errors of what is expected that a search has to reach to set out from there."""
+GLANCED_SD_UM = 0.3
+"""Error up to which a tile is looked at without pictures to focus by: nuclei are
+micrometres thick."""
 FOLLOWED_SD_UM = 0.06
 """Error up to which a field is focused without pictures of its own."""
 
@@ -74,7 +77,7 @@ class Focuser:
         ``go`` moves the stage to a field, or raises. Raises `FocusError` when no map
         can be made of what was measured.
         """
-        if self._plan.method != "map" or self._surface is not None or not tiles:
+        if not self.owes_map or not tiles:
             return
         points = []
         due = [t for t in tiles if self._plan.is_due(self._places[t.name])]
@@ -137,6 +140,30 @@ class Focuser:
             *self._points[1 - RECENT :],
             Point(tile.x_um, tile.y_um, z_um),
         ]
+
+    @property
+    def owes_map(self) -> bool:
+        """Whether a map is asked for and not made."""
+        return self._plan.method == "map" and self._surface is None
+
+    def glance(self, tile: FieldFacts) -> None:
+        """Bring a tile about into focus for a look, by as few pictures as will do.
+
+        Where pictures show nothing to focus on, the focus stays as the tiles before
+        say. Raises `FocusError` where the lock or the drive cannot go there.
+        """
+        if self._plan.method != "image":
+            self.focus(tile)
+            return
+        expected = self._ground.guess(tile, self._station.clock.monotonic())
+        if self._ground.fields and expected.sd_um <= GLANCED_SD_UM:
+            self._step_to(tile, expected.z_um)
+            return
+        try:
+            self._set_out(tile)
+            self._image.find(tile, self._camera, lambda seen: self._weigh(tile, seen))
+        except FocusError as exc:
+            self._tracker.note("focus not found", field=tile.name, why=str(exc))
 
     def watch(self, z_offset_um: float = 0.0) -> FocusWatch:
         """Return what looks after the focus during one unit, in its own plane."""
@@ -213,12 +240,9 @@ class Focuser:
         Without that, a field or two that show nothing would leave the focus behind the
         tilt of the slide for good.
         """
-        reach_um = self._plan.reach_um
         expected = self._ground.guess(tile, self._station.clock.monotonic())
-        step_um = expected.z_um - self._drive.position_um()
-        is_near = abs(step_um) <= FARTHEST * reach_um
-        if self._ground.fields and expected.sd_um <= reach_um / 4.0 and is_near:
-            self._drive.move_by(dz_um=step_um)
+        if self._ground.fields and expected.sd_um <= self._plan.reach_um / REACHED_SD:
+            self._step_to(tile, expected.z_um)
 
     def _follow(self, tile: FieldFacts) -> bool:
         """Go where the last fields measured say that the focus is; tell if it moved."""

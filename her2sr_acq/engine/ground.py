@@ -29,6 +29,8 @@ WANDER_UM = 0.01
 """Between two fields: how much the drift changes."""
 PAUSE = 5.0
 """Usual times between two fields, after which the drift has gone its own way."""
+PAUSED_UM = 1.0
+"""How far a stand creeps in a pause."""
 LEAST_GATE_UM = 0.3
 GATE_SD = 4.0
 
@@ -93,5 +95,5 @@ class Ground:
         drift = WANDER_UM / self._step_s if self._step_s else 0.0
         noise = np.array([ROUGH_UM, BEND_SD, BEND_SD, drift]) ** 2 * max(1.0, steps)
         if steps >= PAUSE:
-            noise[0] += UNKNOWN_UM**2
+            noise[0] += PAUSED_UM**2
         return way @ self._state, way @ self._covariance @ way.T + np.diag(noise)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from focus_trials import Trial, order, trial
 from short import short_folder
+from stations import request
 
 from her2sr_acq.engine.states import RunState
+from her2sr_acq.plan.select import SelectPlan
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.lines import read_lines
 
@@ -89,6 +91,22 @@ def test_a_map_is_measured_before_the_first_burst_and_holds_for_every_field():
     assert told["points"] >= 3  # some fields of this slide show nothing
     assert told["slope_mrad"] == pytest.approx(31.6, abs=6.0)
     assert purposes == sorted(purposes, reverse=True)  # focus, then bursts
+
+
+@pytest.mark.parametrize("method", ["hardware", "image", "map"])
+def test_the_overview_is_taken_at_the_focus_of_every_tile(method):
+    """Held at one height, the last of six tiles would be 1.2 um out of focus.
+
+    The first may show nothing to focus on, and then nothing is known yet.
+    """
+    with slide(creep_z_nm_per_min=0.0) as lab:
+        plain = order({"method": method}, rows=1, columns=6, frames=20)
+        select = SelectPlan(choose="random", fields=1, areas=1, frames=3)
+        body = plain.plan.model_copy(update={"select": select})
+        lab.engine.take(request(plan=body))
+        looks_um = np.abs(lab.onlooker.out_um)
+    assert looks_um.size == 6 + 1
+    assert looks_um[1:6].max() < 0.6
 
 
 def test_a_map_of_points_on_a_line_is_refused_before_any_burst():
