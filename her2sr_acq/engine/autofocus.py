@@ -6,11 +6,13 @@ a drive that failed is left where it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import U16, Focus, Frame
 from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.ground import BEND_SD, Guess
 from her2sr_acq.engine.relief import Tilt, regions_of, relief
 from her2sr_acq.engine.sharpness import (
@@ -40,20 +42,40 @@ WHOLE_SD_UM = 0.2
 """At the least, where a field is told by its pictures as a whole."""
 LEAST_SD_UM = 0.02
 
+STILL = Guess(0.0, 0.0)
+KNOWN_UM = 0.03
+"""Error over a search up to which a drift is taken off its heights."""
+
 Believe = Callable[[Guess], float]
 """Takes what the pictures say; returns where to go, or raises `FocusError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """One exposure of a search."""
+
+    z_um: float
+    """From where the search began."""
+    at_s: float
+    adu: U16
 
 
 class ImageFocus:
     """One search at a time. Owned by the engine's thread."""
 
     def __init__(
-        self, burst: Burst, focus: Focus, plan: FocusPlan, config: DeviceConfig
+        self,
+        burst: Burst,
+        focus: Focus,
+        plan: FocusPlan,
+        config: DeviceConfig,
+        clock: Clock,
     ) -> None:
         self._burst = burst
         self._focus = focus
         self._plan = plan
         self._config = config
+        self._clock = clock
         self._moved_um = 0.0
         camera = config.camera
         width_um, height_um = frame_um(
@@ -64,12 +86,18 @@ class ImageFocus:
         self._usual = Tilt.unknown(4.0 * width_um, 4.0 * height_um)  # says little
 
     def find(
-        self, tile: FieldFacts, camera: CameraPlan, believe: Believe | None = None
+        self,
+        tile: FieldFacts,
+        camera: CameraPlan,
+        believe: Believe | None = None,
+        *,
+        drift: Guess = STILL,
     ) -> float:
         """Go to the plane in which the middle of the frame is sharp; return its z, um.
 
-        ``believe`` weighs it against what is known from elsewhere. Raises `FocusError`
-        when there is none, with the focus where it was; raises what a burst ends with
+        ``believe`` weighs it against what is known from elsewhere; ``drift`` is how far
+        the focus moves in a second, and what the pictures say is that of their end.
+        Raises `FocusError` when there is none, with the focus where it was; raises what a burst ends with
         for its fault, with the focus left where it is.
         """
         self._moved_um = 0.0
@@ -84,12 +112,12 @@ class ImageFocus:
             # Not beyond the coarse ones, where the limits of the drive may be.
             start_um = min(max(about(looks), -reach_um / 2.0), reach_um / 2.0)
             fine, step_um = self._plan.frames - len(COARSE), FINE_STEP * reach_um
-            pictures |= self._scan(
+            pictures += self._scan(
                 tile,
                 camera,
                 [start_um + step_um * (n - (fine - 1) / 2.0) for n in range(fine)],
             )
-            found = self._found(pictures, start_um)
+            found = self._found(_at_the_end(pictures, drift), start_um)
             target_um = found.z_um
             if believe is not None:
                 seen = Guess(began_um + found.z_um, found.sd_um)
@@ -114,17 +142,20 @@ class ImageFocus:
 
     def _scan(
         self, tile: FieldFacts, camera: CameraPlan, heights_um: Sequence[float]
-    ) -> dict[float, U16]:
+    ) -> list[_Picture]:
         """Return a picture at each height, from low to high."""
-        return {z_um: self._picture(tile, camera, z_um) for z_um in heights_um}
+        return [
+            _Picture(z_um, self._clock.monotonic(), self._picture(tile, camera, z_um))
+            for z_um in heights_um
+        ]
 
-    def _found(self, pictures: Mapping[float, U16], start_um: float) -> Guess:
+    def _found(self, pictures: Sequence[_Picture], start_um: float) -> Guess:
         """Return the height of the middle of the frame, um from where it began."""
         whole = slab(self._looks(pictures, NEAR), start_um)
         model = self._config.camera.model
         found = relief(
-            list(pictures),
-            [regions_of(adu, model) for adu in pictures.values()],
+            [one.z_um for one in pictures],
+            [regions_of(one.adu, model) for one in pictures],
             start_um=whole.middle_um,
             usual=self._usual,
         )
@@ -135,12 +166,9 @@ class ImageFocus:
         self._tilt = found.tilt.aged(BEND_SD * self._width_um)
         return Guess(found.z_um, max(LEAST_SD_UM, found.sd_um))
 
-    def _looks(self, pictures: Mapping[float, U16], scale: Scale) -> list[Look]:
+    def _looks(self, pictures: Sequence[_Picture], scale: Scale) -> list[Look]:
         model = self._config.camera.model
-        return [
-            Look(z_um, sharpness_of(adu, model, scale))
-            for z_um, adu in pictures.items()
-        ]
+        return [Look(one.z_um, sharpness_of(one.adu, model, scale)) for one in pictures]
 
     def _picture(self, tile: FieldFacts, camera: CameraPlan, z_um: float) -> U16:
         self._step_to(z_um)
@@ -170,3 +198,14 @@ class ImageFocus:
                 f"is left where it is"
             ) from exc
         self._moved_um = z_um
+
+
+def _at_the_end(pictures: Sequence[_Picture], drift: Guess) -> list[_Picture]:
+    """Return pictures at the heights where they would show the same at their end."""
+    end_s = pictures[-1].at_s
+    if drift.sd_um * (end_s - pictures[0].at_s) > KNOWN_UM:
+        return list(pictures)
+    return [
+        replace(one, z_um=one.z_um + drift.z_um * (end_s - one.at_s))
+        for one in pictures
+    ]

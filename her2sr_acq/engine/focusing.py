@@ -61,7 +61,7 @@ class Focuser:
             light=burst.light,
             clock=station.clock,
         )
-        self._image = ImageFocus(burst, self._drive, self._plan, config)
+        self._image = ImageFocus(burst, self._drive, self._plan, config, station.clock)
         self._places = {tile.name: n for n, tile in enumerate(order.tiles)}
         self._points: list[Point] = []
         self._surface: Surface | None = None
@@ -160,8 +160,7 @@ class Focuser:
             self._step_to(tile, expected.z_um)
             return
         try:
-            self._set_out(tile)
-            self._image.find(tile, self._camera, lambda seen: self._weigh(tile, seen))
+            self._search(tile)
         except FocusError as exc:
             self._tracker.note("focus not found", field=tile.name, why=str(exc))
 
@@ -209,11 +208,19 @@ class Focuser:
                 return self._follow(tile)
             except FocusError as exc:
                 log.info("%s is measured out of turn: %s", tile.name, exc)
-        self._set_out(tile)
         self._owes = True
-        self._image.find(tile, self._camera, lambda seen: self._weigh(tile, seen))
+        self._search(tile)
         self._owes = False
         return True
+
+    def _search(self, tile: FieldFacts) -> None:
+        self._set_out(tile)
+        self._image.find(
+            tile,
+            self._camera,
+            lambda seen: self._weigh(tile, seen),
+            drift=self._ground.drift,
+        )
 
     def _weigh(self, tile: FieldFacts, seen: Guess) -> float:
         """Return the height of a field from its pictures and the fields before it.

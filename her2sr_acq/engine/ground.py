@@ -31,6 +31,8 @@ PAUSE = 5.0
 """Usual times between two fields, after which the drift has gone its own way."""
 PAUSED_UM = 1.0
 """How far a stand creeps in a pause."""
+LEARNED_FROM = 3
+"""Fields before anything is said of the drift."""
 LEAST_GATE_UM = 0.3
 GATE_SD = 4.0
 
@@ -60,6 +62,13 @@ class Ground:
         """Return what is expected of a place at a time."""
         state, covariance = self._foreseen(place, time_s)
         return Guess(float(state[0]), math.sqrt(covariance[0, 0]))
+
+    @property
+    def drift(self) -> Guess:
+        """How far the slide moves along the axis in a second."""
+        if self.fields < LEARNED_FROM:
+            return Guess(0.0, UNKNOWN_UM)
+        return Guess(float(self._state[3]), math.sqrt(self._covariance[3, 3]))
 
     def agrees(self, place: Place, time_s: float, seen: Guess) -> bool:
         """Return whether a measured height can be that of this slide."""

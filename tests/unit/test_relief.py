@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from her2sr_acq.engine.autofocus import _at_the_end, _Picture
 from her2sr_acq.engine.ground import Ground, Guess
 from her2sr_acq.engine.relief import Tilt, regions_of, relief, side_of
 from her2sr_acq.engine.sharpness import Look, middle, sharpness_of
@@ -102,6 +103,8 @@ def test_tilt_and_drift_are_followed_and_one_fields_chance_is_not():
         off.append(now.z_um - truth_um)
         sds.append(now.sd_um)
     assert np.std(off[20:]) < 0.07  # the pictures alone: 0.1
+    assert ground.drift.z_um == pytest.approx(0.006, abs=3.0 * ground.drift.sd_um)
+    assert ground.drift.sd_um < 0.005
     assert 0.5 < np.sqrt(np.mean(np.square(np.array(off) / sds))) < 1.5
 
 
@@ -132,3 +135,11 @@ def test_after_a_long_pause_the_height_is_known_about():
     place = Point(0.0, 99.0, 0.0)
     assert ground.guess(place, 9.0).sd_um < 0.9
     assert 1.0 < ground.guess(place, 60.0).sd_um
+
+
+def test_what_drifts_while_it_is_searched_for_is_found_where_it_is_at_the_end():
+    at = [_Picture(z, float(n), np.zeros((1, 1))) for n, z in enumerate((0.0, 1.0))]
+    seen = _at_the_end(at, Guess(0.02, 0.01))
+    assert [one.z_um for one in seen] == pytest.approx([0.02, 1.0])
+    unsure = _at_the_end(at, Guess(0.02, 0.5))
+    assert [one.z_um for one in unsure] == [0.0, 1.0]
