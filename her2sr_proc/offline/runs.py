@@ -13,9 +13,9 @@ from her2sr_proc.nuclei import outline
 from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.casefile import read_case
 from her2sr_proc.offline.conditions import conditions_of
-from her2sr_proc.offline.motion import motions_of, stacks_of
 from her2sr_proc.offline.entering import apart_fields
 from her2sr_proc.offline.flags import run_flags
+from her2sr_proc.offline.motion import motions_of, stacks_of
 from her2sr_proc.offline.settling import (
     Scales,
     cluster_flags,

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from her2sr_proc.comparison import Comparison
 from her2sr_proc.report import charts
 from her2sr_proc.report.conditions import Conditions
-from her2sr_proc.report.motion import Motion, StackPicture, chart
 from her2sr_proc.report.mosaic import Layers, Tile, overview
+from her2sr_proc.report.motion import Motion, StackPicture, chart
 from her2sr_proc.report.overlay import overlay
 from her2sr_proc.report.pictures import (
     GAMMA,

@@ -47,7 +47,7 @@ def asked(**said) -> RunRequest:
 
 
 @contextmanager
-def slide() -> Iterator[Trial]:
+def slide(**lock: object) -> Iterator[Trial]:
     flat = {"tilt_x_mrad": 0.0, "tilt_y_mrad": 0.0, "drift_z_nm_per_min": 0.0}
     with (
         short_folder() as folder,
@@ -58,6 +58,7 @@ def slide() -> Iterator[Trial]:
             stage=flat,
             sample={"section_um": 0.2, "strays_per_um2": 2.0},
             optics={"chromatic": False},
+            lock=lock,
         ) as lab,
     ):
         yield lab
@@ -119,6 +120,45 @@ def test_a_drive_that_fails_on_its_way_back_holds_the_run_with_the_burst_kept():
 
 
 STACK = {"planes": 7, "step_um": 0.5, "frames": 3}
+
+
+BY_STAGE = {"offset_device": "LockOffset", "offset_property": None}
+
+
+def test_planes_and_stacks_are_reached_by_the_locks_own_offset_and_it_is_put_back():
+    with slide(**BY_STAGE, offset_unit_um=-0.025) as lab:
+        lock = lab.engine.station.hardware.lock
+        before_um = lock.offset_um()
+        said = asked(
+            focus={"method": "hardware"}, offsets=(0.0, -0.4), through_focus=STACK
+        )
+        view = lab.engine.take(said)
+        after_um = lock.offset_um()
+        folder = lab.engine.station.data.run(view.id)
+        stacks = [h.verdict.stack for h in read_ledger(folder.ledger).values()]
+    assert view.state is RunState.COMPLETED, view.reason
+    middles, ends = lab.onlooker.out_um[3::8], lab.onlooker.out_um[7::8]
+    assert middles == pytest.approx([0.0, -0.4], abs=0.05)
+    assert ends == pytest.approx([0.0, -0.4], abs=0.05)
+    assert [np.ptp(s.z_um) for s in stacks] == pytest.approx([3.0, 3.0], abs=0.05)
+    assert after_um == pytest.approx(before_um, abs=0.03)
+    assert lab.focus.absolute == 0
+
+
+def test_an_offset_that_goes_the_wrong_way_costs_its_unit_and_is_put_back():
+    with slide(**BY_STAGE, offset_unit_um=0.025) as lab:
+        lock = lab.engine.station.hardware.lock
+        before_um = lock.offset_um()
+        said = asked(focus={"method": "hardware"}, offsets=(0.0, -0.4))
+        view = lab.engine.take(said)
+        units = lab.engine.units(view.id)
+        after_um = lock.offset_um()
+    assert units["r00_c00/561"].state == "complete"
+    why = units["r00_c00/488"].reason
+    assert "its plane was changed by -0.4 um, and the drive went +0.40 um" in why
+    assert "check the lock and focus.lock.offset_unit_um" in why
+    assert after_um == pytest.approx(before_um, abs=0.03)
+    assert len(lab.onlooker.out_um) == 1
 
 
 def test_a_stack_stands_with_its_unit_its_light_is_booked_and_it_finds_the_focus():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -99,13 +100,17 @@ def trial(
     z_um: tuple[float, float] | None = None,
     step_adu: tuple[float, float] | None = None,
     localizer: FakeLocalizer | None = None,
+    lock: Mapping[str, object] = MappingProxyType({}),
     **options: object,
 ) -> Iterator[Trial]:
-    """Run a microscope with a slide as told, and an engine on it."""
+    """Run a microscope with a slide as told, and an engine on it.
+
+    ``lock``: what the configuration says of it beside the packaged one.
+    """
     chosen = {"noise": "fast", "time_scale": 200.0, "record_intervals": False}
     with simulated_here(folder, size=size, **(chosen | options)) as bench:
         data = yaml.safe_load(bench.config.read_text())
-        data["focus"]["lock"].update(timeout_s=lock_timeout_s, poll_ms=1.0)
+        data["focus"]["lock"].update(timeout_s=lock_timeout_s, poll_ms=1.0, **lock)
         if z_um is not None:
             data["focus"]["z_um"] = list(z_um)
         for laser in data["lasers"]:  # thin slides are darker than tissue
