@@ -97,8 +97,8 @@ class ImageFocus:
 
         ``believe`` weighs it against what is known from elsewhere; ``drift`` is how far
         the focus moves in a second, and what the pictures say is that of their end.
-        Raises `FocusError` when there is none, with the focus where it was; raises what a burst ends with
-        for its fault, with the focus left where it is.
+        Raises `FocusError` when there is none, with the focus where it was; raises what
+        a burst ends with for its fault, with the focus left where it is.
         """
         self._moved_um = 0.0
         began_um = self._focus.position_um()

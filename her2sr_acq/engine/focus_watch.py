@@ -1,4 +1,4 @@
-"""Looks on while a unit is taken: where the focus stood, and whether its lock let go."""
+"""Looks on while a unit is taken: where the focus stood, whether its lock let go."""
 
 from __future__ import annotations
 

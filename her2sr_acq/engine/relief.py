@@ -153,7 +153,8 @@ def relief(
     A region's energy is a brightness of its own times what a thin slab does about the
     plane of the slide: it falls as one over one plus the square of the distance over a
     depth. The error is that of the regions' scatter (a sandwich estimate, a region
-    being a cluster, and at least `SCATTER_UM`), since their spots lie at their own depths in the section.
+    being a cluster, and at least `SCATTER_UM`), since their spots lie at their own
+    depths in the section.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from focus_trials import Trial, trial
 from short import short_folder
 from stations import protocol, request, rig
 
+from her2sr_acq.config_focus import FocusLockConfig
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest
 from her2sr_acq.errors import DeviceError, PlanRejectedError
@@ -316,6 +317,31 @@ def test_a_lock_whose_plane_cannot_be_chosen_allows_no_offset():
     config = type(make_config()).model_validate(data)
     with pytest.raises(PlanRejectedError, match="that plane cannot be chosen in um"):
         check(plan(focus={"method": "hardware"}, offsets=(0.0, 0.2)), config=config)
+
+
+def test_planes_beyond_the_range_of_the_locks_offset_are_refused():
+    data = make_config().model_dump(mode="json")
+    lock = {"label": "PFS", "kind": "autofocus", "offset_unit_um": 0.1}
+    data["focus"]["lock"] = lock | {"offset_um": [5.0, 7.0]}
+    config = type(make_config()).model_validate(data)
+    by_lock = plan(focus={"method": "hardware"}, through_focus=STACK)
+    with pytest.raises(PlanRejectedError, match="the focus lock goes from 5 to 7 um"):
+        check(by_lock, config=config)
+    check(plan(focus={"method": "hardware"}, offsets=(0.0, 0.2)), config=config)
+
+
+@pytest.mark.parametrize(
+    ("lock", "cure"),
+    [
+        ({"offset_unit_um": 0.0}, "not 0"),
+        ({"offset_device": "O"}, "needs 'offset_unit_um'"),
+        ({"offset_device": "O", "offset_property": "P"}, "not both"),
+        ({"offset_um": (2.0, 1.0)}, "from low to high"),
+    ],
+)
+def test_what_makes_no_sense_of_an_offset_is_said(lock, cure):
+    with pytest.raises(ValueError, match=cure):
+        FocusLockConfig(label="L", state_property="S", **lock)
 
 
 def test_a_stack_higher_than_the_drive_goes_is_refused():
