@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from focus_trials import Trial, order, trial
 from short import short_folder
-from stations import request
+from stations import request, rig
 
+from her2sr_acq.engine.autofocus import ImageFocus
+from her2sr_acq.engine.ground import Guess
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.select import SelectPlan
 from her2sr_proc.schema.ledger import UnitState
@@ -131,6 +133,26 @@ def test_behind_a_bubble_a_field_is_skipped_with_its_reason_and_the_rest_is_take
     assert "could not be focused: the focus lock found nothing" in why
     assert "reads 'Dim'" in why
     assert max(map(abs, lab.onlooker.out_um)) < IN_FOCUS_UM
+
+
+def test_pictures_that_contradict_the_fields_before_skip_that_field_alone(
+    tmp_path, monkeypatch
+):
+    seen_um = iter([0.0, 0.1, 0.2, 0.3, 2.4, 0.5])
+
+    def find(self, tile, camera, believe, *, drift):
+        z_um = believe(Guess(next(seen_um), 0.03))
+        self._focus.move_by(dz_um=z_um - self._focus.position_um())
+        return z_um
+
+    monkeypatch.setattr(ImageFocus, "find", find)
+    with rig(tmp_path) as engine:
+        view = engine.take(order({"method": "image"}, rows=1, columns=6, frames=20))
+        units = list(engine.units(view.id).values())
+    assert [u.state for u in units] == ["complete"] * 4 + ["skipped", "complete"]
+    why = units[4].reason
+    assert "its pictures are sharpest at z = 2.40 um, and the fields before" in why
+    assert units[5].focus.z_um == pytest.approx(0.5, abs=0.05)
 
 
 def test_where_the_protocol_says_pause_the_run_waits_and_takes_the_field_after_it():
