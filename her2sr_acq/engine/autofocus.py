@@ -14,12 +14,10 @@ from her2sr_acq.devices.ports import U16, Focus, Frame
 from her2sr_acq.engine.burst import Burst
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.ground import BEND_SD, Guess
-from her2sr_acq.engine.relief import Tilt, regions_of, relief
+from her2sr_acq.engine.relief import Regions, Tilt, regions_of, relief
 from her2sr_acq.engine.sharpness import (
     FAR,
-    NEAR,
     Look,
-    Scale,
     about,
     require_contrast,
     sharpness_of,
@@ -107,7 +105,7 @@ class ImageFocus:
             pictures = self._scan(
                 tile, camera, [reach_um * height for height in COARSE]
             )
-            looks = self._looks(pictures, FAR)
+            looks = [self._look(one) for one in pictures]
             require_contrast(looks)
             # Not beyond the coarse ones, where the limits of the drive may be.
             start_um = min(max(about(looks), -reach_um / 2.0), reach_um / 2.0)
@@ -151,11 +149,15 @@ class ImageFocus:
 
     def _found(self, pictures: Sequence[_Picture], start_um: float) -> Guess:
         """Return the height of the middle of the frame, um from where it began."""
-        whole = slab(self._looks(pictures, NEAR), start_um)
-        model = self._config.camera.model
+        parts = [self._regions(one) for one in pictures]
+        looks = [
+            Look(one.z_um, part.whole)
+            for one, part in zip(pictures, parts, strict=True)
+        ]
+        whole = slab(looks, start_um)
         found = relief(
             [one.z_um for one in pictures],
-            [regions_of(one.adu, model) for one in pictures],
+            parts,
             start_um=whole.middle_um,
             usual=self._usual,
         )
@@ -166,9 +168,15 @@ class ImageFocus:
         self._tilt = found.tilt.aged(BEND_SD * self._width_um)
         return Guess(found.z_um, max(LEAST_SD_UM, found.sd_um))
 
-    def _looks(self, pictures: Sequence[_Picture], scale: Scale) -> list[Look]:
+    def _regions(self, one: _Picture) -> Regions:
+        self._burst.light.guard.pulse()  # large pictures take their time
+        return regions_of(one.adu, self._config.camera.model)
+
+    def _look(self, one: _Picture) -> Look:
+        """Return how sharp a picture is from far away."""
+        self._burst.light.guard.pulse()
         model = self._config.camera.model
-        return [Look(one.z_um, sharpness_of(one.adu, model, scale)) for one in pictures]
+        return Look(one.z_um, sharpness_of(one.adu, model, FAR))
 
     def _picture(self, tile: FieldFacts, camera: CameraPlan, z_um: float) -> U16:
         self._step_to(z_um)

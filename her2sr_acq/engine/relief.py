@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
-from her2sr_acq.engine.sharpness import NEAR, Scale, energies
+from her2sr_acq.engine.sharpness import NEAR, Scale, Sharpness, energies
 from her2sr_proc.schema.camera import CameraModel
 
 F64 = npt.NDArray[np.float64]
@@ -57,6 +57,12 @@ class Regions:
 
     energy: F64
     noise: F64
+
+    @property
+    def whole(self) -> Sharpness:
+        """Of all of them together."""
+        noise = float(np.sqrt((self.noise**2).mean() / self.noise.size))
+        return Sharpness(float(self.energy.mean()), noise)
 
 
 @dataclass(frozen=True, slots=True)

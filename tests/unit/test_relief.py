@@ -77,6 +77,13 @@ def test_regions_without_spots_tell_nothing():
     assert plane_of(pictures(0.0, 0.0, right_of=0.97)) is None
 
 
+def test_the_regions_together_are_as_sharp_as_the_picture():
+    one = pictures(0.0, 0.0)[2]
+    parts, whole = regions_of(one, CAMERA).whole, sharpness_of(one, CAMERA)
+    assert parts.value == pytest.approx(whole.value, rel=1e-6)
+    assert parts.noise == pytest.approx(whole.noise, rel=0.1)
+
+
 def test_small_frames_have_fewer_regions():
     assert [side_of(s) for s in ((20, 64), (64, 64), (512, 512))] == [1, 2, 8]
 
