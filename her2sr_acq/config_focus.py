@@ -34,8 +34,20 @@ class FocusLockConfig(Frozen):
     offset_property: str | None = Field(
         default=None, description="kind property: distance of the plane held, settable"
     )
-    offset_unit_um: float = Field(
-        default=1.0, gt=0, description="micrometres of one unit of the offset"
+    offset_device: str | None = Field(
+        default=None,
+        description="a stage device whose position is that distance, such as the "
+        "offset of Nikon's PFS, in place of the property or of MMCore's own offset",
+    )
+    offset_unit_um: float | None = Field(
+        default=None,
+        description="micrometres by which the plane goes up with one unit of the "
+        "offset, as measured on this microscope; negative: it goes down. Default 1 "
+        "for a property; kind autofocus, whose unit MMCore leaves open, and a device "
+        "need it said",
+    )
+    offset_um: Range | None = Field(
+        default=None, description="the least and the largest offset that is set"
     )
     remembers_plane: bool = Field(
         default=True,
@@ -57,7 +69,27 @@ class FocusLockConfig(Frozen):
     def _property_is_named(self) -> Self:
         if self.kind == "property" and not self.state_property:
             raise ValueError("give 'state_property', or 'kind: autofocus'")
+        if self.offset_unit_um == 0.0:
+            raise ValueError("'offset_unit_um' is not 0: the plane moves by it")
+        if self.offset_device is not None and self.offset_property is not None:
+            raise ValueError("give 'offset_device' or 'offset_property', not both")
+        if self.offset_device is not None and self.offset_unit_um is None:
+            raise ValueError("'offset_device' needs 'offset_unit_um'")
+        if self.offset_um is not None and not self.offset_um[0] < self.offset_um[1]:
+            raise ValueError("'offset_um' goes from low to high")
         return self
+
+    @property
+    def chooses_plane(self) -> bool:
+        """Whether another plane can be asked for in micrometres."""
+        if self.kind == "autofocus":
+            return self.offset_unit_um is not None
+        return self.offset_device is not None or self.offset_property is not None
+
+    @property
+    def unit_um(self) -> float:
+        """Micrometres of one unit of the offset."""
+        return 1.0 if self.offset_unit_um is None else self.offset_unit_um
 
 
 class FocusConfig(Frozen):

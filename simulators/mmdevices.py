@@ -167,6 +167,51 @@ class SimulatedCrisp(GenericDevice):
             self._client.order_lock(LockOrder(offset_um=value))
 
 
+class SimulatedLockOffset(StageDevice):
+    """The plane that the simulated focus lock holds, as a drive of its own.
+
+    In steps of 25 nm, downwards, as some locks count: their unit has to be measured.
+    """
+
+    UNIT_UM = -0.025
+
+    @cached_property
+    def _client(self) -> MicroscopeClient:
+        return MicroscopeClient(runtime_of_environment())
+
+    def set_position_um(self, val: float) -> None:
+        """Choose the plane that is held, in steps."""
+        self._client.order_lock(LockOrder(offset_um=val * self.UNIT_UM))
+
+    def get_position_um(self) -> float:
+        """Return the plane that is held, in steps."""
+        return self._client.state().lock_offset_um / self.UNIT_UM
+
+    def busy(self) -> bool:
+        """Return that it never is: the lock settles by itself."""
+        return False
+
+    def get_focus_direction(self) -> FocusDirection:
+        """Return that it is no focus drive."""
+        return FocusDirection.Unknown
+
+    def set_focus_direction(self, sign: int) -> None:
+        """Refuse any other."""
+        if sign != FocusDirection.Unknown:
+            raise ValueError("the offset of the simulated lock is no focus drive")
+
+    def stop(self) -> None:
+        """Stay: it moves at once."""
+
+    def home(self) -> None:
+        """Refuse: it would take the lock out of its range."""
+        raise DeviceError("the offset of the simulated lock has no home")
+
+    def set_origin(self) -> None:
+        """Refuse: it counts from the glass."""
+        raise DeviceError("the offset of the simulated lock counts from the glass")
+
+
 METER_MW = {405: 88.0, 488: 171.0, 561: 163.0}
 """What leaves the objective at 100 percent: less than the lasers are rated for."""
 

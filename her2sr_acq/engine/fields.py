@@ -121,6 +121,19 @@ class FieldTaker:
         if lost := self._move(tile):
             raise FocusError(f"{tile.name} was not reached: {lost}")
 
+    def look(self, tile: FieldFacts) -> None:
+        """Go to a tile and bring it about into focus, or raise as `reach`."""
+        if self._focuser.owes_map:
+            self._measure_map()
+        self.reach(tile)
+        try:
+            self._focuser.glance(tile)
+        except (FocusError, LightError, HoldError):
+            raise
+        except AcqError as exc:
+            self.judge(exc)
+            raise FocusError(f"{tile.name} was not brought into focus: {exc}") from exc
+
     def _take_field(self, tile: FieldFacts, taker: UnitTaker) -> None:
         self._tracker.enter("moving the stage", current=tile.name)
         if not self._is_in_reach(tile):

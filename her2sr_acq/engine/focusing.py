@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from her2sr_acq.engine.autofocus import ImageFocus
 from her2sr_acq.engine.burst import Burst
+from her2sr_acq.engine.focus_watch import FocusWatch
+from her2sr_acq.engine.ground import Ground, Guess
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.planes import Planes
 from her2sr_acq.engine.relock import Relock
@@ -20,58 +21,23 @@ from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.surface import Point, Surface, rank
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.errors import FocusError
-from her2sr_proc.schema.ledger import FocusRecord
 from her2sr_proc.schema.manifest import FieldFacts
 
 log = logging.getLogger(__name__)
 
 FORESEEN_FROM = 4
 """So many fields in focus tell where the next will be."""
-FARTHEST = 2.0
-"""Times its reach that a search sets out from elsewhere than where the focus is."""
 RECENT = 16
 """Fields of the past that are asked: the slide drifts."""
 TRUSTED_UM = 0.5
 """Residual up to which they do."""
-
-
-@dataclass(slots=True)
-class FocusWatch:
-    """Looks after the focus during one unit."""
-
-    method: str
-    held_since_utc: str
-    read_um: Callable[[], float]
-    is_held: Callable[[], bool]
-    """True where nothing holds the focus that could let go."""
-    z_offset_um: float = 0.0
-    z_um: float = 0.0
-    z_end_um: float | None = None
-    lost_at_frame: int | None = None
-
-    def begin(self) -> None:
-        """Read the focus before the burst."""
-        self.z_um = self.read_um()
-
-    def end(self) -> None:
-        """Read the focus after the burst, before it goes back to its own plane."""
-        self.z_end_um = self.read_um()
-
-    def look(self, frame: int) -> None:
-        """Note once, in a burst, that the lock has let go. Called for every block."""
-        if self.lost_at_frame is None and not self.is_held():
-            self.lost_at_frame = frame
-
-    def record(self) -> FocusRecord:
-        """Return how the focus stood."""
-        return FocusRecord(
-            method=self.method,
-            held_since_utc=self.held_since_utc,
-            z_um=self.z_um,
-            z_end_um=self.read_um() if self.z_end_um is None else self.z_end_um,
-            z_offset_um=self.z_offset_um,
-            lost_at_frame=self.lost_at_frame,
-        )
+REACHED_SD = 2.5
+"""Errors of what is expected that a search has to reach to set out from there."""
+GLANCED_SD_UM = 0.3
+"""Error up to which a tile is looked at without pictures to focus by: nuclei are
+micrometres thick."""
+FOLLOWED_SD_UM = 0.06
+"""Error up to which a field is focused without pictures of its own."""
 
 
 class Focuser:
@@ -95,13 +61,13 @@ class Focuser:
             light=burst.light,
             clock=station.clock,
         )
-        self._image = ImageFocus(burst, self._drive, self._plan, config)
+        self._image = ImageFocus(burst, self._drive, self._plan, config, station.clock)
         self._places = {tile.name: n for n, tile in enumerate(order.tiles)}
         self._points: list[Point] = []
         self._surface: Surface | None = None
         self._since_utc = station.clock.stamp()
         self._owes = False
-        self._measured: list[Point] = []
+        self._ground = Ground()
 
     def measure(
         self, tiles: Sequence[FieldFacts], go: Callable[[FieldFacts], None]
@@ -111,7 +77,7 @@ class Focuser:
         ``go`` moves the stage to a field, or raises. Raises `FocusError` when no map
         can be made of what was measured.
         """
-        if self._plan.method != "map" or self._surface is not None or not tiles:
+        if not self.owes_map or not tiles:
             return
         points = []
         due = [t for t in tiles if self._plan.is_due(self._places[t.name])]
@@ -175,6 +141,29 @@ class Focuser:
             Point(tile.x_um, tile.y_um, z_um),
         ]
 
+    @property
+    def owes_map(self) -> bool:
+        """Whether a map is asked for and not made."""
+        return self._plan.method == "map" and self._surface is None
+
+    def glance(self, tile: FieldFacts) -> None:
+        """Bring a tile about into focus for a look, by as few pictures as will do.
+
+        Where pictures show nothing to focus on, the focus stays as the tiles before
+        say. Raises `FocusError` where the lock or the drive cannot go there.
+        """
+        if self._plan.method != "image":
+            self.focus(tile)
+            return
+        expected = self._ground.guess(tile, self._station.clock.monotonic())
+        if self._ground.fields and expected.sd_um <= GLANCED_SD_UM:
+            self._step_to(tile, expected.z_um)
+            return
+        try:
+            self._search(tile)
+        except FocusError as exc:
+            self._tracker.note("focus not found", field=tile.name, why=str(exc))
+
     def watch(self, z_offset_um: float = 0.0) -> FocusWatch:
         """Return what looks after the focus during one unit, in its own plane."""
         lock = self._lock
@@ -219,37 +208,57 @@ class Focuser:
                 return self._follow(tile)
             except FocusError as exc:
                 log.info("%s is measured out of turn: %s", tile.name, exc)
-        self._set_out(tile)
         self._owes = True
-        self._image.find(tile, self._camera)
+        self._search(tile)
         self._owes = False
-        place = Point(tile.x_um, tile.y_um, self._drive.position_um())
-        self._measured = [*self._measured[1 - RECENT :], place]
         return True
 
+    def _search(self, tile: FieldFacts) -> None:
+        self._set_out(tile)
+        self._image.find(
+            tile,
+            self._camera,
+            lambda seen: self._weigh(tile, seen),
+            drift=self._ground.drift,
+        )
+
+    def _weigh(self, tile: FieldFacts, seen: Guess) -> float:
+        """Return the height of a field from its pictures and the fields before it.
+
+        Raises `FocusError` where they contradict each other: something else than the
+        section may be what is sharp there. The next field is believed again, since it
+        may be the slide that was moved.
+        """
+        now_s = self._station.clock.monotonic()
+        if not self._ground.agrees(tile, now_s, seen):
+            expected = self._ground.guess(tile, now_s)
+            self._ground.doubt()
+            raise FocusError(
+                f"its pictures are sharpest at z = {seen.z_um:.2f} um, and the fields "
+                f"before it say {expected.z_um:.2f} um; look what lies on the slide"
+            )
+        z_um = self._ground.learn(tile, now_s, seen).z_um
+        self._require_within(tile, z_um)
+        return z_um
+
     def _set_out(self, tile: FieldFacts) -> None:
-        """Begin the search where the last fields in focus say, if they agree.
+        """Begin the search where the fields in focus say, if they say it well enough.
 
         Without that, a field or two that show nothing would leave the focus behind the
         tilt of the slide for good.
         """
-        if len(self._measured) < FORESEEN_FROM:
-            return
-        try:
-            surface = Surface(self._measured)
-        except FocusError:
-            return
-        if surface.residual_um > TRUSTED_UM:
-            return
-        step_um = surface.z_um(tile.x_um, tile.y_um) - self._drive.position_um()
-        if abs(step_um) <= FARTHEST * self._plan.reach_um:
-            self._drive.move_by(dz_um=step_um)
+        expected = self._ground.guess(tile, self._station.clock.monotonic())
+        if self._ground.fields and expected.sd_um <= self._plan.reach_um / REACHED_SD:
+            self._step_to(tile, expected.z_um)
 
     def _follow(self, tile: FieldFacts) -> bool:
         """Go where the last fields measured say that the focus is; tell if it moved."""
-        if len(self._measured) < 2:
-            return False
-        self._step_to(tile, Surface(self._measured).z_um(tile.x_um, tile.y_um))
+        expected = self._ground.guess(tile, self._station.clock.monotonic())
+        if not (self._ground.fields and expected.sd_um <= FOLLOWED_SD_UM):
+            raise FocusError(
+                f"the fields before tell its height within {expected.sd_um:.2f} um only"
+            )
+        self._step_to(tile, expected.z_um)
         return True
 
     def _by_map(self, tile: FieldFacts) -> bool:

@@ -81,8 +81,9 @@ class Overviewer:
     ) -> Overview:
         """Return what is known of every tile, looking at those not looked at yet.
 
-        ``reach`` goes to a tile or raises; ``judge`` raises what a fault of a burst
-        means for the run. Raises `HoldError` for whatever holds the run.
+        ``reach`` goes to a tile, into its focus, or raises; ``judge`` raises what a
+        fault of a burst means for the run. Raises `HoldError` for whatever holds the
+        run.
         """
         if self._folder.overview.exists():
             return Overview.model_validate_json(self._folder.overview.read_text())

@@ -19,6 +19,8 @@ from her2sr_acq.errors import AcqError, DeviceError, FocusError, LightError
 
 AGREEING = 2
 """So many readings in a row say that the lock holds the new plane."""
+NEAR_UM, NEAR_SHARE = 0.15, 0.25
+"""The drive went as far as the offset if it is off by so much, or by such a share."""
 
 
 class Planes:
@@ -90,27 +92,45 @@ class Planes:
         self._light.guard.pulse()
         if self._lock is None:
             self._drive.move_by(dz_um=um)
-            return
-        low, high = self._config.z_um
-        z_um = self._drive.position_um() + um
-        if not low <= z_um <= high:
-            raise FocusError(
-                f"z = {z_um:.2f} um is outside the limits of {low:g} to {high:g} um"
-            )
-        self._lock.set_offset(self._lock.offset_um() + um)
-        self._await_lock()
+        else:
+            self._shift(self._lock, um)
 
-    def _await_lock(self) -> None:
-        assert self._lock is not None
+    def _shift(self, lock: FocusLock, um: float) -> None:
+        """Have the lock hold another plane, or raise with its offset as it was."""
+        low, high = self._config.z_um
+        before_um = self._drive.position_um()
+        if not low <= before_um + um <= high:
+            raise FocusError(
+                f"z = {before_um + um:.2f} um is outside the limits of {low:g} to "
+                f"{high:g} um"
+            )
+        offset_um = lock.offset_um()
+        try:
+            lock.set_offset(offset_um + um)
+            self._await_plane(lock, before_um, um)
+        except LightError:
+            raise
+        except AcqError:
+            lock.set_offset(offset_um)
+            raise
+
+    def _await_plane(self, lock: FocusLock, before_um: float, um: float) -> None:
+        """Wait until the lock holds, and the drive went as far as it was told.
+
+        An offset whose unit or sign is wrong reads back well, and only the drive tells.
+        """
         assert self._config.lock is not None
         until = self._clock.monotonic() + self._config.lock.timeout_s
         agreeing = 0
         while agreeing < AGREEING:
-            agreeing = agreeing + 1 if self._lock.is_locked() else 0
+            moved_um = self._drive.position_um() - before_um
+            has_moved = abs(moved_um - um) <= max(NEAR_UM, NEAR_SHARE * abs(um))
+            agreeing = agreeing + 1 if has_moved and lock.is_locked() else 0
             if agreeing == 0 and self._clock.monotonic() >= until:
                 raise FocusError(
-                    f"the focus lock reads '{self._lock.state()}' after its plane was "
-                    f"changed; check the lock"
+                    f"the focus lock reads '{lock.state()}' after its plane was "
+                    f"changed by {um:+g} um, and the drive went {moved_um:+.2f} um; "
+                    f"check the lock and focus.lock.offset_unit_um"
                 )
             self._light.guard.pulse()
             if agreeing < AGREEING:

@@ -200,7 +200,7 @@ class Runner:
         """Return the fields to take, in order; none at a stop."""
         try:
             return self._selector.settle(
-                reach=self._fields.reach, judge=self._fields.judge
+                reach=self._fields.look, judge=self._fields.judge
             )
         except HoldError:
             if not self._reins.stopped.is_set():

@@ -56,12 +56,30 @@ class Sharpness:
 
 
 @dataclass(frozen=True, slots=True)
+class Energies:
+    """Of the parts of one picture, each of shape (side, side)."""
+
+    value: F64
+    noise: F64
+    """Standard deviation of `value` by chance alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """One picture at one height."""
 
     z_um: float
     """From where the search began."""
     sharpness: Sharpness
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """What the pictures of a field as a whole say of its section."""
+
+    middle_um: float
+    half_um: float
+    """Half its thickness, tilt of the field included."""
 
 
 def sharpness_of(adu: U16, camera: CameraModel, scale: Scale = NEAR) -> Sharpness:
@@ -81,6 +99,15 @@ def sharpness_of(adu: U16, camera: CameraModel, scale: Scale = NEAR) -> Sharpnes
     FocusError
         There is no light in it.
     """
+    found = energies(adu, camera, scale, side=1)
+    return Sharpness(float(found.value[0, 0]), float(found.noise[0, 0]))
+
+
+def energies(adu: U16, camera: CameraModel, scale: Scale, *, side: int) -> Energies:
+    """Return how sharp every one of ``side`` by ``side`` parts of a picture is.
+
+    What is left over at the far edges belongs to no part. Raises as `sharpness_of`.
+    """
     electrons = (adu.astype(np.float64) - camera.offset_adu) * camera.e_per_adu
     light = float(electrons.mean())
     if not light > LEAST_E:
@@ -88,16 +115,20 @@ def sharpness_of(adu: U16, camera: CameraModel, scale: Scale = NEAR) -> Sharpnes
             f"the picture to focus by is dark ({light:.1f} photo-electrons a pixel); "
             f"check the light, or raise focus.power_percent"
         )
-    spots = _band(electrons, scale)
-    height, width = adu.shape
+    height, width = adu.shape[0] // side, adu.shape[1] // side
+
+    def mean(image: F64) -> F64:
+        whole = image[: side * height, : side * width]
+        return np.asarray(whole.reshape(side, height, side, width).mean((1, 3)))
+
     pulse = np.zeros((81, 81))
     pulse[40, 40] = 1.0
     share = float((_band(pulse, scale) ** 2).sum())
-    noise = share * (light + camera.read_noise_e**2)
+    noise = share * (np.maximum(mean(electrons), 0.0) + camera.read_noise_e**2)
     # Neighbours of the filtered picture share the noise of this many pixels.
     cells = max(1.0, height * width / (4.0 * math.pi * scale.fine_px**2))
-    energy = float((spots**2).mean()) - noise
-    return Sharpness(energy / light**2, noise * math.sqrt(2.0 / cells) / light**2)
+    energy = mean(_band(electrons, scale) ** 2) - noise
+    return Energies(energy / light**2, noise * math.sqrt(2.0 / cells) / light**2)
 
 
 def require_contrast(looks: Sequence[Look]) -> None:
@@ -130,7 +161,12 @@ def about(looks: Sequence[Look]) -> float:
 
 
 def middle(looks: Sequence[Look], start_um: float) -> float:
-    """Return the height of the middle of the section, um from the start.
+    """Return the height of the middle of the section; as `slab`."""
+    return slab(looks, start_um).middle_um
+
+
+def slab(looks: Sequence[Look], start_um: float) -> Slab:
+    """Return where the section lies, um from the start of the search.
 
     Fits what a slab of spots does: a spot's energy falls as one over one plus the
     square of its distance over the depth of focus, and the slab adds up its planes. Of
@@ -165,14 +201,14 @@ def middle(looks: Sequence[Look], start_um: float) -> float:
         for half_um in (THIN_UM, THICK_UM)
     ]
     best = min(fits, key=lambda fit: float(fit.cost))
-    found = float(best.x[0])
+    found, half_um = float(best.x[0]), float(best.x[1])
     gap_um = float(np.diff(np.sort(z_um)).max())
-    if abs(found - float(z_um[value.argmax()])) > gap_um + float(best.x[1]):
+    if abs(found - float(z_um[value.argmax()])) > gap_um + half_um:
         raise FocusError(
             "the pictures have no sharpest plane between them; check that the drive "
             "moves and that the field shows tissue"
         )
-    return found
+    return Slab(found, half_um)
 
 
 def _slab(z_um: F64, p: F64) -> F64:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from her2sr_acq.devices.ports import Frame
 from her2sr_acq.engine.evidence import LightProof
-from her2sr_acq.engine.focusing import FocusWatch
+from her2sr_acq.engine.focus_watch import FocusWatch
 from her2sr_acq.errors import AcqError
 from her2sr_proc.schema.ledger import FocusRecord
 

@@ -37,12 +37,19 @@ def _check_moves(protocol: Protocol, config: DeviceConfig) -> None:
     lock = config.focus.lock
     if lock is None or protocol.focus.method != "hardware":
         return
-    if lock.kind == "autofocus" or lock.offset_property is None:
+    if not lock.chooses_plane:
         raise PlanRejectedError(
             f"{what} asks for another plane than the focus lock holds, and that plane "
-            f"cannot be chosen in um; give focus.lock.offset_property, or "
-            f"focus by 'image' or 'map'"
+            f"cannot be chosen in um; give focus.lock.offset_unit_um with "
+            f"offset_property or offset_device, or focus by 'image' or 'map'"
         )
+    if lock.offset_um is not None:
+        least, most = lock.offset_um
+        if 2.0 * reach > most - least:
+            raise PlanRejectedError(
+                f"{what} asks for {reach:g} um up and down, and the offset of the "
+                f"focus lock goes from {least:g} to {most:g} um; ask for less"
+            )
 
 
 def _check_activation(

@@ -25,6 +25,7 @@ from her2sr_proc.errors import ProcError
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.layout import DataFolder, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
+from her2sr_proc.store.manifest import read_manifest
 
 PARTIAL_NAMES = ".*.partial-*"
 """Files that were being written when their process died."""
@@ -156,12 +157,32 @@ def _run(view: RunView, data: DataFolder) -> Iterator[Finding]:
     folder = data.run(view.id)
     yield Finding(view.id, f"{view.state}: {view.phase}", _outlook(view))
     try:
+        if _awaits_selection(folder):
+            yield Finding(
+                view.id,
+                "its overview is taken, and no fields are chosen (awaits: selection)",
+                "waits for a choice of fields, anew from when it goes on: choose on "
+                "its page; the overview is not taken again",
+            )
         histories = read_ledger(folder.ledger)
     except ProcError as exc:
         yield Finding(view.id, str(exc), "no unit of it is touched")
         return
     for history in histories.values():
         yield from _unit(history, folder)
+
+
+def _awaits_selection(folder: RunFolder) -> bool:
+    """Return whether a person is to choose, told from the disk: phases die with acq.
+
+    Raises `ProcError` for a manifest that cannot be read.
+    """
+    if not (folder.overview.exists() and folder.manifest.exists()):
+        return False
+    manifest = read_manifest(folder)
+    select = manifest.plan.get("select")
+    is_by_person = isinstance(select, dict) and select.get("choose") == "person"
+    return is_by_person and manifest.selection is None
 
 
 def _outlook(view: RunView) -> str:

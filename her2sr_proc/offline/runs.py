@@ -15,6 +15,7 @@ from her2sr_proc.offline.casefile import read_case
 from her2sr_proc.offline.conditions import conditions_of
 from her2sr_proc.offline.entering import apart_fields
 from her2sr_proc.offline.flags import run_flags
+from her2sr_proc.offline.motion import motions_of, stacks_of
 from her2sr_proc.offline.settling import (
     Scales,
     cluster_flags,
@@ -275,6 +276,8 @@ def _write_report(
         comparison=comparison,
         made_with=versions(),
         conditions=conditions_of(run, manifest, [found for _, found in fields]),
+        motions=motions_of(run, manifest, [found for _, found in fields]),
+        stacks=stacks_of(run, manifest),
     )
     write_text(run.report, render(data))
 

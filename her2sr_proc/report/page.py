@@ -13,6 +13,7 @@ from her2sr_proc.comparison import Comparison
 from her2sr_proc.report import charts
 from her2sr_proc.report.conditions import Conditions
 from her2sr_proc.report.mosaic import Layers, Tile, overview
+from her2sr_proc.report.motion import Motion, StackPicture, chart
 from her2sr_proc.report.overlay import overlay
 from her2sr_proc.report.pictures import (
     GAMMA,
@@ -70,6 +71,8 @@ class ReportData:
     made_with: dict[str, str]
     """Versions of what computed the answer."""
     conditions: Conditions = field(default_factory=Conditions)
+    motions: Sequence[Motion] = ()
+    stacks: Sequence[StackPicture] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,9 @@ def render(data: ReportData) -> str:
             _her2_series(data, results), "HER2 signals in a nucleus"
         ),
         ratio_chart=charts.ratios(_arms(data.result)),
+        motions=data.motions,
+        motion_chart=chart(data.motions),
+        stack_pictures=data.stacks,
         gamma=GAMMA,
         made_with=data.made_with,
     )

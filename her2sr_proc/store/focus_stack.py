@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,16 @@ from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.store.atomic import replacing
 
 U16 = npt.NDArray[np.uint16]
+TORN = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    tifffile.TiffFileError,
+)
+"""What reading a file ends with that was cut anywhere."""
 
 
 def write_focus_stack(
@@ -54,5 +66,5 @@ def read_focus_stack(path: Path) -> tuple[U16, list[float]]:
         with tifffile.TiffFile(path) as file:
             said: dict[str, Any] = json.loads(file.pages[0].description)
             return np.asarray(file.asarray(), np.uint16), list(said["z_um"])
-    except (OSError, ValueError, KeyError, tifffile.TiffFileError) as exc:
+    except TORN as exc:
         raise DataError(f"{path.name} is no stack through the focus: {exc}") from exc

@@ -1,24 +1,51 @@
-"""What every focus lock must do: by properties (simulated), by the core (demo)."""
+"""What every focus lock must do: by properties (simulated), by the core (demo).
+
+The simulated one also with a stage of its own for its offset.
+"""
 
 import math
 
 import pytest
+import yaml
 from microscopes import opened, simulated_here, write_config
 from short import short_folder
 
 from her2sr_acq.config_focus import FocusLockConfig
-from her2sr_acq.devices.mmcore.lock import MMFocusLock, PropertyDialect
+from her2sr_acq.devices.mmcore.lock import PropertyDialect
+from her2sr_acq.devices.mmcore.lock_offset import offset_of
 from her2sr_acq.errors import ConfigError, DeviceError, FocusError, ReadBackError
 
 
-@pytest.fixture(scope="module", params=["simulated", "demo"])
+def told(config, **lock):
+    """Change what a configuration says of its lock; None: it says nothing of it."""
+    data = yaml.safe_load(config.read_text())
+    said = {**data["focus"]["lock"], **lock}
+    data["focus"]["lock"] = {k: v for k, v in said.items() if v is not None}
+    config.write_text(yaml.safe_dump(data))
+    return config
+
+
+BY_STAGE = {
+    "offset_property": None,
+    "offset_device": "LockOffset",
+    "offset_unit_um": -0.025,
+}
+
+
+@pytest.fixture(scope="module", params=["simulated", "by a stage", "demo"])
 def hardware(request):
+    limits = {"offset_um": [-15.0, 15.0]}
     with short_folder() as folder:
         if request.param == "demo":
-            with opened(write_config("demo", folder), folder) as demo:
+            config = write_config("demo", folder)
+            with opened(told(config, offset_unit_um=0.5, **limits), folder) as demo:
                 yield demo
             return
-        with simulated_here(folder) as bench, opened(bench.config, folder) as real:
+        more = BY_STAGE if request.param == "by a stage" else {}
+        with (
+            simulated_here(folder) as bench,
+            opened(told(bench.config, **limits, **more), folder) as real,
+        ):
             yield real
 
 
@@ -61,6 +88,13 @@ def test_the_plane_that_is_held_is_set_and_read_back(lock):
     lock.set_offset(before_um)
 
 
+def test_a_plane_beyond_the_offsets_limits_is_refused_and_nothing_moves(lock):
+    before_um = lock.offset_um()
+    with pytest.raises(DeviceError, match=r"offset .* outside its limits"):
+        lock.set_offset(15.5)
+    assert lock.offset_um() == before_um
+
+
 def test_a_plane_that_does_not_read_back_is_an_error(lock, monkeypatch):
     monkeypatch.setattr(lock, "offset_um", lambda: math.nan)
     with pytest.raises(ReadBackError, match=r"offset was set to 2.00 um and reads nan"):
@@ -97,7 +131,18 @@ def test_the_focus_moves_by_steps_within_its_limits_alone(hardware):
 def test_a_lock_by_a_property_that_is_not_there_names_it(hardware):
     wrong = FocusLockConfig(label="Camera", state_property="CRISP Mood")
     with pytest.raises(ConfigError, match="Camera has no property 'CRISP Mood'"):
-        MMFocusLock(wrong, PropertyDialect(hardware._handle, wrong))
+        PropertyDialect(hardware._handle, wrong)
+
+
+def test_an_offset_by_a_device_that_is_not_there_names_it(hardware):
+    wrong = FocusLockConfig(
+        label="Lock",
+        kind="autofocus",
+        offset_device="PFSOffset",
+        offset_unit_um=0.1,
+    )
+    with pytest.raises(ConfigError, match="there is no device 'PFSOffset'"):
+        offset_of(hardware._handle, wrong)
 
 
 def test_the_lock_is_among_the_devices_that_tell_of_themselves(hardware):

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from focus_trials import Trial, order, trial
 from short import short_folder
+from stations import request, rig
 
+from her2sr_acq.engine.autofocus import ImageFocus
+from her2sr_acq.engine.ground import Guess
 from her2sr_acq.engine.states import RunState
+from her2sr_acq.plan.select import SelectPlan
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.lines import read_lines
 
@@ -91,6 +95,22 @@ def test_a_map_is_measured_before_the_first_burst_and_holds_for_every_field():
     assert purposes == sorted(purposes, reverse=True)  # focus, then bursts
 
 
+@pytest.mark.parametrize("method", ["hardware", "image", "map"])
+def test_the_overview_is_taken_at_the_focus_of_every_tile(method):
+    """Held at one height, the last of six tiles would be 1.2 um out of focus.
+
+    The first may show nothing to focus on, and then nothing is known yet.
+    """
+    with slide(creep_z_nm_per_min=0.0) as lab:
+        plain = order({"method": method}, rows=1, columns=6, frames=20)
+        select = SelectPlan(choose="random", fields=1, areas=1, frames=3)
+        body = plain.plan.model_copy(update={"select": select})
+        lab.engine.take(request(plan=body))
+        looks_um = np.abs(lab.onlooker.out_um)
+    assert looks_um.size == 6 + 1
+    assert looks_um[1:6].max() < 0.6
+
+
 def test_a_map_of_points_on_a_line_is_refused_before_any_burst():
     with slide() as lab:
         asked = order({"method": "map", "every": 50}, rows=2, columns=2)
@@ -113,6 +133,26 @@ def test_behind_a_bubble_a_field_is_skipped_with_its_reason_and_the_rest_is_take
     assert "could not be focused: the focus lock found nothing" in why
     assert "reads 'Dim'" in why
     assert max(map(abs, lab.onlooker.out_um)) < IN_FOCUS_UM
+
+
+def test_pictures_that_contradict_the_fields_before_skip_that_field_alone(
+    tmp_path, monkeypatch
+):
+    seen_um = iter([0.0, 0.1, 0.2, 0.3, 2.4, 0.5])
+
+    def find(self, tile, camera, believe, *, drift):
+        z_um = believe(Guess(next(seen_um), 0.03))
+        self._focus.move_by(dz_um=z_um - self._focus.position_um())
+        return z_um
+
+    monkeypatch.setattr(ImageFocus, "find", find)
+    with rig(tmp_path) as engine:
+        view = engine.take(order({"method": "image"}, rows=1, columns=6, frames=20))
+        units = list(engine.units(view.id).values())
+    assert [u.state for u in units] == ["complete"] * 4 + ["skipped", "complete"]
+    why = units[4].reason
+    assert "its pictures are sharpest at z = 2.40 um, and the fields before" in why
+    assert units[5].focus.z_um == pytest.approx(0.5, abs=0.05)
 
 
 def test_where_the_protocol_says_pause_the_run_waits_and_takes_the_field_after_it():

@@ -18,6 +18,7 @@ from her2sr_acq.errors import (
     RunNotFoundError,
 )
 from her2sr_acq.plan.models import Protocol
+from her2sr_acq.verbs.recover import look
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.chain import read_events
 from her2sr_proc.store.lines import read_lines
@@ -193,6 +194,23 @@ def test_a_run_waits_for_a_person_and_takes_what_they_choose(tmp_path):
     assert view.awaits == ""
     assert (selection.by, selection.chosen) == ("op-2", wanted)
     assert selection.skipped["r01_c01"] == "not chosen by op-2"
+
+
+def test_recover_tells_that_a_run_waits_for_a_choice_until_it_is_made(tmp_path):
+    def told_by_recover(engine):
+        return [f for f in look(engine.station.data.root) if "selection" in f.found]
+
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        run = waiting(engine, asked(choose="person"))
+        (found,) = told_by_recover(engine)
+        choice = SelectionRequest(fields=("r00_c01",), by="op-2")
+        engine.desk.choices.choose(run, choice)
+        engine.finish()
+        after = told_by_recover(engine)
+    assert found.subject == run
+    assert "no fields are chosen (awaits: selection)" in found.found
+    assert "the overview is not taken again" in found.act
+    assert after == []
 
 
 def test_nobody_choosing_ends_the_run_in_the_dark_with_the_cure(tmp_path):

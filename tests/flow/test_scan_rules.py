@@ -12,6 +12,7 @@ from focus_trials import Trial, trial
 from short import short_folder
 from stations import protocol, request, rig
 
+from her2sr_acq.config_focus import FocusLockConfig
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest
 from her2sr_acq.errors import DeviceError, PlanRejectedError
@@ -47,7 +48,7 @@ def asked(**said) -> RunRequest:
 
 
 @contextmanager
-def slide() -> Iterator[Trial]:
+def slide(**lock: object) -> Iterator[Trial]:
     flat = {"tilt_x_mrad": 0.0, "tilt_y_mrad": 0.0, "drift_z_nm_per_min": 0.0}
     with (
         short_folder() as folder,
@@ -58,6 +59,7 @@ def slide() -> Iterator[Trial]:
             stage=flat,
             sample={"section_um": 0.2, "strays_per_um2": 2.0},
             optics={"chromatic": False},
+            lock=lock,
         ) as lab,
     ):
         yield lab
@@ -119,6 +121,45 @@ def test_a_drive_that_fails_on_its_way_back_holds_the_run_with_the_burst_kept():
 
 
 STACK = {"planes": 7, "step_um": 0.5, "frames": 3}
+
+
+BY_STAGE = {"offset_device": "LockOffset", "offset_property": None}
+
+
+def test_planes_and_stacks_are_reached_by_the_locks_own_offset_and_it_is_put_back():
+    with slide(**BY_STAGE, offset_unit_um=-0.025) as lab:
+        lock = lab.engine.station.hardware.lock
+        before_um = lock.offset_um()
+        said = asked(
+            focus={"method": "hardware"}, offsets=(0.0, -0.4), through_focus=STACK
+        )
+        view = lab.engine.take(said)
+        after_um = lock.offset_um()
+        folder = lab.engine.station.data.run(view.id)
+        stacks = [h.verdict.stack for h in read_ledger(folder.ledger).values()]
+    assert view.state is RunState.COMPLETED, view.reason
+    middles, ends = lab.onlooker.out_um[3::8], lab.onlooker.out_um[7::8]
+    assert middles == pytest.approx([0.0, -0.4], abs=0.05)
+    assert ends == pytest.approx([0.0, -0.4], abs=0.05)
+    assert [np.ptp(s.z_um) for s in stacks] == pytest.approx([3.0, 3.0], abs=0.05)
+    assert after_um == pytest.approx(before_um, abs=0.03)
+    assert lab.focus.absolute == 0
+
+
+def test_an_offset_that_goes_the_wrong_way_costs_its_unit_and_is_put_back():
+    with slide(**BY_STAGE, offset_unit_um=0.025) as lab:
+        lock = lab.engine.station.hardware.lock
+        before_um = lock.offset_um()
+        said = asked(focus={"method": "hardware"}, offsets=(0.0, -0.4))
+        view = lab.engine.take(said)
+        units = lab.engine.units(view.id)
+        after_um = lock.offset_um()
+    assert units["r00_c00/561"].state == "complete"
+    why = units["r00_c00/488"].reason
+    assert "its plane was changed by -0.4 um, and the drive went +0.40 um" in why
+    assert "check the lock and focus.lock.offset_unit_um" in why
+    assert after_um == pytest.approx(before_um, abs=0.03)
+    assert len(lab.onlooker.out_um) == 1
 
 
 def test_a_stack_stands_with_its_unit_its_light_is_booked_and_it_finds_the_focus():
@@ -276,6 +317,31 @@ def test_a_lock_whose_plane_cannot_be_chosen_allows_no_offset():
     config = type(make_config()).model_validate(data)
     with pytest.raises(PlanRejectedError, match="that plane cannot be chosen in um"):
         check(plan(focus={"method": "hardware"}, offsets=(0.0, 0.2)), config=config)
+
+
+def test_planes_beyond_the_range_of_the_locks_offset_are_refused():
+    data = make_config().model_dump(mode="json")
+    lock = {"label": "PFS", "kind": "autofocus", "offset_unit_um": 0.1}
+    data["focus"]["lock"] = lock | {"offset_um": [5.0, 7.0]}
+    config = type(make_config()).model_validate(data)
+    by_lock = plan(focus={"method": "hardware"}, through_focus=STACK)
+    with pytest.raises(PlanRejectedError, match="the focus lock goes from 5 to 7 um"):
+        check(by_lock, config=config)
+    check(plan(focus={"method": "hardware"}, offsets=(0.0, 0.2)), config=config)
+
+
+@pytest.mark.parametrize(
+    ("lock", "cure"),
+    [
+        ({"offset_unit_um": 0.0}, "not 0"),
+        ({"offset_device": "O"}, "needs 'offset_unit_um'"),
+        ({"offset_device": "O", "offset_property": "P"}, "not both"),
+        ({"offset_um": (2.0, 1.0)}, "from low to high"),
+    ],
+)
+def test_what_makes_no_sense_of_an_offset_is_said(lock, cure):
+    with pytest.raises(ValueError, match=cure):
+        FocusLockConfig(label="L", state_property="S", **lock)
 
 
 def test_a_stack_higher_than_the_drive_goes_is_refused():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -99,13 +100,17 @@ def trial(
     z_um: tuple[float, float] | None = None,
     step_adu: tuple[float, float] | None = None,
     localizer: FakeLocalizer | None = None,
+    lock: Mapping[str, object] = MappingProxyType({}),
     **options: object,
 ) -> Iterator[Trial]:
-    """Run a microscope with a slide as told, and an engine on it."""
+    """Run a microscope with a slide as told, and an engine on it.
+
+    ``lock``: what the configuration says of it beside the packaged one.
+    """
     chosen = {"noise": "fast", "time_scale": 200.0, "record_intervals": False}
     with simulated_here(folder, size=size, **(chosen | options)) as bench:
         data = yaml.safe_load(bench.config.read_text())
-        data["focus"]["lock"].update(timeout_s=lock_timeout_s, poll_ms=1.0)
+        data["focus"]["lock"].update(timeout_s=lock_timeout_s, poll_ms=1.0, **lock)
         if z_um is not None:
             data["focus"]["z_um"] = list(z_um)
         for laser in data["lasers"]:  # thin slides are darker than tissue
@@ -143,13 +148,29 @@ def mean_picture(engine: Rig, run: str, name: str) -> npt.NDArray[np.float64]:
     return np.concatenate(frames).mean(axis=0)
 
 
-def width_px(
-    picture: npt.NDArray[np.float64], least: int = 2, *, strip: float = 1.0
-) -> float:
-    """Return the median width of bright spots by Gaussian fits; nan without enough.
+@dataclass(frozen=True)
+class Width:
+    """How wide the spots of a picture are."""
+
+    px: float
+    """Median of Gaussian fits; nan without enough spots."""
+    own: float
+    """Median over that in focus which the same spots would have by the tilt alone, with
+    the middle of the frame in focus."""
+
+
+def width(
+    picture: npt.NDArray[np.float64],
+    least: int = 2,
+    *,
+    strip: float = 1.0,
+    across_um: float = 0.0,
+) -> Width:
+    """Return how wide bright spots are.
 
     ``strip``: of the width of the picture, the part around its middle that is looked
-    at: a slide that is tilted along x is in focus there alone.
+    at: a slide that is tilted along x is in focus there alone. ``across_um``: its tilt
+    from one edge of the picture to the other.
     """
     fine, coarse = (ndimage.gaussian_filter(picture, sd) for sd in (1.0, 3.0))
     spots = fine - coarse
@@ -157,13 +178,17 @@ def width_px(
     tops = spots == ndimage.maximum_filter(spots, 2 * BOX + 1)
     found = []
     for y, x in np.argwhere(tops & (spots > 15.0 * noise)):
-        if abs(2.0 * x / picture.shape[1] - 1.0) > strip:
+        aside = (x + 0.5) / picture.shape[1] - 0.5
+        if abs(2.0 * aside) > strip:
             continue
         box = picture[y - BOX : y + BOX + 1, x - BOX : x + BOX + 1]
         if box.shape == (2 * BOX + 1, 2 * BOX + 1):
-            found.append(_sigma_px(box))
-    sound = [sigma for sigma in found if 0.3 < sigma < 6.0]
-    return float(np.median(sound)) if len(sound) >= least else float("nan")
+            found.append((_sigma_px(box), np.hypot(1.0, aside * across_um / DEPTH_UM)))
+    sound = [(sigma, own) for sigma, own in found if 0.3 < sigma < 6.0]
+    if len(sound) < least:
+        return Width(float("nan"), float("nan"))
+    px, own = np.median(sound, axis=0)
+    return Width(float(px), float(own))
 
 
 def _sigma_px(box: npt.NDArray[np.float64]) -> float:

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from her2sr_acq.config_focus import FocusLockConfig
 from her2sr_acq.devices.mmcore.core import CoreHandle
+from her2sr_acq.devices.mmcore.lock_offset import Offset, offset_of
+from her2sr_acq.devices.mmcore.motion import check_limits
 from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.devices.ports import FocusLock
 from her2sr_acq.errors import AcqError, ConfigError, FocusError, ReadBackError
@@ -41,14 +43,6 @@ class Dialect(Protocol):
         """Return its own word."""
         ...
 
-    def write_offset(self, um: float) -> None:
-        """Choose the plane that is held."""
-        ...
-
-    def offset_um(self) -> float:
-        """Return the plane that is held."""
-        ...
-
 
 class MMFocusLock:
     """The focus lock port over MMCore, whatever it is spoken to in."""
@@ -57,6 +51,7 @@ class MMFocusLock:
         self,
         config: FocusLockConfig,
         dialect: Dialect,
+        offset: Offset,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -64,6 +59,7 @@ class MMFocusLock:
         """Read the state once. Raises `DeviceError` when there is no answer."""
         self._config = config
         self._dialect = dialect
+        self._offset = offset
         self._clock = clock
         self._sleep = sleep
         self.state()
@@ -97,9 +93,16 @@ class MMFocusLock:
             return self._dialect.state()
 
     def set_offset(self, um: float) -> None:
-        """Choose the plane that is held, and read it back. Raises `ReadBackError`."""
+        """Choose the plane that is held, and read it back.
+
+        Raises `DeviceError` beyond its limits, where nothing moves, and
+        `ReadBackError`.
+        """
+        if self._config.offset_um is not None:
+            limits = {"offset": self._config.offset_um}
+            check_limits(self._config.label, {"offset": um}, limits)
         with speaking_to(self._config.label):
-            self._dialect.write_offset(um)
+            self._offset.write(um / self._config.unit_um)
         found = self.offset_um()
         if not abs(found - um) <= OFFSET_TOLERANCE_UM:
             raise ReadBackError(
@@ -111,7 +114,7 @@ class MMFocusLock:
     def offset_um(self) -> float:
         """Return the plane that is held, from the device's own zero."""
         with speaking_to(self._config.label):
-            return self._dialect.offset_um()
+            return self._offset.read() * self._config.unit_um
 
     def _await_lock(self) -> None:
         deadline = self._clock() + self._config.timeout_s
@@ -166,14 +169,6 @@ class AutoFocusDialect:
             return "off"
         return "locked" if core.isContinuousFocusLocked() else "searching"
 
-    def write_offset(self, um: float) -> None:
-        """Choose the plane that is held."""
-        self._handle.core.setAutoFocusOffset(um)
-
-    def offset_um(self) -> float:
-        """Return the plane that is held."""
-        return float(self._handle.core.getAutoFocusOffset())
-
 
 class PropertyDialect:
     """A lock that is a device with a state to read and to set, such as ASI's CRISP."""
@@ -209,24 +204,6 @@ class PropertyDialect:
         """Return its own word."""
         return self._read(self._config.state_property)
 
-    def write_offset(self, um: float) -> None:
-        """Choose the plane that is held."""
-        value = um / self._config.offset_unit_um
-        core, name = self._handle.core, self._offset_name()
-        core.setProperty(self._config.label, name, round(value, 6))
-
-    def offset_um(self) -> float:
-        """Return the plane that is held."""
-        return float(self._read(self._offset_name())) * self._config.offset_unit_um
-
-    def _offset_name(self) -> str:
-        if self._config.offset_property is None:
-            raise ConfigError(
-                f"the plane that {self._config.label} holds cannot be chosen: give "
-                f"focus.lock.offset_property"
-            )
-        return self._config.offset_property
-
     def _set_state(self, value: str) -> None:
         core, label = self._handle.core, self._config.label
         core.setProperty(label, self._config.state_property, value)
@@ -244,4 +221,4 @@ def open_lock(handle: CoreHandle, config: FocusLockConfig | None) -> FocusLock |
         return None
     is_core = config.kind == "autofocus"
     dialect = AutoFocusDialect if is_core else PropertyDialect
-    return MMFocusLock(config, dialect(handle, config))
+    return MMFocusLock(config, dialect(handle, config), offset_of(handle, config))
