@@ -97,7 +97,8 @@ class Dask:
         seen = heard = self.clock()
         while left:
             try:
-                wait(list(left), timeout=LOOK_S, return_when="FIRST_COMPLETED")
+                with client.as_current():  # of no other client does `wait` know
+                    wait(list(left), timeout=LOOK_S, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 pass
             except Exception as exc:  # noqa: BLE001 - cancelled futures, of many types

@@ -53,11 +53,12 @@ def make(folder: Path, fields: int, frames: int) -> RunFolder:
 
 
 def digests(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of a run."""
+    """Return the SHA-256 of every file of a run, but what its steps took."""
+    times = RunFolder(root).times
     return {
         str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(root.rglob("*"))
-        if p.is_file()
+        if p.is_file() and p != times
     }
 
 
