@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.store.atomic import replacing
-from her2sr_proc.store.tiff import READ_ERRORS
+from her2sr_proc.store.tiff import READ_ERRORS, check_directory
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -68,6 +68,7 @@ def read_tiff(path: Path, shape: tuple[int, int] | None = None) -> npt.NDArray[A
     claim any.
     """
     try:
+        check_directory(path)  # tifffile would follow a damaged one for ever
         with tifffile.TiffFile(path) as file:
             found = file.series[0].shape
             if len(found) != 2:
@@ -77,9 +78,15 @@ def read_tiff(path: Path, shape: tuple[int, int] | None = None) -> npt.NDArray[A
                     f"{path} has {found[0]} x {found[1]} pixels and the image "
                     f"{shape[0]} x {shape[1]}; give the file of this image"
                 )
-            return np.asarray(file.series[0].asarray())
+            image = np.asarray(file.series[0].asarray())
     except READ_ERRORS as exc:
-        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+        raise DataError(f"{path} cannot be read as TIFF ({exc})") from exc
+    if image.shape != found:  # tifffile fills what is damaged with less than it claims
+        raise DataError(
+            f"{path} claims {found[0]} x {found[1]} pixels and holds {image.shape}; "
+            f"it is damaged: export it again"
+        )
+    return image
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +187,7 @@ def read_window(path: Path, rows: slice, columns: slice) -> npt.NDArray[Any]:
             strips = range(rows.start // high, -(-rows.stop // high))
             parts = [_strip(file, page, number) for number in strips]
     except READ_ERRORS as exc:
-        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+        raise DataError(f"{path} cannot be read as TIFF ({exc})") from exc
     whole = np.concatenate(parts)
     top = strips.start * high
     return whole[rows.start - top : rows.stop - top, columns]
@@ -198,7 +205,7 @@ def read_sample(path: Path, most_strips: int = 64) -> npt.NDArray[Any]:
             step = max(1, -(-count // most_strips))
             parts = [_strip(file, page, number) for number in range(0, count, step)]
     except READ_ERRORS as exc:
-        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+        raise DataError(f"{path} cannot be read as TIFF ({exc})") from exc
     return np.concatenate(parts)
 
 
@@ -208,7 +215,7 @@ def shape_of(path: Path) -> tuple[int, int]:
         with tifffile.TiffFile(path) as file:
             height, width = _one_page(path, file).shape
     except READ_ERRORS as exc:
-        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+        raise DataError(f"{path} cannot be read as TIFF ({exc})") from exc
     return height, width
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import tokenize
 import zipfile
@@ -17,6 +18,8 @@ from her2sr_proc.errors import MovieError
 U16 = npt.NDArray[np.uint16]
 COUNTS = np.dtype(np.uint16)
 VALUES = np.dtype(np.float32)
+LARGEST_FRAME_PX = 1 << 28
+"""Of a frame: what claims more is damaged, and would take all memory."""
 
 BROKEN = (
     OSError,
@@ -67,6 +70,12 @@ def check_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
     if 0 in shape:
         raise MovieError(
             f"{path} holds no frames (its shape is {shape}); check the export",
+            path=str(path),
+        )
+    if math.prod(shape[-2:]) > LARGEST_FRAME_PX:
+        raise MovieError(
+            f"{path} claims frames of {shape[-2:]} pixels, more than any camera has; "
+            f"its header is damaged: export it again",
             path=str(path),
         )
     stack, plane = shape[:-2], shape[-2:]

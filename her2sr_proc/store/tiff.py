@@ -53,7 +53,7 @@ class TiffMovie:
     def __init__(self, path: Path, floats: bool = False) -> None:
         self._path = path
         self._floats = floats
-        _check_directory(path)
+        check_directory(path)
         try:
             self._file = tifffile.TiffFile(path)
         except READ_ERRORS as exc:
@@ -263,7 +263,7 @@ def natural(path: Path) -> list[tuple[int, str]]:
     return [(int(p), "") if p.isdigit() else (-1, p) for p in parts]
 
 
-def _check_directory(path: Path) -> None:
+def check_directory(path: Path) -> None:
     """Walk the chain of page directories; raise `MovieError` when it leaves the file.
 
     tifffile takes a chain that ends early for a shorter movie.

@@ -110,7 +110,7 @@ def test_every_nth_frame_stays_and_is_checked(run):
         (lambda run, key: run.table(key).unlink(), "cannot be read as Parquet"),
         (
             lambda run, key: run.image("r00_c00", "561", "fluctuation_fine").unlink(),
-            "cannot be read as a TIFF image",
+            "cannot be read as TIFF",
         ),
         (lambda run, key: run.field_result("r00_c00").unlink(), "no result yet"),
     ],

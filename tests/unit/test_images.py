@@ -41,12 +41,25 @@ def test_what_a_tiff_cannot_hold_is_refused(tmp_path, image):
 
 def test_what_is_no_image_is_refused(tmp_path):
     (tmp_path / "x.tif").write_bytes(b"no image")
-    with pytest.raises(DataError, match="cannot be read as a TIFF"):
+    with pytest.raises(DataError, match="cannot be read as TIFF"):
         read_tiff(tmp_path / "x.tif")
     stack = np.zeros((3, 4, 5), np.uint16)
     tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")
     with pytest.raises(DataError, match="one plane"):
         read_tiff(tmp_path / "stack.tif")
+
+
+def test_page_directories_that_run_in_a_circle_are_refused(tmp_path):
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, np.zeros((4, 5), np.uint16))
+    data = bytearray(path.read_bytes())
+    first = int.from_bytes(data[4:8], "little")
+    entries = int.from_bytes(data[first : first + 2], "little")
+    at = first + 2 + 12 * entries
+    data[at : at + 4] = first.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="runs in a circle"):
+        read_tiff(path)
 
 
 def preview(tmp_path, image, **style) -> np.ndarray:

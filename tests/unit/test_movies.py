@@ -237,6 +237,7 @@ BAD = {
     "half_packed.tif": (truncated("packed.tif", 0.5), "truncated"),
     "no_page.tif": (lambda p: fill(p, b"II*" + b"\0" * 13), "holds no page"),
     "no_width.tif": (mistold("ImageWidth", 0), "tags cannot be true"),
+    "vast.tif": (mistold("ImageWidth", 1 << 29), "more than any camera has"),
     "no_colour.tif": (mistold("PhotometricInterpretation", 77), "tags cannot be true"),
     "no_bits.tif": (mistold("BitsPerSample", 0), "tags cannot be true"),
     "rgb.tif": (rgb, "colour image"),
