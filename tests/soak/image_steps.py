@@ -269,9 +269,9 @@ def seal(root: Path, user: str) -> None:
 
 
 def await_ready(ask, service: subprocess.Popen[bytes]) -> None:
-    """Return once the image's own health check passes. Raises `StepError`."""
+    """Return once a run could start. Raises `StepError`."""
     check = (
-        "import httpx; httpx.get('http://127.0.0.1:8000/healthz').raise_for_status()"
+        "import httpx; httpx.get('http://127.0.0.1:8000/readyz').raise_for_status()"
     )
     until = time.monotonic() + READY_S
     while True:
