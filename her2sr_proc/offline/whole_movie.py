@@ -31,6 +31,7 @@ from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.atomic import make_folder, telling
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.frames import FrameSource
+from her2sr_proc.store.holding import held, sweep
 from her2sr_proc.store.images import PreviewStyle, write_preview, write_tiff
 from her2sr_proc.store.movie_folder import (
     Kind,
@@ -108,7 +109,8 @@ def process_movie(
     RequestError
         The profile does not suit the movie; nothing was written.
     StateError
-        The folder was begun with another movie or other settings.
+        The folder was begun with another movie or other settings, or another call
+        is at work there.
     MovieError
         Frames cannot be read. A folder that this call began is gone again.
     WriteError
@@ -116,19 +118,22 @@ def process_movie(
     """
     _require_room(way.order)
     crew = BlockCrew(way, folder, jobs=jobs)
-    is_begun = _begin(folder, way.order)
-    began = clock()
-    try:
-        with telling(folder.root):
-            work = _Work(movie, way, folder, tell)
-            resumed = work.make_table(crew)
-            return work.finish(resumed, jobs=jobs, since=began, clock=clock)
-    except DataError:
-        if not is_begun:
-            shutil.rmtree(folder.root, ignore_errors=True)
-            if not any(folder.out.iterdir()):
-                folder.out.rmdir()
-        raise
+    with telling(folder.root):
+        make_folder(folder.root)
+    with held(folder.root):
+        is_begun = _begin(folder, way.order)
+        began = clock()
+        try:
+            with telling(folder.root):
+                work = _Work(movie, way, folder, tell)
+                resumed = work.make_table(crew)
+                return work.finish(resumed, jobs=jobs, since=began, clock=clock)
+        except DataError:
+            if not is_begun:
+                shutil.rmtree(folder.root, ignore_errors=True)
+                if not any(folder.out.iterdir()):
+                    folder.out.rmdir()
+            raise
 
 
 def _require_room(order: MovieOrder) -> None:
@@ -146,10 +151,10 @@ def _begin(folder: MovieFolder, order: MovieOrder) -> bool:
     """Return whether the folder was begun before, with the same order."""
     former = read_order(folder)
     if former is None:
-        if folder.root.exists() and any(folder.root.iterdir()):
+        sweep(folder.root)
+        if any(folder.root.iterdir()):
             raise StateError(f"{folder.root} holds other things; choose another --out")
         with telling(folder.root):
-            make_folder(folder.root)
             write_order(folder, order)
         return False
     if former != order:
@@ -159,6 +164,7 @@ def _begin(folder: MovieFolder, order: MovieOrder) -> bool:
             f"{folder.root} was begun with another {other.replace('_', ' ')}; choose "
             f"another --out, or remove that folder"
         )
+    sweep(folder.root)
     return True
 
 
@@ -225,8 +231,10 @@ class _Work:
         return summary
 
     def _is_whole(self) -> bool:
-        paths = [self._folder.image("conventional")]
-        paths += [self._folder.image("superresolution"), self._folder.table]
+        kinds: tuple[Kind, ...] = ("conventional", "superresolution")
+        paths = [self._folder.image(kind) for kind in kinds]
+        paths += [self._folder.preview(kind) for kind in kinds]
+        paths.append(self._folder.table)
         if self._has_after_fit:
             paths.append(self._folder.molecules)
         return all(path.exists() for path in paths)
