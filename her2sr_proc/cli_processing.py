@@ -20,9 +20,9 @@ from her2sr_proc.denoise.inference import Denoiser
 from her2sr_proc.denoise.model import Model, read_model
 from her2sr_proc.errors import RequestError
 from her2sr_proc.live.warming import warm, warm_cleaning
+from her2sr_proc.offline.beginning import block_frames, identify
 from her2sr_proc.offline.denoise import judge
 from her2sr_proc.offline.movie_blocks import Way
-from her2sr_proc.offline.whole_movie import block_frames, identify
 from her2sr_proc.offline.whole_movie import process_movie as do
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.manifest import NARROWEST_PX, WIDEST_PX
