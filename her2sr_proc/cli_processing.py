@@ -20,9 +20,9 @@ from her2sr_proc.denoise.inference import Denoiser
 from her2sr_proc.denoise.model import Model, read_model
 from her2sr_proc.errors import RequestError
 from her2sr_proc.live.warming import warm, warm_cleaning
+from her2sr_proc.offline.beginning import block_frames, identify
 from her2sr_proc.offline.denoise import judge
 from her2sr_proc.offline.movie_blocks import Way
-from her2sr_proc.offline.whole_movie import block_frames, identify
 from her2sr_proc.offline.whole_movie import process_movie as do
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.manifest import NARROWEST_PX, WIDEST_PX
@@ -63,6 +63,7 @@ class MovieRequest:
 def process_movie(request: MovieRequest, *, as_json: bool) -> None:
     """Compute what is missing of a movie, and say what there is and what it took."""
     begin()
+    _require_apart(request.movie, request.out)
     folder = MovieFolder(request.out, request.profile)
     profile = load_profile(request.profile)
     model_path = request.path("model")
@@ -88,6 +89,15 @@ def process_movie(request: MovieRequest, *, as_json: bool) -> None:
         return
     for line in movie_lines(found, folder):
         typer.echo(line)
+
+
+def _require_apart(movie: Path, out: Path) -> None:
+    """Raise `RequestError` for results that would stand among a movie's own files."""
+    place = movie.resolve()
+    if movie.is_dir() and place in (out.resolve(), *out.resolve().parents):
+        raise RequestError(
+            f"{out} is inside the movie {movie}; name an --out beside it"
+        )
 
 
 def _way(

@@ -21,7 +21,8 @@ from her2sr_proc.errors import IntegrityError
 from her2sr_proc.offline.offload import Progress, require_over
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw, raw_zarr
-from her2sr_proc.store.atomic import sync_file, sync_folder
+from her2sr_proc.store.atomic import sync_file, sync_folder, telling
+from her2sr_proc.store.holding import held, sweep
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 from her2sr_proc.store.lines import LineWriter
@@ -47,10 +48,16 @@ class Recompressed:
 def recompress(run: RunFolder, progress: Progress) -> Recompressed:
     """Code every raw block of a run densely that is not yet.
 
-    Raises `StateError` for a run that is not over, `IntegrityError` for a block that is
-    not as the ledger says: it stays as it is, and those before it are done.
+    Raises `StateError` for a run that is not over or that another call codes anew,
+    `IntegrityError` for a block that is not as the ledger says: it stays as it is, and
+    those before it are done; `WriteError` when the disk takes no more.
     """
     require_over(run)
+    with held(run.ledger):
+        return _all_units(run, progress)
+
+
+def _all_units(run: RunFolder, progress: Progress) -> Recompressed:
     units = [
         history
         for history in read_ledger(run.ledger).values()
@@ -88,6 +95,7 @@ def _is_array(run: RunFolder, history: UnitHistory) -> bool:
 def _block(path: Path, old: BlockRecord, record: Record) -> tuple[int, int, bool]:
     """Code one block; return its bytes before and after, and whether it changed."""
     chunk = raw.chunk_path(path, old.key.block)
+    sweep(chunk.parent)
     data = _verified(chunk, old)
     if cbuffer_complib(data).lower() == "zstd":
         return len(data), len(data), False
@@ -100,7 +108,8 @@ def _block(path: Path, old: BlockRecord, record: Record) -> tuple[int, int, bool
             f"{block_name(old)} does not decode to what it was; nothing was changed",
             path=str(chunk),
         )
-    _replace(chunk, old, new, record)
+    with telling(chunk):
+        _replace(chunk, old, new, record)
     return len(data), len(new.data), True
 
 

@@ -9,13 +9,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.offline.accounting import account
+from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.schema.results import Accounting, UnitAccounting
 from her2sr_proc.store import raw, retention
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import UnitHistory, read_ledger
+from her2sr_proc.store.ledger import UnitHistory, read_ledger, unit_of
 from her2sr_proc.store.lines import read_lines
 from her2sr_proc.store.manifest import read_manifest
 
@@ -117,7 +119,7 @@ def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
     path = run.raw(history.key)
     for _, record in sorted(history.blocks.items()):
         try:
-            raw.read_block(path, record)
+            _read(run, path, record)
         except IntegrityError as exc:
             yield str(exc)
         except (DataError, ValueError, RuntimeError) as exc:
@@ -125,6 +127,18 @@ def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
             yield f"block {record.key.block} of {where} cannot be read: {exc}"
         else:
             yield ""
+
+
+def _read(run: RunFolder, path: Path, record: BlockRecord) -> None:
+    """Read a block, by the ledger of now where it was coded anew since. Raises so."""
+    try:
+        raw.read_block(path, record)
+    except IntegrityError:
+        now = read_ledger(run.ledger, field=record.key.field)[unit_of(record.key)]
+        anew = now.blocks[record.key.block]
+        if anew == record:
+            raise
+        raw.read_block(path, anew)
 
 
 def _compared(history: UnitHistory) -> int:

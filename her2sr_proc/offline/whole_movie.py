@@ -6,7 +6,6 @@ goes on where an earlier one was ended, however it was.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable
@@ -14,15 +13,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.errors import DataError, RequestError, StateError
+from her2sr_proc.errors import DataError
 from her2sr_proc.offline.after_fit import Frame, after_fit
+from her2sr_proc.offline.beginning import begin, require_room
 from her2sr_proc.offline.movie_blocks import BlockCrew, Way, part_facts
 from her2sr_proc.rendering import render
 from her2sr_proc.schema.movie import (
     AfterFit,
     LeftFacts,
-    MovieIdentity,
-    MovieOrder,
     MovieSummary,
 )
 from her2sr_proc.schema.table import Localizations
@@ -31,13 +29,12 @@ from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.atomic import make_folder, telling
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.frames import FrameSource
+from her2sr_proc.store.holding import held
 from her2sr_proc.store.images import PreviewStyle, write_preview, write_tiff
 from her2sr_proc.store.movie_folder import (
     Kind,
     MovieFolder,
-    read_order,
     read_summary,
-    write_order,
     write_summary,
 )
 from her2sr_proc.store.tables import read_parquet, read_parquet_metadata, write_parquet
@@ -47,36 +44,10 @@ F32 = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
 
-BLOCK_BYTES = 8 * 2**20
-MOST_BLOCK_FRAMES = 250
-DENOISED_FRAMES = 8
-"""Of a block that is denoised first: half a second each."""
-SAMPLED = 16
 AFTER_KEY = "after_fit"
 SPARSE = PreviewStyle(gamma=0.4, high_percentile=97.0, longest_px=2048)
 """As of a run: signals of a few pixels, a thousandfold apart in brightness."""
 DENSE = PreviewStyle(gamma=0.7)
-
-
-def block_frames(shape: tuple[int, int, int], *, is_denoised: bool) -> int:
-    """Return how many frames of a movie make a block, which a kill may cost."""
-    most = DENOISED_FRAMES if is_denoised else MOST_BLOCK_FRAMES
-    return max(1, min(BLOCK_BYTES // (2 * shape[1] * shape[2]), most))
-
-
-def identify(movie: FrameSource, name: str) -> MovieIdentity:
-    """Return by what a movie is known again; its first and last frame are read."""
-    frames, height, width = movie.shape
-    digest = hashlib.sha256()
-    for at in np.unique(np.linspace(0, frames - 1, SAMPLED).astype(int)).tolist():
-        digest.update(np.ascontiguousarray(movie.read(at, at + 1)).tobytes())
-    return MovieIdentity(
-        name=name,
-        frames=frames,
-        height_px=height,
-        width_px=width,
-        sampled_sha256=digest.hexdigest(),
-    )
 
 
 def process_movie(
@@ -108,58 +79,31 @@ def process_movie(
     RequestError
         The profile does not suit the movie; nothing was written.
     StateError
-        The folder was begun with another movie or other settings.
+        The folder was begun with another movie or other settings, or another call
+        is at work there.
     MovieError
         Frames cannot be read. A folder that this call began is gone again.
     WriteError
         The disk takes no more; called again, only what is missing is computed.
     """
-    _require_room(way.order)
+    require_room(way.order)
     crew = BlockCrew(way, folder, jobs=jobs)
-    is_begun = _begin(folder, way.order)
-    began = clock()
-    try:
-        with telling(folder.root):
-            work = _Work(movie, way, folder, tell)
-            resumed = work.make_table(crew)
-            return work.finish(resumed, jobs=jobs, since=began, clock=clock)
-    except DataError:
-        if not is_begun:
-            shutil.rmtree(folder.root, ignore_errors=True)
-            if not any(folder.out.iterdir()):
-                folder.out.rmdir()
-        raise
-
-
-def _require_room(order: MovieOrder) -> None:
-    box = 2 * order.localize.radius_px + 1
-    movie = order.movie
-    if min(movie.height_px, movie.width_px) < box:
-        raise RequestError(
-            f"frames of {movie.height_px} x {movie.width_px} pixels are smaller than "
-            f"the box of {box} x {box} that a spot is fitted in; check that the movie "
-            f"is the right one"
-        )
-
-
-def _begin(folder: MovieFolder, order: MovieOrder) -> bool:
-    """Return whether the folder was begun before, with the same order."""
-    former = read_order(folder)
-    if former is None:
-        if folder.root.exists() and any(folder.root.iterdir()):
-            raise StateError(f"{folder.root} holds other things; choose another --out")
-        with telling(folder.root):
-            make_folder(folder.root)
-            write_order(folder, order)
-        return False
-    if former != order:
-        before, now = former.model_dump(), order.model_dump()
-        other = ", ".join(name for name in now if before[name] != now[name])
-        raise StateError(
-            f"{folder.root} was begun with another {other.replace('_', ' ')}; choose "
-            f"another --out, or remove that folder"
-        )
-    return True
+    with telling(folder.root):
+        make_folder(folder.root)
+    with held(folder.root):
+        is_begun = begin(folder, way.order)
+        began = clock()
+        try:
+            with telling(folder.root):
+                work = _Work(movie, way, folder, tell)
+                resumed = work.make_table(crew)
+                return work.finish(resumed, jobs=jobs, since=began, clock=clock)
+        except DataError:
+            if not is_begun:
+                shutil.rmtree(folder.root, ignore_errors=True)
+                if not any(folder.out.iterdir()):
+                    folder.out.rmdir()
+            raise
 
 
 class _Work:
@@ -225,8 +169,10 @@ class _Work:
         return summary
 
     def _is_whole(self) -> bool:
-        paths = [self._folder.image("conventional")]
-        paths += [self._folder.image("superresolution"), self._folder.table]
+        kinds: tuple[Kind, ...] = ("conventional", "superresolution")
+        paths = [self._folder.image(kind) for kind in kinds]
+        paths += [self._folder.preview(kind) for kind in kinds]
+        paths.append(self._folder.table)
         if self._has_after_fit:
             paths.append(self._folder.molecules)
         return all(path.exists() for path in paths)

@@ -24,6 +24,9 @@ TORN = (
     ValueError,
     KeyError,
     IndexError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
     struct.error,
     zlib.error,
     tifffile.TiffFileError,
@@ -65,6 +68,11 @@ def read_focus_stack(path: Path) -> tuple[U16, list[float]]:
     try:
         with tifffile.TiffFile(path) as file:
             said: dict[str, Any] = json.loads(file.pages[0].description)
-            return np.asarray(file.asarray(), np.uint16), list(said["z_um"])
+            pictures = np.asarray(file.asarray(), np.uint16)
+            z_um = [float(z) for z in said["z_um"]]
+            pictures = pictures.reshape(-1, *pictures.shape[-2:])  # of a single one
+            if not z_um or not np.isfinite(z_um).all() or len(pictures) % len(z_um):
+                raise ValueError(f"{len(pictures)} pictures at {len(z_um)} heights")
     except TORN as exc:
         raise DataError(f"{path.name} is no stack through the focus: {exc}") from exc
+    return pictures, z_um

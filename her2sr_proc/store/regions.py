@@ -7,6 +7,7 @@ corner: half a pixel is added on the way out and taken off on the way in.
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import struct
 import zipfile
@@ -49,6 +50,7 @@ _BAD_ROIS = (
     RuntimeError,
     TypeError,
     ValueError,
+    lzma.LZMAError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,

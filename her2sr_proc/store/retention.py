@@ -106,10 +106,14 @@ def discard(
 ) -> DiscardRecord:
     """Give up the raw frames of one unit; the caller has asked `why_kept`.
 
-    Raises `IntegrityError` when frames that are to be kept cannot be read; nothing is
-    removed then.
+    Raises `IntegrityError` when frames that are to be kept cannot be read, after a
+    crash too; nothing is removed then.
     """
     said = history.discarded
+    if said is not None and run.raw(history.key).exists():
+        fault = next(filter(None, check_kept(run, said)), "")
+        if fault:
+            raise IntegrityError(f"those to be kept are damaged ({fault})")
     if said is None:
         kept, crop = _kept_of(run, history, order)
         said = DiscardRecord(
@@ -218,8 +222,8 @@ def _crop(
     manifest = read_manifest(run)
     key, pixel_nm = history.key, manifest.camera.pixel_nm
     margin_px = round(margin_um * 1000.0 / pixel_nm)
-    boxes = boxes_of(_nuclei(run, key.field), max(margin_px, GUARD_PX))
     shape = (manifest.frame_height, manifest.frame_width)
+    boxes = boxes_of(_nuclei(run, key.field, shape), max(margin_px, GUARD_PX))
     records, path = history.records(), run.raw_nuclei(key)
     fill = mean_picture(raw.read_block(run.raw(key), one) for one in records)
     shutil.rmtree(path, ignore_errors=True)  # of an attempt that was interrupted
@@ -245,10 +249,10 @@ def _crop(
     )
 
 
-def _nuclei(run: RunFolder, field: str) -> I32:
+def _nuclei(run: RunFolder, field: str, shape: tuple[int, int]) -> I32:
     """Return the labels of a field. Raises `DataError` where no nucleus is known."""
     try:
-        labels = np.asarray(read_tiff(run.labels(field)), np.int32)
+        labels = np.asarray(read_tiff(run.labels(field), shape), np.int32)
     except (DataError, OSError) as exc:
         raise DataError(
             "no nuclei of its field are known, so none can be kept"
@@ -298,6 +302,10 @@ def _write_kept(path: Path, frames: Iterator[U16], length: int) -> Iterator[Kept
         raw.check_block(path, number, prepared)
         yield KeptBlock(block=number, frames=length, bytes=size, sha256=digest)
         waiting, number = [], number + 1
+    if waiting:  # those would be lost
+        raise IntegrityError(
+            f"{len(waiting)} frames are left over from blocks of {length}"
+        )
 
 
 def _as_record(said: DiscardRecord, block: KeptBlock, first: int) -> BlockRecord:

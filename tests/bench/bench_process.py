@@ -23,8 +23,9 @@ from clean_movies import burst
 
 from her2sr_proc.cli_process_lines import movie_lines
 from her2sr_proc.live.warming import warm, warm_cleaning
+from her2sr_proc.offline.beginning import block_frames, identify
 from her2sr_proc.offline.movie_blocks import Way
-from her2sr_proc.offline.whole_movie import block_frames, identify, process_movie
+from her2sr_proc.offline.whole_movie import process_movie
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.movie import MovieOrder
 from her2sr_proc.store.movie_folder import MovieFolder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from run_folders import add_unit, make_run
 
-from her2sr_acq.plan.models import NucleiOnly, Protocol
+from her2sr_acq.plan.models import EveryNth, NucleiOnly, Protocol
 from her2sr_acq.storage import discard_raw
 from her2sr_proc.burst import localizer_for
 from her2sr_proc.errors import DataError
@@ -17,6 +17,7 @@ from her2sr_proc.offline.unit import Unit
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.offline.verify import verify
 from her2sr_proc.schema.table import NAMES
+from her2sr_proc.store import retention
 from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.cropping import noise_pixels
 from her2sr_proc.store.images import write_tiff
@@ -183,3 +184,40 @@ def test_a_protocol_may_ask_for_it():
     assert "NucleiOnly" in str(schema["properties"]["keep_raw"])
     with pytest.raises(ValueError, match=r"greater than or equal to 2\.5"):
         NucleiOnly(nuclei_only=1.0)
+
+
+def test_labels_of_another_size_cut_nothing(run):
+    write_tiff(run.labels("r00_c00"), labels()[:80, :90], pixel_nm=130.0)
+    assert "raw frames are kept" in crop(run)[0]
+    assert unit_of(run).history.discarded is None
+    assert verify(run, quiet).blocks == 4
+
+
+def test_a_crop_that_rotted_before_the_whole_frames_went_keeps_these(run):
+    """Killed between the ledger's line and the removal, and started again."""
+    key = unit_of(run).key
+    aside = shutil.copytree(run.raw(key), run.root / "aside")
+    crop(run)
+    aside.rename(run.raw(key))
+    chunk = run.raw_nuclei(key) / "0" / "c" / "1" / "0" / "0"
+    held = chunk.read_bytes()
+    chunk.write_bytes(held[:-1] + b"!")
+    assert "raw frames are kept, since those to be kept" in crop(run)[0]
+    assert run.raw(key).exists()
+    chunk.write_bytes(held)
+    crop(run)
+    assert not run.raw(key).exists()
+    assert verify(run, quiet).damage == ()
+
+
+def test_frames_that_fill_no_block_are_never_dropped_in_silence(run, monkeypatch):
+    monkeypatch.setattr(retention, "block_length", lambda **_: 3)
+    with LineWriter(run.ledger) as ledger:
+        told = discard_raw(
+            run,
+            EveryNth(every_nth=10),
+            lambda line: ledger.append(line.model_dump_json()),
+            lambda: "2026-01-02T00:00:00Z",
+        )
+    assert "raw frames are kept, since 1 frames are left over" in told[0]
+    assert verify(run, quiet).blocks == 4

@@ -13,6 +13,7 @@ import tifffile
 
 from her2sr_acq.cli import main
 from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.store.holding import held
 from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.tables import read_parquet
 
@@ -236,3 +237,48 @@ def test_a_run_folder_takes_no_options_of_a_movie(tmp_path, capsys):
     (tmp_path / "manifest.json").write_text("{}")
     code, _, err = told(capsys, tmp_path, "--pixel-nm", 100)
     assert (code, "--pixel-nm cannot be used here" in err) == (2, True)
+
+
+def test_a_preview_that_was_removed_is_made_again(movie, tmp_path, capsys):
+    words = movie, "--out", tmp_path / "out"
+    told(capsys, *words)
+    preview = tmp_path / "out" / "recommended" / "superresolution.png"
+    preview.unlink()
+    told(capsys, *words)
+    assert preview.exists()
+
+
+def test_a_second_call_on_the_same_folder_is_refused_and_removes_nothing(
+    movie, tmp_path, capsys
+):
+    made = tmp_path / "out" / "recommended"
+    told(capsys, movie, "--out", tmp_path / "out")
+    before = sorted(made.iterdir())
+    with held(made):
+        code, _, err = told(capsys, movie, "--out", tmp_path / "out")
+    assert code == 2
+    assert "another call is at work" in err
+    assert sorted(made.iterdir()) == before
+
+
+def test_what_a_killed_call_left_half_written_is_swept_away(movie, tmp_path, capsys):
+    made = tmp_path / "out" / "recommended"
+    made.mkdir(parents=True)
+    (made / ".order.partial-1.json").write_text("{")  # killed at its first file
+    assert told(capsys, movie, "--out", tmp_path / "out")[0] == 0
+    (made / "superresolution.tif").unlink()
+    (made / ".superresolution.partial-1.tif").write_bytes(b"II")
+    assert told(capsys, movie, "--out", tmp_path / "out")[0] == 0
+    assert not list(made.glob(".*"))
+
+
+def test_results_do_not_go_among_the_frames_of_a_folder(tmp_path, capsys):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, frame in enumerate(film(3)):
+        tifffile.imwrite(frames / f"f_{number}.tif", frame)
+    for out in (frames, frames / "sub" / "out"):
+        code, _, err = told(capsys, frames, "--out", out)
+        assert code == 2
+        assert "inside the movie" in err
+    assert len(list(frames.iterdir())) == 3

@@ -6,7 +6,7 @@ import zarr
 from run_folders import add_unit, make_run
 
 from her2sr_acq.plan.models import RawPlan
-from her2sr_proc.errors import IntegrityError, StateError
+from her2sr_proc.errors import IntegrityError, StateError, WriteError
 from her2sr_proc.offline import recompress as recompressing
 from her2sr_proc.offline.recompress import recompress
 from her2sr_proc.offline.verify import verify
@@ -144,3 +144,44 @@ def test_a_unit_key_without_frames_is_passed_over(tmp_path):
     add_unit(run, "561", MOVIE, form="ome-tiff")
     assert recompress(run, quiet).blocks == 0
     assert isinstance(next(run.units()), UnitKey)
+
+
+def test_what_a_kill_left_beside_a_chunk_is_swept_away(run):
+    chunk = raw.chunk_path(array(run), 1)
+    left = chunk.with_name(".0.partial-1")
+    left.write_bytes(b"half a block")
+    recompress(run, quiet)
+    assert not left.exists()
+
+
+def test_two_calls_at_once_do_not_meet(run):
+    def second(*_):
+        with pytest.raises(StateError, match="another call is at work"):
+            recompress(run, quiet)
+
+    assert recompress(run, second).blocks == 4
+    assert verify(run, quiet).damage == ()
+
+
+def test_a_check_at_the_same_time_finds_no_damage(run):
+    begun = []
+
+    def meanwhile(*_):
+        if not begun:
+            begun.append(True)
+            recompress(run, quiet)
+
+    assert verify(run, meanwhile).damage == ()
+    assert begun
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    held = chunks(run), run.ledger.read_bytes()
+    monkeypatch.setattr(recompressing, "sync_file", full)
+    with pytest.raises(WriteError, match="make room"):
+        recompress(run, quiet)
+    assert (chunks(run), run.ledger.read_bytes()) == held
+    assert verify(run, quiet).damage == ()

@@ -1,5 +1,6 @@
 """Labels go to ImageJ and QuPath and come back, half a pixel where it belongs."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -234,3 +235,19 @@ def test_geojson_with_the_mark_of_a_windows_editor_is_read(tmp_path):
     text = json.dumps(feature("Polygon", SQUARE))
     (tmp_path / "w.geojson").write_text(text, encoding="utf-8-sig")
     assert (read_labels(tmp_path / "w.geojson", SHAPE) > 0).sum() == 16
+
+
+@pytest.mark.parametrize(
+    "packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_zip_damaged_anywhere_gives_labels_or_one_sentence(tmp_path, packing):
+    path = tmp_path / "d.zip"
+    with zipfile.ZipFile(path, "w", packing) as out:
+        for n in range(3):
+            box = rectangle(5 * n, 5 * n, 5 * n + 4, 5 * n + 4)
+            out.writestr(f"{n}.roi", box.tobytes())
+    whole, rng = path.read_bytes(), np.random.default_rng(3)
+    for at in rng.integers(0, len(whole) - 2, 300).tolist():
+        path.write_bytes(whole[:at] + rng.bytes(2) + whole[at + 2 :])
+        with contextlib.suppress(DataError):
+            assert read_labels(path, SHAPE).shape == SHAPE

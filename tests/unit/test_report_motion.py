@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 from run_folders import make_run
 
 from her2sr_proc.offline.motion import motions_of, stacks_of
@@ -143,3 +144,36 @@ def test_a_run_without_bursts_says_so(run):
     close_run(run)
     report_run(run, exports=False)
     assert "No burst of a signal channel is recorded." in run.report.read_text()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[]",
+        '{"z_um": 1}',
+        '{"z_um": []}',
+        '{"z_um": [1, 2, 3]}',
+        '{"z_um": [null, 1]}',
+        '{"z_um": [NaN, 1]}',
+    ],
+)
+def test_a_stack_whose_heights_do_not_fit_has_no_picture(tmp_path, said):
+    run = make_run(tmp_path / "r1", frames={"561": 1}, size=16)
+    stack = np.full((10, 16, 16), 300, np.uint16)
+    key = take(run, "561", stack=stack)
+    tifffile.imwrite(run.focus_stack(key), stack, description=said, metadata=None)
+    assert stacks_of(run, read_manifest(run)) == ()
+
+
+def test_a_stack_cut_anywhere_has_no_picture_or_all_of_it(tmp_path):
+    run = make_run(tmp_path / "r1", frames={"561": 1}, size=16)
+    rng = np.random.default_rng(2)
+    key = take(run, "561", stack=rng.integers(0, 900, (10, 16, 16)).astype(np.uint16))
+    path = run.focus_stack(key)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        assert len(stacks_of(run, read_manifest(run))) <= 1
+    for at in rng.integers(0, len(whole), 150):
+        path.write_bytes(whole[:at] + b"\xff\x7f" + whole[at + 2 :])
+        assert len(stacks_of(run, read_manifest(run))) <= 1

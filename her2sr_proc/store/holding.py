@@ -1,0 +1,40 @@
+"""One writer at a time for a folder or a file, in whichever process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from her2sr_proc.errors import StateError
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold what stands at a path, which leaves nothing there, not after a kill either.
+
+    Shares that know no locks are written without one. Raises `StateError` at once when
+    another call holds it, `OSError` when it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(
+                f"another call is at work on {path}; wait for its end, or stop it"
+            ) from None
+        except OSError:  # a share: NFS locks no file that is open for reading alone
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed calls left half-written in a folder that is held."""
+    for left in folder.glob(".*.partial-*"):
+        with suppress(OSError):
+            left.unlink()
