@@ -77,9 +77,12 @@ def read_tiff(path: Path, shape: tuple[int, int] | None = None) -> npt.NDArray[A
                     f"{path} has {found[0]} x {found[1]} pixels and the image "
                     f"{shape[0]} x {shape[1]}; give the file of this image"
                 )
-            return np.asarray(file.series[0].asarray())
+            pixels = np.asarray(file.series[0].asarray())
     except READ_ERRORS as exc:
         raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+    if pixels.shape != found or not pixels.size:  # tifffile gives what is there
+        raise DataError(f"{path} holds fewer pixels than it says; copy it again")
+    return pixels
 
 
 @dataclass(frozen=True, slots=True)
