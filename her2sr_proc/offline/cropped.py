@@ -14,7 +14,7 @@ from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.ledger import CropRecord
 from her2sr_proc.schema.table import Localizations, concatenate
 from her2sr_proc.store.cropping import inside
-from her2sr_proc.store.retention import read_crop
+from her2sr_proc.store.kept import read_crop
 from her2sr_proc.store.tables import write_parquet
 
 

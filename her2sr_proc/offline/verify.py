@@ -15,7 +15,7 @@ from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.offline.accounting import account
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.schema.results import Accounting, UnitAccounting
-from her2sr_proc.store import raw, retention
+from her2sr_proc.store import kept, raw
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger, unit_of
 from her2sr_proc.store.lines import read_lines
@@ -114,7 +114,7 @@ def _stack_damage(run: RunFolder, history: UnitHistory) -> list[str]:
 def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
     """Yield for each block what is wrong with it, or nothing."""
     if history.discarded is not None:
-        yield from retention.check_kept(run, history.discarded)
+        yield from kept.check_kept(run, history.discarded)
         return
     path = run.raw(history.key)
     for _, record in sorted(history.blocks.items()):

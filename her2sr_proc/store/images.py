@@ -78,6 +78,7 @@ def read_tiff(path: Path, shape: tuple[int, int] | None = None) -> npt.NDArray[A
                     f"{path} has {found[0]} x {found[1]} pixels and the image "
                     f"{shape[0]} x {shape[1]}; give the file of this image"
                 )
+<<<<<<< HEAD
             image = np.asarray(file.series[0].asarray())
     except READ_ERRORS as exc:
         raise DataError(f"{path} cannot be read as TIFF ({exc})") from exc
@@ -87,6 +88,14 @@ def read_tiff(path: Path, shape: tuple[int, int] | None = None) -> npt.NDArray[A
             f"it is damaged: export it again"
         )
     return image
+=======
+            pixels = np.asarray(file.series[0].asarray())
+    except READ_ERRORS as exc:
+        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
+    if pixels.shape != found or not pixels.size:  # tifffile gives what is there
+        raise DataError(f"{path} holds fewer pixels than it says; copy it again")
+    return pixels
+>>>>>>> attack2
 
 
 @dataclass(frozen=True, slots=True)

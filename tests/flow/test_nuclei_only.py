@@ -17,7 +17,7 @@ from her2sr_proc.offline.unit import Unit
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.offline.verify import verify
 from her2sr_proc.schema.table import NAMES
-from her2sr_proc.store import retention
+from her2sr_proc.store import kept
 from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.cropping import noise_pixels
 from her2sr_proc.store.images import write_tiff
@@ -211,7 +211,7 @@ def test_a_crop_that_rotted_before_the_whole_frames_went_keeps_these(run):
 
 
 def test_frames_that_fill_no_block_are_never_dropped_in_silence(run, monkeypatch):
-    monkeypatch.setattr(retention, "block_length", lambda **_: 3)
+    monkeypatch.setattr(kept, "block_length", lambda **_: 3)
     with LineWriter(run.ledger) as ledger:
         told = discard_raw(
             run,

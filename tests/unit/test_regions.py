@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import roifile
+import tifffile
 
 from her2sr_proc.errors import DataError, RequestError
 from her2sr_proc.store.regions import LARGEST_ROI_BYTES, read_labels, write_labels
@@ -251,3 +252,14 @@ def test_a_zip_damaged_anywhere_gives_labels_or_one_sentence(tmp_path, packing):
         path.write_bytes(whole[:at] + rng.bytes(2) + whole[at + 2 :])
         with contextlib.suppress(DataError):
             assert read_labels(path, SHAPE).shape == SHAPE
+
+
+def test_a_label_tiff_damaged_anywhere_gives_labels_or_one_sentence(tmp_path):
+    path, rng = tmp_path / "l.tif", np.random.default_rng(4)
+    tifffile.imwrite(path, np.arange(64, dtype=np.uint16).reshape(8, 8))
+    whole = path.read_bytes()
+    for at in range(8, len(whole)):
+        for value in (0, *rng.bytes(2)):
+            path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+            with contextlib.suppress(DataError):
+                assert read_labels(path, (8, 8)).shape == (8, 8)
