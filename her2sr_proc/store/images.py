@@ -78,24 +78,12 @@ def read_tiff(path: Path, shape: tuple[int, int] | None = None) -> npt.NDArray[A
                     f"{path} has {found[0]} x {found[1]} pixels and the image "
                     f"{shape[0]} x {shape[1]}; give the file of this image"
                 )
-<<<<<<< HEAD
             image = np.asarray(file.series[0].asarray())
     except READ_ERRORS as exc:
         raise DataError(f"{path} cannot be read as TIFF ({exc})") from exc
-    if image.shape != found:  # tifffile fills what is damaged with less than it claims
-        raise DataError(
-            f"{path} claims {found[0]} x {found[1]} pixels and holds {image.shape}; "
-            f"it is damaged: export it again"
-        )
-    return image
-=======
-            pixels = np.asarray(file.series[0].asarray())
-    except READ_ERRORS as exc:
-        raise DataError(f"{path} cannot be read as a TIFF image ({exc})") from exc
-    if pixels.shape != found or not pixels.size:  # tifffile gives what is there
+    if image.shape != found or not image.size:  # tifffile gives what is there
         raise DataError(f"{path} holds fewer pixels than it says; copy it again")
-    return pixels
->>>>>>> attack2
+    return image
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,9 +270,7 @@ def seal(root: Path, user: str) -> None:
 
 def await_ready(ask, service: subprocess.Popen[bytes]) -> None:
     """Return once a run could start. Raises `StepError`."""
-    check = (
-        "import httpx; httpx.get('http://127.0.0.1:8000/readyz').raise_for_status()"
-    )
+    check = "import httpx; httpx.get('http://127.0.0.1:8000/readyz').raise_for_status()"
     until = time.monotonic() + READY_S
     while True:
         if service.poll() is not None:
