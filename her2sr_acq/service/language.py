@@ -46,6 +46,11 @@ def t(key: str, **values: object) -> str:
     return load().text(SPOKEN.get(), key, **values)
 
 
+def section(name: str) -> dict[str, str]:
+    """Return the texts of a section for a script that fills them itself."""
+    return load().section(SPOKEN.get(), name)
+
+
 def label(value: str, kind: str = "state") -> str:
     """Return the words for a value of an enumeration, such as a run's state."""
     return t(f"{kind}.{value}")

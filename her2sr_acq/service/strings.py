@@ -28,6 +28,14 @@ class Strings:
         """Return a text with its placeholders filled. Raises `KeyError` for no key."""
         return self.texts[key][language].format(**values)
 
+    def section(self, language: str, name: str) -> dict[str, str]:
+        """Return the texts of a section by key, placeholders as they are."""
+        return {
+            key.removeprefix(f"{name}."): entry[language]
+            for key, entry in self.texts.items()
+            if key.startswith(f"{name}.")
+        }
+
 
 @cache
 def load(path: Path = TABLE) -> Strings:

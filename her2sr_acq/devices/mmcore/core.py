@@ -96,7 +96,9 @@ class CoreHandle:
 
 def _new_core(cfg: CfgFile) -> UniMMCore:
     """Make an empty core; kept from writing a log of its own into the home folder."""
-    os.environ.setdefault("PYMM_LOG_FILE", "0")
+    # pymmcore-plus 0.18.1 takes its own "0" for the file in the home folder, which a
+    # sealed container cannot write
+    os.environ.setdefault("PYMM_LOG_FILE", os.devnull)
     root_level = logging.getLogger().level
     from pymmcore_plus.experimental.unicore import UniMMCore
 

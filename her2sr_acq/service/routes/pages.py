@@ -21,7 +21,7 @@ from her2sr_acq.service import language, wording
 from her2sr_acq.service.access import ANYBODY, VISITOR, ActorDep
 from her2sr_acq.service.choice_scene import choice_scene
 from her2sr_acq.service.context import Context, ContextDep
-from her2sr_acq.service.language import PLACE, SPOKEN, label, t
+from her2sr_acq.service.language import PLACE, SPOKEN, label, section, t
 from her2sr_acq.service.plan_scene import Wish
 from her2sr_acq.service.run_list import Wanted, compare_scene, list_scene
 from her2sr_acq.service.scene_morning import last_night, morning_scene
@@ -104,7 +104,9 @@ def _environment() -> Environment:
     environment.filters.update(wording.FILTERS)
     environment.globals.update(banner=BANNER, final=FINAL, symbols=wording.SYMBOLS)
     environment.filters["label"] = label
-    environment.globals.update(visitor=VISITOR.get, t=t, language=SPOKEN.get)
+    environment.globals.update(
+        visitor=VISITOR.get, t=t, section=section, language=SPOKEN.get
+    )
     environment.globals.update(place=PLACE.get)
     return environment
 

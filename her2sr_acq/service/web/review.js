@@ -1,5 +1,5 @@
 // The review page: who works, where the case stands, and its six parts.
-import { ask, base, doing, make, number, root, say, span, table, who } from "./review_api.js";
+import { ask, base, doing, make, number, region, root, say, span, t, table, who } from "./review_api.js";
 import { openReading } from "./review_reading.js";
 import { openSlide } from "./review_slide.js";
 
@@ -11,8 +11,8 @@ let review, tab = "regions";
 
 async function refresh() {
   review = await ask("");
-  const marks = Object.entries(review.regions).map(([name, n]) => `${n} ${name}`).join(", ");
-  section("stands").textContent = `${review.reviewer.name} (${review.reviewer.identity}) · case ${review.state.replaceAll("_", " ")} · ${review.accepted} of ${review.nuclei} nuclei accepted: ${marks}` + (review.blind ? ` · ◐ counts hidden ${review.blind}` : " · counts shown") + (review.signed_by ? ` · ✓ signed by ${review.signed_by}, ${review.signed_utc}: ${review.meaning}` : "");
+  const marks = Object.entries(review.regions).map(([name, n]) => `${n} ${region(name)}`).join(", ");
+  section("stands").textContent = t("stands", { name: review.reviewer.name, identity: review.reviewer.identity, state: review.state.replaceAll("_", " "), accepted: review.accepted, nuclei: review.nuclei, marks }) + (review.blind ? t("stands_blind", { why: review.blind }) : t("stands_shown")) + (review.signed_by ? t("stands_signed", { by: review.signed_by, at: review.signed_utc, meaning: review.meaning }) : "");
   section("tabs").hidden = false;
   await show(tab);
 }
@@ -25,8 +25,8 @@ async function show(name) {
 }
 
 function hidden(place) {
-  place.replaceChildren(make("p", {}, `Counts are hidden ${review.blind}.`));
-  if (review.may_see && !review.own_reading) place.append(button("Show me the counts (recorded; ends my blindness)", async () => { await ask("/views", "POST"); await refresh(); }));
+  place.replaceChildren(make("p", {}, t("hidden", { why: review.blind })));
+  if (review.may_see && !review.own_reading) place.append(button(t("show_counts"), async () => { await ask("/views", "POST"); await refresh(); }));
 }
 
 async function showNuclei() {
@@ -34,18 +34,18 @@ async function showNuclei() {
   if (!review.has_seen || !review.may_see) return hidden(place);
   const found = await ask("/nuclei?limit=10000");
   const list = make("div", { className: "cards" }, ...found.map(card));
-  place.replaceChildren(make("h2", {}, `${found.length} nuclei`), list);
+  place.replaceChildren(make("h2", {}, t("nuclei", { count: found.length })), list);
 }
 
 function card(n) {
   const box = make("article", { className: n.is_excluded ? "out" : "" });
   const src = (picture) => `${base}/nuclei/${n.key}/${picture}/both.png`;
   const pictures = make("div", { className: "pair" }, ...["superresolution", "conventional"].map((p) => make("figure", {}, make("img", { src: src(p), alt: `${n.key}, ${p}`, loading: "lazy", width: 200, height: 200 }), make("figcaption", {}, p))));
-  const rows = ARMS.filter((arm) => n.counts[arm]).map((arm) => { const c = n.counts[arm]; const changed = c.her2 !== c.machine_her2 || c.cep17 !== c.machine_cep17; return [arm, `${c.her2} : ${c.cep17}${c.is_ambiguous ? " ?" : ""}${c.is_estimated ? " ≈" : ""}`, changed ? `machine ${c.machine_her2} : ${c.machine_cep17}` : ""]; });
-  box.append(make("h3", {}, `${n.is_excluded ? "✕ " : ""}${n.key} `, make("small", {}, n.region)), pictures, table(["arm", "HER2 : CEP17", ""], rows));
+  const rows = ARMS.filter((arm) => n.counts[arm]).map((arm) => { const c = n.counts[arm]; const changed = c.her2 !== c.machine_her2 || c.cep17 !== c.machine_cep17; return [arm, `${c.her2} : ${c.cep17}${c.is_ambiguous ? " ?" : ""}${c.is_estimated ? " ≈" : ""}`, changed ? t("machine", { her2: c.machine_her2, cep17: c.machine_cep17 }) : ""]; });
+  box.append(make("h3", {}, `${n.is_excluded ? "✕ " : ""}${n.key} `, make("small", {}, region(n.region))), pictures, table([t("arm"), "HER2 : CEP17", ""], rows));
   if (n.is_excluded) box.append(make("p", { className: "figures" }, n.reason || n.exclusion_reason));
-  if (n.changed_by) box.append(make("p", { className: "figures" }, `changed by ${n.changed_by}: ${n.reason}`));
-  box.append(make("details", {}, make("summary", {}, "Change"), changing(n)));
+  if (n.changed_by) box.append(make("p", { className: "figures" }, t("changed", { by: n.changed_by, reason: n.reason })));
+  box.append(make("details", {}, make("summary", {}, t("change")), changing(n)));
   return box;
 }
 
@@ -53,9 +53,9 @@ function changing(n) {
   const arm = make("select", {}, ...ARMS.map((a) => make("option", { value: a }, a)));
   const her2 = make("input", { type: "number", min: 0, max: 999, required: true }), cep17 = make("input", { type: "number", min: 0, max: 999, required: true });
   const reason = make("input", { maxLength: 500, required: true });
-  const form = make("form", {}, make("label", {}, "Arm ", arm), make("div", { className: "pair" }, make("label", {}, "HER2 ", her2), make("label", {}, "CEP17 ", cep17)), make("label", {}, "Reason ", reason), make("button", {}, "Change count"));
+  const form = make("form", {}, make("label", {}, `${t("arm")} `, arm), make("div", { className: "pair" }, make("label", {}, "HER2 ", her2), make("label", {}, "CEP17 ", cep17)), make("label", {}, `${t("reason")} `, reason), make("button", {}, t("change_count")));
   form.addEventListener("submit", doing(async () => { await ask(`/nuclei/${n.key}/counts`, "POST", { arm: arm.value, her2: Number(her2.value), cep17: Number(cep17.value), reason: reason.value, revision: n.revision }); await refresh(); }));
-  form.append(" ", button(n.is_excluded ? "Include" : "✕ Exclude", async () => { await ask(`/nuclei/${n.key}/inclusion`, "POST", { is_excluded: !n.is_excluded, reason: reason.value, revision: n.revision }); await refresh(); }));
+  form.append(" ", button(n.is_excluded ? t("include") : t("exclude"), async () => { await ask(`/nuclei/${n.key}/inclusion`, "POST", { is_excluded: !n.is_excluded, reason: reason.value, revision: n.revision }); await refresh(); }));
   return form;
 }
 
@@ -65,21 +65,21 @@ async function showCase() {
   const answers = await Promise.all(ARMS.map((arm) => ask(`/answers/${arm}`)));
   const row = (name, of) => [name, ...answers.map((a) => of(a.arm))];
   const c = review.case;
-  place.replaceChildren(make("h2", {}, "Answer with marks and changes as they stand"),
-    table(["", ...ARMS], [row("HER2/CEP17", (a) => number(a.ratio)), row("95 %, sampling only", (a) => span(a.ratio_interval_95)), row("95 %, total", (a) => span(a.ratio_interval_total)), row("HER2 per nucleus", (a) => number(a.her2_per_nucleus)), row("nuclei", (a) => String(a.nuclei)), row("group", (a) => String(a.group ?? "–")), row("status", (a) => a.status)]),
-    make("ul", {}, ...answers[0].blockers.map((b) => make("li", {}, `against a signature: ${b}`))),
-    make("p", {}, `Case: ${review.state.replaceAll("_", " ")}; group ${c.group ?? "–"}, outcome ${c.outcome ?? "–"}. ${c.comment} Allowed next: ${review.allowed.join(", ")}.`), acts());
+  place.replaceChildren(make("h2", {}, t("answer")),
+    table(["", ...ARMS], [row("HER2/CEP17", (a) => number(a.ratio)), row(t("row_sampling"), (a) => span(a.ratio_interval_95)), row(t("row_total"), (a) => span(a.ratio_interval_total)), row(t("row_her2"), (a) => number(a.her2_per_nucleus)), row(t("row_nuclei"), (a) => String(a.nuclei)), row(t("row_group"), (a) => String(a.group ?? "–")), row(t("row_status"), (a) => a.status)]),
+    make("ul", {}, ...answers[0].blockers.map((b) => make("li", {}, t("against", { what: b })))),
+    make("p", {}, t("case", { state: review.state.replaceAll("_", " "), group: c.group ?? "–", outcome: c.outcome ?? "–", comment: c.comment, next: review.allowed.join(", ") })), acts());
 }
 
 function acts() {
   const text = make("input", { maxLength: 200, id: "words" });
   const value = make("select", {}, ...[0, 1, 2, 3].map((v) => make("option", { value: v }, `IHC ${v}+`)));
-  const said = make("select", {}, make("option", {}, "negative"), make("option", {}, "positive"));
+  const said = make("select", {}, make("option", { value: "negative" }, t("negative")), make("option", { value: "positive" }, t("positive")));
   const act = (body) => async () => { await ask("/acts", "POST", body()); await refresh(); };
-  return make("div", { className: "acts" }, make("label", {}, "Meaning of the signature, or reason ", text),
-    button("Accept count of sr_merged", act(() => ({ kind: "accept", arm: "sr_merged" }))), make("span", {}, value, button("Enter IHC (same tissue)", act(() => ({ kind: "ihc", value: Number(value.value), same_tissue: true })))),
-    make("span", {}, said, button("Adjudicate", act(() => ({ kind: "adjudicate", outcome: said.value, reason: text.value })))),
-    button("Sign", act(() => ({ kind: "sign", meaning: text.value }))), button("Reopen", act(() => ({ kind: "reopen", reason: text.value }))));
+  return make("div", { className: "acts" }, make("label", {}, `${t("meaning_or_reason")} `, text),
+    button(t("accept"), act(() => ({ kind: "accept", arm: "sr_merged" }))), make("span", {}, value, button(t("ihc"), act(() => ({ kind: "ihc", value: Number(value.value), same_tissue: true })))),
+    make("span", {}, said, button(t("adjudicate"), act(() => ({ kind: "adjudicate", outcome: said.value, reason: text.value })))),
+    button(t("sign"), act(() => ({ kind: "sign", meaning: text.value }))), button(t("reopen"), act(() => ({ kind: "reopen", reason: text.value }))));
 }
 
 async function showAgreement() {
@@ -87,16 +87,16 @@ async function showAgreement() {
   if (!review.has_seen || !review.may_see) return hidden(place);
   place.replaceChildren();
   const found = await ask("/agreement");
-  place.append(make("h2", {}, "Agreement"), table(["first", "second", "picture", "probe", "n", "same", "within 1", "kappa (linear)", "ICC(2,1)", "bias", "limits of agreement"],
+  place.append(make("h2", {}, t("agreement")), table([t("first"), t("second"), t("picture"), t("probe"), "n", t("same"), t("within"), t("kappa"), "ICC(2,1)", t("bias"), t("limits")],
     found.rows.map((r) => [r.first, r.second, r.picture, r.probe, String(r.nuclei), String(r.same), String(r.within_one), number(r.kappa), `${number(r.icc)} (${span(r.icc_interval_95)})`, number(r.bias), span(r.limits_of_agreement)])),
-    make("p", { className: "figures" }, `kappa over counts in ${found.categories.join(", ")}; bias: second less first. ${[...new Set(found.rows.flatMap((r) => r.untold))].join(" ")}`));
+    make("p", { className: "figures" }, t("kappa_note", { categories: found.categories.join(", "), untold: [...new Set(found.rows.flatMap((r) => r.untold))].join(" ") })));
 }
 
 async function showRecord() {
   const lines = [];
   for (let part; !part || part.length === 500;) { part = await ask(`/record?after=${lines.length}&limit=500`); lines.push(...part); }
-  section("record").replaceChildren(make("h2", {}, `Record, ${review.entries} lines`), make("p", { className: "figures" }, `ends with ${review.head || "nothing"}; checked by her2sr verify`),
-    table(["", "when (UTC)", "who", "what", "reason", "said"], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19), l.by, l.kind.replaceAll("_", " "), l.reason, l.act ? JSON.stringify(l.act).slice(0, 160) : "hidden from you now"])));
+  section("record").replaceChildren(make("h2", {}, t("record", { count: review.entries })), make("p", { className: "figures" }, t("record_head", { head: review.head || "–" })),
+    table(["", t("when"), t("who"), t("what"), t("reason"), t("said")], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19), l.by, l.kind.replaceAll("_", " "), l.reason, l.act ? JSON.stringify(l.act).slice(0, 160) : t("hidden_now")])));
 }
 
 section("who").addEventListener("submit", doing(async () => {

@@ -1,6 +1,10 @@
 // Asks the REST interface as the named observer, and builds elements without markup.
 export const root = document.getElementById("review");
 export const base = `/api/v1/runs/${encodeURIComponent(root.dataset.run)}/review`;
+const words = JSON.parse(root.dataset.words);
+// A text of the page's table, its placeholders filled.
+export const t = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+export const region = (name) => t(`region_${name}`);
 export const who = { name: sessionStorage.getItem("observer") || "" };
 
 export async function ask(path, method = "GET", body = undefined) {

@@ -1,8 +1,8 @@
 // A blind reading by keyboard: the server tells neither arm nor nucleus nor any count.
-import { ask, base, doing, make } from "./review_api.js";
+import { ask, base, doing, make, t } from "./review_api.js";
 
+// The record is kept in English, whatever the page speaks.
 const WHY = ["overlaps another", "cut by the section or rim", "out of focus", "no nucleus", "damaged or debris"];
-const KEYS = "digits: HER2, Enter, CEP17, Enter · Backspace: clear · ← → : back, next · X then 1–5: exclude · U: unsure · Z: undo · C: colours";
 let reading, at = 1, colours = "safe", part = "her2", typed = { her2: "", cep17: "" }, unsure = false, excluding = false, waiting = Promise.resolve(), refresh;
 const place = document.getElementById("reading");
 
@@ -16,15 +16,15 @@ export async function openReading(review, onSigned) {
 function offer(review) {
   reading = undefined;
   if (review.has_seen) {
-    place.replaceChildren(make("h2", {}, "Blind reading"), make("p", {}, "You have seen counts of this case: another observer must read it blind."));
+    place.replaceChildren(make("h2", {}, t("blind")), make("p", {}, t("seen")));
     return;
   }
   const count = make("input", { type: "number", min: 1, max: 500, value: 20, id: "many" });
-  const kind = make("select", { id: "kind" }, ...[["both", "both arms, mixed"], ["superresolution", "super-resolution alone"], ["conventional", "conventional alone"]].map(([value, text]) => make("option", { value }, text)));
-  const same = make("select", { id: "same" }, make("option", { value: "" }, "new nuclei, drawn by chance"), ...review.readings.map((r) => make("option", { value: r.name, selected: true }, `the pictures of ${r.name}, in an order of my own`)));
-  const form = make("form", { className: "narrow" }, make("h2", {}, "Begin a blind reading"),
-    make("p", {}, "Pictures come in random order. Arm, machine counts and the other observer's counts stay hidden until you sign."),
-    make("label", {}, "Pictures ", same), make("label", {}, "Nuclei ", count), make("label", {}, "Arms ", kind), make("button", {}, "Begin"));
+  const kind = make("select", { id: "kind" }, ...[["both", t("arms_both")], ["superresolution", t("arms_sr")], ["conventional", t("arms_conventional")]].map(([value, text]) => make("option", { value }, text)));
+  const same = make("select", { id: "same" }, make("option", { value: "" }, t("new_nuclei")), ...review.readings.map((r) => make("option", { value: r.name, selected: true }, t("same_as", { name: r.name }))));
+  const form = make("form", { className: "narrow" }, make("h2", {}, t("begin_reading")),
+    make("p", {}, t("begin_hint")),
+    make("label", {}, `${t("pictures")} `, same), make("label", {}, `${t("how_many")} `, count), make("label", {}, `${t("arms")} `, kind), make("button", {}, t("begin_button")));
   const settle = () => { count.disabled = kind.disabled = same.value !== ""; };
   same.addEventListener("change", settle);
   settle();
@@ -53,23 +53,23 @@ function go(number) {
 
 function show() {
   const said = reading.answers[at], done = Object.keys(reading.answers).length;
-  const picture = (view, words) => make("figure", { className: view }, make("img", { src: `${base}/readings/${reading.name}/items/${at}/${view}.png?colours=${colours}`, alt: `picture ${at}, ${words}`, width: 480, height: 480 }), make("figcaption", {}, words));
+  const picture = (view, words) => make("figure", { className: view }, make("img", { src: `${base}/readings/${reading.name}/items/${at}/${view}.png?colours=${colours}`, alt: t("picture_alt", { at, words }), width: 480, height: 480 }), make("figcaption", {}, words));
   const cell = (name, words) => make("span", { className: `typed${part === name ? " now" : ""}` }, make("small", {}, words), typed[name] || "–");
   const button = (text, work) => { const b = make("button", { className: "plain", type: "button" }, text); b.addEventListener("click", doing(work)); return b; };
   const tablet = make("div", { className: "pad" }, ...[..."1234567890"].map((d) => button(d, () => press(d))), button("Enter ↵", () => press("Enter")), button("⌫", () => press("Backspace")));
   place.replaceChildren(
-    make("div", { className: "line" }, make("h2", {}, `Picture ${at} of ${reading.items}`), make("progress", { max: reading.items, value: done, "aria-label": "counted" }), make("span", {}, `${done} counted`)),
-    make("div", { className: "crops" }, picture("both", colours === "safe" ? "HER2 magenta, CEP17 green, DAPI blue" : "HER2 red, CEP17 green, DAPI blue"), picture("her2", "HER2 alone"), picture("cep17", "CEP17 alone")),
+    make("div", { className: "line" }, make("h2", {}, t("picture_of", { at, items: reading.items })), make("progress", { max: reading.items, value: done, "aria-label": t("counted_label") }), make("span", {}, t("counted", { done }))),
+    make("div", { className: "crops" }, picture("both", colours === "safe" ? t("colours_safe") : t("colours_clinic")), picture("her2", t("her2_alone")), picture("cep17", t("cep17_alone"))),
     make("div", { className: "line answerline", role: "status" }, cell("her2", "HER2"), cell("cep17", "CEP17"),
-      make("span", {}, excluding ? WHY.map((w, n) => `${n + 1} ${w}`).join(" · ") : said?.is_excluded ? "✕ excluded" : said ? `✓ counted${said.is_unsure ? ", unsure" : ""}` : "not counted yet"), make("span", {}, unsure ? "? unsure" : "")),
-    make("div", { className: "line" }, button("← Back", () => press("ArrowLeft")), button("Next →", () => press("ArrowRight")), button("✕ Exclude (X)", () => press("x")), button("? Unsure (U)", () => press("u")), button("↶ Undo (Z)", () => press("z")), button("Colours (C)", () => press("c"))),
-    tablet, make("p", { className: "figures" }, KEYS), ...(done === reading.items ? [signing()] : []));
+      make("span", {}, excluding ? WHY.map((_, n) => `${n + 1} ${t(`why_${n + 1}`)}`).join(" · ") : said?.is_excluded ? t("is_excluded") : said ? (said.is_unsure ? t("is_unsure") : t("is_counted")) : t("is_open")), make("span", {}, unsure ? t("unsure") : "")),
+    make("div", { className: "line" }, button(t("key_back"), () => press("ArrowLeft")), button(t("key_next"), () => press("ArrowRight")), button(t("key_exclude"), () => press("x")), button(t("key_unsure"), () => press("u")), button(t("key_undo"), () => press("z")), button(t("key_colours"), () => press("c"))),
+    tablet, make("p", { className: "figures" }, t("keys")), ...(done === reading.items ? [signing()] : []));
 }
 
 function signing() {
-  const meaning = make("input", { required: true, maxLength: 200, value: "counted by me, blind" });
+  const meaning = make("input", { required: true, maxLength: 200, value: t("meaning_blind") });
   const area = make("input", { type: "checkbox" });
-  const form = make("form", { className: "narrow" }, make("label", {}, "Meaning of the signature ", meaning), make("label", { className: "tick" }, area, " this is the recount that is due, counted in the area of IHC 2+"), make("button", {}, "Sign this reading"));
+  const form = make("form", { className: "narrow" }, make("label", {}, `${t("meaning")} `, meaning), make("label", { className: "tick" }, area, ` ${t("recount")}`), make("button", {}, t("sign_reading")));
   form.addEventListener("submit", doing(async () => {
     await ask(`/readings/${reading.name}/signature`, "POST", { meaning: meaning.value, in_ihc_2_area: area.checked });
     reading = undefined;

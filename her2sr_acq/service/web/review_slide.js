@@ -1,5 +1,5 @@
 // The slide: deep zoom, outlines of nuclei, areas drawn by hand. Units: micrometres.
-import { ask, base, doing, make, say } from "./review_api.js";
+import { ask, base, doing, make, region, say, t } from "./review_api.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SYMBOLS = { invasive: "●", normal: "○", other: "✕" };
@@ -49,8 +49,8 @@ function start(mosaic) {
   for (const button of document.querySelectorAll("[data-mark]")) button.addEventListener("click", doing(() => mark(button.dataset.mark)));
   document.addEventListener("keydown", (event) => {
     if (document.getElementById("regions").hidden || event.target.matches("input, select, textarea")) return;
-    const region = { i: "invasive", n: "normal", o: "other" }[event.key];
-    if (region) doing(() => mark(region))(event);
+    const kind = { i: "invasive", n: "normal", o: "other" }[event.key];
+    if (kind) doing(() => mark(kind))(event);
     else if (event.key === "d") toggle();
     else if (event.key === "Escape") clear();
   });
@@ -91,11 +91,11 @@ function polygon(points, name, title) {
 
 function paint(mosaic) {
   group.replaceChildren();
-  for (const area of mosaic.areas) group.append(polygon(area.outline, `area ${area.region}`, `${area.name}: ${area.region}`));
+  for (const area of mosaic.areas) group.append(polygon(area.outline, `area ${area.region}`, `${area.name}: ${region(area.region)}`));
   for (const { key, points } of mosaic.outlines) {
     const facts = nuclei.get(key);
     if (!facts) continue;
-    const shape = polygon(points, `nucleus ${facts.region}${facts.is_excluded ? " out" : ""}`, `${key}: ${facts.region}${facts.is_excluded ? ", excluded: " + facts.exclusion_reason : ""}`);
+    const shape = polygon(points, `nucleus ${facts.region}${facts.is_excluded ? " out" : ""}`, `${key}: ${region(facts.region)}${facts.is_excluded ? t("excluded_why", { why: facts.exclusion_reason }) : ""}`);
     shape.dataset.key = key;
     shape.classList.toggle("chosen", chosen.has(key));
     group.append(shape);
@@ -145,15 +145,15 @@ function clear() {
 function tell() {
   const drawn = corners.places.length;
   document.getElementById("chosen").textContent = isDrawing
-    ? `${drawn} corners; then press a class` : chosen.size ? `${chosen.size} nuclei chosen; press a class` : "click nuclei, or draw an area";
+    ? t("corners", { count: drawn }) : chosen.size ? t("chosen", { count: chosen.size }) : t("click");
 }
 
-async function mark(region) {
+async function mark(kind) {
   const body = { areas: [], marks: {}, reason: document.getElementById("mark-reason").value };
-  for (const key of chosen) body.marks[key] = region;
+  for (const key of chosen) body.marks[key] = kind;
   if (corners.places.length) {
     const stamp = new Date().toISOString().replace(/\D/g, "").slice(0, 14);
-    body.areas = [{ name: `${region} ${stamp}`, region, outline: corners.places }];
+    body.areas = [{ name: `${kind} ${stamp}`, region: kind, outline: corners.places }];
   }
   await ask("/regions", "POST", body);
   if (isDrawing) toggle();
