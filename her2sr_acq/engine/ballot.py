@@ -61,6 +61,12 @@ class Ballot:
             self._choice = choice
             self._changed.notify_all()
 
+    def close(self) -> SelectionRequest | None:
+        """Take no choice from now on; return the one handed in before, if any."""
+        with self._changed:
+            self._known = None
+            return self._choice
+
     def wait(self, timeout_s: float) -> SelectionRequest | None:
         """Return the choice, or None if there is none within the time."""
         with self._changed:

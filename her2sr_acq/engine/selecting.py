@@ -159,6 +159,8 @@ class Selector:
             if self._reins.pause_reason:
                 raise HoldError(self._reins.pause_reason)
             if self._station.clock.monotonic() >= until:
+                if (vote := self._ballot.close()) is not None:
+                    return vote.by, self._named(plan, overview, vote)
                 raise SelectionError(
                     f"nobody chose fields within {plan.wait_min:g} min, so none was "
                     f"taken; the overview is kept: submit the run again and choose, or "

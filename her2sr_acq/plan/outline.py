@@ -60,7 +60,10 @@ def read_outlines(geojson: Mapping[str, JsonValue]) -> tuple[Outline, ...]:
     if not isinstance(features, list) or not features:
         raise ValueError("regions hold no feature; export areas from QuPath")
     found = [o for n, f in enumerate(features, 1) for o in _of_feature(n, f)]
-    if sum(len(outline.ring) for outline in found) > MOST_POINTS:
+    if not found:
+        raise ValueError("regions hold no area; export areas from QuPath")
+    rings = [ring for outline in found for ring in (outline.ring, *outline.holes)]
+    if sum(map(len, rings)) > MOST_POINTS:
         raise ValueError(f"regions have more than {MOST_POINTS} points; simplify them")
     return tuple(found)
 
@@ -105,7 +108,10 @@ def _point(name: str, point: JsonValue) -> Point:
 
 def _is_finite(value: JsonValue) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)  # type: ignore[arg-type]
+    try:
+        return is_number and math.isfinite(value)  # type: ignore[arg-type]
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def _clipped(ring: Sequence[Point], box: Box) -> list[Point]:

@@ -61,6 +61,18 @@ def test_a_picture_is_lit_for_itself_alone_and_comes_whole(tmp_path):
     ]
 
 
+def test_a_look_that_would_pass_the_ceiling_is_refused_in_the_dark(tmp_path):
+    with rig(tmp_path) as bench:
+        hands = bench.desk.hands
+        hands.snap(SnapRequest())
+        (key,) = hands._book._doses
+        hands._book._doses[key] = LIVE_CEILING_S - 0.0001
+        before = list(bench.microscope.log)
+        with pytest.raises(DoseError, match="would pass"):
+            hands.snap(SnapRequest())
+        assert "on 561" not in bench.microscope.log[len(before) :]
+
+
 def test_looking_ends_where_a_place_has_had_enough_light_and_not_elsewhere(tmp_path):
     with rig(tmp_path) as bench:
         hands = bench.desk.hands

@@ -62,6 +62,16 @@ def test_what_is_no_area_is_refused_with_the_cure(client, place, regions):
     assert "QuPath" in answer.json()["detail"]
 
 
+def test_hostile_areas_are_refused(client, place):
+    vast = [[10**400, 0.0], *SQUARE]
+    holes = [SQUARE, [*SQUARE, *([[10.0, 15.0]] * 100_000)]]
+    bodies = [area(vast), {"regions": {"type": "Polygon", "coordinates": holes}}]
+    bodies.append({"regions": {"type": "MultiPolygon", "coordinates": []}})
+    for body in bodies:
+        answer = client.post(f"{place}/selection/regions", json=body)
+        assert answer.status_code in (413, 422)
+
+
 WRONG = [
     pytest.param({"fields": []}, id="no field"),
     pytest.param({"fields": ["r00_c00", "r00_c00"]}, id="one twice"),
