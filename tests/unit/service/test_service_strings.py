@@ -1,5 +1,7 @@
 """Every page speaks two languages out of one table."""
 
+import html
+import json
 import re
 
 import pytest
@@ -25,6 +27,19 @@ def test_templates_and_rules_ask_for_strings_that_exist():
     }
     assert len(asked) > 20
     assert asked <= set(load().texts)
+
+
+@pytest.mark.parametrize(("code", "sign"), [("en", "Sign"), ("ja", "署名")])
+def test_the_review_brings_its_scripts_their_words(client, done, code, sign):
+    headers = {"accept-language": code}
+    page = client.get(f"/runs/{done}/review", headers=headers).text
+    found = re.search(r'data-words="([^"]*)"', page)
+    words = json.loads(html.unescape(found[1]))
+    assert words["sign"] == sign
+    scripts = "".join(path.read_text() for path in WEB.glob("review*.js"))
+    asked = set(re.findall(r"\bt\(\"(\w+)\"", scripts))
+    assert len(asked) > 50
+    assert asked <= set(words)
 
 
 @pytest.mark.parametrize(
