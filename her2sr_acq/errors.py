@@ -47,6 +47,12 @@ class ConfigError(AcqError):
     code = "bad-config"
 
 
+class NoAccountError(ConfigError):
+    """No such user or token."""
+
+    code = "not-found"
+
+
 class PlanRejectedError(AcqError):
     """The request cannot be run; nothing was touched."""
 

@@ -17,7 +17,12 @@ from her2sr_acq.accounts.audit import Audit
 from her2sr_acq.accounts.database import ServiceDatabase
 from her2sr_acq.accounts.passwords import Passwords
 from her2sr_acq.accounts.roles import Actor, Role, lesser
-from her2sr_acq.errors import ConfigError, ForbiddenError, LoginNeededError
+from her2sr_acq.errors import (
+    ConfigError,
+    ForbiddenError,
+    LoginNeededError,
+    NoAccountError,
+)
 from her2sr_proc.schema.block import NAME
 
 SESSION_S = 12 * 3600.0
@@ -184,10 +189,10 @@ class People:
         return token, text
 
     def revoke(self, token_id: str, *, by: str) -> None:
-        """Make a token worthless. Raises `ConfigError` when there is none."""
+        """Make a token worthless. Raises `NoAccountError` when there is none."""
         with self._database.writing():
             if not self._database.rows("SELECT 1 FROM tokens WHERE id = ?", token_id):
-                raise ConfigError(f"there is no token '{token_id[:80]}'")
+                raise NoAccountError(f"there is no token '{token_id[:80]}'")
             self._database.rows("DELETE FROM tokens WHERE id = ?", token_id)
             self._audit.add("token revoked", by=by, token=token_id)
 
@@ -271,7 +276,7 @@ class People:
     def _require(self, name: str) -> Role:
         rows = self._database.rows("SELECT role FROM users WHERE name = ?", name)
         if not rows:
-            raise ConfigError(
+            raise NoAccountError(
                 f"there is no user '{name[:80]}'; see `her2sr users list`"
             )
         return Role(rows[0][0])

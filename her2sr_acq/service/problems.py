@@ -27,6 +27,7 @@ from her2sr_acq.errors import (
     LeaseError,
     LeaseHeldError,
     LoginNeededError,
+    NoAccountError,
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS: dict[type[Exception], HTTPStatus] = {
+    NoAccountError: HTTPStatus.NOT_FOUND,
     ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunConflictError: HTTPStatus.CONFLICT,

@@ -16,7 +16,6 @@ wheels), which the roots are told, too. Ends with 1 when a step fails. Ten minut
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -238,8 +237,8 @@ def drive(root: Path, stage: Stage) -> None:
             await_ready(ask, service)
             data = ("--config", "simulated", "--data", "/data")
             told("her2sr run demo")
-            answer = ask("her2sr", "run", "demo", *data, "--json", within_s=RUN_S)
-            name = json.loads(answer.strip().splitlines()[-1])["id"]
+            ask("her2sr", "run", "demo", *data, within_s=RUN_S)
+            (name,) = ask("ls", "/data/runs", within_s=END_S).split()
             told(f"her2sr verify {name}")
             print(ask("her2sr", "verify", f"/data/runs/{name}", within_s=RUN_S))
             service.send_signal(signal.SIGTERM)

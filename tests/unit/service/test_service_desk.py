@@ -185,3 +185,14 @@ def test_devices_tell_what_they_say_of_themselves(client, control):
     assert 'data-device="Camera"' in client.get("/devices").text
     control.is_dead = True
     assert "does not answer" in client.get("/devices").text
+
+
+def test_who_or_what_is_not_there_is_not_found(guarded, token):
+    admin = token("admin")
+    answers = [
+        guarded.delete("/api/v1/tokens/" + "0" * 63, headers=admin),
+        guarded.patch("/api/v1/users/nobody", headers=admin, json={"role": "viewer"}),
+        guarded.post("/api/v1/users/nobody/tokens", headers=admin, json={"days": 9}),
+    ]
+    assert [a.status_code for a in answers] == [404] * 3
+    assert {a.json()["code"] for a in answers} == {"not-found"}
