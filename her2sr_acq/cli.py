@@ -238,6 +238,13 @@ def study(
             "--recount", help="count acquired samples anew; nothing is acquired"
         ),
     ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|dask://HOST:PORT",
+            help="with --recount: who counts; workers see the study under one path",
+        ),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="acquire samples that failed again")
     ] = False,
@@ -252,6 +259,8 @@ def study(
     acquired again, and one that fails is listed with its reason.
 
     Example: her2sr study --out study --samples 14 --seed 14
+
+    Example: her2sr study --out study --recount --scheduler dask://head:8786
     """
     import json
 
@@ -270,7 +279,12 @@ def study(
         section_um=section_um,
     )
     order = StudyOrder(
-        out, options, recount=recount, retry_failed=retry_failed, keep_raw=keep_raw
+        out,
+        options,
+        recount=recount,
+        scheduler=scheduler,
+        retry_failed=retry_failed,
+        keep_raw=keep_raw,
     )
     typer.echo(BANNER, err=True)
     outcome = finish_study(order, lambda text: typer.echo(text, err=True))

@@ -202,7 +202,6 @@ def _process_run(
     from her2sr_proc.cli_process_lines import time_lines
 
     with run_progress() as tell:
-        from her2sr_proc.errors import RequestError
         from her2sr_proc.offline import schedulers
         from her2sr_proc.store.layout import RunFolder
         from her2sr_proc.store.objects import RemoteRun, is_remote
@@ -211,21 +210,18 @@ def _process_run(
         if is_remote(run_dir):
             from her2sr_proc.offline.remote import process_remote
 
-            if profile is not None:
-                raise RequestError(
-                    "--profile is for run folders of this machine; fetch the run first"
-                )
-            remote = RemoteRun(run_dir)
-            timed = process_remote(remote, tell, scheduler=who, jobs=jobs)
-            report = f"{remote.url}/{RunFolder(Path()).report}"
+            answered = process_remote(
+                RemoteRun(run_dir), tell, profile=profile, scheduler=who, jobs=jobs
+            )
+            result, times = answered.result, answered.times
+            report = answered.report_url
         else:
             from her2sr_proc.offline.pipeline import process_timed
             from her2sr_proc.store.manifest import with_profile
 
             run = with_profile(RunFolder(Path(run_dir).resolve()), profile)
-            timed = process_timed(run, tell, scheduler=who, jobs=jobs)
+            result, times = process_timed(run, tell, scheduler=who, jobs=jobs)
             report = str(run.report)
-    result, times = timed
     if as_json:
         said = json.loads(result.model_dump_json())
         said["times"] = json.loads(times.model_dump_json())

@@ -65,6 +65,8 @@ class StudyOrder:
     out: Path
     options: StudyOptions
     recount: bool = False
+    scheduler: str | None = None
+    """Who counts anew, as the command line has it; None: this process."""
     retry_failed: bool = False
     keep_raw: bool = False
 
@@ -90,8 +92,14 @@ def study_options(**values: object) -> StudyOptions:
 def finish_study(order: StudyOrder, say: Say) -> StudyEnd:
     """Acquire what is due, then compute all that follows; return what to print.
 
-    Raises as `acquire_study`, after what there is was written.
+    Raises as `acquire_study`, after what there is was written; `PlanRejectedError` for
+    a scheduler where nothing is counted anew.
     """
+    if order.scheduler is not None and not order.recount:
+        raise PlanRejectedError(
+            "one microscope acquires a study, so --scheduler is for --recount alone; "
+            "leave it out, or count acquired samples anew"
+        )
     from her2sr_proc.study import closing  # matplotlib, scipy: only here
 
     folder = StudyFolder(order.out.resolve())
@@ -124,16 +132,19 @@ def finish_study(order: StudyOrder, say: Say) -> StudyEnd:
 def recount_study(order: StudyOrder, say: Say) -> None:
     """Count every acquired sample anew from its localizations; acquire nothing.
 
-    Raises `StateError` where there is no study, `RequestError` where it is another.
+    Raises `StateError` where there is no study, `RequestError` where it is another or
+    for what is no scheduler, `ClusterError` when the cluster is lost.
     """
+    from her2sr_proc.offline import schedulers
     from her2sr_proc.offline.pipeline import process_run
 
+    who = schedulers.parse(order.scheduler or schedulers.LOCAL)
     folder = StudyFolder(order.out.resolve())
     for sample in begin(folder, order.options, is_new=False).samples:
         record = read_record(folder, sample.name)
         if record is None or record.state != "acquired":
             continue
-        process_run(run_of(folder, record), lambda *_: None)
+        process_run(run_of(folder, record), lambda *_: None, scheduler=who)
         answer(folder, record)
         say(f"sample {sample.name}: counted anew")
 

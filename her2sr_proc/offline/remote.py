@@ -19,17 +19,28 @@ from her2sr_proc.offline.schedulers import Local, Scheduler
 from her2sr_proc.offline.tasks import Outcome, Task, do
 from her2sr_proc.offline.units import is_closed
 from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.params import ProfileName
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.schema.times import Times
 from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.manifest import with_profile
 from her2sr_proc.store.objects import RemoteRun
 from her2sr_proc.store.results import add_times
 
 ALWAYS = ("manifest.json", "ledger.jsonl", "calibration/")
-ANSWER = ("results/", "nuclei/", "images/", "localizations/", "review/", "events.jsonl",
-          "simulated_truth")  # fmt: skip
-"""What the answer of a run is made of: everything but raw frames."""
+MADE = ("results/", "nuclei/", "images/", "localizations/")
+"""What a profile's answer is made of, besides what people and the microscope said."""
+SAID = ("review/", "events.jsonl", "simulated_truth")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a run in an object store."""
+
+    result: RunResult
+    times: Times
+    report_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,8 @@ class InStore:
 
     run: RemoteRun
     threads: int = 1
+    profile: ProfileName | None = None
+    """None: the run's own."""
 
     def __call__(
         self, task: Task, clock: Callable[[], float] = time.perf_counter
@@ -46,7 +59,7 @@ class InStore:
         begun = clock()
         fault, watch = "", Stopwatch()
         try:
-            with scratch(self.run) as folder:
+            with scratch(self.run, self.profile) as folder:
                 self._do(folder, task, watch)
         except ProcError as exc:
             fault = str(exc)
@@ -55,7 +68,10 @@ class InStore:
         return Outcome(task, clock() - begun, fault, watch.steps())
 
     def _do(self, folder: RunFolder, task: Task, watch: Stopwatch) -> None:
-        wanted = [f"{kind}/{task.field}/" for kind in ("localizations", "images")]
+        wanted = [
+            _made(folder, f"{kind}/{task.field}/")
+            for kind in ("localizations", "images")
+        ]
         fetched = self.run.fetch(folder.root, (*ALWAYS, *wanted))
         if task.unit is not None:
             if is_closed(folder, task.unit):
@@ -75,37 +91,47 @@ def process_remote(
     run: RemoteRun,
     progress: Progress,
     *,
+    profile: ProfileName | None = None,
     scheduler: Scheduler | None = None,
     jobs: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[RunResult, Times]:
+) -> Answered:
     """Compute whatever is missing of a run in an object store, and answer anew.
 
     As `pipeline.process_timed`; workers of a cluster need no common folder, only the
-    store. Raises as that does.
+    store. Another ``profile`` than the run's own answers beside it. Raises as that
+    does.
     """
     scheduler, began, watch = scheduler or Local(), clock(), Stopwatch()
-    doing = InStore(run, jobs or 1)
-    with scratch(run) as folder:
+    with scratch(run, profile) as folder:
         run.fetch(folder.root, ALWAYS)
         if not folder.manifest.exists():
             raise StateError(f"{run.url} is not a run folder: it has no manifest.json")
+        folder = with_profile(folder, profile)
+        doing = InStore(run, jobs or 1, folder.profile)
         done = do_tasks(folder, doing, scheduler, progress)
-    with scratch(run) as folder:
-        fetched = run.fetch(folder.root, (*ALWAYS, *ANSWER))
+    with scratch(run, doing.profile) as folder:
+        made = [_made(folder, name) for name in MADE]
+        fetched = run.fetch(folder.root, (*ALWAYS, *SAID, *made))
         with watch.step("answer"):
             result = close_run(folder)
         times = done.times(watch, jobs=doing.threads, wall_s=clock() - began)
         times = add_times(folder, times)
         run.give_back(folder.root, fetched)
+        report = folder.report.relative_to(folder.root)
     done.require_whole()
-    return result, times
+    return Answered(result, times, f"{run.url}/{report}")
 
 
 @contextmanager
-def scratch(run: RemoteRun) -> Iterator[RunFolder]:
+def scratch(run: RemoteRun, profile: ProfileName | None) -> Iterator[RunFolder]:
     """Yield an empty run folder of the same name, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="her2sr-") as place:
-        folder = RunFolder(Path(place) / run.name)
+        folder = RunFolder(Path(place) / run.name, profile)
         folder.root.mkdir()
         yield folder
+
+
+def _made(folder: RunFolder, name: str) -> str:
+    """Return the name, in the store, of something that a profile makes."""
+    return f"{folder.made.relative_to(folder.root) / name}/"

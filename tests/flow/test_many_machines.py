@@ -18,6 +18,7 @@ from her2sr_proc.offline import schedulers
 from her2sr_proc.offline.pipeline import process_run
 from her2sr_proc.offline.remote import process_remote
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.manifest import with_profile
 from her2sr_proc.store.objects import RemoteRun
 
 SIDE, FRAMES = 48, 40
@@ -189,6 +190,28 @@ def test_a_run_in_an_object_store_is_answered_there(frames, here, bucket, tmp_pa
     process_remote(run, quiet)
     store.get(run.url, str(tmp_path / "r1"), recursive=True)
     assert digests(tmp_path / "r1") == here
+
+
+def test_another_profile_answers_beside_the_run_s_own_in_the_store_too(
+    frames, here, bucket, tmp_path
+):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    store = give(frames, run.url)
+    process_remote(run, quiet)
+    said = CliRunner().invoke(build(), ["process", run.url, "--profile", "paper"])
+    assert f"report: {run.url}/profiles/paper/report.html" in said.output
+    store.get(run.url, str(tmp_path / "r1"), recursive=True)
+    local = copied(frames, tmp_path / "here")
+    process_run(with_profile(local, "paper"), quiet)
+    found = digests(tmp_path / "r1")
+    beside = {n: d for n, d in found.items() if n.startswith("profiles/")}
+    assert {n: d for n, d in found.items() if n not in beside} == here
+    expected = digests(local.root)
+    times = "profiles/paper/results/times.json"
+    assert beside.keys() <= expected.keys() | {times}
+    assert {n: d for n, d in beside.items() if n != times} == {
+        n: d for n, d in expected.items() if n.startswith("profiles/") and n != times
+    }
 
 
 def test_done_again_in_the_store_no_raw_frame_is_fetched(frames, bucket, monkeypatch):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from clusters import cluster
 
 HER2SR = Path(sys.executable).with_name("her2sr")
 TINY = ["--samples", "2", "--seed", "31", "--fields", "1x1", "--size", "128"]
@@ -72,3 +73,19 @@ def test_going_on_acquires_nothing(done):
     page = (out / "study.html").read_text()
     assert "For research use only" in page
     assert (out / "statistics" / "table3.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_counts_the_study_anew_and_finds_the_same(done, tmp_path):
+    out, _ = done
+    before = told(out)
+    counts = {p: p.read_bytes() for p in out.rglob("counts.csv")}
+    for path in (*counts, *out.rglob("results/fields/*.json")):
+        path.unlink()
+    with cluster(tmp_path, workers=1) as made:
+        address = made.address.replace("tcp", "dask")
+        again = study(out, "--recount", "--scheduler", address)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stderr.count("counted anew") == len(before["samples"])
+    assert {p: p.read_bytes() for p in out.rglob("counts.csv")} == counts
+    assert told(out)["samples"] == before["samples"]

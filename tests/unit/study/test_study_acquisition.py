@@ -140,6 +140,14 @@ def test_counting_anew_makes_no_study_and_takes_no_other(folder, samples, tmp_pa
         study.recount_study(other, lambda _: None)
 
 
+def test_a_cluster_is_for_counting_anew_alone(tmp_path):
+    asked = StudyOptions(samples=3, seed=2)
+    order = StudyOrder(tmp_path / "study", asked, scheduler="dask://head:8786")
+    with pytest.raises(PlanRejectedError, match="for --recount alone"):
+        study.finish_study(order, lambda _: None)
+    assert not (tmp_path / "study").exists()
+
+
 def test_a_second_attempt_is_counted(folder, samples, monkeypatch):
     bench = Bench({"s1": DeviceError("stuck")})
     acquire(bench, folder, samples[:1], monkeypatch)
