@@ -26,6 +26,7 @@ from her2sr_proc.live.worker import Worker
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.raw_hold import RawHold
 
 log = logging.getLogger("her2sr_proc.live")
 
@@ -42,11 +43,14 @@ class Closer:
     def close_unit(self, unit: UnitKey) -> None:
         """Make the table and images of a unit once its last blocks are in."""
         self.worker.retire(unit)
-        pipeline.close_unit(self.data.run(unit.run), unit)
+        run = self.data.run(unit.run)
+        with RawHold(run):
+            pipeline.close_unit(run, unit)
 
     def close_field(self, run: str, field: str) -> None:
         """Find the nuclei of a field and count."""
-        pipeline.close_field(self.data.run(run), field)
+        with RawHold(self.data.run(run)):
+            pipeline.close_field(self.data.run(run), field)
 
     def close_run(self, run: str) -> None:
         """Make the result and the report of a run."""
