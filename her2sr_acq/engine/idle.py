@@ -71,6 +71,11 @@ class Idle:
     def __exit__(self, *_: object) -> None:
         self.make_way()
 
+    @property
+    def pid(self) -> int | None:
+        """The process's id; None while it does not run, as `look` saw it last."""
+        return self._child.pid if self._is_running else None
+
     def look(self, *, is_free: bool) -> None:
         """Start the process if nothing has happened for long enough.
 

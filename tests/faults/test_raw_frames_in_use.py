@@ -13,6 +13,7 @@ from run_folders import add_unit, make_run
 from stations import protocol, request, rig
 
 from her2sr_acq.errors import RunConflictError
+from her2sr_acq.verbs import recover
 from her2sr_proc.errors import StateError
 from her2sr_proc.offline.offload import offload
 from her2sr_proc.offline.pipeline import process_run
@@ -217,3 +218,15 @@ def another_thread(run):
         enough.set()
         thread.join()
         assert had.is_set()
+
+
+def test_recover_leaves_alone_what_another_call_is_writing(run, tmp_path):
+    (key,) = read_ledger(run.ledger)
+    beside = raw.chunk_path(run.raw(key), 1).with_name(".0.partial-1")
+    beside.write_bytes(b"half a block")
+    with another(run, "alone"):
+        (left,) = [f for f in recover.apply(tmp_path) if f.found == "half-written"]
+        assert left.act.startswith("left alone: another call is at work")
+    assert beside.exists()
+    assert [f.act for f in recover.apply(tmp_path)] == ["removed"]
+    assert not beside.exists()
