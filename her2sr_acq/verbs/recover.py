@@ -55,10 +55,13 @@ def look(data_path: Path) -> list[Finding]:
     with _reading(data) as database:
         for view in database.runs() if database is not None else ():
             found += _run(view, data)
-    found += [
-        Finding(str(path.relative_to(data.root)), "half-written", "would be removed")
-        for path in _half_written(data)
-    ]
+    if holder(data.root) is None:
+        found += [
+            Finding(
+                str(path.relative_to(data.root)), "half-written", "would be removed"
+            )
+            for path in _half_written(data)
+        ]
     return found
 
 
@@ -218,6 +221,5 @@ def _unit(history: UnitHistory, folder: RunFolder) -> Iterator[Finding]:
 
 
 def _half_written(data: DataFolder) -> list[Path]:
-    if holder(data.root) is not None:
-        return []
+    """Return what nobody writes any more, where no service holds the folder."""
     return sorted(path for path in data.runs.rglob(PARTIAL_NAMES) if path.is_file())
