@@ -11,7 +11,9 @@ import logging
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -113,11 +115,22 @@ def main() -> None:
     signal.signal(signal.SIGINT, end)
     end_with_starter()
     yield_to_acquisition()
-    warm()
+    warm(partial(_tell_warming, time.monotonic()))
     if options.warm:
         warm_cleaning()
     else:
         serve(options.data, options.runtime, stop)
+
+
+def _tell_warming(began: float, what: str, share: float) -> None:
+    """Log what is compiled; at a start that reads it from the disk, once and early."""
+    log.info(
+        "making kernels ready (compiled at the first start on a machine, for a minute "
+        "or more): %.0f %% in %.0f s, next: %s",
+        100 * share,
+        time.monotonic() - began,
+        what,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,8 +23,12 @@ from her2sr_proc.spots import Optics, TwoScales, find_spots
 SIDE = 32
 
 
-def warm() -> None:
-    """Return once the whole way from frame to image has run on a frame with a spot."""
+def warm(tell: Callable[[str, float], None] = lambda *_: None) -> None:
+    """Return once the whole way from frame to image has run on a frame with a spot.
+
+    ``tell`` hears what comes next, and the share of the way that is behind.
+    """
+    tell("background, detection and fits", 0.0)
     adu = _frames()
     camera = CameraModel()
     maps = CameraMaps.uniform(camera, (SIDE, SIDE))
@@ -34,6 +40,7 @@ def warm() -> None:
             pixel_nm=camera.pixel_nm,
             params=params,
         )
+    tell("pictures", 0.7)
     for method in ("gaussian", "histogram"):
         render(
             table,
@@ -42,6 +49,7 @@ def warm() -> None:
             pixel_nm=camera.pixel_nm,
             params=RenderParams(method=method),
         )
+    tell("fluctuations and spots", 0.8)
     switching = Fluctuations(maps, smooth_px=1.0)
     switching.add(adu, first_frame=0)
     image = adu[0].astype(np.float64)
