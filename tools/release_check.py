@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Sequence
 from contextlib import suppress
@@ -65,6 +66,7 @@ def run(step: Sequence[str | Path], deadline_s: float, folder: Path) -> None:
     """
     words = [str(word) for word in step]
     print("==", *words, flush=True)  # noqa: T201
+    began = time.monotonic()
     # a session of its own: its children are in it, and are found when it is late
     child = subprocess.Popen(
         words, cwd=folder, env=clean_environment(folder), start_new_session=True
@@ -73,6 +75,7 @@ def run(step: Sequence[str | Path], deadline_s: float, folder: Path) -> None:
         code = child.wait(deadline_s)
     finally:
         end_all(child)
+    print(f"   {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
     if code:
         raise subprocess.CalledProcessError(code, words)
 
