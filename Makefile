@@ -103,9 +103,7 @@ $(VENV)/.installed-release: $(VENV)/.installed
 release: $(VENV)/.installed-release ## wheel, sdist and list of parts into dist/, checked in a fresh environment
 	rm -rf dist
 	$(BIN)/python tools/build.py dist
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file \
-		dist/her2sr.cdx.json requirements.lock
-	$(BIN)/python tools/release_check.py dist/*.whl
+	$(BIN)/python tools/release_check.py dist/*.whl --parts dist/her2sr.cdx.json
 
 audit: $(VENV)/.installed-release ## known vulnerabilities of the locked versions; needs PyPI itself
 	$(BIN)/python tools/audit.py

@@ -90,8 +90,24 @@ def end_all(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def check(wheel: Path, folder: Path) -> None:
-    """Install ``wheel`` under ``folder`` and run the command there. Raises as `run`."""
+def parts_list(python: Path, target: Path) -> Sequence[str | Path]:
+    """Return the command that lists what stands in an environment, as CycloneDX."""
+    tool = [
+        sys.executable,
+        "-m",
+        "cyclonedx_py",
+        "environment",
+        "--output-reproducible",
+    ]
+    project = ["--pyproject", ROOT / "pyproject.toml"]
+    return [*tool, *project, "--output-file", target, python]
+
+
+def check(wheel: Path, folder: Path, parts: Path | None) -> None:
+    """Install ``wheel`` under ``folder`` and run the command there. Raises as `run`.
+
+    ``parts``: where the list of what was installed goes; None: it is not written.
+    """
     binaries = folder / "venv" / "bin"
     venv.create(folder / "venv", with_pip=True)
     pip = [binaries / "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -104,6 +120,8 @@ def check(wheel: Path, folder: Path) -> None:
         ([python, "-m", "simulators.warm"], WARM_S),
         ([her2sr, *DEMO, "--out", folder / "demo"], DEMO_S),
     ]
+    if parts is not None:
+        steps.insert(1, (parts_list(python, parts), WORD_S))
     for step, deadline_s in steps:
         run(step, deadline_s, folder)
     require_answer(folder / "demo")
@@ -120,7 +138,14 @@ def main() -> int:
     """Return 0 where every step ended well, 1 where one failed, 2 without a wheel."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", type=Path)
-    wheel = parser.parse_args().wheel.resolve()
+    parser.add_argument(
+        "--parts",
+        type=Path,
+        metavar="FILE",
+        help="write the list of parts of what was installed (needs the extra release)",
+    )
+    asked = parser.parse_args()
+    wheel, parts = asked.wheel.resolve(), asked.parts and asked.parts.resolve()
     if not wheel.is_file():
         sys.stderr.write(f"there is no wheel {wheel.name}; make release builds it\n")
         return 2
@@ -128,7 +153,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with TemporaryDirectory(prefix="her2sr-release-") as folder:
         try:
-            check(wheel, Path(folder))
+            check(wheel, Path(folder), parts)
         except (subprocess.SubprocessError, OSError) as error:
             sys.stderr.write(f"the wheel failed its check: {error}\n")
             return 1

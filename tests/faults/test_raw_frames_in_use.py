@@ -230,3 +230,15 @@ def test_recover_leaves_alone_what_another_call_is_writing(run, tmp_path):
     assert beside.exists()
     assert [f.act for f in recover.apply(tmp_path)] == ["removed"]
     assert not beside.exists()
+
+
+def test_a_check_calls_frames_that_go_meanwhile_no_damage(run, share):
+    offload(run, share, quiet, utc=UTC, with_tiffs=False)
+    gone = []
+
+    def meanwhile(*_):
+        if not gone:
+            gone.append(release_raw(run, share, quiet, utc=UTC, reason="test"))
+
+    assert verify(run, meanwhile).damage == ()
+    assert gone == [1]
