@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -154,20 +154,21 @@ def test_frames_are_not_rewritten_while_they_are_taken(tmp_path, monkeypatch):
     assert set(said) == {"refused"}
 
 
-@pytest.mark.parametrize("form", ["process", "nobody"])
-def test_frames_that_may_go_stay_while_somebody_reads_them(tmp_path, form):
+@pytest.mark.parametrize("is_read", [True, False])
+def test_frames_that_may_go_stay_while_somebody_reads_them(tmp_path, is_read):
     plan = protocol().model_copy(update={"keep_raw": "localizations"})
-    with rig(tmp_path) as engine:
-        folder = DataFolder(tmp_path).run(engine.desk.submit(request(plan=plan)).id)
-        while not read_ledger(folder.ledger):
-            time.sleep(0.005)
-        if form == "process":
-            with another(folder, "as one of many"):
-                engine.finish()
-        else:
-            engine.finish()
+    with ExitStack() as readers:
+
+        def write(path, *words):
+            if is_read:
+                readers.enter_context(RawHold(RunFolder(path.parents[2])))
+            return raw.write_block(path, *words)
+
+        with rig(tmp_path, write_block=write) as engine:
+            view = engine.take(request(plan=plan))
+    folder = DataFolder(tmp_path).run(view.id)
     all_kept = any("all are kept" in line for line in read_lines(folder.events))
-    assert all_kept is (form == "process")
+    assert all_kept is is_read
 
 
 def test_a_field_is_not_taken_again_while_its_run_is_rewritten(tmp_path):
