@@ -43,6 +43,7 @@ def any_of_them(request, tmp_path):
 def test_there_are_runs_of_earlier_programs():
     assert [path.stem for path in OLDER] == [
         "run-of-2026-11-24",
+        "run-of-2026-11-28-before-choice",
         "run-of-2026-11-28",
     ]
 
