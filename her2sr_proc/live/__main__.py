@@ -23,7 +23,7 @@ from her2sr_proc.live.facts import Facts
 from her2sr_proc.live.jobs import Jobs
 from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
-from her2sr_proc.live.warming import warm, warm_cleaning
+from her2sr_proc.live.warming import STEPS, warm, warm_cleaning
 from her2sr_proc.live.worker import Worker
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
@@ -122,14 +122,15 @@ def main() -> None:
         serve(options.data, options.runtime, stop)
 
 
-def _tell_warming(began: float, what: str, share: float) -> None:
-    """Log what is compiled; at a start that reads it from the disk, once and early."""
+def _tell_warming(began: float, step: int, what: str) -> None:
+    """Log which kernels come next: compiled once on a machine, then read from disk."""
     log.info(
-        "making kernels ready (compiled at the first start on a machine, for a minute "
-        "or more): %.0f %% in %.0f s, next: %s",
-        100 * share,
-        time.monotonic() - began,
+        "making kernels ready, step %d of %d (%s), after %.0f s; the first start on a "
+        "machine compiles them, which takes minutes",
+        step,
+        STEPS,
         what,
+        time.monotonic() - began,
     )
 
 

@@ -21,18 +21,20 @@ from her2sr_proc.schema.params import (
 from her2sr_proc.spots import Optics, TwoScales, find_spots
 
 SIDE = 32
+STEPS = 4
 
 
-def warm(tell: Callable[[str, float], None] = lambda *_: None) -> None:
+def warm(tell: Callable[[int, str], None] = lambda *_: None) -> None:
     """Return once the whole way from frame to image has run on a frame with a spot.
 
-    ``tell`` hears what comes next, and the share of the way that is behind.
+    ``tell`` hears the number of the step that comes next, up to `STEPS`, and its name.
     """
-    tell("background, detection and fits", 0.0)
     adu = _frames()
     camera = CameraModel()
     maps = CameraMaps.uniform(camera, (SIDE, SIDE))
-    for params in (PAPER_LOCALIZE, LocalizeParams()):
+    profiles = (("the paper's fits", PAPER_LOCALIZE), ("fits", LocalizeParams()))
+    for step, (name, params) in enumerate(profiles, 1):
+        tell(step, name)
         table = localize_block(
             adu,
             first_frame=0,
@@ -40,7 +42,7 @@ def warm(tell: Callable[[str, float], None] = lambda *_: None) -> None:
             pixel_nm=camera.pixel_nm,
             params=params,
         )
-    tell("pictures", 0.7)
+    tell(3, "pictures")
     for method in ("gaussian", "histogram"):
         render(
             table,
@@ -49,7 +51,7 @@ def warm(tell: Callable[[str, float], None] = lambda *_: None) -> None:
             pixel_nm=camera.pixel_nm,
             params=RenderParams(method=method),
         )
-    tell("fluctuations and spots", 0.8)
+    tell(4, "fluctuations and spots")
     switching = Fluctuations(maps, smooth_px=1.0)
     switching.add(adu, first_frame=0)
     image = adu[0].astype(np.float64)
