@@ -69,8 +69,9 @@ def main() -> int:
     if ALONE not in os.environ:
         # mounts of a namespace of our own are gone with its last process
         command = ["unshare", "--mount", "--propagation", "private", sys.executable]
-        environment = {**os.environ, ALONE: "1"}
-        return subprocess.run([*command, *sys.argv], env=environment).returncode
+        os.execvpe(command[0], [*command, *sys.argv], {**os.environ, ALONE: "1"})
+    for kind in (signal.SIGTERM, signal.SIGINT):  # what is asked to end clears up, too
+        signal.signal(kind, lambda *_: sys.exit(1))
     began = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="her2sr-image-", dir=asked.work))
     try:
