@@ -19,10 +19,10 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: help install demo test check kernels bench soak study docs screenshots lock \
-	openapi licences release audit clean
+	openapi licences release audit image-check clean
 
 help: ## list what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with venv was found;" \
@@ -74,8 +74,8 @@ study: $(VENV)/.installed-dev ## the paper's study in silico, and studies of cou
 		$(BIN)/python tests/study/$$script.py || status=1; \
 	done; exit $$status
 
-soak: $(VENV)/.installed-dev ## 200 kill trials, then a night of a million frames: 50 min
-	@status=0; for script in kill_trials night; do \
+soak: $(VENV)/.installed-dev ## a field in real time, 200 kill trials, a night of a million frames: 60 min
+	@status=0; for script in real_field kill_trials night; do \
 		echo "== tests/soak/$$script.py"; \
 		$(BIN)/python tests/soak/$$script.py || status=1; \
 	done; exit $$status
@@ -103,13 +103,13 @@ $(VENV)/.installed-release: $(VENV)/.installed
 release: $(VENV)/.installed-release ## wheel, sdist and list of parts into dist/, checked in a fresh environment
 	rm -rf dist
 	$(BIN)/python tools/build.py dist
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-file \
-		dist/her2sr.cdx.json requirements.lock
-	$(BIN)/python tools/release_check.py dist/*.whl
+	$(BIN)/python tools/release_check.py dist/*.whl --parts dist/her2sr.cdx.json
 
-# strict: a package that could not be looked up is a failure, not a clean bill
-audit: $(VENV)/.installed-release ## known vulnerabilities of the locked versions; needs the network
-	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.lock
+audit: $(VENV)/.installed-release ## known vulnerabilities of the locked versions; needs PyPI itself
+	$(BIN)/python tools/audit.py
+
+image-check: $(VENV)/.installed-dev ## the image's steps in a fresh Debian root, a run through it; root, 8 min
+	$(BIN)/python tests/soak/image_steps.py
 
 clean: ## remove what was built, never data
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache \

@@ -26,6 +26,8 @@ STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 """Ask, insist, kill; and how long each may take."""
 LOG_TAIL_BYTES = 4096
 POLL_S = 0.1
+TELL_S = 10.0
+"""Who waits longer than this wants to know for what."""
 WRONG_REQUEST = 2
 """The exit code by which every process says that it was asked for the impossible."""
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ \S+: ")
@@ -83,8 +85,11 @@ class Child:
             )
         if self.spec.niceness:
             # of its first thread, before it has others: they inherit it
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, self.spec.niceness)
+                os.setpriority(
+                    os.PRIO_PROCESS, self._process.pid, ours + self.spec.niceness
+                )
 
     def _output(self) -> IO[bytes]:
         """Open the log; where that fails the process speaks to nobody, but runs.
@@ -121,11 +126,21 @@ class Child:
             raise ServiceUnavailableError(self.obituary(), process=self.spec.name)
         return self.spec.is_ready()
 
-    def await_ready(self) -> None:
-        """Return once it works. Raises as `is_ready`, and if it takes too long."""
-        deadline = time.monotonic() + self.spec.ready_within_s
+    def await_ready(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Return once it works. Raises as `is_ready`, and if it takes too long.
+
+        ``tell`` hears every `TELL_S` what is waited for, and the last line of its log.
+        """
+        began = told = time.monotonic()
         while not self.is_ready():
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - told >= TELL_S:
+                told = now
+                tell(
+                    f"waiting for the {self.spec.name} process, {now - began:.0f} s: "
+                    f"{self.last_words() or 'it has said nothing yet'}"
+                )
+            if now - began > self.spec.ready_within_s:
                 raise ServiceUnavailableError(
                     f"the {self.spec.name} process does not answer after "
                     f"{self.spec.ready_within_s:g} s; its log is {self.log}",

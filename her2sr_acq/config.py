@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from her2sr_acq.config_focus import FocusConfig
 from her2sr_acq.config_light import SampleLight
 from her2sr_acq.config_notify import NotifyConfig
+from her2sr_acq.config_storage import StorageConfig
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.guard.settings import GuardConfig
 from her2sr_proc.schema.calibration import CalibrationKind
@@ -148,17 +149,6 @@ class LaserConfig(Frozen):
     def limit_percent(self) -> float:
         """The highest power that may be asked for."""
         return min(100.0, 100.0 * self.limit_mw / self.rated_mw)
-
-
-class StorageConfig(Frozen):
-    """What is kept free on the disk of the data folder."""
-
-    low_water_mb: int = Field(
-        default=1024, ge=0, description="less free than this pauses a run"
-    )
-    reserve_mb: int = Field(
-        default=64, ge=0, le=4096, description="given up so that a full disk is noted"
-    )
 
 
 class MeterConfig(Frozen):

@@ -143,7 +143,7 @@ def _serve(
     with worker:
         desk = Desk(station, worker, token=secrets.token_hex)
         desk.devices()
-        with ControlServer(desk, where), Scheduler(desk.start_due):
+        with ControlServer(desk, where), Scheduler(desk.start_due, desk.rest):
             for said in desk.helm.go_on(resumable):
                 log.warning("%s", said)
             log.info("ready: %s", station.config.name)

@@ -50,7 +50,7 @@ class Launcher:
     address of the web service.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where, for whom, and who hears of it
         self,
         config_path: Path,
         data: Path,
@@ -59,8 +59,13 @@ class Launcher:
         port: int = 8000,
         only: Sequence[str] = NAMES,
         allow_hosts: Sequence[str] = (),
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Prepare; nothing is started. ``port`` 0 takes a free one."""
+        """Prepare; nothing is started. ``port`` 0 takes a free one.
+
+        ``tell`` hears what a start that takes long is waiting for.
+        """
+        self._tell = tell
         wanted = {SYNONYMS.get(name, name) for name in only}
         unknown = wanted - set(NAMES)
         if unknown:
@@ -196,11 +201,11 @@ class Launcher:
         for child in self._children:
             child.start()
             if child.spec.name == "microscope":
-                child.await_ready()
+                child.await_ready(self._tell)
             else:
                 waiting.append(child)
         for child in waiting:
-            child.await_ready()
+            child.await_ready(self._tell)
 
     def _stop_children(self) -> None:
         """Stop in an order that keeps the light reachable until it is out."""

@@ -19,8 +19,9 @@ from her2sr_acq.stream.envelope import ask
 RESTARTS = 5
 QUESTION_S = 1.0
 START_S = 60.0
-COMPILE_S = 240.0
-"""A localizer on a fresh machine compiles its kernels before it answers."""
+COMPILE_S = 1800.0
+"""A localizer on a fresh machine compiles its kernels before it answers: one minute on
+a quiet one, ten on one that is slow and busy. One that fails ends, and is told then."""
 
 YIELDING = 5
 """Of the localizer: what it owes it can read from the disk later, camera and guard

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Sequence
 from contextlib import suppress
@@ -65,6 +66,7 @@ def run(step: Sequence[str | Path], deadline_s: float, folder: Path) -> None:
     """
     words = [str(word) for word in step]
     print("==", *words, flush=True)  # noqa: T201
+    began = time.monotonic()
     # a session of its own: its children are in it, and are found when it is late
     child = subprocess.Popen(
         words, cwd=folder, env=clean_environment(folder), start_new_session=True
@@ -73,6 +75,7 @@ def run(step: Sequence[str | Path], deadline_s: float, folder: Path) -> None:
         code = child.wait(deadline_s)
     finally:
         end_all(child)
+    print(f"   {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
     if code:
         raise subprocess.CalledProcessError(code, words)
 
@@ -87,8 +90,24 @@ def end_all(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def check(wheel: Path, folder: Path) -> None:
-    """Install ``wheel`` under ``folder`` and run the command there. Raises as `run`."""
+def parts_list(python: Path, target: Path) -> Sequence[str | Path]:
+    """Return the command that lists what stands in an environment, as CycloneDX."""
+    tool = [
+        sys.executable,
+        "-m",
+        "cyclonedx_py",
+        "environment",
+        "--output-reproducible",
+    ]
+    project = ["--pyproject", ROOT / "pyproject.toml"]
+    return [*tool, *project, "--output-file", target, python]
+
+
+def check(wheel: Path, folder: Path, parts: Path | None) -> None:
+    """Install ``wheel`` under ``folder`` and run the command there. Raises as `run`.
+
+    ``parts``: where the list of what was installed goes; None: it is not written.
+    """
     binaries = folder / "venv" / "bin"
     venv.create(folder / "venv", with_pip=True)
     pip = [binaries / "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -101,6 +120,8 @@ def check(wheel: Path, folder: Path) -> None:
         ([python, "-m", "simulators.warm"], WARM_S),
         ([her2sr, *DEMO, "--out", folder / "demo"], DEMO_S),
     ]
+    if parts is not None:
+        steps.insert(1, (parts_list(python, parts), WORD_S))
     for step, deadline_s in steps:
         run(step, deadline_s, folder)
     require_answer(folder / "demo")
@@ -117,7 +138,14 @@ def main() -> int:
     """Return 0 where every step ended well, 1 where one failed, 2 without a wheel."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", type=Path)
-    wheel = parser.parse_args().wheel.resolve()
+    parser.add_argument(
+        "--parts",
+        type=Path,
+        metavar="FILE",
+        help="write the list of parts of what was installed (needs the extra release)",
+    )
+    asked = parser.parse_args()
+    wheel, parts = asked.wheel.resolve(), asked.parts and asked.parts.resolve()
     if not wheel.is_file():
         sys.stderr.write(f"there is no wheel {wheel.name}; make release builds it\n")
         return 2
@@ -125,7 +153,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with TemporaryDirectory(prefix="her2sr-release-") as folder:
         try:
-            check(wheel, Path(folder))
+            check(wheel, Path(folder), parts)
         except (subprocess.SubprocessError, OSError) as error:
             sys.stderr.write(f"the wheel failed its check: {error}\n")
             return 1

@@ -101,9 +101,16 @@ class Desk:
                 return
             now = self._station.clock.stamp()
             for view in self._station.database.queued():
-                if view.not_before_utc is None or view.not_before_utc <= now:
+                is_due = view.not_before_utc is None or view.not_before_utc <= now
+                if is_due and not self._slot.is_in_use(view.id):
                     self._slot.take_up(view)
                     return
+
+    def rest(self) -> None:
+        """See whether nobody measures, for what is done in such hours."""
+        with self._slot.lock:
+            if not self._slot.is_closed:
+                self._slot.idle.look(is_free=self._slot.active is None)
 
     def preflight(self, request: RunRequest) -> Preflight:
         """Return what would keep a request from running now, and what it costs."""

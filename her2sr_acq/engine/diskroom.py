@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from her2sr_acq.config import StorageConfig
+from her2sr_acq.config_storage import StorageConfig
 from her2sr_acq.storage import Reserve, low_water
 from her2sr_proc.store.layout import DataFolder
 

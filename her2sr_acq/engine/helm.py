@@ -74,6 +74,7 @@ class Helm:
                 raise RunConflictError(
                     f"run {run_id} is {view.state}; a field is taken again after it"
                 )
+            self._slot.refuse_if_in_use(run_id)
             tracker = self._slot.tracker(view)
             chosen = _channels(tracker, field, channels)
             tracker.move(RunEvent.RETAKE, phase="waiting to take a field again")
@@ -105,6 +106,7 @@ class Helm:
         """Take no more runs and ask whatever runs to end."""
         with self._slot.lock:
             self._slot.is_closed = True
+            self._slot.idle.make_way()
             active = self._slot.active
             if active is not None and not active.reins.abandons:
                 self.stop(active.view.id)
@@ -113,6 +115,7 @@ class Helm:
         """Take no more runs; leave the one in progress to the next process."""
         with self._slot.lock:
             self._slot.is_closed = True
+            self._slot.idle.make_way()
             if (active := self._slot.active) is not None:
                 active.reins.abandon()
 
@@ -133,6 +136,7 @@ class Helm:
         if view.state is not RunState.INTERRUPTED:
             raise RunConflictError(f"cannot resume a run that is {view.state}")
         self._slot.refuse_if_busy()
+        self._slot.refuse_if_in_use(run_id)
         self._slot.take_up(view)
         return view
 

@@ -6,26 +6,41 @@ from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.storage import discard_raw
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.export import export_tiff
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.raw_hold import RawHold
 
 
 def keep(
-    order: RunOrder, folder: RunFolder, tracker: Tracker, station: Station
+    order: RunOrder,
+    folder: RunFolder,
+    tracker: Tracker,
+    station: Station,
+    hold: RawHold,
 ) -> list[str]:
     """Write the copies that were asked for, then discard what may go.
 
     Returns a sentence for every copy that could not be made. A copy comes first: it is
-    made from frames that may go afterwards.
+    made from frames that may go afterwards. Nothing goes that another call reads.
     """
     failed = _copies(order, folder, tracker) if order.protocol.raw.tiff_copy else []
-    if not failed:
-        policy, stamp = order.protocol.keep_raw, station.clock.stamp
-        for said in discard_raw(folder, policy, tracker.discarded, stamp):
-            tracker.note("raw frames", what=said)
+    if not failed and order.protocol.keep_raw != "all":
+        try:
+            with hold.alone():
+                _discard(order, folder, tracker, station)
+        except StateError as exc:
+            tracker.note("raw frames", what=f"all are kept: {exc}")
     return failed
+
+
+def _discard(
+    order: RunOrder, folder: RunFolder, tracker: Tracker, station: Station
+) -> None:
+    policy, stamp = order.protocol.keep_raw, station.clock.stamp
+    for said in discard_raw(folder, policy, tracker.discarded, stamp):
+        tracker.note("raw frames", what=said)
 
 
 def _copies(order: RunOrder, folder: RunFolder, tracker: Tracker) -> list[str]:

@@ -43,6 +43,7 @@ from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import write_manifest
+from her2sr_proc.store.raw_hold import RawHold
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Runner:
         self._tracker = tracker
         self._reins = reins
         self._folder: RunFolder = station.data.run(order.id)
+        self._raw = RawHold(self._folder, making=True)
         self._processing = station.processing()
         burst = Burst(
             station.hardware,
@@ -94,7 +96,10 @@ class Runner:
 
     def _run(self) -> None:
         try:
-            with RunLedger(self._folder, self._station.clock) as ledger:
+            with (
+                self._raw,
+                RunLedger(self._folder, self._station.clock) as ledger,
+            ):
                 self._tracker.attach(ledger)
                 try:
                     self._go()
@@ -239,7 +244,9 @@ class Runner:
         )
         causes = [cause for cause in (self._incomplete(), unprocessed) if cause]
         if not self._reins.stopped.is_set():
-            causes += keep(self._order, self._folder, self._tracker, self._station)
+            causes += keep(
+                self._order, self._folder, self._tracker, self._station, self._raw
+            )
         if causes:
             self._tracker.move(
                 RunEvent.FINISH_WITH_FAULTS, phase="done", reason="; ".join(causes)

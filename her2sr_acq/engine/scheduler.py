@@ -14,12 +14,10 @@ JOIN_S = 5.0
 
 
 class Scheduler:
-    """Calls ``start_due`` twice a second. Entered and left with `with`."""
+    """Calls each of ``looks`` twice a second. Entered and left with `with`."""
 
-    def __init__(
-        self, start_due: Callable[[], None], *, period_s: float = PERIOD_S
-    ) -> None:
-        self._start_due = start_due
+    def __init__(self, *looks: Callable[[], None], period_s: float = PERIOD_S) -> None:
+        self._looks = looks
         self._period_s = period_s
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
@@ -34,7 +32,8 @@ class Scheduler:
 
     def _run(self) -> None:
         while not self._ending.wait(self._period_s):
-            try:
-                self._start_due()
-            except Exception:  # top of a thread: the next run must still find it
-                log.exception("the queue could not be looked at")
+            for look in self._looks:
+                try:
+                    look()
+                except Exception:  # top of a thread: the next run must still find it
+                    log.exception("the queue could not be looked at")

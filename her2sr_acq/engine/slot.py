@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from her2sr_acq.engine.ballot import Ballot
+from her2sr_acq.engine.idle import Idle
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.rebuild import order_of
 from her2sr_acq.engine.reins import Reins
@@ -16,6 +17,8 @@ from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.engine.views import FieldView, RunView
 from her2sr_acq.engine.worker import Worker
 from her2sr_acq.errors import LatchedError, RunConflictError
+from her2sr_proc.errors import StateError
+from her2sr_proc.store.raw_hold import RawHold
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Slot:
         self.station = station
         self.worker = worker
         self.lock = threading.RLock()
+        self.idle = Idle(
+            station.config.storage.recompress_idle,
+            station.data,
+            clock=station.clock.monotonic,
+        )
         self.last: Occupant | None = None
         self.is_closed = False
 
@@ -80,6 +88,23 @@ class Slot:
                 run=name,
             )
 
+    def refuse_if_in_use(self, run_id: str) -> None:
+        """Raise `RunConflictError` while another call rewrites the frames of a run."""
+        self.idle.make_way()
+        try:
+            with RawHold(self.station.data.run(run_id), patience_s=0.0):
+                return
+        except StateError as exc:
+            raise RunConflictError(str(exc), run=run_id) from None
+
+    def is_in_use(self, run_id: str) -> bool:
+        """Return whether another call rewrites the raw frames of a run."""
+        try:
+            self.refuse_if_in_use(run_id)
+        except RunConflictError:
+            return True
+        return False
+
     def tracker(self, view: RunView) -> Tracker:
         """Return a tracker of a run that is in the database alone."""
         return Tracker(
@@ -100,6 +125,7 @@ class Slot:
         self, order: RunOrder, view: RunView, fields: tuple[FieldView, ...]
     ) -> RunView:
         """Give the microscope to a run."""
+        self.idle.make_way()
         station = self.station.for_protocol(order.protocol)
         tracker = Tracker(view, fields, database=station.database, clock=station.clock)
         self.last = Occupant(tracker, Reins())

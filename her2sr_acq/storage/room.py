@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from her2sr_acq.config import StorageConfig
+from her2sr_acq.config_storage import StorageConfig
 from her2sr_proc.store.atomic import sync_file, sync_folder
 
 MB = 10**6

@@ -21,11 +21,12 @@ from her2sr_acq.engine.verification import reread
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
 from her2sr_acq.ownership import Hold, Holder, holder
-from her2sr_proc.errors import ProcError
+from her2sr_proc.errors import ProcError, StateError
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.layout import DataFolder, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.raw_hold import RawHold
 
 PARTIAL_NAMES = ".*.partial-*"
 """Files that were being written when their process died."""
@@ -54,10 +55,13 @@ def look(data_path: Path) -> list[Finding]:
     with _reading(data) as database:
         for view in database.runs() if database is not None else ():
             found += _run(view, data)
-    found += [
-        Finding(str(path.relative_to(data.root)), "half-written", "would be removed")
-        for path in _half_written(data)
-    ]
+    if holder(data.root) is None:
+        found += [
+            Finding(
+                str(path.relative_to(data.root)), "half-written", "would be removed"
+            )
+            for path in _half_written(data)
+        ]
     return found
 
 
@@ -86,11 +90,20 @@ def apply(data_path: Path, clock: Clock | None = None) -> list[Finding]:
                 done.append(
                     Finding(left.id, f"it was {left.state}", f"now {now.state}")
                 )
-        for path in _half_written(data):
-            path.unlink()
-            name = str(path.relative_to(data.root))
-            done.append(Finding(name, "half-written", "removed"))
+        done += [_remove(path, data) for path in _half_written(data)]
     return done
+
+
+def _remove(path: Path, data: DataFolder) -> Finding:
+    """Remove what was half written, unless a call that still runs is writing it."""
+    run = data.run(path.relative_to(data.runs).parts[0])
+    name = str(path.relative_to(data.root))
+    try:
+        with RawHold(run, alone=True, patience_s=0.0):
+            path.unlink(missing_ok=True)
+    except StateError as exc:
+        return Finding(name, "half-written", f"left alone: {exc}")
+    return Finding(name, "half-written", "removed")
 
 
 def _folder(path: Path) -> DataFolder:
@@ -208,6 +221,5 @@ def _unit(history: UnitHistory, folder: RunFolder) -> Iterator[Finding]:
 
 
 def _half_written(data: DataFolder) -> list[Path]:
-    if holder(data.root) is not None:
-        return []
+    """Return what nobody writes any more, where no service holds the folder."""
     return sorted(path for path in data.runs.rglob(PARTIAL_NAMES) if path.is_file())

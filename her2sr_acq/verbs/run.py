@@ -91,7 +91,7 @@ def service(config: Path, data: Path, show: Show) -> Iterator[Service]:
     if owner is None:
         show.say("starting the processes of the microscope")
         with (
-            Launcher(config, data, port=0) as launcher,
+            Launcher(config, data, port=0, tell=show.say) as launcher,
             Client(launcher.url) as rest,
         ):
             yield Service(rest, launcher.check)

@@ -15,6 +15,9 @@ from her2sr_acq.plan.foresight import require_writable
 from her2sr_acq.service.loopback import require_guarded
 from her2sr_acq.verbs.users import has_users
 
+EXTENDED_S = 60
+"""By so much a service manager is to wait longer, at every word of a long start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -46,6 +49,7 @@ def serve(
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
+    notifier = Notifier.from_environment()
     with Launcher(
         config,
         data,
@@ -53,14 +57,20 @@ def serve(
         port=listen.port,
         only=tuple(only) or NAMES,
         allow_hosts=listen.allow_hosts,
+        tell=partial(_tell_waiting, say, notifier),
     ) as launcher:
         answers = f"answers at {launcher.url}" if not only or "api" in only else "runs"
         say(f"{_parts(only)} for {data} {answers} (Ctrl-C ends it)")
-        notifier = Notifier.from_environment()
         notifier.say("READY=1", f"STATUS={answers}")
         launcher.wait(ended, alive=partial(notifier.say, "WATCHDOG=1"))
         notifier.say("STOPPING=1")
     say("her2sr has ended")
+
+
+def _tell_waiting(say: Callable[[str], None], notifier: Notifier, words: str) -> None:
+    """Tell what a long start waits for; a service manager gives it more time."""
+    say(words)
+    notifier.say(f"EXTEND_TIMEOUT_USEC={EXTENDED_S * 1_000_000}", f"STATUS={words}")
 
 
 def _parts(only: Sequence[str]) -> str:

@@ -11,7 +11,9 @@ import logging
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -21,11 +23,12 @@ from her2sr_proc.live.facts import Facts
 from her2sr_proc.live.jobs import Jobs
 from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
-from her2sr_proc.live.warming import warm, warm_cleaning
+from her2sr_proc.live.warming import STEPS, warm, warm_cleaning
 from her2sr_proc.live.worker import Worker
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.raw_hold import RawHold
 
 log = logging.getLogger("her2sr_proc.live")
 
@@ -42,11 +45,14 @@ class Closer:
     def close_unit(self, unit: UnitKey) -> None:
         """Make the table and images of a unit once its last blocks are in."""
         self.worker.retire(unit)
-        pipeline.close_unit(self.data.run(unit.run), unit)
+        run = self.data.run(unit.run)
+        with RawHold(run):
+            pipeline.close_unit(run, unit)
 
     def close_field(self, run: str, field: str) -> None:
         """Find the nuclei of a field and count."""
-        pipeline.close_field(self.data.run(run), field)
+        with RawHold(self.data.run(run)):
+            pipeline.close_field(self.data.run(run), field)
 
     def close_run(self, run: str) -> None:
         """Make the result and the report of a run."""
@@ -109,11 +115,23 @@ def main() -> None:
     signal.signal(signal.SIGINT, end)
     end_with_starter()
     yield_to_acquisition()
-    warm()
+    warm(partial(_tell_warming, time.monotonic()))
     if options.warm:
         warm_cleaning()
     else:
         serve(options.data, options.runtime, stop)
+
+
+def _tell_warming(began: float, step: int, what: str) -> None:
+    """Log which kernels come next: compiled once on a machine, then read from disk."""
+    log.info(
+        "making kernels ready, step %d of %d (%s), after %.0f s; the first start on a "
+        "machine compiles them, which takes minutes",
+        step,
+        STEPS,
+        what,
+        time.monotonic() - began,
+    )
 
 
 if __name__ == "__main__":

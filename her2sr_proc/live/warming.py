@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,14 +21,20 @@ from her2sr_proc.schema.params import (
 from her2sr_proc.spots import Optics, TwoScales, find_spots
 
 SIDE = 32
+STEPS = 4
 
 
-def warm() -> None:
-    """Return once the whole way from frame to image has run on a frame with a spot."""
+def warm(tell: Callable[[int, str], None] = lambda *_: None) -> None:
+    """Return once the whole way from frame to image has run on a frame with a spot.
+
+    ``tell`` hears the number of the step that comes next, up to `STEPS`, and its name.
+    """
     adu = _frames()
     camera = CameraModel()
     maps = CameraMaps.uniform(camera, (SIDE, SIDE))
-    for params in (PAPER_LOCALIZE, LocalizeParams()):
+    profiles = (("the paper's fits", PAPER_LOCALIZE), ("fits", LocalizeParams()))
+    for step, (name, params) in enumerate(profiles, 1):
+        tell(step, name)
         table = localize_block(
             adu,
             first_frame=0,
@@ -34,6 +42,7 @@ def warm() -> None:
             pixel_nm=camera.pixel_nm,
             params=params,
         )
+    tell(3, "pictures")
     for method in ("gaussian", "histogram"):
         render(
             table,
@@ -42,6 +51,7 @@ def warm() -> None:
             pixel_nm=camera.pixel_nm,
             params=RenderParams(method=method),
         )
+    tell(4, "fluctuations and spots")
     switching = Fluctuations(maps, smooth_px=1.0)
     switching.add(adu, first_frame=0)
     image = adu[0].astype(np.float64)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +26,14 @@ from her2sr_proc.offline.copying import (
 )
 from her2sr_proc.offline.tiffs import exports
 from her2sr_proc.schema.offload import CopiedFile, OffloadList
-from her2sr_proc.store.atomic import write_text
+from her2sr_proc.store.atomic import make_folder, write_text
 from her2sr_proc.store.export import export_tiff, is_exported
+from her2sr_proc.store.holding import held
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.lines import read_lines
 from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.raw_hold import RawHold
 
 LIST = "offload.json"
 BY = "offload"
@@ -65,7 +68,7 @@ def require_over(run: RunFolder) -> None:
                 f"being acquired, or its process died; wait for the end of the run, or "
                 f"use `her2sr recover`"
             )
-    state = _last_state(run)
+    state = state_of(run)
     if state not in OVER:
         raise StateError(
             f"{run.name} is {state}; wait for its end, or stop it, before it is moved"
@@ -77,11 +80,26 @@ def offload(
 ) -> Offloaded:
     """Copy a run to ``share``/RUN_ID and verify it there; write the list last.
 
-    Raises `StateError` for a run that is not over, `RequestError` for a share that is
+    Raises `StateError` for a run that is not over or whose frames are being rewritten
+    or removed, or a copy that another call makes; `RequestError` for a share that is
     absent, full or closed, `IntegrityError` when a copy does not read back.
     """
     require_over(run)
     folder = _folder(run, share)
+    with RawHold(run), enough_room(folder):
+        require_over(run)
+        make_folder(folder)
+        try:
+            with held(folder):
+                return _fill(run, folder, progress, utc=utc, with_tiffs=with_tiffs)
+        finally:
+            with suppress(OSError):  # of a refusal nothing is left
+                folder.rmdir()
+
+
+def _fill(
+    run: RunFolder, folder: Path, progress: Progress, *, utc: str, with_tiffs: bool
+) -> Offloaded:
     _clear(folder)
     former = read_list(folder)
     files, copied = _copy(run, folder, progress)
@@ -151,8 +169,11 @@ def _copy(
     return files, copied
 
 
-def _last_state(run: RunFolder) -> str:
-    """Return the state that the events tell last; those of an import tell none."""
+def state_of(run: RunFolder) -> str:
+    """Return the state that the events tell last; those of an import tell none.
+
+    Raises `IntegrityError` for a line that is no event.
+    """
     for line in reversed(read_lines(run.events)):
         try:
             event = json.loads(line)

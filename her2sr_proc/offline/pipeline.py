@@ -22,6 +22,7 @@ from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.raw_hold import RawHold
 from her2sr_proc.store.results import add_times
 
 __all__ = ["close_field", "close_run", "close_unit", "process_run", "process_timed"]
@@ -101,7 +102,7 @@ def process_timed(
     Raises
     ------
     StateError
-        The folder is no run folder.
+        The folder is no run folder, or its raw frames are being rewritten or removed.
     DataError
         Its manifest or ledger cannot be understood, or tasks failed. What they were
         to make is missing in the answer, which says so.
@@ -112,9 +113,10 @@ def process_timed(
     scheduler = scheduler or Local()
     own = (os.cpu_count() or 1) if isinstance(scheduler, Local) else 1
     doing = InFolder(run, jobs or own)
-    done = do_tasks(run, doing, scheduler, progress)
-    with watch.step("answer"):
-        result = close_run(run)
+    with RawHold(run):
+        done = do_tasks(run, doing, scheduler, progress)
+        with watch.step("answer"):
+            result = close_run(run)
     times = done.times(watch, jobs=doing.threads, wall_s=clock() - began)
     times = add_times(run, times)
     done.require_whole()

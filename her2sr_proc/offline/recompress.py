@@ -22,10 +22,11 @@ from her2sr_proc.offline.offload import Progress, require_over
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw, raw_zarr
 from her2sr_proc.store.atomic import sync_file, sync_folder, telling
-from her2sr_proc.store.holding import held, sweep
+from her2sr_proc.store.holding import sweep
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 from her2sr_proc.store.lines import LineWriter
+from her2sr_proc.store.raw_hold import RawHold
 from her2sr_proc.store.rawform import Prepared, block_name, digest, require_same
 
 Record = Callable[[BlockRecord], None]
@@ -45,19 +46,36 @@ class Recompressed:
     bytes_after: int
 
 
-def recompress(run: RunFolder, progress: Progress) -> Recompressed:
+def recompress(
+    run: RunFolder,
+    progress: Progress,
+    *,
+    between: Callable[[RawHold], None] = lambda _: None,
+) -> Recompressed:
     """Code every raw block of a run densely that is not yet.
 
-    Raises `StateError` for a run that is not over or that another call codes anew,
+    ``between`` is called after each block, and may stand aside for others. Raises
+    `StateError` for a run that is not over or whose frames another call has,
     `IntegrityError` for a block that is not as the ledger says: it stays as it is, and
     those before it are done; `WriteError` when the disk takes no more.
     """
-    require_over(run)
-    with held(run.ledger):
-        return _all_units(run, progress)
+    with RawHold(run, alone=True) as hold:
+        require_over(run)
+        return _all_units(run, progress, lambda: between(hold))
 
 
-def _all_units(run: RunFolder, progress: Progress) -> Recompressed:
+def is_dense(run: RunFolder) -> bool:
+    """Return whether a run has no raw frames that could be coded anew."""
+    return all(
+        raw_zarr.coding_of(run.raw(history.key)) == "dense"
+        for history in read_ledger(run.ledger).values()
+        if history.blocks and _is_array(run, history)
+    )
+
+
+def _all_units(
+    run: RunFolder, progress: Progress, between: Callable[[], None]
+) -> Recompressed:
     units = [
         history
         for history in read_ledger(run.ledger).values()
@@ -76,6 +94,7 @@ def _all_units(run: RunFolder, progress: Progress) -> Recompressed:
                 sizes.append(_block(path, block, record))
                 name = f"{unit.key.field}/{unit.key.channel}"
                 progress(f"coding {name}", len(sizes), total)
+                between()
             raw_zarr.mark_coding(path, "dense")
     done = sum(is_new for *_, is_new in sizes)
     return Recompressed(

@@ -20,6 +20,7 @@ from her2sr_proc.store import retention
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
 from her2sr_proc.store.lines import LineWriter
+from her2sr_proc.store.raw_hold import RawHold
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,18 @@ def release_raw(
     """Remove the raw frames of a run here; return of how many units.
 
     Every file of the copy is read again first. Raises `StateError` when there is no
-    finished copy, `IntegrityError` when a file of it is not as it was copied or a raw
-    file is not in it; nothing is removed then.
+    finished copy or another call is at work on the frames, `IntegrityError` when a
+    file of it is not as it was copied or a raw file is not in it; nothing is removed
+    then.
     """
-    require_over(run)
+    with RawHold(run, alone=True):
+        require_over(run)
+        return _release_all(run, share, progress, retention.Order(BY, reason, utc))
+
+
+def _release_all(
+    run: RunFolder, share: Path, progress: Progress, order: retention.Order
+) -> int:
     folder = share.resolve() / run.name
     listed = read_list(folder)
     if listed is None:
@@ -55,7 +64,6 @@ def release_raw(
     if faults:
         raise IntegrityError(f"no raw frame was removed here: {faults[0]}")
     units = [unit for unit in read_ledger(run.ledger).values() if unit.blocks]
-    order = retention.Order(BY, reason, utc)
     with LineWriter(run.ledger) as ledger:
 
         def record(line: DiscardRecord) -> None:

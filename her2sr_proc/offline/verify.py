@@ -130,11 +130,16 @@ def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
 
 
 def _read(run: RunFolder, path: Path, record: BlockRecord) -> None:
-    """Read a block, by the ledger of now where it was coded anew since. Raises so."""
+    """Read a block, by the ledger of now where it was coded anew since. Raises so.
+
+    One that was given up since on purpose is not read.
+    """
     try:
         raw.read_block(path, record)
     except IntegrityError:
         now = read_ledger(run.ledger, field=record.key.field)[unit_of(record.key)]
+        if now.discarded is not None:
+            return
         anew = now.blocks[record.key.block]
         if anew == record:
             raise

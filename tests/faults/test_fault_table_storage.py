@@ -26,7 +26,7 @@ from small_disks import fill, small_disk
 from stations import rig
 from trials import DARK_S, Bench
 
-from her2sr_acq.config import StorageConfig
+from her2sr_acq.config_storage import StorageConfig
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.diskroom import DiskRoom

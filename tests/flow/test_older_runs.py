@@ -5,7 +5,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from her2sr_acq.cli import build
 from her2sr_proc.errors import DataError
 from her2sr_proc.offline.pipeline import process_run
 from her2sr_proc.offline.verify import verify
@@ -13,21 +15,37 @@ from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.results import read_field, read_result
 
 OLDER = sorted((Path(__file__).parents[1] / "data").glob("run-of-*.zip"))
+FIRST = OLDER[:1]
+"""Of movies that were made to have three and one signal, before runs had events."""
 
 
 def quiet(*_):
     pass
 
 
-@pytest.fixture(params=OLDER, ids=lambda path: path.stem)
+def unpacked(path, folder):
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    (run,) = folder.iterdir()
+    return RunFolder(run)
+
+
+@pytest.fixture(params=FIRST, ids=lambda path: path.stem)
 def older(request, tmp_path):
-    with zipfile.ZipFile(request.param) as archive:
-        archive.extractall(tmp_path)
-    return RunFolder(tmp_path / "r1")
+    return unpacked(request.param, tmp_path / "runs")
+
+
+@pytest.fixture(params=OLDER, ids=lambda path: path.stem)
+def any_of_them(request, tmp_path):
+    return unpacked(request.param, tmp_path / "runs")
 
 
 def test_there_are_runs_of_earlier_programs():
-    assert OLDER
+    assert [path.stem for path in OLDER] == [
+        "run-of-2026-11-24",
+        "run-of-2026-11-28-before-choice",
+        "run-of-2026-11-28",
+    ]
 
 
 def test_its_answer_and_its_fields_are_read_as_they_stand(older):
@@ -37,9 +55,35 @@ def test_its_answer_and_its_fields_are_read_as_they_stand(older):
     assert len(read_field(older, "r00_c00").nuclei) == 1
 
 
-def test_it_verifies(older):
-    verdict = verify(older, quiet)
+def test_it_verifies(any_of_them):
+    verdict = verify(any_of_them, quiet)
     assert verdict.is_sound, (verdict.damage, verdict.gaps)
+
+
+def verbs(run, share):
+    """Return every verb on run folders, in an order in which each may follow."""
+    yield "verify", str(run.root)
+    yield "process", str(run.root)
+    yield "report", str(run.root)
+    counted = ("score", str(run.counts), "--marks", "all", "--by", "observer-1")
+    yield *counted, "--record", str(run.root.parent.parent / "case.jsonl"), "--accept"
+    yield "offload", str(run.root), str(share), "--tiff"
+    yield "recompress", str(run.root)
+    yield "verify", str(run.root)
+    yield "offload", str(run.root), str(share), "--remove-raw"
+    yield "verify", str(run.root)
+    yield "report", str(share / run.root.name)
+
+
+def test_every_verb_takes_it(any_of_them, tmp_path):
+    share = tmp_path / "share"
+    share.mkdir()
+    for words in verbs(any_of_them, share):
+        done = CliRunner().invoke(build(), words)
+        assert done.exit_code == 0, (words, done.output)
+    assert len(list((share / any_of_them.name / "tiff").iterdir())) == 3
+    assert (any_of_them.exports / "counts.parquet").exists()
+    assert verify(RunFolder(share / any_of_them.name), quiet).damage == ()
 
 
 def test_processed_again_it_is_answered_by_the_rules_of_today(older):

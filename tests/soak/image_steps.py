@@ -34,10 +34,13 @@ from dockerfile import Stage, Step, read
 HOME = Path(__file__).parents[2]
 FILE = HOME / "docker" / "Dockerfile"
 MIRROR = "http://deb.debian.org/debian"
-DEADLINE_S = 1200.0
-READY_S = 120.0
-RUN_S = 300.0
-END_S = 60.0
+DEADLINE_S = 1800.0
+READY_S = 600.0
+RUN_S = 1200.0
+END_S = 120.0
+"""For what never comes: on a quiet machine a step of the build takes three minutes, the
+service ten seconds, the run one minute, its end three seconds."""
+LOG = "service.log"
 ALONE = "HER2SR_IMAGE_STEPS_ALONE"
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -56,6 +59,9 @@ def main() -> int:
     """Carry the steps out; return 1 when one fails."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--work", type=Path, help="where the roots are made")
+    parser.add_argument(
+        "--keep-log", type=Path, help="where the service's own log goes at the end"
+    )
     asked = parser.parse_args()
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         print("this needs root and debootstrap; install it, or use a container engine")
@@ -63,8 +69,10 @@ def main() -> int:
     if ALONE not in os.environ:
         # mounts of a namespace of our own are gone with its last process
         command = ["unshare", "--mount", "--propagation", "private", sys.executable]
-        environment = {**os.environ, ALONE: "1"}
-        return subprocess.run([*command, *sys.argv], env=environment).returncode
+        os.execvpe(command[0], [*command, *sys.argv], {**os.environ, ALONE: "1"})
+    for kind in (signal.SIGTERM, signal.SIGINT):  # what is asked to end clears up, too
+        signal.signal(kind, lambda *_: sys.exit(1))
+    began = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="her2sr-image-", dir=asked.work))
     try:
         root = built(work)
@@ -73,12 +81,17 @@ def main() -> int:
         print(f"XXX {exc}")
         return 1
     finally:
+        if asked.keep_log and (log := work / LOG).exists():
+            shutil.copy(log, asked.keep_log)
         unmount_all(work)
         if mounts_below(work):  # what is mounted is not ours to remove
             print(f"XXX {work} is left: something is still mounted below it")
         else:
             shutil.rmtree(work, ignore_errors=True)
-    print("every step of the image works, and a run went through it")
+    minutes = (time.monotonic() - began) / 60.0
+    print(
+        f"every step of the image works, and a run went through it: {minutes:.1f} min"
+    )
     return 0
 
 
@@ -216,7 +229,7 @@ def drive(root: Path, stage: Stage) -> None:
     loopback = 'ip link set lo up && exec "$@"'
     outside = ["unshare", "--net", "/bin/sh", "-c", loopback, "-"]
     told(f"start: {' '.join(start)}")
-    log = (root.parent / "service.log").open("wb")
+    log = (root.parent / LOG).open("wb")
     with (
         log,
         subprocess.Popen(
@@ -241,14 +254,17 @@ def drive(root: Path, stage: Stage) -> None:
             (name,) = ask("ls", "/data/runs", within_s=END_S).split()
             told(f"her2sr verify {name}")
             print(ask("her2sr", "verify", f"/data/runs/{name}", within_s=RUN_S))
+            told("TERM")
+            asked_s = time.monotonic()
             service.send_signal(signal.SIGTERM)
             ended = service.wait(END_S)
+            told(f"ended with {ended} after {time.monotonic() - asked_s:.1f} s")
             if ended != 0:
                 raise StepError(f"the service ended with {ended} after TERM")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(service.pid, signal.SIGKILL)
-            print((root.parent / "service.log").read_text()[-2000:])
+            print((root.parent / LOG).read_text()[-2000:])
 
 
 def seal(root: Path, user: str) -> None:

@@ -50,6 +50,11 @@ class Vitals:
         late, early = self.quarter(3), self.quarter(1)
         return fmean(s.rss_mb for s in late) - fmean(s.rss_mb for s in early)
 
+    @property
+    def peak_mb(self) -> float:
+        """The most memory that was seen."""
+        return max(s.rss_mb for s in self.samples)
+
     def least(self, number: int) -> tuple[int, int]:
         """Return the fewest threads and handles that a quarter saw.
 

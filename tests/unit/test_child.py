@@ -1,6 +1,7 @@
 """One process: started, found ready, stopped in steps, told of when it died."""
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -9,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from her2sr_acq import child as child_module
 from her2sr_acq.child import Child, ChildSpec
 from her2sr_acq.errors import ConfigError, ServiceUnavailableError
 
@@ -131,3 +133,16 @@ def test_one_that_yields_runs_at_the_niceness_it_was_given(tmp_path):
     child.start()
     assert os.getpriority(os.PRIO_PROCESS, child.pid) == os.nice(0) + 5
     child.stop()
+
+
+def test_who_waits_for_one_hears_what_it_said_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(child_module, "TELL_S", 0.05)
+    slow = "import os, pathlib, time; print('half way', flush=True); time.sleep(0.5);"
+    child = make(tmp_path, f"{slow} {READY} time.sleep(60)")
+    heard = []
+    child.start()
+    try:
+        child.await_ready(heard.append)
+    finally:
+        child.stop()
+    assert re.fullmatch(r"waiting for the api process, \d s: half way", heard[-1])

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from her2sr_acq.config import StorageConfig
+from her2sr_acq.config_storage import StorageConfig
 from her2sr_acq.storage import Reserve, low_water, room
 
 

@@ -74,9 +74,39 @@ def test_the_command_says_its_version_and_what_it_is_for():
     assert "For research use only" in said.stdout
 
 
-def test_a_tag_that_is_not_the_version_is_refused():
-    spec = importlib.util.spec_from_file_location("build", ROOT / "tools/build.py")
+def tool_of(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tools/{name}.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
+    return tool
+
+
+def test_a_tag_that_is_not_the_version_is_refused():
+    tool = tool_of("build")
     assert tool.wrong_tags(["v0.1.0", "seen-by-a-person"], "0.1.0") == []
     assert tool.wrong_tags(["v0.2.0"], "0.1.0") == ["v0.2.0"]
+
+
+FINE = {"name": "a", "version": "1", "vulns": []}
+LOST = {"name": "b", "skip_reason": "Dependency not found on PyPI"}
+BAD = {
+    "name": "c",
+    "version": "1",
+    "vulns": [{"id": "CVE-0", "fix_versions": ["2"]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "says"),
+    [
+        ([FINE], 0, "1 locked versions were looked up"),
+        ([FINE, LOST], 2, "1 of 2 locked versions could not be looked up"),
+        ([LOST, BAD], 1, "c 1: CVE-0, mended by 2"),
+        ([FINE, BAD], 1, "2 locked versions were looked up"),
+    ],
+    ids=["clean", "lost", "bad and lost", "bad"],
+)
+def test_an_audit_calls_clean_only_what_was_looked_up(packages, code, says):
+    found, lines = tool_of("audit").judge(packages)
+    assert found == code
+    assert any(says in line for line in lines)
