@@ -18,6 +18,7 @@ from starlette.routing import Match
 
 from her2sr_acq.errors import (
     AccessError,
+    AccountConflictError,
     AcqError,
     ConfigError,
     DeviceError,
@@ -43,6 +44,7 @@ MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS: dict[type[Exception], HTTPStatus] = {
     NoAccountError: HTTPStatus.NOT_FOUND,
+    AccountConflictError: HTTPStatus.CONFLICT,
     ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunConflictError: HTTPStatus.CONFLICT,
