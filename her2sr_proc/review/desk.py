@@ -264,7 +264,7 @@ class Desk:
     def _require_seen(self, who: Reviewer) -> None:
         case = self._record().case
         if not shown.shows_counts(case, who):
-            why = shown.why_blind(case, who)
+            why = shown.WHY[shown.why_blind(case, who)]
             raise BlindError(f"counts are hidden from {who.name} {why}")
 
     def _recount(

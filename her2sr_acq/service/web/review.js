@@ -7,12 +7,13 @@ const ARMS = ["sr_merged", "sr", "conventional"];
 const TABS = ["regions", "reading", "nuclei", "case", "agreement", "record"];
 const section = (name) => document.getElementById(name);
 const button = (text, work) => { const b = make("button", { type: "button" }, text); b.addEventListener("click", doing(work)); return b; };
+const identity = (said) => t(said === "account" ? "by_account" : "by_name");
 let review, tab = "regions";
 
 async function refresh() {
   review = await ask("");
   const marks = Object.entries(review.regions).map(([name, n]) => `${n} ${region(name)}`).join(", ");
-  section("stands").textContent = t("stands", { name: review.reviewer.name, identity: review.reviewer.identity, state: review.state.replaceAll("_", " "), accepted: review.accepted, nuclei: review.nuclei, marks }) + (review.blind ? t("stands_blind", { why: review.blind }) : t("stands_shown")) + (review.signed_by ? t("stands_signed", { by: review.signed_by, at: review.signed_utc, meaning: review.meaning }) : "");
+  section("stands").textContent = t("stands", { name: review.reviewer.name, identity: identity(review.reviewer.identity), state: t(`state_${review.state}`), accepted: review.accepted, nuclei: review.nuclei, marks }) + (review.blind ? t("stands_blind", { why: t(`blind_${review.blind_code}`) }) : t("stands_shown")) + (review.signed_by ? t("stands_signed", { by: review.signed_by, at: review.signed_utc, meaning: review.meaning }) : "");
   section("tabs").hidden = false;
   await show(tab);
 }
@@ -25,7 +26,7 @@ async function show(name) {
 }
 
 function hidden(place) {
-  place.replaceChildren(make("p", {}, t("hidden", { why: review.blind })));
+  place.replaceChildren(make("p", {}, t("hidden", { why: t(`blind_${review.blind_code}`) })));
   if (review.may_see && !review.own_reading) place.append(button(t("show_counts"), async () => { await ask("/views", "POST"); await refresh(); }));
 }
 
@@ -66,9 +67,16 @@ async function showCase() {
   const row = (name, of) => [name, ...answers.map((a) => of(a.arm))];
   const c = review.case;
   place.replaceChildren(make("h2", {}, t("answer")),
-    table(["", ...ARMS], [row("HER2/CEP17", (a) => number(a.ratio)), row(t("row_sampling"), (a) => span(a.ratio_interval_95)), row(t("row_total"), (a) => span(a.ratio_interval_total)), row(t("row_her2"), (a) => number(a.her2_per_nucleus)), row(t("row_nuclei"), (a) => String(a.nuclei)), row(t("row_group"), (a) => String(a.group ?? "–")), row(t("row_status"), (a) => a.status)]),
+    table(["", ...ARMS], [row("HER2/CEP17", (a) => number(a.ratio)), row(t("row_sampling"), (a) => span(a.ratio_interval_95)), row(t("row_total"), (a) => span(a.ratio_interval_total)), row(t("row_her2"), (a) => number(a.her2_per_nucleus)), row(t("row_nuclei"), (a) => String(a.nuclei)), row(t("row_group"), (a) => String(a.group ?? "–")), row(t("row_status"), (a) => t(`status_${a.status}`))]),
     make("ul", {}, ...answers[0].blockers.map((b) => make("li", {}, t("against", { what: b })))),
-    make("p", {}, t("case", { state: review.state.replaceAll("_", " "), group: c.group ?? "–", outcome: c.outcome ?? "–", comment: c.comment, next: review.allowed.join(", ") })), acts());
+    make("p", {}, t("case", { state: t(`state_${review.state}`), group: c.group ?? "–", outcome: c.outcome ? t(c.outcome) : "–", comment: c.comment, next: review.allowed.map((one) => t(`next_${one.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/_$/, "")}`)).join(", ") })), sights(), acts());
+}
+
+// Who was shown counts, and when: whoever signs is told who was not blind.
+function sights() {
+  const line = (s) => make("li", {}, t(s.is_before_review ? "sight_before" : "sight", { by: s.by, identity: identity(s.identity), at: s.utc.slice(0, 19) }));
+  const doubt = (r) => make("li", {}, t("not_vouched", { name: r.name, by: r.by }));
+  return make("div", { id: "sights" }, make("h3", {}, t("sights")), make("ul", {}, ...review.sights.map(line), ...review.readings.filter((r) => !r.is_vouched).map(doubt)));
 }
 
 function acts() {
@@ -96,7 +104,7 @@ async function showRecord() {
   const lines = [];
   for (let part; !part || part.length === 500;) { part = await ask(`/record?after=${lines.length}&limit=500`); lines.push(...part); }
   section("record").replaceChildren(make("h2", {}, t("record", { count: review.entries })), make("p", { className: "figures" }, t("record_head", { head: review.head || "–" })),
-    table(["", t("when"), t("who"), t("what"), t("reason"), t("said")], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19), l.by, l.kind.replaceAll("_", " "), l.reason, l.act ? JSON.stringify(l.act).slice(0, 160) : t("hidden_now")])));
+    table(["", t("when"), t("who"), t("what"), t("reason"), t("said")], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19), l.by, t(`kind_${l.kind}`), l.reason, l.act ? JSON.stringify(l.act).slice(0, 160) : t("hidden_now")])));
 }
 
 section("who").addEventListener("submit", doing(async () => {
