@@ -16,6 +16,7 @@ from her2sr_acq.engine.views import (
     StagePosition,
     StageView,
 )
+from her2sr_acq.errors import RunConflictError
 from her2sr_acq.service.access import ACT, ORDER, OrderDep
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
@@ -43,9 +44,17 @@ def read_devices(context: ContextDep) -> DevicesView:
 def examine(context: ContextDep) -> CheckupView:
     """Look at everything that `her2sr doctor` looks at.
 
-    The light is shut for it. In a run no device is asked, and the answer says so.
+    The light is shut for it. In a run no device is asked, and the answer says so. 409
+    while another look is going on: its answer holds for both.
     """
-    return context.control.examine()
+    if not context.doctor.acquire(blocking=False):
+        raise RunConflictError(
+            "everything is being examined already; wait for that answer, some seconds"
+        )
+    try:
+        return context.control.examine()
+    finally:
+        context.doctor.release()
 
 
 @router.post("/stage/move", openapi_extra=ORDER)

@@ -1,5 +1,8 @@
 """The microscope in a person's hands over REST: step, mark, look."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from her2sr_acq.errors import DoseError, RunConflictError
@@ -102,6 +105,28 @@ def test_the_rim_of_a_range_is_exact(client, text):
 def test_the_doctor_tells_what_is_good_and_what_is_not(client):
     found = client.post("/api/v1/doctor").json()["found"]
     assert {one["state"] for one in found} == {"good", "bad"}
+
+
+def test_of_two_doctors_at_once_one_looks_and_the_other_is_a_conflict(
+    client, control, monkeypatch
+):
+    looking, done = threading.Event(), threading.Event()
+    examine = control.examine
+
+    def slow():
+        looking.set()
+        assert done.wait(5)
+        return examine()
+
+    monkeypatch.setattr(control, "examine", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/api/v1/doctor")
+        assert looking.wait(5)
+        second = client.post("/api/v1/doctor")
+        done.set()
+        assert first.result(5).status_code == 200
+    assert (second.status_code, second.json()["code"]) == (409, "run-conflict")
+    assert client.post("/api/v1/doctor").status_code == 200
 
 
 def test_the_doctor_of_a_process_that_is_gone_says_so(client, control):
