@@ -14,12 +14,23 @@ from functools import cache, lru_cache
 from her2sr_acq.service.strings import LANGUAGES, load
 
 ENGLISH = LANGUAGES[0]
+SENTENCES = ("phrase.", "start.refuse_")
+"""Where sentences stand that are said elsewhere than on a page."""
 DEEPEST = 4
 """A sentence may hold another one, such as its cause."""
 LONGEST = 2000
 """Characters of a text that is looked up; longer ones are no sentences."""
-STATES = {"state": "state", "role": "role", "role2": "role"}
-"""Values that are words of the table themselves, and the section they stand in."""
+WORDS: dict[str, tuple[str, ...]] = {
+    "state": ("state.", "review.state_"),
+    "role": ("role.",),
+    "role2": ("role.",),
+    "verb": ("verb.",),
+    "event": ("review.next_",),
+}
+"""Values that are words of the table themselves, and where they stand in it."""
+NUMBERS = ("low", "high")
+NUMBER = r"-?[\d.]+(?:e[+-]?\d+)?"
+"""What else could be words between 'from' and 'to'."""
 _HOLE = re.compile(r"\\{(\w+)\\}")
 _PLACE = re.compile(r"^(r\d{2,3}_c\d{2,3}(?:/[\w-]+)?(?:, r\d{2,3}_c\d{2,3})*): (.+)$")
 
@@ -29,13 +40,18 @@ def _shapes() -> list[tuple[str, re.Pattern[str]]]:
     """Return the shape of every sentence, those of most letters first."""
     found = []
     for key, texts in load().texts.items():
-        if key.startswith("phrase."):
+        if key.startswith(SENTENCES):
             english = texts[ENGLISH]
-            shape = _HOLE.sub(r"(?P<\1>.+?)", re.escape(english))
+            shape = _HOLE.sub(_hole, re.escape(english))
             fixed = len(re.sub(r"\{\w+\}", "", english))
             found.append((fixed, key, re.compile(shape, re.DOTALL)))
     found.sort(key=lambda one: -one[0])
     return [(key, shape) for _, key, shape in found]
+
+
+def _hole(match: re.Match[str]) -> str:
+    name = match[1]
+    return f"(?P<{name}>{NUMBER if name in NUMBERS else '.+?'})"
 
 
 def find(sentence: str) -> tuple[str, dict[str, str]] | None:
@@ -75,14 +91,18 @@ def title(language: str, code: str, otherwise: str) -> str:
 
 def subject(language: str, name: str) -> str:
     """Return what a line of a check is about."""
-    entry = load().texts.get(f"check.{name.replace(' ', '_')}")
+    entry = load().texts.get(f"check.{code_of(name)}")
     return name if entry is None else entry[language]
 
 
+def code_of(value: str) -> str:
+    """Return the key by which a value of the engine stands in a section."""
+    return re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_")
+
+
 def _value(language: str, name: str, value: str, depth: int) -> str:
-    section = STATES.get(name)
-    if section is not None:
-        entry = load().texts.get(f"{section}.{value.replace(' ', '_')}")
-        if entry is not None:
+    code = code_of(value)
+    for place in WORDS.get(name, ()):
+        if (entry := load().texts.get(f"{place}{code}")) is not None:
             return entry[language]
     return say(language, value, depth + 1)

@@ -27,7 +27,7 @@ class Strings:
 
     texts: Mapping[str, Mapping[str, str]]
 
-    def text(self, language: str, key: str, **values: object) -> str:
+    def text(self, language: str, key: str, /, **values: object) -> str:
         """Return a text with its placeholders filled. Raises `KeyError` for no key."""
         return self.texts[key][language].format(**values)
 
