@@ -14,8 +14,8 @@ TOLD = ("detail", "words", "reason", "why", "instead", "rule", "why_not", "phase
 """Arguments, and names, that hold a sentence."""
 SAYING = ("alarm", "pause", "skip_planned_units", "append", "Finding")
 """Calls whose arguments are sentences."""
-WORDS = 3
-"""Runs of three letters: with fewer it is a value, and no sentence."""
+SENTENCE = re.compile(r"^(?!/).*[a-z]{3,} .*[a-z]{3,}", re.DOTALL)
+"""Two words of three letters; else it is a value, or an address."""
 
 
 class Sentence(NamedTuple):
@@ -45,7 +45,7 @@ def told(path: Path) -> Iterator[Sentence]:
     for node in ast.walk(ast.parse(path.read_text())):
         for value in _values(node):
             for text in said(value):
-                if len(re.findall(r"[a-z]{3}", text)) >= WORDS:
+                if SENTENCE.search(text):
                     yield Sentence(f"{path.name}:{value.lineno}", text)
 
 
