@@ -161,7 +161,9 @@ class People:
             raise ConfigError(f"a token lasts 1 to {MAX_TOKEN_DAYS} days")
         own = self._require(name)
         if role is not None and not own.may(role):
-            raise AccountConflictError(f"{name} is {own} and may have no token for {role}")
+            raise AccountConflictError(
+                f"{name} is {own} and may have no token for {role}"
+            )
         text = PREFIX + self._random()
         sha256 = _digest(text)
         token = Token(

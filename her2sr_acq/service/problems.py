@@ -161,9 +161,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         "bad-request",
         f"{said}{more}",
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        title=phrases.title(
-            spoken, "bad-request", "The request cannot be understood."
-        ),
+        title=phrases.title(spoken, "bad-request", "The request cannot be understood."),
         context={"key": where},
     )
 

@@ -199,9 +199,7 @@ def _summary(one: Reading, case: Case, who: Reviewer) -> ReadingSummary:
         answered=len(one.answers),
         opened_utc=one.opened_utc,
         signed_utc=one.signed_utc,
-        meaning=one.meaning
-        if shows_counts(case, who) or one.by == who.name
-        else "",
+        meaning=one.meaning if shows_counts(case, who) or one.by == who.name else "",
         is_vouched=not any(
             sight.by == UNNAMED and sight.utc <= one.opened_utc for sight in case.sights
         ),

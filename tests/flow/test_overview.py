@@ -236,7 +236,9 @@ def test_a_choice_that_nobody_waits_for_or_of_no_field_is_refused(tmp_path):
             engine.desk.choices.choose(run, strange)
         engine.desk.choices.choose(run, one)
         engine.finish()
-        with pytest.raises(RunConflictError, match=r"closed at 20.*Z: op-2 chose r00_c00;"):
+        with pytest.raises(
+            RunConflictError, match=r"closed at 20.*Z: op-2 chose r00_c00;"
+        ):
             engine.desk.choices.choose(run, one)
 
 
@@ -368,7 +370,9 @@ def test_a_run_left_waiting_waits_again(tmp_path):
         while not engine.desk.run(run).awaits and time.monotonic() < deadline:
             time.sleep(0.005)
         assert engine.desk.choices.look(run).state == "open"
-        engine.desk.choices.choose(run, SelectionRequest(fields=("r01_c01",), by="op-2"))
+        engine.desk.choices.choose(
+            run, SelectionRequest(fields=("r01_c01",), by="op-2")
+        )
         assert engine.finish().state is RunState.COMPLETED
         assert taken(engine, run) == {"r01_c01"}
 
@@ -381,7 +385,7 @@ def test_a_choice_for_a_run_that_was_left_waiting_is_told_to_resume_it(tmp_path)
     with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
         recover(engine.station.database, engine.station.data, Clock())
         early = SelectionRequest(fields=("r01_c01",), by="op-2")
-        with pytest.raises(RunConflictError, match="interrupted .* resume it first"):
+        with pytest.raises(RunConflictError, match=r"interrupted .* resume it first"):
             engine.desk.choices.choose(run, early)
 
 

@@ -100,8 +100,8 @@ def fuzz(
 
     ``examples`` are for each route and phase. Without a ``token`` the service is taken
     for one that asks nobody to log in. Orders go under ``lease``, if one is given; some
-    request may give it back. ``given``: parameters that are not drawn, such as the id of
-    a run that is there, so that the requests come past the first refusal.
+    request may give it back. ``given``: parameters that are not drawn, such as the id
+    of a run that is there, so that the requests come past the first refusal.
     """
     fixed: dict[str, object] = {"query.stay_s": 0}  # a stream would not end
     if lease is not None:

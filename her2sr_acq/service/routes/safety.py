@@ -56,9 +56,7 @@ def rearm(act: Act, context: ContextDep, actor: ActorDep) -> Armed:
 
 
 @router.post("/preflight", openapi_extra=Need(Role.OPERATOR).extra)
-def preflight(
-    request: RunRequest, context: ContextDep, spoken: SpokenDep
-) -> Preflight:
+def preflight(request: RunRequest, context: ContextDep, spoken: SpokenDep) -> Preflight:
     """Return what would keep a run from starting now, its cost and its end."""
     pseudonym.require(request.sample)
     found = context.control.preflight(request)

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, status
 from pydantic import Field
 
-from her2sr_acq.accounts.people import MAX_TOKEN_DAYS, Token, User
 from her2sr_acq.accounts.passwords import MAX_LENGTH, MIN_LENGTH
+from her2sr_acq.accounts.people import MAX_TOKEN_DAYS, Token, User
 from her2sr_acq.accounts.roles import Role
 from her2sr_acq.service.access import ActorDep, Need, name_of
 from her2sr_acq.service.context import ContextDep

@@ -1,4 +1,4 @@
-"""Whatever the engine, the guard and the steps may say on a page is said in Japanese."""
+"""Whatever engine, guard and steps may say on a page has its Japanese."""
 
 import re
 from pathlib import Path
@@ -115,7 +115,9 @@ def test_values_stand_in_the_sentence_and_are_words_themselves():
     assert said == "「完了」の測定では「一時停止」はできません"
     nested = phrases.say("ja", "r00_c01 was not reached: xy: no answer within 5 s")
     assert nested == "r00_c01 に到達できません: xy: 5 秒以内に応答がありません"
-    joined = phrases.say("ja", "stopped on request after 3 frames; free text of a person")
+    joined = phrases.say(
+        "ja", "stopped on request after 3 frames; free text of a person"
+    )
     assert joined == "3 枚で中止。free text of a person"
 
 
@@ -131,7 +133,9 @@ def test_no_sentence_of_the_table_is_so_bare_that_it_takes_what_people_write():
     assert bare == {}
 
 
-@pytest.mark.parametrize("text", ["", "seen by op-2", "from here to there, mm", "a" * 5000, "{name}", "((("])
+@pytest.mark.parametrize(
+    "text", ["", "seen by op-2", "from here to there, mm", "a" * 5000, "{name}", "((("]
+)
 def test_what_a_person_wrote_stays_as_it_is(text):
     assert phrases.say("ja", text) == text
 

@@ -47,7 +47,10 @@ def filled(path: str) -> str:
 
 
 READ = [filled(path) for path, verbs in DOCUMENT["paths"].items() if "get" in verbs]
-SHOWN = {"/compare": f"/compare?run={RUN}&run=no", "/parts/plan": "/parts/plan?protocol=small"}
+SHOWN = {
+    "/compare": f"/compare?run={RUN}&run=no",
+    "/parts/plan": "/parts/plan?protocol=small",
+}
 """What a page needs to be asked for, to show something."""
 STREAM = {"accept": "text/event-stream"}
 FIRST = "amplified, and a ratio of 5.5137"
@@ -160,9 +163,7 @@ def leaks(guarded, headers) -> list[tuple[str, str]]:
         if path.endswith("/events"):
             path += "?stay_s=0"
         for more in ({}, STREAM) if "/events" in path else ({},):
-            answer = guarded.get(
-                path, headers=headers | more, follow_redirects=False
-            )
+            answer = guarded.get(path, headers=headers | more, follow_redirects=False)
             said = told(answer)
             found += [(path, word) for word in (*SECRETS, FIRST) if word in said]
             assert answer.status_code < 500 or answer.status_code == 503, path
