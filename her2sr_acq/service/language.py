@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from her2sr_acq.service import phrases
+from her2sr_acq.service import phrases, wording
 from her2sr_acq.service.strings import LANGUAGES, load
 
 COOKIE = "her2sr_language"
@@ -63,6 +63,15 @@ def said(sentence: str) -> str:
 def sentence(text: str) -> str:
     """Return a sentence of the engine with the stop that the language ends it by."""
     return t("frame.sentence", text=said(text))
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as a person would say it in the language of the visitor."""
+    parts = wording.duration(seconds).split(" ")
+    amounts, units = parts[::2], parts[1::2]
+    return " ".join(
+        f"{n} {word(unit, 'unit')}" for n, unit in zip(amounts, units, strict=True)
+    )
 
 
 def word(value: str, section: str) -> str:

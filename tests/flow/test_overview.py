@@ -219,7 +219,7 @@ def test_nobody_choosing_ends_the_run_in_the_dark_with_the_cure(tmp_path):
         bursts = [d for d in doses(engine, view.id) if d["purpose"] == "burst"]
         assert engine.desk.choices.look(view.id).state == "ended"
         late = SelectionRequest(fields=("r00_c00",), by="op-2")
-        with pytest.raises(RunConflictError, match="closed at 20.* nobody had chosen"):
+        with pytest.raises(RunConflictError, match=r"closed at 20.* nobody had chosen"):
             engine.desk.choices.choose(view.id, late)
         assert not any(laser.is_on() for laser in engine.microscope.lasers.values())
     assert view.state is RunState.ABORTED

@@ -108,6 +108,7 @@ def _environment() -> Environment:
         said=language.said,
         sentence=language.sentence,
         word=language.word,
+        duration=language.duration,
     )
     environment.globals.update(
         visitor=VISITOR.get, t=t, section=section, language=SPOKEN.get
