@@ -76,6 +76,9 @@ def duration(seconds: float) -> str:
 
 def word(value: str, section: str) -> str:
     """Return the word of a section for a value; without one the value as words."""
+    name, _, number = value.rpartition(" ")
+    if name and number.isdigit():  # such as laser 561
+        return f"{word(name, section)} {number}"
     entry = load().texts.get(f"{section}.{phrases.code_of(value)}")
     return value.replace("_", " ") if entry is None else entry[SPOKEN.get()]
 

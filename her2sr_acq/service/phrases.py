@@ -26,6 +26,10 @@ WORDS: dict[str, tuple[str, ...]] = {
     "role2": ("role.",),
     "verb": ("verb.",),
     "event": ("review.next_",),
+    "kind": ("criterion.",),
+    "name": ("criterion.",),
+    "what": ("criterion.",),
+    "ratio": ("criterion.",),
 }
 """Values that are words of the table themselves, and where they stand in it."""
 NUMBERS = ("low", "high")
@@ -71,10 +75,14 @@ def say(language: str, sentence: str, depth: int = 0) -> str:
         return sentence
     if (match := _PLACE.match(sentence)) is not None:
         return f"{match[1]}: {say(language, match[2], depth + 1)}"
+    name, _, rest = sentence.partition(": ")
+    entry = load().texts.get(f"criterion.{code_of(name)}")
+    if entry is not None and (told := say(language, rest, depth + 1)) != rest:
+        return f"{entry[language]}: {told}"
     if (found := find(sentence)) is not None:
         key, values = found
-        told = {n: _value(language, n, v, depth) for n, v in values.items()}
-        return load().text(language, key, **told)
+        filled = {n: _value(language, n, v, depth) for n, v in values.items()}
+        return load().text(language, key, **filled)
     parts = sentence.split("; ")
     if len(parts) > 1:
         said = [say(language, part, depth + 1) for part in parts]
@@ -105,4 +113,6 @@ def _value(language: str, name: str, value: str, depth: int) -> str:
     for place in WORDS.get(name, ()):
         if (entry := load().texts.get(f"{place}{code}")) is not None:
             return entry[language]
+    if name == "groups":
+        return value.replace(" and ", "・")
     return say(language, value, depth + 1)

@@ -41,8 +41,8 @@ async function showNuclei() {
 function card(n) {
   const box = make("article", { className: n.is_excluded ? "out" : "" });
   const src = (picture) => `${base}/nuclei/${n.key}/${picture}/both.png`;
-  const pictures = make("div", { className: "pair" }, ...["superresolution", "conventional"].map((p) => make("figure", {}, make("img", { src: src(p), alt: `${n.key}, ${p}`, loading: "lazy", width: 200, height: 200 }), make("figcaption", {}, p))));
-  const rows = ARMS.filter((arm) => n.counts[arm]).map((arm) => { const c = n.counts[arm]; const changed = c.her2 !== c.machine_her2 || c.cep17 !== c.machine_cep17; return [arm, `${c.her2} : ${c.cep17}${c.is_ambiguous ? " ?" : ""}${c.is_estimated ? " ≈" : ""}`, changed ? t("machine", { her2: c.machine_her2, cep17: c.machine_cep17 }) : ""]; });
+  const pictures = make("div", { className: "pair" }, ...["superresolution", "conventional"].map((p) => make("figure", {}, make("img", { src: src(p), alt: `${n.key}, ${p}`, loading: "lazy", width: 200, height: 200 }), make("figcaption", {}, t(`picture_${p}`)))));
+  const rows = ARMS.filter((arm) => n.counts[arm]).map((arm) => { const c = n.counts[arm]; const changed = c.her2 !== c.machine_her2 || c.cep17 !== c.machine_cep17; return [t(`arm_${arm}`), `${c.her2} : ${c.cep17}${c.is_ambiguous ? " ?" : ""}${c.is_estimated ? " ≈" : ""}`, changed ? t("machine", { her2: c.machine_her2, cep17: c.machine_cep17 }) : ""]; });
   box.append(make("h3", {}, `${n.is_excluded ? "✕ " : ""}${n.key} `, make("small", {}, region(n.region))), pictures, table([t("arm"), "HER2 : CEP17", ""], rows));
   if (n.is_excluded) box.append(make("p", { className: "figures" }, n.reason || n.exclusion_reason));
   if (n.changed_by) box.append(make("p", { className: "figures" }, t("changed", { by: n.changed_by, reason: n.reason })));
@@ -51,7 +51,7 @@ function card(n) {
 }
 
 function changing(n) {
-  const arm = make("select", {}, ...ARMS.map((a) => make("option", { value: a }, a)));
+  const arm = make("select", {}, ...ARMS.map((a) => make("option", { value: a }, t(`arm_${a}`))));
   const her2 = make("input", { type: "number", min: 0, max: 999, required: true }), cep17 = make("input", { type: "number", min: 0, max: 999, required: true });
   const reason = make("input", { maxLength: 500, required: true });
   const form = make("form", {}, make("label", {}, `${t("arm")} `, arm), make("div", { className: "pair" }, make("label", {}, "HER2 ", her2), make("label", {}, "CEP17 ", cep17)), make("label", {}, `${t("reason")} `, reason), make("button", {}, t("change_count")));
@@ -67,14 +67,14 @@ async function showCase() {
   const row = (name, of) => [name, ...answers.map((a) => of(a.arm))];
   const c = review.case;
   place.replaceChildren(make("h2", {}, t("answer")),
-    table(["", ...ARMS], [row("HER2/CEP17", (a) => number(a.ratio)), row(t("row_sampling"), (a) => span(a.ratio_interval_95)), row(t("row_total"), (a) => span(a.ratio_interval_total)), row(t("row_her2"), (a) => number(a.her2_per_nucleus)), row(t("row_nuclei"), (a) => String(a.nuclei)), row(t("row_group"), (a) => String(a.group ?? "–")), row(t("row_status"), (a) => t(`status_${a.status}`))]),
+    table(["", ...ARMS.map((a) => t(`arm_${a}`))], [row("HER2/CEP17", (a) => number(a.ratio)), row(t("row_sampling"), (a) => span(a.ratio_interval_95)), row(t("row_total"), (a) => span(a.ratio_interval_total)), row(t("row_her2"), (a) => number(a.her2_per_nucleus)), row(t("row_nuclei"), (a) => String(a.nuclei)), row(t("row_group"), (a) => String(a.group ?? "–")), row(t("row_status"), (a) => t(`status_${a.status}`))]),
     make("ul", {}, ...answers[0].blockers.map((b) => make("li", {}, t("against", { what: b })))),
     make("p", {}, t("case", { state: t(`state_${review.state}`), group: c.group ?? "–", outcome: c.outcome ? t(c.outcome) : "–", comment: c.comment, next: review.allowed.map((one) => t(`next_${one.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/_$/, "")}`)).join(", ") })), sights(), acts());
 }
 
 // Who was shown counts, and when: whoever signs is told who was not blind.
 function sights() {
-  const line = (s) => make("li", {}, t(s.is_before_review ? "sight_before" : "sight", { by: s.by, identity: identity(s.identity), at: s.utc.slice(0, 19) }));
+  const line = (s) => make("li", {}, t(s.is_before_review ? "sight_before" : "sight", { by: s.by === "not-logged-in" ? t("nobody") : s.by, identity: identity(s.identity), at: s.utc.slice(0, 19) }));
   const doubt = (r) => make("li", {}, t("not_vouched", { name: r.name, by: r.by }));
   return make("div", { id: "sights" }, make("h3", {}, t("sights")), make("ul", {}, ...review.sights.map(line), ...review.readings.filter((r) => !r.is_vouched).map(doubt)));
 }

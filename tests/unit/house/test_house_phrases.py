@@ -7,13 +7,15 @@ import pytest
 from sentences import SENTENCE, VALUE, raised, told
 
 from her2sr_acq import errors as acq_errors
+from her2sr_acq.devices.mmcore.watch import CURES
 from her2sr_acq.engine.states import RunEvent
 from her2sr_acq.service import phrases
 from her2sr_acq.service.strings import LANGUAGES, load
 from her2sr_proc import errors as proc_errors
+from her2sr_proc.nuclei import Exclusion
 from her2sr_proc.review import shown
 from her2sr_proc.schema.case import Act
-from her2sr_proc.scoring.workflow import Event, State
+from her2sr_proc.scoring.workflow import COMMENTS, Event, State
 
 ROOT = Path(__file__).parents[3]
 RAISING = ("her2sr_acq/engine", "her2sr_acq/plan", "her2sr_acq/devices")
@@ -82,6 +84,19 @@ def test_every_code_of_a_problem_has_its_words():
 )
 def test_every_value_of_an_enumeration_has_its_words(key):
     assert set(load().texts[key]) == set(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    "said", [*(str(one) for one in Exclusion), *COMMENTS.values(), *CURES.values()]
+)
+def test_every_fixed_sentence_has_its_japanese(said):
+    assert phrases.say("ja", said) != said
+
+
+def test_a_criterion_is_named_before_its_sentence():
+    said = "internal control: ratio of 0 normal nuclei of the slide unknown; 1.0 within"
+    told = phrases.say("ja", f"{said} 0.15 is expected")
+    assert told == "内部対照: スライドの正常核 0 個の比 不明（1.0 ± 0.15 が期待値）"
 
 
 def test_every_act_of_a_record_has_its_words():

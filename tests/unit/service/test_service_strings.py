@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from typing import get_args
 
 import pytest
 
@@ -12,6 +13,8 @@ from her2sr_acq.service.language import SPOKEN, choose, duration
 from her2sr_acq.service.routes.pages import WEB
 from her2sr_acq.service.strings import LANGUAGES, load
 from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.reading import Picture
+from her2sr_proc.schema.results import ARMS, Status
 
 
 def test_every_state_has_words_in_every_language():
@@ -123,3 +126,13 @@ def test_times_are_told_in_the_units_of_the_language():
         assert duration(9.0) == "9 秒"
     finally:
         SPOKEN.reset(spoken)
+
+
+def test_words_that_the_review_makes_up_of_values_are_there():
+    texts = load().texts
+    for arm in ARMS:
+        assert f"review.arm_{arm}" in texts
+    for picture in get_args(Picture):
+        assert f"review.picture_{picture}" in texts
+    for status in get_args(Status):
+        assert f"review.status_{status}" in texts
