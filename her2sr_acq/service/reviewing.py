@@ -125,16 +125,11 @@ def note_sight(context: Context, run_id: str, who: Reviewer) -> None:
     folder cannot be written, it is told to the log alone; under review it is refused.
     """
     from her2sr_proc.errors import WriteError
-    from her2sr_proc.offline.casefile import CaseFile, alone
-    from her2sr_proc.schema.case import Viewed
 
-    run = context.archive.run(run_id)
+    found = desk(context, run_id)
     try:
-        with alone(run.case):
-            file = CaseFile(run.case, lambda: context.now().isoformat())
-            if who.name not in file.case.seen_by:
-                file.add(Viewed(), by=who.name, identity=who.identity)
+        found.note_sight(who)
     except (OSError, WriteError) as exc:
-        if run.case.is_file():
+        if found.run.case.is_file():
             raise
         log.warning("%s saw counts of %s, unrecorded: %s", who.name, run_id, exc)
