@@ -2,6 +2,8 @@
 
 AcqError
 ├─ ConfigError             a configuration file is wrong; no hardware was touched
+│  ├─ NoAccountError       no such user or token
+│  └─ AccountConflictError a user of that name, a token above its user, the last admin
 ├─ PlanRejectedError       the request cannot be run; nothing was touched
 ├─ RunConflictError        the request is fine, but not in the present state
 │  └─ LatchedError         nothing may start until a person looked at the microscope
@@ -51,6 +53,12 @@ class NoAccountError(ConfigError):
     """No such user or token."""
 
     code = "not-found"
+
+
+class AccountConflictError(ConfigError):
+    """The change of users is fine, but not as the users stand."""
+
+    code = "account-conflict"
 
 
 class PlanRejectedError(AcqError):

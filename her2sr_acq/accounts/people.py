@@ -18,6 +18,7 @@ from her2sr_acq.accounts.database import ServiceDatabase
 from her2sr_acq.accounts.passwords import Passwords
 from her2sr_acq.accounts.roles import Actor, Role, lesser
 from her2sr_acq.errors import (
+    AccountConflictError,
     ConfigError,
     ForbiddenError,
     LoginNeededError,
@@ -85,7 +86,7 @@ class People:
         kept = self._passwords.hash(password)
         with self._database.writing():
             if self._has(name):
-                raise ConfigError(f"there is a user '{name}'; remove it first")
+                raise AccountConflictError(f"there is a user '{name}'; remove it first")
             self._database.rows(
                 "INSERT INTO users (name, role, password, created_utc) "
                 "VALUES (?, ?, ?, ?)",
@@ -136,7 +137,7 @@ class People:
             if was_admin and not self._database.rows(
                 "SELECT 1 FROM users WHERE role = ? AND disabled = 0", Role.ADMIN
             ):
-                raise ConfigError(
+                raise AccountConflictError(
                     f"{name} is the last admin; make somebody else admin first"
                 )
             if is_out:
@@ -160,7 +161,9 @@ class People:
             raise ConfigError(f"a token lasts 1 to {MAX_TOKEN_DAYS} days")
         own = self._require(name)
         if role is not None and not own.may(role):
-            raise ConfigError(f"{name} is {own} and may have no token for {role}")
+            raise AccountConflictError(
+                f"{name} is {own} and may have no token for {role}"
+            )
         text = PREFIX + self._random()
         sha256 = _digest(text)
         token = Token(

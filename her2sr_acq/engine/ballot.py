@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from her2sr_acq.engine.views import SelectionRequest
 from her2sr_acq.errors import PlanRejectedError, RunConflictError
+
+TOLD = 6
+"""Fields that a refusal names; the answer to `GET selection` has all of them."""
+
+
+def closed(utc: str, by: str, fields: Sequence[str]) -> str:
+    """Return the sentence for a choice that comes too late. ``by`` empty: nobody."""
+    if not by:
+        return (
+            f"the choice of fields closed at {utc} and nobody had chosen; submit the "
+            f"run again"
+        )
+    more = f" and {len(fields) - TOLD} more" if len(fields) > TOLD else ""
+    return (
+        f"the choice of fields closed at {utc}: {by} chose "
+        f"{', '.join(fields[:TOLD])}{more}; submit the run again for others"
+    )
 
 
 class Ballot:
@@ -18,6 +35,8 @@ class Ballot:
         self._known: frozenset[str] | None = None
         self._most = 0
         self._choice: SelectionRequest | None = None
+        self._closed_utc = ""
+        """When it closed, with a choice or without."""
 
     @contextmanager
     def open_for(self, fields: frozenset[str], *, most: int) -> Iterator[None]:
@@ -36,8 +55,8 @@ class Ballot:
         with self._changed:
             return self._known is not None and self._choice is None
 
-    def cast(self, choice: SelectionRequest) -> None:
-        """Hand a choice in.
+    def cast(self, choice: SelectionRequest, *, utc: str) -> None:
+        """Hand a choice in at a time.
 
         Raises `RunConflictError` where none is waited for, or one has been made,
         `PlanRejectedError` for more fields than may be chosen.
@@ -45,8 +64,10 @@ class Ballot:
         with self._changed:
             if self._choice is not None:
                 raise RunConflictError(
-                    f"the fields of this run were chosen by {self._choice.by} already"
+                    closed(self._closed_utc, self._choice.by, self._choice.fields)
                 )
+            if self._closed_utc:
+                raise RunConflictError(closed(self._closed_utc, "", ()))
             if self._known is None:
                 raise RunConflictError(
                     "this run does not wait for a choice of fields; it does after its "
@@ -58,13 +79,14 @@ class Ballot:
                     f"may be; leave some out, or submit the run with a larger "
                     f"select.fields"
                 )
-            self._choice = choice
+            self._choice, self._closed_utc = choice, utc
             self._changed.notify_all()
 
-    def close(self) -> SelectionRequest | None:
+    def close(self, *, utc: str) -> SelectionRequest | None:
         """Take no choice from now on; return the one handed in before, if any."""
         with self._changed:
             self._known = None
+            self._closed_utc = self._closed_utc or utc
             return self._choice
 
     def wait(self, timeout_s: float) -> SelectionRequest | None:

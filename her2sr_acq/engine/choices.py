@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from her2sr_acq.engine.ballot import closed
 from her2sr_acq.engine.choice import Choice, suggested
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.rebuild import order_of
 from her2sr_acq.engine.slot import Slot
-from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import (
     OverviewTile,
     RunView,
@@ -83,16 +84,34 @@ class Choices:
         """
         held = self._slot.holds(run_id)
         if held is None or held.is_over:
-            view = self._view(run_id)
-            raise RunConflictError(
-                f"cannot choose fields of a run that is {view.state}; submit it again"
-            )
+            raise RunConflictError(self._too_late(self._view(run_id)))
         known = {field.name for field in held.tracker.fields}
         for name in request.fields:
             if name not in known:
                 raise RunNotFoundError(f"the run has no field '{name}'")
-        held.ballot.cast(request)
+        if not held.ballot.is_open and (made := self._made(run_id)) is not None:
+            raise RunConflictError(closed(made.utc, made.by, made.chosen))
+        held.ballot.cast(request, utc=self._slot.station.clock.stamp())
         return held.view
+
+    def _made(self, run_id: str) -> Selection | None:
+        return _selection(self._slot.station.data.run(run_id))
+
+    def _too_late(self, view: RunView) -> str:
+        """Return why a run that is not in progress takes no choice."""
+        if (made := self._made(view.id)) is not None:
+            return closed(made.utc, made.by, made.chosen)
+        if view.state is RunState.INTERRUPTED or view.state not in FINAL:
+            return (
+                f"the run is {view.state.value} and takes no choice now; resume it "
+                f"first, and it waits for one again"
+            )
+        if _overview(self._slot.station.data.run(view.id)) is not None:
+            return closed(view.ended_utc or "its end", "", ())
+        return (
+            f"cannot choose fields of a run that is {view.state.value} and had no "
+            f"overview; submit it again"
+        )
 
     def _view(self, run_id: str) -> RunView:
         held = self._slot.holds(run_id)

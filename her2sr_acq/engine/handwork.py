@@ -7,6 +7,7 @@ kept until the service ends.
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -50,6 +51,8 @@ class Handwork:
         self._slot = slot
         self._station = slot.station
         self._marks: list[Mark] = []
+        self._keeping = threading.Lock()
+        """Of the marks: two that are set at once are both kept."""
         self._book = DoseBook(slot.station.config, None)
 
     def where(self) -> StageView:
@@ -65,15 +68,16 @@ class Handwork:
 
     def mark(self, name: str) -> Marks:
         """Keep the present place under a name, such as a corner of a region."""
-        view = self.where()
+        view = self.where()  # not under the lock: it waits for the hardware
         place = Mark(name=name, x_um=view.x_um, y_um=view.y_um, z_um=view.z_um)
-        kept = [mark for mark in self._marks if mark.name != name]
-        if len(kept) >= MOST_MARKS:
-            raise PlanRejectedError(
-                f"{MOST_MARKS} places are marked already; clear them first"
-            )
-        self._marks = [*kept, place]
-        return self.marks()
+        with self._keeping:
+            kept = [mark for mark in self._marks if mark.name != name]
+            if len(kept) >= MOST_MARKS:
+                raise PlanRejectedError(
+                    f"{MOST_MARKS} places are marked already; clear them first"
+                )
+            self._marks = [*kept, place]
+            return self.marks()
 
     def marks(self) -> Marks:
         """Return the places marked, and the rectangle that holds them."""
@@ -85,8 +89,9 @@ class Handwork:
 
     def clear_marks(self) -> Marks:
         """Forget every mark."""
-        self._marks = []
-        return self.marks()
+        with self._keeping:
+            self._marks = []
+            return self.marks()
 
     def snap(self, asked: SnapRequest) -> Picture:
         """Take one picture under a permit; return it, and the dose of the place.

@@ -150,6 +150,7 @@ class Selector:
     def _voted(
         self, plan: SelectPlan, overview: Overview, until: float
     ) -> tuple[str, Choice]:
+        clock = self._station.clock
         while True:
             if (vote := self._ballot.wait(TICK_S)) is not None:
                 return vote.by, self._named(plan, overview, vote)
@@ -158,8 +159,8 @@ class Selector:
                 raise HoldError("stopped on request")
             if self._reins.pause_reason:
                 raise HoldError(self._reins.pause_reason)
-            if self._station.clock.monotonic() >= until:
-                if (vote := self._ballot.close()) is not None:
+            if clock.monotonic() >= until:
+                if (vote := self._ballot.close(utc=clock.stamp())) is not None:
                     return vote.by, self._named(plan, overview, vote)
                 raise SelectionError(
                     f"nobody chose fields within {plan.wait_min:g} min, so none was "

@@ -62,7 +62,6 @@ class StopRule:
             look=look,
             nuclei=found.nuclei,
             areas=areas,
-            width=found.width,
             met=is_met,
         )
         return self._stop(look, areas, found) if is_met else None
@@ -86,7 +85,12 @@ class StopRule:
         if not left:
             return None  # it is at its end anyway
         width = found.width if self._plan.width is not None else None
-        narrow = "" if width is None else f", and an interval {width:.2f} wide"
+        # of the rule, not of the slide: a measured width would tell of the ratio
+        narrow = (
+            ""
+            if width is None
+            else f", and an interval of at most {self._plan.width:g}"
+        )
         return EarlyStop(
             reason=f"stopped early by the protocol's rule: {found.nuclei} scorable "
             f"nuclei in {areas} areas at the look at {look}{narrow}",
@@ -101,7 +105,8 @@ class StopRule:
 
 def end_early(stop: EarlyStop, folder: RunFolder, tracker: Tracker) -> None:
     """Say in events and manifest that a run stops here, then withdraw the rest."""
-    tracker.note("stopped early", **stop.model_dump(mode="json"))
+    told = stop.model_dump(mode="json", exclude={"interval_width"})
+    tracker.note("stopped early", **told)
     manifest = read_manifest(folder)
     write_manifest(folder, manifest.model_copy(update={"stopped_early": stop}))
     tracker.withdraw_planned(stop.reason)

@@ -30,6 +30,7 @@ from her2sr_proc.schema.ledger import (
 )
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.selection import FIELD, TileScore
+from her2sr_proc.schema.span import Span
 
 
 class RunRequest(Frozen):
@@ -244,19 +245,26 @@ class StopRequest(Frozen):
     )
 
 
+REACH_UM = 1e6
+"""No stage of a microscope goes a metre; its own limits are the configuration's."""
+FOCUS_REACH_UM = 1e5
+
+StageUm = Annotated[float, Span(-REACH_UM, REACH_UM, "um")]
+
+
 class StagePosition(Frozen):
     """A place of the stage, in the coordinates of the microscope."""
 
-    x_um: float = Field(allow_inf_nan=False, strict=True)
-    y_um: float = Field(allow_inf_nan=False, strict=True)
+    x_um: StageUm
+    y_um: StageUm
 
 
 class Jog(Frozen):
     """A step of stage and focus from where they are."""
 
-    dx_um: float = Field(default=0.0, allow_inf_nan=False)
-    dy_um: float = Field(default=0.0, allow_inf_nan=False)
-    dz_um: float = Field(default=0.0, allow_inf_nan=False)
+    dx_um: StageUm = 0.0
+    dy_um: StageUm = 0.0
+    dz_um: Annotated[float, Span(-FOCUS_REACH_UM, FOCUS_REACH_UM, "um")] = 0.0
 
 
 class Travel(Frozen):
@@ -370,9 +378,9 @@ def _region(points: list[Mark]) -> dict[str, JsonValue] | None:
 class SnapRequest(Frozen):
     """One picture that somebody wants to see."""
 
-    laser_nm: int = Field(default=561, gt=0)
-    power_percent: float = Field(default=2.0, gt=0, le=100)
-    exposure_ms: float = Field(default=30.0, gt=0, le=1000)
+    laser_nm: Annotated[int, Span(200, 2000, "nm")] = 561
+    power_percent: Annotated[float, Span(0, 100, "%", is_above=True)] = 2.0
+    exposure_ms: Annotated[float, Span(0, 1000, "ms", is_above=True)] = 30.0
 
 
 class Picture(Frozen):

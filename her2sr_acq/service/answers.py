@@ -1,8 +1,8 @@
 """Counts, answers and reports of runs, handed to those alone who are not blind.
 
 The one door of the service to what a machine or another observer counted: REST and
-pages come through here, so that a new one cannot forget the rule. Whoever is logged in
-and is handed something of a run under review stands in its record as having seen it.
+pages come through here, so that a new one cannot forget the rule. Whoever is handed
+something stands in the run's record as having seen it, also before a review begins.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from her2sr_acq.errors import AcqError
 from her2sr_acq.service import reviewing
 from her2sr_acq.service.context import Context
 from her2sr_proc.errors import BlindError, ProcError
-from her2sr_proc.schema.case import ACCOUNT
+from her2sr_proc.schema.case import ACCOUNT, NAMED, UNNAMED
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.schema.review import Reviewer
 
@@ -38,23 +38,33 @@ def blindness(context: Context, run_id: str, actor: Actor | None) -> str:
 
 def result(context: Context, run_id: str, actor: Actor | None) -> RunResult:
     """Return the answer of a run. Raises `RunNotFoundError`, `BlindError`."""
+    _refuse_the_blind(context, run_id, actor)
     found = context.archive.result(run_id)
-    _open_eyes(context, run_id, actor)
+    _note_sight(context, run_id, actor)
     return found
 
 
 def counts(context: Context, run_id: str, actor: Actor | None) -> Path:
     """Return the path of the counts. Raises `RunNotFoundError`, `BlindError`."""
+    _refuse_the_blind(context, run_id, actor)
     found = context.archive.counts(run_id)
-    _open_eyes(context, run_id, actor)
+    _note_sight(context, run_id, actor)
     return found
 
 
 def report(context: Context, run_id: str, actor: Actor | None) -> Path:
     """Return the path of the report. Raises `RunNotFoundError`, `BlindError`."""
+    _refuse_the_blind(context, run_id, actor)
     found = context.archive.report(run_id)
-    _open_eyes(context, run_id, actor)
+    _note_sight(context, run_id, actor)
     return found
+
+
+def refuse_reader(context: Context, run_id: str, actor: Actor | None) -> None:
+    """Raise `BlindError` for an account whose own reading of the run is open."""
+    name = _name(actor)
+    if name is not None and reviewing.kept_from(context, run_id, name) == "reading":
+        raise BlindError(f"pictures of named nuclei are hidden {WHY['reading']}")
 
 
 def is_there(context: Context, run_id: str) -> bool:
@@ -67,11 +77,21 @@ def has_report(context: Context, run_id: str) -> bool:
     return _is_file(context.archive.report, run_id)
 
 
-def _open_eyes(context: Context, run_id: str, actor: Actor | None) -> None:
+def _refuse_the_blind(context: Context, run_id: str, actor: Actor | None) -> None:
+    # before anything is read: what is wrong with a result may tell of it, too
+    context.archive.run(run_id)
     if why := blindness(context, run_id, actor):
         raise BlindError(f"counts and answer are hidden {WHY[why]}")
-    if (name := _name(actor)) is not None:
-        reviewing.note_sight(context, run_id, Reviewer(name=name, identity=ACCOUNT))
+
+
+def _note_sight(context: Context, run_id: str, actor: Actor | None) -> None:
+    name = _name(actor)
+    who = (
+        Reviewer(name=UNNAMED, identity=NAMED)
+        if name is None
+        else Reviewer(name=name, identity=ACCOUNT)
+    )
+    reviewing.note_sight(context, run_id, who)
 
 
 def _name(actor: Actor | None) -> str | None:

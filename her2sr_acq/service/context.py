@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,6 +52,8 @@ class Context:
     """Of the notices to each target."""
     hosts: frozenset[str] = HOSTS
     """Names that a Host header may have."""
+    doctor: threading.Lock = field(default_factory=threading.Lock)
+    """Held while everything is examined: one look at a time."""
     seed: Callable[[], int] = _random_seed
     """Of the random order of a blind reading, 0 to 2^63 - 1."""
 

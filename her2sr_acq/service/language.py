@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from her2sr_acq.service import phrases, wording
 from her2sr_acq.service.strings import LANGUAGES, load
 
 COOKIE = "her2sr_language"
@@ -34,11 +36,51 @@ def _quality(text: str) -> float:
         return 0.0
 
 
+def spoken_by(request: Request) -> str:
+    """Return the language of who asks; English for a program that names none."""
+    accepted = request.headers.get("accept-language", "")
+    return choose(request.cookies.get(COOKIE), accepted)
+
+
+async def _spoken(request: Request) -> str:  # async: it needs no thread
+    return spoken_by(request)
+
+
+SpokenDep = Annotated[str, Depends(_spoken)]
+
+
 async def listen(request: Request) -> None:
     """Note for the page that is made what language it is to speak."""
-    accepted = request.headers.get("accept-language", "")
-    SPOKEN.set(choose(request.cookies.get(COOKIE), accepted))
+    SPOKEN.set(spoken_by(request))
     PLACE.set(request.url.path)
+
+
+def said(sentence: str) -> str:
+    """Return a sentence of the engine in the language of the visitor."""
+    return phrases.say(SPOKEN.get(), sentence)
+
+
+def sentence(text: str) -> str:
+    """Return a sentence of the engine with the stop that the language ends it by."""
+    return t("frame.sentence", text=said(text))
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as a person would say it in the language of the visitor."""
+    parts = wording.duration(seconds).split(" ")
+    amounts, units = parts[::2], parts[1::2]
+    return " ".join(
+        f"{n} {word(unit, 'unit')}" for n, unit in zip(amounts, units, strict=True)
+    )
+
+
+def word(value: str, section: str) -> str:
+    """Return the word of a section for a value; without one the value as words."""
+    name, _, number = value.rpartition(" ")
+    if name and number.isdigit():  # such as laser 561
+        return f"{word(name, section)} {number}"
+    entry = load().texts.get(f"{section}.{phrases.code_of(value)}")
+    return value.replace("_", " ") if entry is None else entry[SPOKEN.get()]
 
 
 def t(key: str, **values: object) -> str:

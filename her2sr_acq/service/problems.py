@@ -18,6 +18,7 @@ from starlette.routing import Match
 
 from her2sr_acq.errors import (
     AccessError,
+    AccountConflictError,
     AcqError,
     ConfigError,
     DeviceError,
@@ -35,6 +36,8 @@ from her2sr_acq.errors import (
     StorageError,
     TooManyError,
 )
+from her2sr_acq.service import phrases
+from her2sr_acq.service.language import spoken_by
 from her2sr_proc.errors import AbsentError, ProcError, RequestError, StateError
 
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS: dict[type[Exception], HTTPStatus] = {
     NoAccountError: HTTPStatus.NOT_FOUND,
+    AccountConflictError: HTTPStatus.CONFLICT,
     ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PlanRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunConflictError: HTTPStatus.CONFLICT,
@@ -118,22 +122,28 @@ def _status_of(error: Exception) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-async def expected(_: Request, error: Exception) -> JSONResponse:
-    """Answer an error of ours with its problem document."""
+async def expected(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error of ours with its problem document, in the language of who asks.
+
+    The code is the same in every language.
+    """
     assert isinstance(error, AcqError | ProcError)
+    spoken = spoken_by(request)
+    title = (type(error).__doc__ or "").strip().splitlines()[0]
     response = answer(
         error.code,
-        str(error),
+        phrases.say(spoken, str(error)),
         _status_of(error),
-        title=(type(error).__doc__ or "").strip().splitlines()[0],
+        title=phrases.title(spoken, error.code, title),
         context={key: str(value) for key, value in error.context.items()},
     )
+    response.headers["content-language"] = spoken
     if isinstance(error, TooManyError):
         response.headers["retry-after"] = str(error.context.get("retry_after_s", 1))
     return response
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if faults[0]["type"] == "json_invalid":
@@ -145,11 +155,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         )
     where = ".".join(str(part) for part in faults[0]["loc"][1:]) or "body"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    spoken = spoken_by(request)
+    said = phrases.say(spoken, f"'{where}': {faults[0]['msg']}")
     return answer(
         "bad-request",
-        f"'{where}': {faults[0]['msg']}{more}",
+        f"{said}{more}",
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        title="The request cannot be understood.",
+        title=phrases.title(spoken, "bad-request", "The request cannot be understood."),
         context={"key": where},
     )
 

@@ -6,14 +6,15 @@ when they are first asked for: the pages of a run that goes on do not wait for t
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Header
 
-from her2sr_acq.errors import LoginNeededError
+from her2sr_acq.errors import LoginNeededError, PlanRejectedError
 from her2sr_acq.service.access import ActorDep
 from her2sr_acq.service.context import Context
-from her2sr_proc.schema.case import ACCOUNT, NAMED
+from her2sr_proc.schema.case import ACCOUNT, NAMED, UNNAMED
 from her2sr_proc.schema.review import MosaicView, Reviewer
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from her2sr_proc.review.desk import Desk
     from her2sr_proc.review.pictures import Colours, View
     from her2sr_proc.schema.reading import Picture
+
+
+log = logging.getLogger(__name__)
 
 
 def reviewer(
@@ -44,6 +48,10 @@ def reviewer(
     if x_observer is None:
         raise LoginNeededError(
             "say who you are: a pseudonym in the header X-Observer, or log in"
+        )
+    if x_observer == UNNAMED:
+        raise PlanRejectedError(
+            f"'{UNNAMED}' stands in records for nobody in particular; take another name"
         )
     return Reviewer(name=x_observer, identity=NAMED)
 
@@ -111,7 +119,17 @@ def kept_from(context: Context, run_id: str, name: str | None) -> str:
 
 
 def note_sight(context: Context, run_id: str, who: Reviewer) -> None:
-    """Write down that a person sees counts of a run that is under review."""
+    """Write down that a person sees counts of a run, in its record.
+
+    Who is not known stands there as `UNNAMED`. Where nobody reviews the run and its
+    folder cannot be written, it is told to the log alone; under review it is refused.
+    """
+    from her2sr_proc.errors import WriteError
+
     found = desk(context, run_id)
-    if found.run.case.is_file() and who.name not in found.case().seen_by:
-        found.look(who)
+    try:
+        found.note_sight(who)
+    except (OSError, WriteError) as exc:
+        if found.run.case.is_file():
+            raise
+        log.warning("%s saw counts of %s, unrecorded: %s", who.name, run_id, exc)

@@ -15,7 +15,10 @@ from pathlib import Path
 from her2sr_acq.errors import ConfigError
 
 LANGUAGES = ("en", "ja")
-TABLE = Path(__file__).parent / "web" / "strings.toml"
+TABLES = tuple(
+    Path(__file__).parent / "web" / name for name in ("strings.toml", "phrases.toml")
+)
+"""Words of the pages, and sentences of the engine: one table in two files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Strings:
 
     texts: Mapping[str, Mapping[str, str]]
 
-    def text(self, language: str, key: str, **values: object) -> str:
+    def text(self, language: str, key: str, /, **values: object) -> str:
         """Return a text with its placeholders filled. Raises `KeyError` for no key."""
         return self.texts[key][language].format(**values)
 
@@ -38,13 +41,12 @@ class Strings:
 
 
 @cache
-def load(path: Path = TABLE) -> Strings:
+def load(*paths: Path) -> Strings:
     """Return the table. Raises `ConfigError` when a language or placeholder lacks."""
-    with path.open("rb") as file:
-        sections = tomllib.load(file)
     texts = {
         f"{section}.{key}": entry
-        for section, entries in sections.items()
+        for path in paths or TABLES
+        for section, entries in tomllib.loads(path.read_text(encoding="utf-8")).items()
         for key, entry in entries.items()
     }
     for key, entry in texts.items():

@@ -88,6 +88,7 @@ def close_run(run: RunFolder) -> RunResult:
             *cluster_flags(results, scales),
             *(f"regions were marked by {who}" for who in sorted(set(case.marked_by))),
             *_changes(case),
+            *_sights(case),
         ),
         assessment=assessed[headline].assessment,
         truth=comparison.truth if comparison else None,
@@ -140,6 +141,15 @@ def comparison_of(run: RunFolder) -> Comparison | None:
 def counted_fields(run: RunFolder, manifest: Manifest) -> list[CountedField]:
     """Return the fields of a run in which nuclei were sought, with their labels."""
     return _counted(run, manifest, read_fields(run, manifest))
+
+
+def _sights(case: Case) -> list[str]:
+    """Return a sentence where counts were read before a review that was made."""
+    early = [one for one in case.sights if one.is_before_review]
+    if not early or not case.is_begun:
+        return []
+    who = ", ".join(dict.fromkeys(one.by for one in early))
+    return [f"counts were shown before the review began, to {who}"]
 
 
 def _changes(case: Case) -> list[str]:

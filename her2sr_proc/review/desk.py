@@ -91,6 +91,15 @@ class Desk:
                 self._add(file, Viewed(), who)
         return self.overview(who)
 
+    def note_sight(self, who: Reviewer) -> None:
+        """Write down that a person is shown counts elsewhere; once a person.
+
+        Needs no counts of this run to be readable. Raises as `look`, and `WriteError`.
+        """
+        with self._writing() as file:
+            if who.name not in file.case.seen_by:
+                self._add(file, Viewed(), who)
+
     def mark(self, request: RegionsRequest, who: Reviewer) -> ReviewView:
         """Record regions. Raises as `regions.marking`, and without a needed reason."""
         machine = self.machine()
@@ -264,7 +273,7 @@ class Desk:
     def _require_seen(self, who: Reviewer) -> None:
         case = self._record().case
         if not shown.shows_counts(case, who):
-            why = shown.why_blind(case, who)
+            why = shown.WHY[shown.why_blind(case, who)]
             raise BlindError(f"counts are hidden from {who.name} {why}")
 
     def _recount(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
+from typing import Literal, get_args
 
 from her2sr_proc.review.machine import Machine
 from her2sr_proc.schema.case import (
+    UNNAMED,
+    Adjudicated,
+    CountAccepted,
     Entry,
     IhcEntered,
+    Recounted,
     RegionsMarked,
-    Reopened,
     Viewed,
 )
 from her2sr_proc.schema.counts import NucleusCounts, Region
@@ -27,15 +30,21 @@ from her2sr_proc.schema.review import (
     ReadingView,
     Reviewer,
     ReviewView,
+    SightView,
 )
 from her2sr_proc.scoring.case import Case
 from her2sr_proc.scoring.edits import Edits
 from her2sr_proc.scoring.readings import Reading, open_reading_of
 from her2sr_proc.scoring.record import Record
-from her2sr_proc.scoring.workflow import NEXT
+from her2sr_proc.scoring.workflow import NEXT, State
 
-OPEN_ACTS = (RegionsMarked, Viewed, IhcEntered, Reopened)
+HIDDEN = "hidden"
+OPEN_ACTS = (RegionsMarked, Viewed)
 """Acts that tell nothing of any count."""
+TELLING = (CountAccepted, IhcEntered, Recounted, Adjudicated)
+"""Acts that only some groups allow: that they were done tells of the group."""
+OPEN_STATES = (State.OPEN, State.NEEDS_RECOUNT, State.FINAL)
+"""States that who reads blind has to know, or that every group may reach."""
 
 
 def shows_counts(case: Case, who: Reviewer) -> bool:
@@ -43,54 +52,78 @@ def shows_counts(case: Case, who: Reviewer) -> bool:
     return case.may_see(who.name) and who.name in case.seen_by
 
 
-def why_blind(case: Case, who: Reviewer) -> str:
-    """Return why counts are hidden from a person; empty where they are not."""
+Blind = Literal["", "reading", "recount", "unasked"]
+WHY: dict[Blind, str] = {
+    "": "",
+    "reading": "until your blind reading is signed",
+    "recount": "until the second observer has recounted",
+    "unasked": "until you ask for them; whoever sees them cannot read blind",
+}
+
+
+def why_blind(case: Case, who: Reviewer) -> Blind:
+    """Return why counts are hidden from a person, a key of `WHY`."""
     if open_reading_of(case.readings, who.name) is not None:
-        return "until your blind reading is signed"
+        return "reading"
     if not case.may_see(who.name):
-        return "until the second observer has recounted"
-    if who.name not in case.seen_by:
-        return "until you ask for them; whoever sees them cannot read blind"
-    return ""
+        return "recount"
+    return "" if who.name in case.seen_by else "unasked"
 
 
 def overview(record: Record, machine: Machine, who: Reviewer) -> ReviewView:
     """Return where a review stands."""
     case = record.case
-    accepted = accepted_keys(case, machine)
+    is_shown = shows_counts(case, who)
+    state = _state(case, who)
+    accepted = accepted_keys(case, machine, with_edits=is_shown)
     marks = [case.marks.get(key, "unmarked") for key in accepted]
     own = open_reading_of(case.readings, who.name)
     return ReviewView(
         run=machine.manifest.run,
         sample=machine.manifest.sample,
         reviewer=who,
-        state=case.state.value,
-        allowed=tuple(event.value for event in NEXT[case.state]),
+        state=state,
+        allowed=()
+        if state == HIDDEN
+        else tuple(event.value for event in NEXT[case.state]),
+        sights=tuple(
+            SightView(
+                by=one.by,
+                identity=one.identity,
+                utc=one.utc,
+                is_before_review=one.is_before_review,
+            )
+            for one in case.sights
+        ),
         has_seen=who.name in case.seen_by,
         may_see=case.may_see(who.name),
-        blind=why_blind(case, who),
+        blind=WHY[why_blind(case, who)],
+        blind_code=why_blind(case, who),
         nuclei=sum(1 for _ in machine.nuclei()),
         accepted=len(accepted),
         regions={region: marks.count(region) for region in get_args(Region)},
         marked_by=tuple(dict.fromkeys(case.marked_by)),
-        readings=tuple(_summary(one) for one in case.readings.values()),
+        readings=tuple(_summary(one, case, who) for one in case.readings.values()),
         own_reading=own.name if own else "",
-        ihc=case.ihc,
-        case=_case(case) if shows_counts(case, who) else None,
+        ihc=case.ihc if is_shown else None,
+        case=_case(case) if is_shown else None,
         signed_by=case.signed_by,
         signed_utc=case.signed_utc,
-        meaning=case.meaning,
+        meaning=case.meaning if is_shown else "",
         entries=record.length,
-        head=record.head,
+        head=record.head if is_shown else "",
     )
 
 
-def accepted_keys(case: Case, machine: Machine) -> list[str]:
+def accepted_keys(
+    case: Case, machine: Machine, *, with_edits: bool = True
+) -> list[str]:
     """Return the nuclei that count, after what people changed."""
+    edits = case.edits if with_edits else {}
     return [
         key
         for key, nucleus in machine.nuclei()
-        if not _is_excluded(nucleus, case.edits.get(key))
+        if not _is_excluded(nucleus, edits.get(key))
     ]
 
 
@@ -133,22 +166,32 @@ def entries(found: Iterable[Entry], case: Case, who: Reviewer) -> list[EntryView
     for entry in found:
         name = getattr(entry.act, "reading", None)
         is_plain = isinstance(entry.act, OPEN_ACTS)
-        tells = is_plain or (is_shown and name not in unsigned)
+        is_told = is_shown and name not in unsigned
+        is_secret = isinstance(entry.act, TELLING) and not is_shown
         views.append(
             EntryView(
                 sequence=entry.sequence,
                 utc=entry.utc,
                 by=entry.by,
                 identity=entry.identity,
-                kind=entry.act.kind,
-                reason=entry.reason if tells else "",
-                act=entry.act.model_dump(mode="json") if tells else None,
+                kind=HIDDEN if is_secret else entry.act.kind,
+                # what another wrote freely may say what they saw
+                reason=entry.reason if is_told or entry.by == who.name else "",
+                act=entry.act.model_dump(mode="json") if is_plain or is_told else None,
             )
         )
     return views
 
 
-def _summary(one: Reading) -> ReadingSummary:
+def _state(case: Case, who: Reviewer) -> str:
+    if shows_counts(case, who):
+        return case.state.value
+    is_reading = open_reading_of(case.readings, who.name) is not None
+    is_told = case.state in OPEN_STATES and not is_reading
+    return case.state.value if is_told or case.state is State.OPEN else HIDDEN
+
+
+def _summary(one: Reading, case: Case, who: Reviewer) -> ReadingSummary:
     return ReadingSummary(
         name=one.name,
         by=one.by,
@@ -156,7 +199,10 @@ def _summary(one: Reading) -> ReadingSummary:
         answered=len(one.answers),
         opened_utc=one.opened_utc,
         signed_utc=one.signed_utc,
-        meaning=one.meaning,
+        meaning=one.meaning if shows_counts(case, who) or one.by == who.name else "",
+        is_vouched=not any(
+            sight.by == UNNAMED and sight.utc <= one.opened_utc for sight in case.sights
+        ),
     )
 
 

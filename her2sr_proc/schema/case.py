@@ -25,6 +25,8 @@ Identity = Literal["named by the person, not authenticated", "account"]
 """How the program came to know who acts."""
 NAMED: Identity = "named by the person, not authenticated"
 ACCOUNT: Identity = "account"
+UNNAMED = "not-logged-in"
+"""Stands for whoever was shown counts where nobody logs in."""
 Point = tuple[float, float]
 
 

@@ -4,6 +4,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from her2sr_proc.schema.span import Span
+
 
 class Frozen(BaseModel):
     """Immutable; an unknown key is an error, not a silent nothing.
@@ -20,7 +22,9 @@ class Frozen(BaseModel):
             if value is not True and value is not False:
                 continue
             field = cls.model_fields.get(name)
-            if field is not None and not _takes_truth(field.annotation):
+            if field is None or any(isinstance(m, Span) for m in field.metadata):
+                continue  # a span refuses it, too, and tells its range
+            if not _takes_truth(field.annotation):
                 word = str(value).lower()
                 raise ValueError(f"{name}: a value is asked for, not {word}")
         return values

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from her2sr_proc.schema.banner import BANNER
-from her2sr_proc.schema.case import Identity, Observer, Outcome, Point
+from her2sr_proc.schema.case import UNNAMED, Identity, Observer, Outcome, Point
 from her2sr_proc.schema.counts import Probe, Region
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.schema.reading import (
@@ -43,7 +43,20 @@ class ReadingSummary(Frozen):
     answered: int
     opened_utc: str
     signed_utc: str = Field(description="empty: not signed yet")
-    meaning: str
+    meaning: str = Field(description="of the signature; empty while hidden")
+    is_vouched: bool = Field(
+        description="false: counts had been shown before it to somebody who was not "
+        "logged in, so that nobody can tell whether its observer is blind"
+    )
+
+
+class SightView(Frozen):
+    """Somebody was shown counts; tells nothing of them."""
+
+    by: Observer = Field(description=f"'{UNNAMED}': it is not known who")
+    identity: Identity
+    utc: str
+    is_before_review: bool = Field(description="nobody had begun to review")
 
 
 class CaseView(Frozen):
@@ -68,24 +81,35 @@ class ReviewView(Frozen):
     run: str
     sample: str
     reviewer: Reviewer
-    state: str
-    allowed: tuple[str, ...] = Field(description="what the work-flow allows next")
+    state: str = Field(
+        description="of the case; `hidden` where it would tell the group to the blind"
+    )
+    allowed: tuple[str, ...] = Field(
+        description="what the work-flow allows next; empty while hidden"
+    )
+    sights: tuple[SightView, ...] = Field(description="who was shown counts, and when")
     has_seen: bool = Field(description="is recorded as knowing counts of this case")
     may_see: bool = Field(description="may be shown counts now")
     blind: str = Field(description="why counts are hidden; empty when they are not")
+    blind_code: Literal["", "reading", "recount", "unasked"] = Field(
+        description="the same, for programs"
+    )
     nuclei: int
     accepted: int
     regions: dict[Region, int] = Field(description="accepted nuclei by mark")
     marked_by: tuple[str, ...]
     readings: tuple[ReadingSummary, ...]
     own_reading: str = Field(description="not signed yet; empty without one")
-    ihc: int | None
+    ihc: int | None = Field(description="None: none yet, or hidden")
     case: CaseView | None = Field(description="None while hidden")
     signed_by: str
     signed_utc: str
     meaning: str
     entries: int = Field(description="lines of the record")
-    head: str = Field(description="SHA-256 of the record's last line")
+    head: str = Field(
+        description="SHA-256 of the record's last line; empty while hidden, since a "
+        "line of few numbers could be guessed from it"
+    )
 
 
 class CountView(Frozen):
@@ -319,7 +343,7 @@ class EntryView(Frozen):
     utc: str
     by: str
     identity: Identity
-    kind: str
+    kind: str = Field(description="`hidden` where it would tell the group to the blind")
     reason: str
     act: dict[str, object] | None = Field(description="None while hidden")
 

@@ -15,6 +15,7 @@ from her2sr_proc.schema.case import (
     CountAccepted,
     Counted,
     Entry,
+    Identity,
     IhcEntered,
     Outcome,
     Point,
@@ -43,6 +44,17 @@ RECOUNT_NUCLEI = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """Somebody was shown counts, for the first time."""
+
+    by: str
+    identity: Identity
+    utc: str
+    is_before_review: bool
+    """Nobody had marked, read or accepted anything yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """Where a case stands; made by replaying its record."""
 
@@ -58,6 +70,10 @@ class Case:
     """By name, in the order in which they were opened."""
     seen_by: frozenset[str] = frozenset()
     """Who knows counts of this case; none of them can recount blind."""
+    sights: tuple[Sight, ...] = ()
+    """Who was shown counts, in order; a count of one's own is no sight."""
+    is_begun: bool = False
+    """Whether anybody did more than look."""
     count: CountAccepted | None = None
     counted_by: str = ""
     ihc: int | None = None
@@ -101,12 +117,17 @@ def replay(entries: Iterable[Entry]) -> Case:
     return case
 
 
-def after(before: Case, entry: Entry) -> Case:  # noqa: C901 - one arm an act
+def after(before: Case, entry: Entry) -> Case:
     """Return the case after one entry.
 
     Raises `StateError` for an act that the work-flow does not allow, `RequestError` for
     one that this observer may not do or that lacks its reason.
     """
+    done = _after(before, entry)
+    return done if isinstance(entry.act, Viewed) else replace(done, is_begun=True)
+
+
+def _after(before: Case, entry: Entry) -> Case:  # noqa: C901 - one arm an act
     match entry.act:
         case RegionsMarked() as act:
             return _mark(before, entry, act)
@@ -139,7 +160,7 @@ def _mark(case: Case, entry: Entry, act: RegionsMarked) -> Case:
         )
     if case.state not in (State.OPEN, State.NO_ANSWER):
         raise StateError(
-            f"regions cannot change while the case is '{case.state.value}'; reopen it"
+            "regions cannot change once a count was accepted; reopen the case"
         )
     return replace(
         case,
@@ -175,7 +196,12 @@ def _view(case: Case, entry: Entry) -> Case:
             f"the counts are hidden from {entry.by} until the second observer has "
             f"counted: whoever sees them cannot recount blind"
         )
-    return replace(case, seen_by=case.seen_by | {entry.by})
+    if entry.by in case.seen_by:
+        return case
+    sight = Sight(entry.by, entry.identity, entry.utc, not case.is_begun)
+    return replace(
+        case, seen_by=case.seen_by | {entry.by}, sights=(*case.sights, sight)
+    )
 
 
 def _ihc(case: Case, act: IhcEntered) -> Case:
@@ -243,13 +269,13 @@ def _sign(case: Case, entry: Entry, act: Signed) -> Case:
 
 
 def _edit(case: Case, entry: Entry, act: CountEdited | InclusionEdited) -> Case:
+    if entry.by not in case.seen_by:  # first: the state tells the blind of the group
+        raise BlindError(
+            f"{entry.by} has not looked at the counts; look before changing them"
+        )
     if case.state not in (State.OPEN, State.NO_ANSWER):
         raise StateError(
             f"counts cannot change while the case is '{case.state.value}'; reopen it"
-        )
-    if entry.by not in case.seen_by:
-        raise BlindError(
-            f"{entry.by} has not looked at the counts; look before changing them"
         )
     changed = edited(case.edits, act, by=entry.by, reason=entry.reason)
     return replace(case, edits=changed)
@@ -288,4 +314,5 @@ def _reopen(case: Case, entry: Entry) -> Case:
         edits=case.edits,
         readings=case.readings,
         seen_by=case.seen_by,
+        sights=case.sights,
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 from rest_fuzz import Tally, fuzz, served
+from reviewed_runs import reviewed_run
 
 from her2sr_acq.accounts.clock import utc_now
 from her2sr_acq.accounts.database import ServiceDatabase
@@ -35,11 +36,28 @@ from her2sr_acq.service.context import Context
 from her2sr_acq.service.gate import Gate, Rates
 from her2sr_acq.service.limiter import Rate
 from her2sr_acq.verbs.demo_config import DemoOptions, write_configuration
+from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.layout import DataFolder
 
 PLENTY = Rate(per_s=1e9, burst=1e9)
 WIDE = Rates(PLENTY, PLENTY, PLENTY, free_failures=10**9)
 ONLY = ("microscope", "guard")
+RUN = "20260102-reviewed"
+KNOWN = {
+    "path.run_id": RUN,
+    "path.field": "r00_c00",
+    "path.channel": "561",
+    "path.nucleus": 1,
+    "path.reading": "reading-1",
+    "header.x-observer": "observer-1",
+}
+"""Of a counted run, so that requests come to what lies behind its address."""
+
+
+def counted(data: Path) -> None:
+    """Put a counted run with its answer and its report into a data folder."""
+    run = reviewed_run(DataFolder(data).run(RUN).root)
+    write_text(run.report, "<!doctype html><title>report</title>")
 
 
 @contextmanager
@@ -73,11 +91,13 @@ def ask(
     total = Tally()
     with service(data, runtime, database) as (url, token):
         while total.requests < wanted:
-            lease = None
-            if token:
-                with Client(url, token=token) as client:
-                    lease = client.hold_lease(ttl_s=300)
-            said = fuzz(url, examples=40, seed=seed, token=token, lease=lease)
+            with Client(url, token=token) as client:
+                lease = client.hold_lease(ttl_s=300) if token else None
+            # every other round at a run that is there, by one who says who they are
+            known = KNOWN if seed % 2 else {}
+            said = fuzz(
+                url, examples=40, seed=seed, token=token, lease=lease, given=known
+            )
             total.requests += said.requests
             total.statuses += said.statuses
             total.checks += said.checks
@@ -102,6 +122,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         config = write_configuration(DemoOptions(out=data, size_px=64, frames=40))
+        counted(data)
         with Launcher(config, data, port=0, only=ONLY) as launcher:
             for name, database in (("open", None), ("login", data / "service.db")):
                 began, spent = time.monotonic(), time.process_time()

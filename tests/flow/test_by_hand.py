@@ -1,6 +1,7 @@
 """Between runs a person steps, marks and looks; limits and dose hold."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -47,6 +48,15 @@ def test_corners_that_were_marked_give_the_middle_of_a_grid(tmp_path):
         assert marks.centre_um == (50.0, 20.0)
         assert marks.size_um == (100.0, 40.0)
         assert hands.clear_marks().marks == ()
+
+
+def test_marks_that_are_set_at_once_are_all_kept(tmp_path):
+    names = [f"corner-{n}" for n in range(24)]
+    with rig(tmp_path) as engine:
+        hand = engine.desk.hands
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(hand.mark, names))
+        assert {mark.name for mark in hand.marks().marks} == set(names)
 
 
 def test_a_picture_is_lit_for_itself_alone_and_comes_whole(tmp_path):

@@ -76,7 +76,7 @@ def test_the_stage_moves_by_hand_within_its_limits_and_not_in_a_run(bench, micro
     held, client = bench
     assert client.move(PLACE) == PLACE
     with pytest.raises(PlanRejectedError, match="the stage goes from"):
-        client.move(StagePosition(x_um=1e9, y_um=0.0))
+        client.move(StagePosition(x_um=1e6, y_um=0.0))
     run = client.submit(SMALL)
     assert microscope.reached.wait(5.0)
     with pytest.raises(RunConflictError, match="by hand after it"):

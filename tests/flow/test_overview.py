@@ -218,6 +218,9 @@ def test_nobody_choosing_ends_the_run_in_the_dark_with_the_cure(tmp_path):
         view = engine.take(asked(choose="person", wait_min=0.005))
         bursts = [d for d in doses(engine, view.id) if d["purpose"] == "burst"]
         assert engine.desk.choices.look(view.id).state == "ended"
+        late = SelectionRequest(fields=("r00_c00",), by="op-2")
+        with pytest.raises(RunConflictError, match=r"closed at 20.* nobody had chosen"):
+            engine.desk.choices.choose(view.id, late)
         assert not any(laser.is_on() for laser in engine.microscope.lasers.values())
     assert view.state is RunState.ABORTED
     assert "nobody chose fields within 0.005 min" in view.reason
@@ -233,7 +236,9 @@ def test_a_choice_that_nobody_waits_for_or_of_no_field_is_refused(tmp_path):
             engine.desk.choices.choose(run, strange)
         engine.desk.choices.choose(run, one)
         engine.finish()
-        with pytest.raises(RunConflictError, match="completed; submit it again"):
+        with pytest.raises(
+            RunConflictError, match=r"closed at 20.*Z: op-2 chose r00_c00;"
+        ):
             engine.desk.choices.choose(run, one)
 
 
@@ -365,8 +370,23 @@ def test_a_run_left_waiting_waits_again(tmp_path):
         while not engine.desk.run(run).awaits and time.monotonic() < deadline:
             time.sleep(0.005)
         assert engine.desk.choices.look(run).state == "open"
-        engine.desk.helm.stop(run)
-        engine.finish()
+        engine.desk.choices.choose(
+            run, SelectionRequest(fields=("r01_c01",), by="op-2")
+        )
+        assert engine.finish().state is RunState.COMPLETED
+        assert taken(engine, run) == {"r01_c01"}
+
+
+def test_a_choice_for_a_run_that_was_left_waiting_is_told_to_resume_it(tmp_path):
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        run = waiting(engine, asked(choose="person"))
+        engine.desk.helm.abandon()
+        engine.worker.ask(lambda: None, timeout_s=10.0)
+    with rig(tmp_path, localizer=FakeLocalizer(nuclei=FULL)) as engine:
+        recover(engine.station.database, engine.station.data, Clock())
+        early = SelectionRequest(fields=("r01_c01",), by="op-2")
+        with pytest.raises(RunConflictError, match=r"interrupted .* resume it first"):
+            engine.desk.choices.choose(run, early)
 
 
 def test_a_field_left_out_can_be_taken_deliberately(tmp_path):

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -94,16 +94,19 @@ def fuzz(
     lease: int | None = None,
     phases: tuple[str, ...] = PHASES,
     is_brief: bool = False,
+    given: Mapping[str, object] | None = None,
 ) -> Tally:
     """Ask the service at ``url`` and return what came of it.
 
     ``examples`` are for each route and phase. Without a ``token`` the service is taken
     for one that asks nobody to log in. Orders go under ``lease``, if one is given; some
-    request may give it back.
+    request may give it back. ``given``: parameters that are not drawn, such as the id
+    of a run that is there, so that the requests come past the first refusal.
     """
-    given: dict[str, object] = {"query.stay_s": 0}  # a stream would not end
+    fixed: dict[str, object] = {"query.stay_s": 0}  # a stream would not end
     if lease is not None:
-        given["header.lease"] = str(lease)
+        fixed["header.lease"] = str(lease)
+    fixed |= given or {}
     config = SchemathesisConfig.from_dict(
         {
             "seed": seed,
@@ -111,7 +114,7 @@ def fuzz(
             "continue-on-failure": True,
             "request-timeout": 20.0,
             "generation": {"max-examples": examples, "database": "none"},
-            "parameters": given,
+            "parameters": fixed,
             "phases": {name: {"enabled": name in phases} for name in PHASES}
             | ({"coverage": BRIEF} if is_brief else {}),
             "checks": {

@@ -16,8 +16,11 @@ from her2sr_acq.engine.views import (
     StagePosition,
     StageView,
 )
+from her2sr_acq.errors import RunConflictError
+from her2sr_acq.service import phrases
 from her2sr_acq.service.access import ACT, ORDER, OrderDep
 from her2sr_acq.service.context import ContextDep
+from her2sr_acq.service.language import SpokenDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
@@ -40,12 +43,30 @@ def read_devices(context: ContextDep) -> DevicesView:
 
 
 @router.post("/doctor", openapi_extra=ACT)
-def examine(context: ContextDep) -> CheckupView:
+def examine(context: ContextDep, spoken: SpokenDep) -> CheckupView:
     """Look at everything that `her2sr doctor` looks at.
 
-    The light is shut for it. In a run no device is asked, and the answer says so.
+    The light is shut for it. In a run no device is asked, and the answer says so. 409
+    while another look is going on: its answer holds for both.
     """
-    return context.control.examine()
+    if not context.doctor.acquire(blocking=False):
+        raise RunConflictError(
+            "everything is being examined already; wait for that answer, some seconds"
+        )
+    try:
+        seen = context.control.examine()
+    finally:
+        context.doctor.release()
+    lines = tuple(
+        one.model_copy(
+            update={
+                "subject": phrases.subject(spoken, one.subject),
+                "detail": phrases.say(spoken, one.detail),
+            }
+        )
+        for one in seen.found
+    )
+    return seen.model_copy(update={"found": lines})
 
 
 @router.post("/stage/move", openapi_extra=ORDER)

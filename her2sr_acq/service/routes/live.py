@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from her2sr_acq.engine.states import FINAL
 from her2sr_acq.errors import AcqError, RunNotFoundError
 from her2sr_acq.service.context import Context, ContextDep
 from her2sr_acq.service.live import Contrast
@@ -66,6 +67,8 @@ def read_growing_picture(
     204 where no burst is localized now.
     """
     run = context.control.run(run_id)
+    if run.state in FINAL:  # what is over is under review: it is counted, not watched
+        return Response(status_code=204)
     field, _, channel = run.current.partition("/")
     try:
         folder = context.archive.folder(run.folder)

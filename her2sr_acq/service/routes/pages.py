@@ -103,7 +103,13 @@ def _environment() -> Environment:
     )
     environment.filters.update(wording.FILTERS)
     environment.globals.update(banner=BANNER, final=FINAL, symbols=wording.SYMBOLS)
-    environment.filters["label"] = label
+    environment.filters.update(
+        label=label,
+        said=language.said,
+        sentence=language.sentence,
+        word=language.word,
+        duration=language.duration,
+    )
     environment.globals.update(
         visitor=VISITOR.get, t=t, section=section, language=SPOKEN.get
     )

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, status
 
+from her2sr_acq.service import phrases
 from her2sr_acq.service.context import ContextDep
+from her2sr_acq.service.language import SpokenDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_acq.service.reviewing import desk, mosaic, reviewer
 from her2sr_proc.schema.reading import MOST_ITEMS
@@ -40,9 +42,18 @@ Item = Annotated[int, Path(ge=1, le=MOST_ITEMS)]
 
 
 @router.get("")
-def read_review(run_id: str, context: ContextDep, who: ReviewerDep) -> ReviewView:
+def read_review(
+    run_id: str, context: ContextDep, who: ReviewerDep, spoken: SpokenDep
+) -> ReviewView:
     """Return where the review stands, as this person may see it."""
-    return desk(context, run_id).overview(who)
+    view = desk(context, run_id).overview(who)
+    if view.case is None:
+        return view
+    told = {
+        "comment": phrases.say(spoken, view.case.comment),
+        "blockers": tuple(phrases.say(spoken, one) for one in view.case.blockers),
+    }
+    return view.model_copy(update={"case": view.case.model_copy(update=told)})
 
 
 @router.post("/views")
@@ -74,11 +85,18 @@ def read_nuclei(
     run_id: str,
     context: ContextDep,
     who: ReviewerDep,
+    spoken: SpokenDep,
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> list[NucleusView]:
     """Return the nuclei; counts are null for who may not see them."""
-    return desk(context, run_id).nuclei(who)[offset : offset + limit]
+    found = desk(context, run_id).nuclei(who)[offset : offset + limit]
+    return [
+        one.model_copy(
+            update={"exclusion_reason": phrases.say(spoken, one.exclusion_reason)}
+        )
+        for one in found
+    ]
 
 
 @router.get("/nuclei/{field}/{nucleus}")
@@ -180,10 +198,16 @@ def read_agreement(run_id: str, context: ContextDep, who: ReviewerDep) -> Agreem
 
 @router.get("/answers/{arm}")
 def read_answer(
-    run_id: str, arm: ArmName, context: ContextDep, who: ReviewerDep
+    run_id: str,
+    arm: ArmName,
+    context: ContextDep,
+    who: ReviewerDep,
+    spoken: SpokenDep,
 ) -> AnswerOfArm:
     """Return the answer of an arm as it would be accepted now."""
-    return desk(context, run_id).answer_of(arm, who)
+    found = desk(context, run_id).answer_of(arm, who)
+    told = tuple(phrases.say(spoken, one) for one in found.blockers)
+    return found.model_copy(update={"blockers": told})
 
 
 @router.post("/acts")

@@ -1,4 +1,4 @@
-"""Pictures of a review: none tells an arm or a count, so anybody may ask for them."""
+"""Pictures of a review: none tells a count."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse, Response
 
+from her2sr_acq.service import answers
+from her2sr_acq.service.access import ActorDep
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_acq.service.reviewing import crop, desk, field_picture, tile
@@ -69,9 +71,15 @@ def read_crop(  # noqa: PLR0913 - one id a part of the path
     picture: Picture,
     view: View,
     context: ContextDep,
+    actor: ActorDep,
     colours: Colours = "safe",
 ) -> Response:
-    """Return a nucleus cut out: both probes over DAPI, or one alone in grey."""
+    """Return a nucleus cut out: both probes over DAPI, or one alone in grey.
+
+    409 `blinded` to an account whose reading is open: the same bytes as those of a
+    picture of the reading would tell which nucleus and arm it is of.
+    """
+    answers.refuse_reader(context, run_id, actor)
     found = desk(context, run_id)
     image = crop(found, f"{field}/{nucleus}", picture, view, colours)
     return Response(image, media_type="image/png", headers=KEPT)

@@ -10,10 +10,11 @@ from pydantic import Field
 from her2sr_acq.accounts.roles import Role
 from her2sr_acq.engine.views import Preflight, RunRequest
 from her2sr_acq.guard.messages import Stopped
-from her2sr_acq.service import pseudonym
+from her2sr_acq.service import phrases, pseudonym
 from her2sr_acq.service.access import ACT, URGENT, ActorDep, Need, name_of
 from her2sr_acq.service.context import ContextDep
 from her2sr_acq.service.lane import urgently
+from her2sr_acq.service.language import SpokenDep
 from her2sr_acq.service.problems import RESPONSES
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
@@ -55,7 +56,17 @@ def rearm(act: Act, context: ContextDep, actor: ActorDep) -> Armed:
 
 
 @router.post("/preflight", openapi_extra=Need(Role.OPERATOR).extra)
-def preflight(request: RunRequest, context: ContextDep) -> Preflight:
+def preflight(request: RunRequest, context: ContextDep, spoken: SpokenDep) -> Preflight:
     """Return what would keep a run from starting now, its cost and its end."""
     pseudonym.require(request.sample)
-    return context.control.preflight(request)
+    found = context.control.preflight(request)
+    checks = tuple(
+        one.model_copy(
+            update={
+                "subject": phrases.subject(spoken, one.subject),
+                "detail": phrases.say(spoken, one.detail),
+            }
+        )
+        for one in found.checks
+    )
+    return found.model_copy(update={"checks": checks})

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, status
 from pydantic import Field
 
+from her2sr_acq.accounts.passwords import MAX_LENGTH, MIN_LENGTH
 from her2sr_acq.accounts.people import MAX_TOKEN_DAYS, Token, User
 from her2sr_acq.accounts.roles import Role
 from her2sr_acq.service.access import ActorDep, Need, name_of
@@ -35,7 +36,11 @@ class NewUser(Frozen):
 
     name: str = Field(json_schema_extra={"pattern": NAME}, max_length=64)
     role: Role
-    password: str = Field(max_length=256, description="12 characters or more")
+    # told in the schema, refused by `Passwords` in words that say what to do
+    password: str = Field(
+        json_schema_extra={"minLength": MIN_LENGTH, "maxLength": MAX_LENGTH},
+        description="several words",
+    )
 
 
 class UserChange(Frozen):

@@ -7,12 +7,13 @@ const ARMS = ["sr_merged", "sr", "conventional"];
 const TABS = ["regions", "reading", "nuclei", "case", "agreement", "record"];
 const section = (name) => document.getElementById(name);
 const button = (text, work) => { const b = make("button", { type: "button" }, text); b.addEventListener("click", doing(work)); return b; };
+const identity = (said) => t(said === "account" ? "by_account" : "by_name");
 let review, tab = "regions";
 
 async function refresh() {
   review = await ask("");
   const marks = Object.entries(review.regions).map(([name, n]) => `${n} ${region(name)}`).join(", ");
-  section("stands").textContent = t("stands", { name: review.reviewer.name, identity: review.reviewer.identity, state: review.state.replaceAll("_", " "), accepted: review.accepted, nuclei: review.nuclei, marks }) + (review.blind ? t("stands_blind", { why: review.blind }) : t("stands_shown")) + (review.signed_by ? t("stands_signed", { by: review.signed_by, at: review.signed_utc, meaning: review.meaning }) : "");
+  section("stands").textContent = t("stands", { name: review.reviewer.name, identity: identity(review.reviewer.identity), state: t(`state_${review.state}`), accepted: review.accepted, nuclei: review.nuclei, marks }) + (review.blind ? t("stands_blind", { why: t(`blind_${review.blind_code}`) }) : t("stands_shown")) + (review.signed_by ? t("stands_signed", { by: review.signed_by, at: review.signed_utc, meaning: review.meaning }) : "");
   section("tabs").hidden = false;
   await show(tab);
 }
@@ -25,7 +26,7 @@ async function show(name) {
 }
 
 function hidden(place) {
-  place.replaceChildren(make("p", {}, t("hidden", { why: review.blind })));
+  place.replaceChildren(make("p", {}, t("hidden", { why: t(`blind_${review.blind_code}`) })));
   if (review.may_see && !review.own_reading) place.append(button(t("show_counts"), async () => { await ask("/views", "POST"); await refresh(); }));
 }
 
@@ -40,8 +41,8 @@ async function showNuclei() {
 function card(n) {
   const box = make("article", { className: n.is_excluded ? "out" : "" });
   const src = (picture) => `${base}/nuclei/${n.key}/${picture}/both.png`;
-  const pictures = make("div", { className: "pair" }, ...["superresolution", "conventional"].map((p) => make("figure", {}, make("img", { src: src(p), alt: `${n.key}, ${p}`, loading: "lazy", width: 200, height: 200 }), make("figcaption", {}, p))));
-  const rows = ARMS.filter((arm) => n.counts[arm]).map((arm) => { const c = n.counts[arm]; const changed = c.her2 !== c.machine_her2 || c.cep17 !== c.machine_cep17; return [arm, `${c.her2} : ${c.cep17}${c.is_ambiguous ? " ?" : ""}${c.is_estimated ? " ≈" : ""}`, changed ? t("machine", { her2: c.machine_her2, cep17: c.machine_cep17 }) : ""]; });
+  const pictures = make("div", { className: "pair" }, ...["superresolution", "conventional"].map((p) => make("figure", {}, make("img", { src: src(p), alt: `${n.key}, ${p}`, loading: "lazy", width: 200, height: 200 }), make("figcaption", {}, t(`picture_${p}`)))));
+  const rows = ARMS.filter((arm) => n.counts[arm]).map((arm) => { const c = n.counts[arm]; const changed = c.her2 !== c.machine_her2 || c.cep17 !== c.machine_cep17; return [t(`arm_${arm}`), `${c.her2} : ${c.cep17}${c.is_ambiguous ? " ?" : ""}${c.is_estimated ? " ≈" : ""}`, changed ? t("machine", { her2: c.machine_her2, cep17: c.machine_cep17 }) : ""]; });
   box.append(make("h3", {}, `${n.is_excluded ? "✕ " : ""}${n.key} `, make("small", {}, region(n.region))), pictures, table([t("arm"), "HER2 : CEP17", ""], rows));
   if (n.is_excluded) box.append(make("p", { className: "figures" }, n.reason || n.exclusion_reason));
   if (n.changed_by) box.append(make("p", { className: "figures" }, t("changed", { by: n.changed_by, reason: n.reason })));
@@ -50,7 +51,7 @@ function card(n) {
 }
 
 function changing(n) {
-  const arm = make("select", {}, ...ARMS.map((a) => make("option", { value: a }, a)));
+  const arm = make("select", {}, ...ARMS.map((a) => make("option", { value: a }, t(`arm_${a}`))));
   const her2 = make("input", { type: "number", min: 0, max: 999, required: true }), cep17 = make("input", { type: "number", min: 0, max: 999, required: true });
   const reason = make("input", { maxLength: 500, required: true });
   const form = make("form", {}, make("label", {}, `${t("arm")} `, arm), make("div", { className: "pair" }, make("label", {}, "HER2 ", her2), make("label", {}, "CEP17 ", cep17)), make("label", {}, `${t("reason")} `, reason), make("button", {}, t("change_count")));
@@ -66,9 +67,16 @@ async function showCase() {
   const row = (name, of) => [name, ...answers.map((a) => of(a.arm))];
   const c = review.case;
   place.replaceChildren(make("h2", {}, t("answer")),
-    table(["", ...ARMS], [row("HER2/CEP17", (a) => number(a.ratio)), row(t("row_sampling"), (a) => span(a.ratio_interval_95)), row(t("row_total"), (a) => span(a.ratio_interval_total)), row(t("row_her2"), (a) => number(a.her2_per_nucleus)), row(t("row_nuclei"), (a) => String(a.nuclei)), row(t("row_group"), (a) => String(a.group ?? "–")), row(t("row_status"), (a) => a.status)]),
+    table(["", ...ARMS.map((a) => t(`arm_${a}`))], [row("HER2/CEP17", (a) => number(a.ratio)), row(t("row_sampling"), (a) => span(a.ratio_interval_95)), row(t("row_total"), (a) => span(a.ratio_interval_total)), row(t("row_her2"), (a) => number(a.her2_per_nucleus)), row(t("row_nuclei"), (a) => String(a.nuclei)), row(t("row_group"), (a) => String(a.group ?? "–")), row(t("row_status"), (a) => t(`status_${a.status}`))]),
     make("ul", {}, ...answers[0].blockers.map((b) => make("li", {}, t("against", { what: b })))),
-    make("p", {}, t("case", { state: review.state.replaceAll("_", " "), group: c.group ?? "–", outcome: c.outcome ?? "–", comment: c.comment, next: review.allowed.join(", ") })), acts());
+    make("p", {}, t("case", { state: t(`state_${review.state}`), group: c.group ?? "–", outcome: c.outcome ? t(c.outcome) : "–", comment: c.comment, next: review.allowed.map((one) => t(`next_${one.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/_$/, "")}`)).join(", ") })), sights(), acts());
+}
+
+// Who was shown counts, and when: whoever signs is told who was not blind.
+function sights() {
+  const line = (s) => make("li", {}, t(s.is_before_review ? "sight_before" : "sight", { by: s.by === "not-logged-in" ? t("nobody") : s.by, identity: identity(s.identity), at: s.utc.slice(0, 19) }));
+  const doubt = (r) => make("li", {}, t("not_vouched", { name: r.name, by: r.by }));
+  return make("div", { id: "sights" }, make("h3", {}, t("sights")), make("ul", {}, ...review.sights.map(line), ...review.readings.filter((r) => !r.is_vouched).map(doubt)));
 }
 
 function acts() {
@@ -96,7 +104,7 @@ async function showRecord() {
   const lines = [];
   for (let part; !part || part.length === 500;) { part = await ask(`/record?after=${lines.length}&limit=500`); lines.push(...part); }
   section("record").replaceChildren(make("h2", {}, t("record", { count: review.entries })), make("p", { className: "figures" }, t("record_head", { head: review.head || "–" })),
-    table(["", t("when"), t("who"), t("what"), t("reason"), t("said")], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19), l.by, l.kind.replaceAll("_", " "), l.reason, l.act ? JSON.stringify(l.act).slice(0, 160) : t("hidden_now")])));
+    table(["", t("when"), t("who"), t("what"), t("reason"), t("said")], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19), l.by, t(`kind_${l.kind}`), l.reason, l.act ? JSON.stringify(l.act).slice(0, 160) : t("hidden_now")])));
 }
 
 section("who").addEventListener("submit", doing(async () => {

@@ -1,14 +1,22 @@
 """Who reads blind is sent no count and no answer: every route and page, one by one."""
 
 import ast
+import io
 import json
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from reviewed_runs import reviewed_run
 
 from her2sr_acq import service
+from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest
+from her2sr_acq.service.routes.pages import router
+from her2sr_proc.errors import WriteError
+from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.schema.results import Accounting, Arm, RunResult
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.results import write_result
@@ -27,8 +35,8 @@ PARTS |= {
     "item": "1",
     "size": "256",
 }
-PARTS |= {"picture": "superresolution", "view": "both", "level": "1", "name": "grid"}
-PARTS |= {"tile_name": "0_0"}
+PARTS |= {"picture": "superresolution", "view": "both", "level": "1"}
+PARTS |= {"tile_name": "0_0", "name": "grid", "code": "en"}
 
 
 def filled(path: str) -> str:
@@ -38,12 +46,15 @@ def filled(path: str) -> str:
     return path
 
 
-READ = [
-    filled(p) for p, o in DOCUMENT["paths"].items() if "{run_id}" in p and "get" in o
-]
-PAGES = [f"/runs/{RUN}{end}" for end in ("", "/morning", "/review")]
-PAGES += [f"/parts/runs/{RUN}", f"/compare?run={RUN}&run=no", "/runs", "/parts/runs"]
-PAGES += ["/", "/devices", "/metrics", "/api/v1/runs"]
+READ = [filled(path) for path, verbs in DOCUMENT["paths"].items() if "get" in verbs]
+SHOWN = {
+    "/compare": f"/compare?run={RUN}&run=no",
+    "/parts/plan": "/parts/plan?protocol=small",
+}
+"""What a page needs to be asked for, to show something."""
+STREAM = {"accept": "text/event-stream"}
+FIRST = "amplified, and a ratio of 5.5137"
+"""What the first observer writes wherever something may be written freely."""
 COUNTED = [f"{API}/{name}" for name in ("results", "counts", "report", "download.zip")]
 
 
@@ -59,6 +70,27 @@ def arm() -> Arm:
         group=1,
         status="definite",
     )
+
+
+PAGES = [
+    SHOWN.get(route.path) or filled(route.path)
+    for route in router.routes
+    if not route.path.startswith("/static")
+]
+"""Every page and part there is, a run's with the run."""
+
+
+def told(answer) -> str:
+    """Return all that an answer says: head, text, and what is packed in it."""
+    said = [str(dict(answer.headers)), answer.text]
+    body = answer.content
+    if body.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(body)) as packed:
+            said += [packed.read(name).decode() for name in packed.namelist()]
+    if body.startswith(b"\x89PNG\r\n"):
+        said.append(str(Image.open(io.BytesIO(body)).info))
+    # the words of the page's scripts hold every status there is
+    return re.sub(r'data-words="[^"]*"', "", "\n".join(said))
 
 
 @pytest.fixture
@@ -110,23 +142,133 @@ def sign(guarded, otto) -> None:
     assert done.status_code == 200, done.text
 
 
-def test_no_route_and_no_page_sends_a_blind_reader_what_was_counted(guarded, reading):
-    leaks = []
+@pytest.fixture
+def ended(guarded, token, reading):
+    """The first observer has seen, changed, accepted and read, while otto reads."""
+    ada = token("admin")
+    assert guarded.post(f"{API}/review/views", headers=ada).status_code == 200
+    changed = {"arm": "sr", "her2": 77, "cep17": 33, "reason": FIRST, "revision": 0}
+    place = f"{API}/review/nuclei/r00_c00/1/counts"
+    assert guarded.post(place, json=changed, headers=ada).status_code == 200
+    body = {"kind": "accept", "arm": "sr_merged"}
+    accepted = guarded.post(f"{API}/review/acts", json=body, headers=ada)
+    assert accepted.status_code == 200, accepted.text
+    assert accepted.json()["state"] != "open"
+    return accepted.json()
+
+
+def leaks(guarded, headers) -> list[tuple[str, str]]:
+    found = []
     for path in (*READ, *PAGES):
-        answer = guarded.get(path, headers=reading)
-        leaks += [(path, word) for word in SECRETS if word in answer.text]
-        assert answer.status_code < 500, path
-    assert len(READ) > 15
-    assert leaks == []
+        if path.endswith("/events"):
+            path += "?stay_s=0"
+        for more in ({}, STREAM) if "/events" in path else ({},):
+            answer = guarded.get(path, headers=headers | more, follow_redirects=False)
+            said = told(answer)
+            found += [(path, word) for word in (*SECRETS, FIRST) if word in said]
+            assert answer.status_code < 500 or answer.status_code == 503, path
+    assert len(READ) > 35
+    assert len(PAGES) > 15
+    return found
+
+
+def test_no_route_and_no_page_sends_a_blind_reader_what_was_counted(
+    guarded, reading, ended
+):
+    assert leaks(guarded, reading) == []
 
 
 def test_the_same_secrets_are_found_where_nobody_is_blind(guarded, token, counted):
     """Proves that the search above could find something."""
-    told = "".join(
-        guarded.get(path, headers=token("admin")).text for path in (*READ, *PAGES)
-    )
-    for word in ("5.5137", "5.51", "7.71", "definite"):
-        assert word in told
+    found = leaks(guarded, token("admin"))
+    assert {word for _, word in found} >= {"5.5137", "5.51", "7.71", "definite"}
+    ways = {"results", "report", "download.zip", "morning"}
+    assert ways <= {path.rpartition("/")[2] for path, _ in found}
+
+
+def test_where_the_case_stands_tells_a_blind_reader_nothing_of_the_group(
+    guarded, reading, ended
+):
+    seen = guarded.get(f"{API}/review", headers=reading).json()
+    assert (seen["state"], seen["allowed"], seen["ihc"]) == ("hidden", [], None)
+    assert seen["head"] == ""  # a line of three numbers could be guessed from it
+    lines = guarded.get(f"{API}/review/record", headers=reading).json()
+    assert "counted" not in {line["kind"] for line in lines}
+    assert "hidden" in {line["kind"] for line in lines}
+
+
+def test_a_refusal_tells_a_blind_reader_nothing_of_the_group(guarded, reading, ended):
+    area = {"name": "a2", "region": "normal", "outline": WHOLE}
+    body = {"areas": [area], "reason": "again"}
+    marked = guarded.post(f"{API}/review/regions", json=body, headers=reading)
+    changed = {"arm": "sr", "her2": 2, "cep17": 2, "reason": "x", "revision": 1}
+    place = f"{API}/review/nuclei/r00_c00/1/counts"
+    edited = guarded.post(place, json=changed, headers=reading)
+    for answer in (marked, edited):
+        assert answer.status_code == 409
+        assert ended["state"] not in answer.text
+
+
+def test_the_bytes_of_a_named_nucleus_do_not_name_the_picture_of_a_reading(
+    guarded, token, reading
+):
+    place = f"{API}/review/nuclei/r00_c00/1/superresolution/both.png"
+    assert guarded.get(place, headers=reading).json()["code"] == "blinded"
+    assert guarded.get(place, headers=token("viewer")).status_code == 200
+    item = f"{API}/review/readings/reading-1/items/1/both.png"
+    assert guarded.get(item, headers=reading).status_code == 200
+
+
+def test_who_read_the_counts_before_the_review_began_is_told_and_reads_no_more(
+    guarded, token, counted
+):
+    vera, ada = token("viewer"), token("admin")
+    assert guarded.get(f"{API}/results", headers=vera).status_code == 200
+    otto = token("operator")
+    assert guarded.get(f"/runs/{RUN}/morning", headers=otto).status_code == 200
+    area = {"name": "a1", "region": "invasive", "outline": WHOLE}
+    guarded.post(f"{API}/review/regions", json={"areas": [area]}, headers=ada)
+    begun = guarded.post(f"{API}/review/readings", json={"nuclei": 2}, headers=otto)
+    assert begun.json()["code"] == "blinded"
+    sights = guarded.get(f"{API}/review", headers=ada).json()["sights"]
+    assert [(s["by"], s["is_before_review"]) for s in sights] == [
+        ("vera", True),
+        ("otto", True),
+    ]
+
+
+def test_where_nobody_logs_in_a_reading_after_a_sight_is_not_vouched_for(
+    client, counted
+):
+    who = {"x-observer": "observer-1"}
+    area = {"name": "a1", "region": "invasive", "outline": WHOLE}
+    client.post(f"{API}/review/regions", json={"areas": [area]}, headers=who)
+    assert client.get(f"{API}/counts").status_code == 200
+    client.post(f"{API}/review/readings", json={"nuclei": 2}, headers=who)
+    seen = client.get(f"{API}/review", headers=who).json()
+    assert [one["by"] for one in seen["sights"]] == ["not-logged-in"]
+    assert [one["is_vouched"] for one in seen["readings"]] == [False]
+    nobody = {"x-observer": "not-logged-in"}
+    assert client.get(f"{API}/review", headers=nobody).status_code == 422
+
+
+def test_a_folder_that_cannot_be_written_shows_its_results_and_says_so_to_the_log(
+    guarded, token, counted, monkeypatch, caplog
+):
+    def refuse(*_, **__):
+        raise WriteError("the disk is read-only")
+
+    monkeypatch.setattr(CaseFile, "add", refuse)
+    answer = guarded.get(f"{API}/results", headers=token("viewer"))
+    assert answer.status_code == 200
+    assert "vera saw counts" in caplog.text
+
+
+def test_a_picture_that_grew_is_not_sent_once_the_run_is_over(client, control, counted):
+    ended = control.held[RUN].model_copy(update={"state": RunState.COMPLETED})
+    control.held[RUN] = ended
+    answer = client.get(f"{API}/growing.png")
+    assert (answer.status_code, "x-localizations" in answer.headers) == (204, False)
 
 
 @pytest.mark.parametrize("path", COUNTED)

@@ -149,7 +149,7 @@ def test_a_session_ends_when_its_user_is_disabled(gate, password):
 @pytest.mark.parametrize("change", [{"role": "viewer"}, {"is_disabled": True}])
 def test_the_last_admin_stays_one(guarded, gate, token, change):
     answer = guarded.patch("/api/v1/users/ada", json=change, headers=token("admin"))
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "last admin" in answer.json()["detail"]
     assert gate.people.user("ada").role == "admin"
     assert not gate.people.user("ada").is_disabled

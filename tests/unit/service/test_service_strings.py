@@ -3,15 +3,18 @@
 import html
 import json
 import re
+from typing import get_args
 
 import pytest
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.errors import ConfigError
-from her2sr_acq.service.language import choose
+from her2sr_acq.service.language import SPOKEN, choose, duration
 from her2sr_acq.service.routes.pages import WEB
 from her2sr_acq.service.strings import LANGUAGES, load
 from her2sr_proc.schema.ledger import UnitState
+from her2sr_proc.schema.reading import Picture
+from her2sr_proc.schema.results import ARMS, Status
 
 
 def test_every_state_has_words_in_every_language():
@@ -84,3 +87,52 @@ def test_a_switch_of_language_leads_to_no_other_site(client, elsewhere):
         "/language/en", params={"then": elsewhere}, follow_redirects=False
     )
     assert answer.headers["location"] == "/"
+
+
+def test_japanese_pages_and_problems_speak_japanese_and_keep_their_codes(client):
+    ja = {"accept-language": "ja"}
+    body = {"protocol": "other", "sample": "s1", "operator": "op"}
+    for path, code, word in (
+        ("/api/v1/runs/none/results", "not-found", "ディスクにありません"),
+        ("/api/v1/runs/none/events", "not-found", "ディスクにありません"),
+    ):
+        told = client.get(path, headers=ja)
+        assert word in told.json()["detail"]
+        assert told.headers["content-language"] == "ja"
+        plain = client.get(path)
+        assert plain.json()["code"] == told.json()["code"] == code
+        assert plain.json()["detail"].startswith("there is no run")
+    checked = client.post("/api/v1/preflight", json=body | {"protocol": "small"})
+    assert checked.json()["checks"][0]["subject"] == "plan"
+    asked = body | {"protocol": "small"}
+    checked = client.post("/api/v1/preflight", json=asked, headers=ja)
+    assert checked.json()["checks"][0]["subject"] == "計画"
+
+
+def test_a_number_out_of_its_range_is_told_in_japanese_with_the_range(client):
+    told = client.post(
+        "/api/v1/stage/jog", json={"dx_um": "3"}, headers={"accept-language": "ja"}
+    )
+    assert told.json()["detail"] == (
+        "「dx_um」には数値（-1000000～1000000 um）を指定してください（'3' は不可）"
+    )
+
+
+def test_times_are_told_in_the_units_of_the_language():
+    assert duration(3725.0) == "1 h 2 min"
+    spoken = SPOKEN.set("ja")
+    try:
+        assert duration(3725.0) == "1 時間 2 分"
+        assert duration(9.0) == "9 秒"
+    finally:
+        SPOKEN.reset(spoken)
+
+
+def test_words_that_the_review_makes_up_of_values_are_there():
+    texts = load().texts
+    for arm in ARMS:
+        assert f"review.arm_{arm}" in texts
+    for picture in get_args(Picture):
+        assert f"review.picture_{picture}" in texts
+    for status in get_args(Status):
+        assert f"review.status_{status}" in texts
