@@ -12,6 +12,7 @@ from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.cropped import remake_table
+from her2sr_proc.offline.denoised import denoiser_of
 from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
@@ -111,6 +112,8 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
         "field": unit.key.field,
         "channel": unit.key.channel,
     }
+    if sha256 := unit.manifest.denoised_by.get(unit.key.channel):
+        metadata["model_sha256"] = sha256
     write_parquet(path, table, metadata)
     shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
     return True
@@ -127,7 +130,11 @@ class Replay:
     def _localizer(self) -> BlockLocalizer:
         unit = self._unit
         return localizer_for(
-            unit.manifest, unit.key.channel, unit.camera, watch=unit.watch
+            unit.manifest,
+            unit.key.channel,
+            unit.camera,
+            watch=unit.watch,
+            denoise=denoiser_of(unit),
         )
 
     def localize(self, record: BlockRecord) -> Localizations:

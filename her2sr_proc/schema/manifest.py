@@ -107,6 +107,11 @@ class Manifest(Frozen):
     stopped_early: EarlyStop | None = Field(
         default=None, description="the protocol's own rule ended the run"
     )
+    denoised_by: dict[str, str] = Field(
+        default={},
+        description="channel -> SHA-256 of the Noise2Void weights that clean its "
+        "frames for the fit; of results that stand apart, never of the run itself",
+    )
     versions: dict[str, str]
 
     def channel(self, name: str) -> ChannelFacts:
