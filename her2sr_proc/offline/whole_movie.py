@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.camera_noise import CameraNoise
 from her2sr_proc.errors import DataError
 from her2sr_proc.offline.after_fit import Frame, after_fit
 from her2sr_proc.offline.beginning import begin, require_room
@@ -44,6 +45,8 @@ F32 = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
 
+NOISE_PAIRS = 16
+"""Successive frames, spread over a movie, that tell whether a camera took them."""
 AFTER_KEY = "after_fit"
 SPARSE = PreviewStyle(gamma=0.4, high_percentile=97.0, longest_px=2048)
 """As of a run: signals of a few pixels, a thousandfold apart in brightness."""
@@ -154,7 +157,7 @@ class _Work:
             localizations=rows,
             after_fit=after,
             left=left if left.frames else None,
-            flags=tuple(_flags(rows, after, left)),
+            flags=(*_flags(rows, after, left), *self._noise_flags()),
             frames_resumed=resumed,
             times=Times(
                 calls=former.times.calls + 1 if former else 1,
@@ -256,6 +259,15 @@ class _Work:
         camera = self._way.camera
         mean = (total / frames - camera.offset_adu) * camera.e_per_adu
         return mean.astype(np.float32)
+
+    def _noise_flags(self) -> list[str]:
+        """Say where frames are not as a camera took them, from some of the movie."""
+        noise = CameraNoise(self._way.camera)
+        last = max(self._movie.shape[0] - 2, 0)
+        for at in np.unique(np.linspace(0, last, NOISE_PAIRS).astype(int)).tolist():
+            noise.add(self._movie.read(at, min(at + 2, self._movie.shape[0])))
+        words = noise.facts().words()
+        return [f"cleaned_before: {words}"] if words else []
 
     def _write(
         self, kind: Kind, image: F32, pixel_nm: float, style: PreviewStyle

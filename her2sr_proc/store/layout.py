@@ -165,6 +165,10 @@ class RunFolder:
     def preview(self, field: str, channel: str, kind: str) -> Path:
         return self.image(field, channel, kind).with_suffix(".png")
 
+    def noise(self, field: str, channel: str) -> Path:
+        """How much of a camera's noise the frames carry."""
+        return self.made / "images" / field / f"{channel}_noise.json"
+
     def overview_image(self, field: str) -> Path:
         """The mean picture of one tile of the overview."""
         return self.root / "images" / "overview" / f"{field}.tif"

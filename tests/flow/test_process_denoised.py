@@ -1,4 +1,4 @@
-"""`her2sr process RUN_DIR --profile paper --model`: cleaned for the fit, and no more."""
+"""`her2sr process RUN_DIR --profile paper --model`: cleaned for the fit alone."""
 
 import json
 import shutil

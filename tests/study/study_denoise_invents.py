@@ -9,7 +9,8 @@ signal that is counted is false. The same slide is counted five ways:
   Noise2Void, ball, threshold, fit; the pictures that the counter looks at are of raw
   frames, so that a signal must be carried by raw photons;
 - `paper, N2V movies`: cleaned movies put in the place of the raw ones, as a laboratory
-  does that cleans first and imports after: nothing of the camera's noise is left;
+  does that cleans first and imports after: nothing of the camera's noise is left, which
+  is noticed, so that the field is set apart: its signals are told, and none counts;
 - `recommended, N2V movies` (with --misuse): what must not be done.
 
 Models come from other slides: `tests/bench/bench_denoise.py` makes one a colour (--nm)
@@ -105,6 +106,10 @@ def _ways(
 
 def _count(run: RunFolder) -> dict[str, list[int]]:
     result = process_run(run, lambda *_: None, jobs=1)
+    if result.apart:  # nothing of it counts; this is what would have
+        (field,) = result.apart
+        signals = field.her2_signals + field.cep17_signals
+        return {f"{result.headline}, set apart": [signals, field.nuclei]}
     return {
         arm: [tally.her2_signals + tally.cep17_signals, tally.nuclei]
         for arm, tally in result.arms.items()
@@ -122,8 +127,9 @@ def _tell(done: list[dict[str, Any]]) -> int:
             signals, nuclei = (sum(t[arm][n] for t in tallies) for n in (0, 1))
             rate = signals / nuclei if nuclei else float("nan")
             most = chi2.ppf(0.95, 2 * (signals + 1)) / 2 / nuclei if nuclei else np.nan
-            missed += not rate <= REACH
-            mark = "" if rate <= REACH else " **missed**"
+            is_apart = arm.endswith("set apart")  # told as what they are, not counted
+            missed += not (rate <= REACH or is_apart)
+            mark = "" if rate <= REACH or is_apart else " **missed**"
             print(
                 f"| {way} | `{arm}` | {signals} | {nuclei} | {rate:.3f}{mark} | "
                 f"{most:.3f} |"
