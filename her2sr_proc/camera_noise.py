@@ -60,10 +60,10 @@ class CameraNoise:
         light *= camera.e_per_adu[inside]
         step = light[1] - light[0]
         across = step[:, 0::2] - step[:, 1::2]
-        # of four pixels' noise, over four, and half of it is each frame's own
-        odd = np.square(across[0::2] - across[1::2]) / 8.0
-        self._noise += _pieces(odd, SIDE // 2) * 4.0
-        self._light += _pieces(0.5 * (light[0] + light[1]), SIDE)
+        odd = across[0::2] - across[1::2]
+        # noise of four pixels in two frames, for each square of four pixels
+        self._noise += _pieces(np.asarray(odd * odd), SIDE // 2) / 2.0
+        self._light += _pieces(np.asarray(0.5 * (light[0] + light[1])), SIDE)
         full = (pair >= camera.saturation_adu).any(axis=0).astype(np.float64)
         self._is_full |= _pieces(full, SIDE) > 0.0
         self._pairs += 1
