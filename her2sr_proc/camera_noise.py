@@ -64,7 +64,7 @@ class CameraNoise:
         # noise of four pixels in two frames, for each square of four pixels
         self._noise += _pieces(np.asarray(odd * odd), SIDE // 2) / 2.0
         self._light += _pieces(np.asarray(0.5 * (light[0] + light[1])), SIDE)
-        full = (pair >= camera.saturation_adu).any(axis=0).astype(np.float64)
+        full: F64 = np.asarray((pair >= camera.saturation_adu).any(axis=0), np.float64)
         self._is_full |= _pieces(full, SIDE) > 0.0
         self._pairs += 1
 

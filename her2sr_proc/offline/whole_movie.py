@@ -40,6 +40,7 @@ from her2sr_proc.store.movie_folder import (
 )
 from her2sr_proc.store.tables import (
     count_parquet,
+    is_whole_parquet,
     read_parquet_metadata,
     read_parquet_names,
     read_parquet_parts,
@@ -108,6 +109,7 @@ def process_movie(
         try:
             with telling(folder.root):
                 work = _Work(movie, way, folder, tell)
+                work.mend()
                 resumed = work.make_table(crew)
                 return work.finish(resumed, jobs=jobs, since=began, clock=clock)
         except DataError:
@@ -126,11 +128,26 @@ class _Work:
     ) -> None:
         self._movie, self._way, self._folder, self._tell = movie, way, folder, tell
         order = way.order
+        self._mended: list[str] = []
         self._order = order
         self._profile = way.profile
         self._frame = Frame(
             order.movie.height_px, order.movie.width_px, order.camera.pixel_nm
         )
+
+    def mend(self) -> None:
+        """Remove tables that a failing disk or a copy left torn: they are made again.
+
+        The summary goes with them, since the result is not whole.
+        """
+        for path in (self._folder.table, self._folder.molecules):
+            if path.exists() and not is_whole_parquet(path):
+                self._folder.summary.unlink(missing_ok=True)
+                path.unlink()
+                self._mended.append(
+                    f"made_again: {path.name} was damaged, so it was made again; check "
+                    f"the disk"
+                )
 
     def make_table(self, crew: BlockCrew) -> int:
         """Make the table of all frames; return the frames that stood before."""
@@ -166,7 +183,7 @@ class _Work:
             localizations=rows,
             after_fit=after,
             left=left if left.frames else None,
-            flags=(*_flags(rows, after, left), *self._noise_flags()),
+            flags=(*_flags(rows, after, left), *self._noise_flags(), *self._mended),
             frames_resumed=resumed,
             times=Times(
                 calls=former.times.calls + 1 if former else 1,

@@ -147,8 +147,8 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 def _unreadable(path: Path, exc: Exception) -> TableError:
     return TableError(
-        f"{path} cannot be read as Parquet ({_first_line(exc)}); "
-        f"make it again with `her2sr localize`",
+        f"{path} cannot be read as Parquet ({_first_line(exc)}); remove it and make it "
+        f"again with `her2sr process` or `her2sr localize`, or restore it from a copy",
         path=str(path),
     )
 
@@ -172,6 +172,18 @@ def read_parquet_parts(
                 )
         except (OSError, ValueError, pa.ArrowException) as exc:
             raise _unreadable(path, exc) from exc
+
+
+def is_whole_parquet(path: Path) -> bool:
+    """Return whether a native table is there and every row of it can be read."""
+    if not path.is_file():
+        return False
+    try:
+        for _ in read_parquet_parts(path, read_parquet_names(path)):
+            pass
+    except TableError:
+        return False
+    return True
 
 
 def count_parquet(path: Path) -> int:
