@@ -55,6 +55,8 @@ class InOrder:
         shutil.rmtree(self._aside, ignore_errors=True)
 
     def _put_aside(self) -> None:
+        if not self._waiting:
+            return
         rows = concatenate(self._waiting)
         shelf = rows[NUMBER].astype(np.int64) // self._together
         for one in np.unique(shelf).tolist():
