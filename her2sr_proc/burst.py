@@ -128,10 +128,12 @@ def localizer_for(
     camera: CameraMaps,
     *,
     watch: Stopwatch | None = None,
+    denoise: Denoise | None = None,
 ) -> BlockLocalizer:
     """Return what localizes the frames of one channel of a run.
 
-    Raises `DataError` when the run has no such channel, and as `new_localizer`.
+    ``denoise`` is done to every frame first, by a profile that cleans them. Raises
+    `DataError` when the run has no such channel, and as `new_localizer`.
     """
     return new_localizer(
         camera,
@@ -139,5 +141,5 @@ def localizer_for(
         params=manifest.localize_params(channel),
         cleaning=manifest.profile.cleaning,
         channel=channel,
-        aside=Aside(watch=watch),
+        aside=Aside(denoise, watch),
     )

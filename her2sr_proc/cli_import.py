@@ -168,6 +168,9 @@ def _run(order: ImportOrder, out: Path, *, process: bool, as_json: bool) -> None
         typer.echo(f"{name} ({channel.probe}): {done.frames[name]} frames")
     for name, count in done.missing.items():
         typer.echo(f"{name}: partial, {count} frames fewer than expected")
+    if result is None:
+        for flag in done.flags:
+            typer.echo(f"flag: {flag}")
     for line in summary(result) if result is not None else ():
         typer.echo(line)
     typer.echo(
@@ -182,6 +185,7 @@ def _said(done: Imported, *, is_processed: bool) -> dict[str, object]:
         "run": str(done.run.root),
         "frames": done.frames,
         "missing": done.missing,
+        "flags": list(done.flags),
         "report": str(done.run.report) if is_processed else None,
         "banner": BANNER,
     }

@@ -5,13 +5,12 @@ Heavy imports stand inside, so that `her2sr --help` stays quick.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from her2sr_proc.cli_runs import AsJson, plain_errors, run_progress, summary
+from her2sr_proc.cli_runs import AsJson, plain_errors
 
 EXITS = (
     "Exit codes: 0 done, 1 a fault in the data, the disk or a lost cluster, 2 a wrong "
@@ -79,11 +78,14 @@ def process(
         ),
     ] = None,
     model: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
             "--model",
-            metavar="MODEL.zip",
-            help="Of a movie by paper: denoise frames first, by this Noise2Void.",
+            metavar="[CHANNEL=]MODEL.zip",
+            help="By paper: clean frames by this Noise2Void before the fit. Of a run, "
+            "one for all signal channels, or one a channel as 561=MODEL.zip; pictures "
+            "and counts look at raw frames, and the results stand apart, under "
+            "profiles/paper-n2v-DIGEST.",
         ),
     ] = None,
     sigma_nm: Annotated[
@@ -137,13 +139,15 @@ def process(
 
     Example: her2sr process data/runs/RUN_ID --profile paper
 
+    Example: her2sr process data/runs/RUN_ID --profile paper --model 561=red.zip
+    --model 488=green.zip
+
     Example: her2sr process /shared/runs/RUN_ID --scheduler dask://head:8786
 
     Example: her2sr process movie.tif --profile paper --channel 488 --out processed
     """
     given: dict[str, Path | str | float | None] = {
         "channel": channel,
-        "model": model,
         "sigma_nm": sigma_nm,
         "pixel_nm": pixel_nm,
         "offset_adu": offset_adu,
@@ -156,11 +160,14 @@ def process(
     of_movie = {name: value for name, value in given.items() if value is not None}
     with plain_errors():
         if _is_run(source):
+            from her2sr_proc.cli_process_run import RunRequest, process_run
+
             _refuse("a run folder has its own", {"out": out, **of_movie})
-            _process_run(source, profile, scheduler, jobs, as_json=as_json)
+            request = RunRequest(source, profile, scheduler, jobs, tuple(model or ()))
+            process_run(request, as_json=as_json)
             return
         _refuse("is of a run folder", {"scheduler": scheduler})
-        from her2sr_proc.cli_processing import MovieRequest, process_movie
+        from her2sr_proc.cli_processing import MovieRequest, only_model, process_movie
         from her2sr_proc.errors import RequestError
 
         if out is None:
@@ -168,10 +175,12 @@ def process(
                 f"{source} is no run folder: it has no manifest.json; for a movie, say "
                 f"by --out DIR where its results shall stand"
             )
-        request = MovieRequest(
+        if model:
+            of_movie["model"] = only_model(model)
+        wanted = MovieRequest(
             Path(source), out, profile or "recommended", jobs, of_movie
         )
-        process_movie(request, as_json=as_json)
+        process_movie(wanted, as_json=as_json)
 
 
 def _is_run(source: str) -> bool:
@@ -189,46 +198,3 @@ def _refuse(why: str, options: dict[str, Path | str | float | None]) -> None:
     if names:
         option = "--" + names[0].replace("_", "-")
         raise RequestError(f"{option} cannot be used here: {why}; leave it out")
-
-
-def _process_run(
-    run_dir: str,
-    profile: Literal["paper", "recommended"] | None,
-    scheduler: str | None,
-    jobs: int | None,
-    *,
-    as_json: bool,
-) -> None:
-    from her2sr_proc.cli_process_lines import time_lines
-
-    with run_progress() as tell:
-        from her2sr_proc.offline import schedulers
-        from her2sr_proc.store.layout import RunFolder
-        from her2sr_proc.store.objects import RemoteRun, is_remote
-
-        who = schedulers.parse(scheduler or schedulers.LOCAL)
-        if is_remote(run_dir):
-            from her2sr_proc.offline.remote import process_remote
-
-            answered = process_remote(
-                RemoteRun(run_dir), tell, profile=profile, scheduler=who, jobs=jobs
-            )
-            result, times = answered.result, answered.times
-            report = answered.report_url
-        else:
-            from her2sr_proc.offline.pipeline import process_timed
-            from her2sr_proc.store.manifest import with_profile
-
-            run = with_profile(RunFolder(Path(run_dir).resolve()), profile)
-            result, times = process_timed(run, tell, scheduler=who, jobs=jobs)
-            report = str(run.report)
-    if as_json:
-        said = json.loads(result.model_dump_json())
-        said["times"] = json.loads(times.model_dump_json())
-        typer.echo(json.dumps(said, indent=2))
-        return
-    for line in summary(result):
-        typer.echo(line)
-    for line in time_lines(times):
-        typer.echo(line)
-    typer.echo(f"report: {report}")

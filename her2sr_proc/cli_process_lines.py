@@ -24,6 +24,17 @@ def time_lines(times: Times) -> Iterator[str]:
     )
 
 
+def denoise_line(seconds_per_frame: float, frames: int, jobs: int | None) -> str:
+    """Return how long cleaning frames will take; ``jobs`` None: of a cluster."""
+    minutes = seconds_per_frame * frames / (jobs or 1) / 60.0
+    long = f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    where = f"on {jobs}" if jobs else "of processors, shared by the workers"
+    return (
+        f"Noise2Void takes {seconds_per_frame:.2f} s a frame and thread: about "
+        f"{long} for {frames} frames {where}"
+    )
+
+
 def movie_lines(found: MovieSummary, folder: MovieFolder) -> Iterator[str]:
     """Yield what became of a movie in lines for a terminal."""
     movie, after = found.order.movie, found.after_fit

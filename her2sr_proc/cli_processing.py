@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import typer
 from pydantic import ValidationError
 
-from her2sr_proc.cli_process_lines import movie_lines
+from her2sr_proc.cli_process_lines import denoise_line, movie_lines
 from her2sr_proc.cli_progress import begin
 from her2sr_proc.cli_runs import run_progress
 from her2sr_proc.cli_stack import require_frames
@@ -91,6 +92,21 @@ def process_movie(request: MovieRequest, *, as_json: bool) -> None:
         typer.echo(line)
 
 
+def only_model(texts: Sequence[str]) -> Path:
+    """Return the one model that a movie may have. Raises `RequestError` for more."""
+    if len(texts) > 1:
+        raise RequestError(
+            "a movie has one channel and one --model; process each movie by itself"
+        )
+    path = Path(texts[0])
+    if "=" in texts[0] and not path.exists():
+        raise RequestError(
+            f"--model {texts[0]}: CHANNEL=MODEL.zip is of a run folder; of a movie say "
+            f"--model {texts[0].partition('=')[2]}"
+        )
+    return path
+
+
 def _require_apart(movie: Path, out: Path) -> None:
     """Raise `RequestError` for results that would stand among a movie's own files."""
     place = movie.resolve()
@@ -166,11 +182,7 @@ def _foretell(movie: FrameSource, model: Model | None, jobs: int) -> None:
     if model is None:
         return
     judged = judge(movie, Denoiser(model.card, model.onnx), time.perf_counter)
-    minutes = judged.seconds_per_frame * movie.shape[0] / jobs / 60.0
-    typer.echo(
-        f"Noise2Void takes {judged.seconds_per_frame:.2f} s a frame and thread: about "
-        f"{minutes:.0f} min for {movie.shape[0]} frames on {jobs}",
-        err=True,
-    )
+    line = denoise_line(judged.seconds_per_frame, movie.shape[0], jobs)
+    typer.echo(line, err=True)
     for flag in judged.flags:
         typer.echo(f"flag: {flag}", err=True)

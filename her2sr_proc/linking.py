@@ -1,17 +1,19 @@
 """Blinks of one molecule that lasted several frames, merged into one row.
 
-Knows tables; no files.
+Knows tables, whole or in parts; no files.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.table import Localizations, require_places
+from her2sr_proc.linked_sums import Kinds, LinkedSums
+from her2sr_proc.schema.table import Localizations, concatenate, require_places
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -36,40 +38,121 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
 
     Raises `TableError` for a row without a position.
     """
-    require_places(table)
-    order = np.lexsort((table["x_nm"], table["frame"]))
-    table = table.take(order)
-    if len(table) == 0:
-        return _merged(table, np.empty(0, np.int64))
-    frame = table["frame"].astype(np.int64)
-    last = table.columns.get("last_frame", table["frame"]).astype(np.int64)
-    where = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
-    return _merged(table, _groups(frame, last, where, distance_nm, gap))
+    linker = Linker(distance_nm=distance_nm, gap=gap)
+    found = [linker.add(table), linker.finish()]
+    numbers = np.concatenate([one.numbers for one in found])
+    return concatenate([one.rows for one in found]).take(np.argsort(numbers))
 
 
-def _groups(frame: I64, last: I64, where: F64, distance_nm: float, gap: int) -> I64:
-    """Return the number of the group of every row, lit from ``frame`` to ``last``."""
-    group = np.empty(len(frame), np.int64)
-    starts = np.flatnonzero(np.diff(frame, prepend=frame[0] - 1))
-    bounds = np.append(starts, len(frame))
-    open_rows = np.empty(0, np.int64)  # the last row of every group that may go on
-    count = 0
-    for start, end in pairwise(bounds):
-        rows = np.arange(start, end)
-        now = frame[start]
-        open_rows = open_rows[last[open_rows] >= now - 1 - gap]
-        dark = np.flatnonzero(last[open_rows] < now)  # one still lit is another one
-        own, theirs = _pairs(where[open_rows[dark]], where[rows], distance_nm)
-        own = dark[own]
-        group[rows] = -1
-        group[rows[theirs]] = group[open_rows[own]]
-        fresh = rows[group[rows] < 0]
-        group[fresh] = count + np.arange(fresh.size)
-        count += fresh.size
-        goes_on = np.ones(open_rows.size, np.bool_)
-        goes_on[own] = False
-        open_rows = np.concatenate([open_rows[goes_on], rows])
-    return group
+class Linked(NamedTuple):
+    """Molecules that went dark: nothing can be added to them any more."""
+
+    numbers: I64
+    """By the first row of each, over the whole table; in no order here."""
+    rows: Localizations
+
+
+class _Open(NamedTuple):
+    """Molecules that may go on, in the order in which pairs of equal length are won."""
+
+    numbers: I64
+    last: I64
+    """Frame in which each was seen last."""
+    where: F64
+    """Shape (molecules, 2): the place of that."""
+    sums: LinkedSums
+
+
+class Linker:
+    """Links a table that comes in parts; holds the molecules that may still go on.
+
+    What it returns is, in order of its numbers, what `link` returns of the whole table,
+    bit for bit. Not thread-safe: who adds owns it.
+    """
+
+    def __init__(self, *, distance_nm: float, gap: int) -> None:
+        """As `link`."""
+        self._reach, self._gap = distance_nm, gap
+        self._count = 0
+        self._kinds: Kinds = {}
+        self._open = _Open(
+            np.empty(0, np.int64),
+            np.empty(0, np.int64),
+            np.empty((0, 2)),
+            LinkedSums.none(),
+        )
+
+    def add(self, part: Localizations) -> Linked:
+        """Add the rows of the next frames; return the molecules that are then over.
+
+        No frame may be cut in two: its rows are in one part, in any order, and those
+        of later frames in no earlier part. Raises `TableError` for a row without a
+        position.
+        """
+        require_places(part)
+        self._kinds = {
+            n: a.dtype for n, a in part.columns.items() if a.dtype.kind in "fiu"
+        }
+        if not len(part):
+            return self._over(self._open.numbers[:0], self._open.sums.take([]))
+        part = part.take(np.lexsort((part["x_nm"], part["frame"])))
+        before, held = self._open, len(self._open.numbers)
+        frame = part["frame"].astype(np.int64)
+        lit_until = part.columns.get("last_frame", part["frame"]).astype(np.int64)
+        last = np.concatenate([before.last, lit_until])
+        places = np.column_stack([part["x_nm"], part["y_nm"]]).astype(np.float64)
+        where = np.concatenate([before.where, places])
+        group, open_rows = self._groups(frame, last, where)
+        count = int(group.max()) + 1
+        new = self._count + np.arange(count - held)
+        numbers = np.concatenate([before.numbers, new])
+        self._count += len(new)
+        sums = before.sums.plus(part, group[held:], count)
+        open_rows = open_rows[last[open_rows] >= frame[-1] - self._gap]
+        kept = group[open_rows]
+        self._open = _Open(
+            numbers[kept], last[open_rows], where[open_rows], sums.take(kept)
+        )
+        over = np.setdiff1d(np.arange(count), kept)
+        return self._over(numbers[over], sums.take(over))
+
+    def finish(self) -> Linked:
+        """Return the molecules that were still lit in the last frames."""
+        left = self._open
+        self._open = _Open(
+            left.numbers[:0], left.last[:0], left.where[:0], left.sums.take([])
+        )
+        return self._over(left.numbers, left.sums)
+
+    def _over(self, numbers: I64, sums: LinkedSums) -> Linked:
+        return Linked(numbers, sums.merged(self._kinds))
+
+    def _groups(self, frame: I64, last: I64, where: F64) -> tuple[I64, I64]:
+        """Return the group of every row, and the last row of every group.
+
+        The first rows of ``last`` and ``where`` are the molecules that may go on.
+        """
+        held = len(last) - len(frame)
+        group = np.empty(len(last), np.int64)
+        group[:held] = np.arange(held)
+        starts = np.flatnonzero(np.diff(frame, prepend=frame[0] - 1))
+        open_rows, count = np.arange(held), held
+        for start, end in pairwise(np.append(starts, len(frame))):
+            rows = np.arange(held + start, held + end)
+            now = frame[start]
+            open_rows = open_rows[last[open_rows] >= now - 1 - self._gap]
+            dark = np.flatnonzero(last[open_rows] < now)  # one still lit is another one
+            own, theirs = _pairs(where[open_rows[dark]], where[rows], self._reach)
+            own = dark[own]
+            group[rows] = -1
+            group[rows[theirs]] = group[open_rows[own]]
+            fresh = rows[group[rows] < 0]
+            group[fresh] = count + np.arange(fresh.size)
+            count += fresh.size
+            goes_on = np.ones(open_rows.size, np.bool_)
+            goes_on[own] = False
+            open_rows = np.concatenate([open_rows[goes_on], rows])
+        return group, open_rows
 
 
 def _pairs(before: F64, now: F64, reach: float) -> tuple[I64, I64]:
@@ -87,48 +170,3 @@ def _pairs(before: F64, now: F64, reach: float) -> tuple[I64, I64]:
             own[i] = j
             taken.add(j)
     return np.array(list(own), np.int64), np.array(list(own.values()), np.int64)
-
-
-def _merged(table: Localizations, group: I64) -> Localizations:
-    count = int(group.max()) + 1 if group.size else 0
-
-    def total(values: npt.NDArray[np.generic]) -> F64:
-        sums = np.bincount(group, values.astype(np.float64), count)
-        return sums.astype(np.float64)
-
-    rows = np.bincount(group, minlength=count)
-    ends = table.columns.get("last_frame", table["frame"])
-    seen = table.columns.get("detections", np.ones(len(table)))
-    first = np.full(count, np.iinfo(np.int64).max)
-    last, status = np.full((2, count), -1)
-    np.minimum.at(first, group, table["frame"])
-    np.maximum.at(last, group, ends)
-    np.maximum.at(status, group, table["status"])
-    numbers = [n for n, a in table.columns.items() if a.dtype.kind in "fiu"]
-    means = {name: total(table[name]) / rows for name in numbers}
-    for axis in ("x", "y"):
-        weight = _weights(table[f"uncertainty_{axis}_nm"].astype(np.float64))
-        is_unknown = total(weight) == 0.0
-        weight[is_unknown[group]] = 1.0
-        place = table[f"{axis}_nm"].astype(np.float64)
-        means[f"{axis}_nm"] = total(weight * place) / total(weight)
-        bound = total(weight) ** -0.5
-        means[f"uncertainty_{axis}_nm"] = np.where(is_unknown, np.nan, bound)
-    both = means["uncertainty_x_nm"] ** 2 + means["uncertainty_y_nm"] ** 2
-    means |= {
-        "uncertainty_nm": np.sqrt(both / 2.0),
-        "photons": total(table["photons"]),
-        "log_likelihood": total(table["log_likelihood"]),
-        "frame": first.astype(np.float64),
-        "status": status.astype(np.float64),
-    }
-    out = {name: means[name].astype(table[name].dtype) for name in numbers}
-    out["last_frame"] = last.astype(np.int32)
-    out["detections"] = total(seen).astype(np.int32)
-    return Localizations(out)
-
-
-def _weights(sd_nm: F64) -> F64:
-    """Return inverse squares; 0 for what is no uncertainty and so says nothing."""
-    is_known = np.isfinite(sd_nm) & (sd_nm > 0.0)
-    return np.where(is_known, np.where(is_known, sd_nm, 1.0) ** -2.0, 0.0)

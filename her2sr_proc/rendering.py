@@ -7,6 +7,7 @@ first pixel begins where the camera's first pixel begins.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -84,7 +85,29 @@ def render(
         Localizations a pixel.
     """
     shape = rendered_shape(height_px, width_px, pixel_nm, params)
+    return render_parts([table], shape, pixel_nm=pixel_nm, params=params)
+
+
+def render_parts(
+    parts: Iterable[Localizations],
+    shape: tuple[int, int],
+    *,
+    pixel_nm: float,
+    params: RenderParams,
+) -> F32:
+    """Return the same of a table in parts, bit for bit; ``shape``: `rendered_shape`.
+
+    Of a part ``x_nm``, ``y_nm`` and ``uncertainty_nm`` are wanted.
+    """
     image = np.zeros(shape, np.float32)
+    for part in parts:
+        _draw(part, image, pixel_nm, params)
+    return smooth(image) if params.method == "ash" else image
+
+
+def _draw(
+    table: Localizations, image: F32, pixel_nm: float, params: RenderParams
+) -> None:
     uncertainty = table["uncertainty_nm"].astype(np.float64)
     chosen = uncertainty <= params.maximum_uncertainty_nm
     to_px = 1.0 / params.pixel_nm
@@ -93,7 +116,6 @@ def render(
     y = table["y_nm"][chosen].astype(np.float64) * to_px + shift
     width = drawn_sigma_nm(uncertainty[chosen], params)
     draw_points(x, y, width * to_px, image, method=params.method)
-    return smooth(image) if params.method == "ash" else image
 
 
 def drawn_sigma_nm(uncertainty_nm: F64, params: RenderParams) -> F64:

@@ -32,8 +32,15 @@ SD_X, SD_Y, SD_PHOTONS, RESIDUAL_SD, LOG_RATIO = 5, 6, 7, 8, 9
 PARAMETERS = 5
 RESULTS = 10
 MOST_WEIGHT = 1000.0
-SETTLED = 1e-9
-"""Relative gain of a step, below which it is the last."""
+SETTLED = 1e-10
+"""Of a step's gain, seen and foreseen, and of the radius of trust: the last one."""
+FIRST_RADIUS = 100.0
+"""Of trust, over the length of the start."""
+NEAR = 0.1
+"""Of the radius, by which a step may miss it."""
+DAMPINGS = 10
+"""Tried for one step."""
+TINY = 1e-300
 PERFECT = 1e-6
 """Of the sum of squares of the start: what leaves less is not made better."""
 MIN_SIGMA = 1e-3
@@ -97,6 +104,8 @@ def solve(system: F64, damping: float, scales: F64, lower: F64, step: F64) -> bo
     for a in range(PARAMETERS):
         for b in range(a + 1):
             value = system[1 + a, b] + (damping * scales[a] if a == b else 0.0)
+            if a == b and value == 0.0:
+                value = 1.0  # of no influence: it takes no step
             for k in range(b):
                 value -= lower[a, k] * lower[b, k]
             if a == b:
@@ -127,46 +136,138 @@ def rescale(system: F64, scales: F64) -> None:
 
 
 @kernel
+def scaled_norm(scales: F64, values: F64) -> float:
+    """Return the length of a vector by the scales, which are squares."""
+    total = 0.0
+    for a in range(PARAMETERS):
+        total += scales[a] * values[a] * values[a]
+    return math.sqrt(total)
+
+
+@kernel
+def trusted_step(
+    system: F64, scales: F64, radius: float, damping: float, lower: F64, step: F64
+) -> float:
+    """Write the step whose length is the radius, or the whole step if it is shorter.
+
+    Returns its damping. Source: More 1978, doi:10.1007/BFb0067700, section 5; here on
+    the normal equations. ``damping``: that of the step before.
+    """
+    low, high, steepest = 0.0, 0.0, 0.0
+    for a in range(PARAMETERS):
+        steepest += system[0, a] ** 2 / scales[a]
+    high = math.sqrt(steepest) / radius
+    is_whole = solve(system, 0.0, scales, lower, step)
+    excess = -1.0
+    if is_whole:
+        length = scaled_norm(scales, step)
+        excess = length - radius
+        if excess <= NEAR * radius:
+            return 0.0
+        low = excess / (radius * curvature(scales, lower, step, length))
+    damping = min(max(damping, low), high)
+    for _ in range(DAMPINGS):
+        if damping <= 0.0:
+            damping = max(TINY, 0.001 * high)
+        if not solve(system, damping, scales, lower, step):
+            damping = max(10.0 * damping, TINY)
+            continue
+        length = scaled_norm(scales, step)
+        before, excess = excess, length - radius
+        if abs(excess) <= NEAR * radius or (low == 0.0 and excess <= before < 0.0):
+            break
+        change = excess / (radius * curvature(scales, lower, step, length))
+        if excess > 0.0:
+            low = max(low, damping)
+        else:
+            high = min(high, damping)
+        damping = max(low, damping + change)
+    return damping
+
+
+@kernel
+def curvature(scales: F64, lower: F64, step: F64, length: float) -> float:
+    """Return how fast a step gets shorter by its damping, over its length squared."""
+    total = 0.0
+    column = np.empty(PARAMETERS)
+    for a in range(PARAMETERS):
+        value = scales[a] * step[a] / length
+        for k in range(a):
+            value -= lower[a, k] * column[k]
+        column[a] = value / lower[a, a]
+        total += column[a] ** 2
+    return total
+
+
+@kernel
+def foreseen(system: F64, step: F64) -> float:
+    """Return by how much a step changes the model's values, squared and summed."""
+    total = 0.0
+    for a in range(PARAMETERS):
+        for b in range(a):
+            total += 2.0 * system[1 + a, b] * step[a] * step[b]
+        total += system[1 + a, a] * step[a] * step[a]
+    return max(total, 0.0)
+
+
+@kernel
 def descend(
     light: F64, weight: F64, roots: F64, iterations: int, shares: F64, system: F64
 ) -> tuple[float, bool]:
     """Go down to the least sum of squares; return it, and whether it has settled.
 
-    Levenberg-Marquardt. A parameter is damped by the largest curvature that it ever
-    had, and by 1 while it has none (More 1978, doi:10.1007/BFb0067700), since that of
-    the root of an empty background is zero: by its own curvature alone, a box with a
-    black pixel could not be fitted at all. ``roots`` is the start and the end.
+    Levenberg-Marquardt with a radius of trust: More 1978, doi:10.1007/BFb0067700, with
+    the constants of MINPACK, whose translation ThunderSTORM calls; where a box has
+    several minima, the way decides in which of them it ends. A parameter is scaled by
+    the largest slope that it ever had, and by 1 while it has none, as the root of an
+    empty background. ``roots`` is the start and the end.
     """
     lower, step = np.zeros((PARAMETERS, PARAMETERS)), np.empty(PARAMETERS)
     trial, other = np.empty(PARAMETERS), np.empty((PARAMETERS + 1, PARAMETERS))
-    scales = np.zeros(PARAMETERS)
+    scales, place = np.zeros(PARAMETERS), np.empty(PARAMETERS)
+    middle = 0.5 * (light.shape[0] - 1)
     total = evaluate(light, weight, roots, shares, system)
     rescale(system, scales)
     # a lone lit pixel is fitted ever better by ever narrower spots
     perfect = PERFECT * total
-    damping = 1e-3
+    place[:] = roots
+    place[X], place[Y] = roots[X] - middle, roots[Y] - middle
+    reach = scaled_norm(scales, place)
+    radius = FIRST_RADIUS * reach if reach > 0.0 else FIRST_RADIUS
+    damping, is_first = 0.0, True
     for _ in range(iterations):
-        if not solve(system, damping, scales, lower, step):
-            damping = max(10.0 * damping, 1e-3)
-            if damping > 1e12:
-                return total, False
-            continue
+        damping = trusted_step(system, scales, radius, damping, lower, step)
+        length = scaled_norm(scales, step)
+        if is_first:
+            radius, is_first = min(radius, length), False
         trial[:] = roots + step
         trial[SIGMA] = max(abs(trial[SIGMA]), MIN_SIGMA)
         candidate = evaluate(light, weight, trial, shares, other)
-        if candidate <= total:
-            gain = total - candidate
+        if not total > 0.0:
+            return total, True
+        gain = 1.0 - candidate / total if candidate < 100.0 * total else -1.0
+        plain, held = foreseen(system, step) / total, damping * length**2 / total
+        hoped, slope = plain + 2.0 * held, -(plain + held)
+        ratio = gain / hoped if hoped > 0.0 else 0.0
+        if not ratio > 0.25:
+            shrink = 0.5 if gain >= 0.0 else 0.5 * slope / (slope + 0.5 * gain)
+            if not (candidate < 100.0 * total and shrink >= 0.1):
+                shrink = 0.1
+            radius = shrink * min(radius, 10.0 * length)
+            damping /= shrink
+        elif damping == 0.0 or ratio >= 0.75:
+            radius, damping = 2.0 * length, 0.5 * damping
+        if ratio >= 1e-4:
             roots[:] = trial
             system[:, :] = other
-            rescale(system, scales)
             total = candidate
-            damping = max(0.1 * damping, 1e-12)
-            if gain <= SETTLED * total or total <= perfect:
-                return total, True
-        else:
-            damping *= 10.0
-            if damping > 1e12:
-                return total, True
+            rescale(system, scales)
+            place[:] = roots
+            place[X], place[Y] = roots[X] - middle, roots[Y] - middle
+            reach = scaled_norm(scales, place)
+        is_flat = abs(gain) <= SETTLED and hoped <= SETTLED and ratio <= 2.0
+        if is_flat or radius <= SETTLED * reach or total <= perfect:
+            return total, True
     return total, False
 
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from her2sr_proc.schema.counts import FieldResult
 from her2sr_proc.schema.ledger import UnitRecord, UnitState
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
+from her2sr_proc.schema.noise import NoiseFacts
 from her2sr_proc.schema.results import Accounting, ApartField, ArmName
 from her2sr_proc.store.ledger import UnitHistory
 
@@ -41,6 +42,34 @@ def apart_reasons(
         *(s for c in signals for s in _repeated(c, answering.get(c.name))),
         *_between(manifest, signals, answering),
     )
+
+
+def cleaned_reasons(
+    manifest: Manifest, noise: Mapping[str, NoiseFacts]
+) -> tuple[str, ...]:
+    """Return which signal channels are not of frames as a camera took them.
+
+    A signal is found by what light varies more than its own quanta do; of frames
+    without that noise, whatever is left of it would count.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Says what the files of imported movies told.
+    noise : mapping
+        By channel, what noise its frames carry; a channel may be missing.
+    """
+    told = {movie.channel: movie for movie in manifest.imported}
+    found = []
+    for name in (channel.name for channel in manifest.with_role("signal")):
+        movie = told.get(name)
+        facts = noise.get(name) or (movie.noise if movie else None)
+        words = facts.words() if facts else ""
+        if not words and movie and movie.cleaned_by:
+            words = f"its file says that {movie.cleaned_by} made it; import the raw one"
+        if words:
+            found.append(f"{name} was cleaned before: {words}")
+    return tuple(found)
 
 
 def apart_fields(

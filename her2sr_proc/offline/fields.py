@@ -12,7 +12,7 @@ from her2sr_proc.counting import FieldCounts, count_field
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Nucleus, describe
 from her2sr_proc.offline.axial import with_axial_drift
-from her2sr_proc.offline.entering import apart_reasons
+from her2sr_proc.offline.entering import apart_reasons, cleaned_reasons
 from her2sr_proc.offline.geometry import measure, transform_of
 from her2sr_proc.offline.phases import nucleus_phases, phase_of, sparse_of
 from her2sr_proc.offline.units import close_unit
@@ -34,6 +34,7 @@ from her2sr_proc.store.images import read_tiff, write_tiff
 from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store.noise import read_noise
 from her2sr_proc.store.results import write_field
 from her2sr_proc.store.tables import read_parquet, read_parquet_metadata
 
@@ -219,7 +220,12 @@ def _missing(view: _Field) -> list[str]:
 
 def _apart(view: _Field) -> tuple[str, ...]:
     """Return why this field may not enter the ratio; nothing: it may."""
-    return apart_reasons(view.manifest, _answering(view))
+    found = {c: read_noise(view.run, view.name, c) for c in view.attempts}
+    noise = {channel: facts for channel, facts in found.items() if facts is not None}
+    return (
+        *cleaned_reasons(view.manifest, noise),
+        *apart_reasons(view.manifest, _answering(view)),
+    )
 
 
 def _answering(view: _Field) -> dict[str, UnitHistory]:

@@ -24,6 +24,7 @@ def run_flags(
     return (
         *_simulation(manifest),
         *_import(manifest),
+        *_denoised(manifest),
         *_former(manifest),
         *_stopped(manifest),
         *_frames(accounting),
@@ -50,6 +51,16 @@ def _import(manifest: Manifest) -> Iterator[str]:
         yield (
             "imported movies: camera, light and which probe is which are as they were "
             "stated, not as they were measured"
+        )
+
+
+def _denoised(manifest: Manifest) -> Iterator[str]:
+    if manifest.denoised_by:
+        models = ", ".join(f"{n}: {d[:12]}" for n, d in manifest.denoised_by.items())
+        yield (
+            f"cleaned by Noise2Void before the fit ({models}): positions, photons and "
+            f"uncertainties are of cleaned frames, pictures and the variance that "
+            f"signals are found by of raw ones"
         )
 
 

@@ -19,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
+from her2sr_proc.camera_noise import CameraNoise
 from her2sr_proc.errors import MovieError, RequestError, WriteError
+from her2sr_proc.offline.entering import cleaned_reasons
 from her2sr_proc.schema.block import BlockKey, UnitKey, block_length
-from her2sr_proc.schema.camera import CameraModel
+from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
 from her2sr_proc.schema.manifest import (
     ChannelFacts,
@@ -34,10 +36,11 @@ from her2sr_proc.schema.params import Profile
 from her2sr_proc.store import raw
 from her2sr_proc.store.atomic import replacing_folder
 from her2sr_proc.store.chain import EventChain
+from her2sr_proc.store.cleaning_words import cleaning_named
 from her2sr_proc.store.frames import FrameSource, open_movie
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.lines import LineWriter
-from her2sr_proc.store.manifest import write_manifest
+from her2sr_proc.store.manifest import read_manifest, write_manifest
 
 U16 = npt.NDArray[np.uint16]
 Progress = Callable[[str, int, int], None]
@@ -100,6 +103,8 @@ class Imported:
     """By channel: how many are there."""
     missing: dict[str, int]
     """By channel: how many fewer than were to be; none where all are."""
+    flags: tuple[str, ...] = ()
+    """What keeps signals of these movies from being counted."""
 
 
 def import_movies(
@@ -140,7 +145,8 @@ def import_movies(
         for channel, source in zip(channels, sources, strict=True)
     }
     lacking = {c.name: c.frames - there[c.name] for c in channels}
-    return Imported(run, there, {name: n for name, n in lacking.items() if n})
+    flags = cleaned_reasons(read_manifest(run), {})
+    return Imported(run, there, {n: m for n, m in lacking.items() if m}, flags)
 
 
 def _planned(
@@ -196,7 +202,9 @@ class _Filler:
             for channel, source in zip(channels, sources, strict=True):
                 unit = UnitKey(run=self.name, field=FIELD.name, channel=channel.name)
                 self._tell(chain, "unit started", unit=unit.model_dump(mode="json"))
-                copy = _Copy(self.folder, unit, channel, self.order.camera, ledger)
+                camera = self.order.camera
+                noise = CameraNoise(CameraMaps.uniform(camera, source.shape[1:]))
+                copy = _Copy(self.folder, unit, channel, camera, ledger, noise)
                 say = partial(_add, progress, f"importing {channel.name}", done, total)
                 digest = copy.all_of(source, say, self.utc)
                 done += source.shape[0]
@@ -205,6 +213,7 @@ class _Filler:
                         channel=channel.name,
                         frames=source.shape[0],
                         pixels_sha256=digest,
+                        noise=noise.facts(),
                     )
                 )
             is_whole = all(
@@ -212,8 +221,13 @@ class _Filler:
             )
             state = "completed" if is_whole else "completed_with_faults"
             self._tell(chain, "state", state=state, phase="done", reason="")
-        imported = {"imported": tuple(movies)}
-        write_manifest(self.folder, manifest.model_copy(update=imported))
+        named = [cleaning_named(movie.path) for movie in self.order.movies]
+        imported = tuple(
+            movie.model_copy(update={"cleaned_by": word})
+            for movie, word in zip(movies, named, strict=True)
+        )
+        whole = manifest.model_copy(update={"imported": imported})
+        write_manifest(self.folder, whole)
 
     def _tell(self, chain: EventChain, kind: str, **data: JsonValue) -> None:
         chain.add(kind, data, utc=self.utc(), monotonic_s=self.clock())
@@ -228,6 +242,7 @@ class _Copy:
     channel: ChannelFacts
     camera: CameraModel
     ledger: LineWriter
+    noise: CameraNoise
 
     def all_of(
         self,
@@ -256,6 +271,7 @@ class _Copy:
         for number, first in enumerate(range(0, frames, length)):
             adu = source.read(first, min(first + length, frames))
             digest.update(np.ascontiguousarray(adu, "<u2").data)
+            self.noise.add(adu)
             self._block(path, number, first, adu, length)
             copied(first + len(adu))
         self.ledger.append(self._verdict(frames, started, utc()).model_dump_json())

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.camera_noise import CameraNoise
 from her2sr_proc.errors import DataError
 from her2sr_proc.fluctuation import Fluctuations
 from her2sr_proc.offline.unit import Unit
@@ -16,6 +17,7 @@ from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw
 from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
 from her2sr_proc.store.layout import FLUCTUATIONS
+from her2sr_proc.store.noise import write_noise
 from her2sr_proc.store.tables import read_parquet
 
 F32 = npt.NDArray[np.float32]
@@ -44,7 +46,7 @@ def ensure_images(unit: Unit, *, is_new: bool) -> None:
     if is_new or not _exists(unit, "superresolution"):
         with unit.watch.step("render"):
             _write_superresolution(unit)
-    if is_new or not all(_exists(unit, kind) for kind in FLUCTUATIONS):
+    if is_new or not _has_fluctuations(unit):
         with unit.watch.step("fluctuations"):
             _write_fluctuations(unit)
 
@@ -52,8 +54,9 @@ def ensure_images(unit: Unit, *, is_new: bool) -> None:
 def has_images(unit: Unit) -> bool:
     """Return whether every image is there that `ensure_images` writes."""
     kinds = ["conventional"]
-    kinds += ["superresolution", *FLUCTUATIONS] if unit.is_signal else ["mean"]
-    return all(_exists(unit, kind) for kind in kinds)
+    kinds.append("superresolution" if unit.is_signal else "mean")
+    is_seen = _has_fluctuations(unit) or not unit.is_signal
+    return is_seen and all(_exists(unit, kind) for kind in kinds)
 
 
 def mean_frame(unit: Unit, frames: int) -> F32 | None:
@@ -85,16 +88,24 @@ def _readable_blocks(unit: Unit) -> Iterator[tuple[BlockRecord, raw.U16]]:
 
 
 def _write_fluctuations(unit: Unit) -> None:
-    """Write the excess variance of the whole burst at both scales of the counter."""
+    """Write the excess variance of the whole burst at both scales of the counter.
+
+    In the same pass, how much of a camera's noise the frames carry.
+    """
     pixel_nm = unit.manifest.camera.pixel_nm
     params = unit.manifest.profile.count
     scales = [
         Fluctuations(unit.camera, smooth_nm / pixel_nm)
         for smooth_nm in (params.fine_nm, params.coarse_nm)
     ]
+    noise = CameraNoise(unit.camera)
     for record, adu in _readable_blocks(unit):
+        noise.add(adu)
         for scale in scales:
             scale.add(adu, first_frame=record.first_frame)
+    facts = noise.facts()
+    if facts.pairs:
+        write_noise(unit.run, unit.key.field, unit.key.channel, facts)
     for kind, scale in zip(FLUCTUATIONS, scales, strict=True):
         image = scale.image()
         if image is not None:
@@ -123,6 +134,11 @@ def _write_picture(unit: Unit, kind: str, image: F32, pixel_nm: float) -> None:
     style = replace(look, colour=PREVIEW_COLOURS.get(probe, "grey"), pixel_nm=pixel_nm)
     write_tiff(unit.run.image(*where), image, pixel_nm=pixel_nm)
     write_preview(unit.run.preview(*where), image, style)
+
+
+def _has_fluctuations(unit: Unit) -> bool:
+    kept = unit.run.noise(unit.key.field, unit.key.channel).exists()
+    return kept and all(_exists(unit, kind) for kind in FLUCTUATIONS)
 
 
 def _exists(unit: Unit, kind: str) -> bool:

@@ -80,6 +80,7 @@ def close_run(run: RunFolder) -> RunResult:
         channel_map={c.name: c.probe for c in manifest.channels},
         profile=manifest.profile.name,
         profile_digest=manifest.profile.digest,
+        denoised_by=manifest.denoised_by,
         accounting=accounting,
         apart=apart_fields(manifest, results, accounting, headline),
         stopped_early=manifest.stopped_early,

@@ -12,6 +12,7 @@ from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.cropped import remake_table
+from her2sr_proc.offline.denoised import denoiser_of
 from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
@@ -24,7 +25,7 @@ from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
-from her2sr_proc.store.tables import read_parquet, write_parquet
+from her2sr_proc.store.tables import is_whole_parquet, read_parquet, write_parquet
 
 REPLAY_THREADS = 2
 """Frames of a block from disk that are localized side by side."""
@@ -52,8 +53,8 @@ def close_unit(
     unit = Unit(run, manifest, history, camera_of(run, manifest), watch)
     may_compute = history.discarded is None  # else the table is all that there is
     is_new = unit.is_signal and may_compute and _ensure_table(unit, threads)
-    if unit.is_signal and not may_compute and not run.table(key).exists():
-        is_new = remake_table(unit, threads)
+    if unit.is_signal and not may_compute:
+        is_new = _ensure_kept_table(unit, threads)
     answers = counted_attempts(manifest, histories, key.field)
     if answers.get(key.channel) == key:
         ensure_images(unit, is_new=is_new or (key.attempt > 1 and may_compute))
@@ -83,7 +84,25 @@ def _has_table(unit: Unit) -> bool:
         facts is not None
         and facts.localized_frames == unit.history.frames
         and facts.profile_digest == unit.manifest.profile.digest
+        and is_whole_parquet(unit.run.table(unit.key))
     )
+
+
+def _ensure_kept_table(unit: Unit, threads: int) -> bool:
+    """Return whether the table of discarded frames had to be made of what was kept.
+
+    Raises `IntegrityError` when it is there but torn: nothing can replace it.
+    """
+    path = unit.run.table(unit.key)
+    if not path.exists():
+        return remake_table(unit, threads)
+    if not is_whole_parquet(path):
+        raise IntegrityError(
+            f"{path} is damaged, and the raw frames that it was made of were "
+            f"discarded; restore it from a copy",
+            path=str(path),
+        )
+    return False
 
 
 def _ensure_table(unit: Unit, threads: int) -> bool:
@@ -111,6 +130,8 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
         "field": unit.key.field,
         "channel": unit.key.channel,
     }
+    if sha256 := unit.manifest.denoised_by.get(unit.key.channel):
+        metadata["model_sha256"] = sha256
     write_parquet(path, table, metadata)
     shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
     return True
@@ -127,7 +148,11 @@ class Replay:
     def _localizer(self) -> BlockLocalizer:
         unit = self._unit
         return localizer_for(
-            unit.manifest, unit.key.channel, unit.camera, watch=unit.watch
+            unit.manifest,
+            unit.key.channel,
+            unit.camera,
+            watch=unit.watch,
+            denoise=denoiser_of(unit),
         )
 
     def localize(self, record: BlockRecord) -> Localizations:

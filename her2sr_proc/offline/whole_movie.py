@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.camera_noise import CameraNoise
 from her2sr_proc.errors import DataError
-from her2sr_proc.offline.after_fit import Frame, after_fit
+from her2sr_proc.offline.after_fit import AfterTheFit, Frame
 from her2sr_proc.offline.beginning import begin, require_room
 from her2sr_proc.offline.movie_blocks import BlockCrew, Way, part_facts
-from her2sr_proc.rendering import render
+from her2sr_proc.rendering import render_parts, rendered_shape
 from her2sr_proc.schema.movie import (
     AfterFit,
     LeftFacts,
@@ -37,13 +38,25 @@ from her2sr_proc.store.movie_folder import (
     read_summary,
     write_summary,
 )
-from her2sr_proc.store.tables import read_parquet, read_parquet_metadata, write_parquet
+from her2sr_proc.store.tables import (
+    count_parquet,
+    is_whole_parquet,
+    read_parquet_metadata,
+    read_parquet_names,
+    read_parquet_parts,
+    write_parquet_parts,
+)
 from her2sr_proc.versions import versions
 
 F32 = npt.NDArray[np.float32]
 Tell = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
 
+NOISE_PAIRS = 16
+"""Successive frames, spread over a movie, that tell whether a camera took them."""
+ROWS = 2**17
+"""Of a table that are in memory at once."""
+DRAWN = ("x_nm", "y_nm", "uncertainty_nm")
 AFTER_KEY = "after_fit"
 SPARSE = PreviewStyle(gamma=0.4, high_percentile=97.0, longest_px=2048)
 """As of a run: signals of a few pixels, a thousandfold apart in brightness."""
@@ -96,6 +109,7 @@ def process_movie(
         try:
             with telling(folder.root):
                 work = _Work(movie, way, folder, tell)
+                work.mend()
                 resumed = work.make_table(crew)
                 return work.finish(resumed, jobs=jobs, since=began, clock=clock)
         except DataError:
@@ -114,11 +128,26 @@ class _Work:
     ) -> None:
         self._movie, self._way, self._folder, self._tell = movie, way, folder, tell
         order = way.order
+        self._mended: list[str] = []
         self._order = order
         self._profile = way.profile
         self._frame = Frame(
             order.movie.height_px, order.movie.width_px, order.camera.pixel_nm
         )
+
+    def mend(self) -> None:
+        """Remove tables that a failing disk or a copy left torn: they are made again.
+
+        The summary goes with them, since the result is not whole.
+        """
+        for path in (self._folder.table, self._folder.molecules):
+            if path.exists() and not is_whole_parquet(path):
+                self._folder.summary.unlink(missing_ok=True)
+                path.unlink()
+                self._mended.append(
+                    f"made_again: {path.name} was damaged, so it was made again; check "
+                    f"the disk"
+                )
 
     def make_table(self, crew: BlockCrew) -> int:
         """Make the table of all frames; return the frames that stood before."""
@@ -154,7 +183,7 @@ class _Work:
             localizations=rows,
             after_fit=after,
             left=left if left.frames else None,
-            flags=tuple(_flags(rows, after, left)),
+            flags=(*_flags(rows, after, left), *self._noise_flags(), *self._mended),
             frames_resumed=resumed,
             times=Times(
                 calls=former.times.calls + 1 if former else 1,
@@ -204,17 +233,19 @@ class _Work:
         if not path.exists():
             self._tell(f"{self._profile.name}: drift, link, filter", 0, 1)
             watch = Stopwatch()
-            table, _ = read_parquet(self._folder.table)
-            kept, done = after_fit(
-                table,
-                frames=self._order.movie.frames,
-                frame=self._frame,
-                render=self._profile.render,
-                watch=watch,
+            work = AfterTheFit(
+                self._order.movie.frames, self._frame, self._profile.render, watch
             )
-            times = Times(calls=1, jobs=1, wall_s=0.0, steps=watch.steps())
-            said = {AFTER_KEY: done.model_dump_json(), "times": times.model_dump_json()}
-            write_parquet(path, kept, self._facts() | said)
+
+            def facts() -> dict[str, str]:
+                times = Times(calls=1, jobs=1, wall_s=0.0, steps=watch.steps())
+                return {
+                    AFTER_KEY: work.facts().model_dump_json(),
+                    "times": times.model_dump_json(),
+                }
+
+            tables = work.molecules(self._parts, self._count(), self._folder.aside)
+            write_parquet_parts(path, tables, self._facts(), afterwards=facts)
         said = read_parquet_metadata(path)
         steps = Times.model_validate_json(said["times"]).steps
         return AfterFit.model_validate_json(said[AFTER_KEY]), steps
@@ -226,24 +257,27 @@ class _Work:
         with watch.step("mean images"):
             mean = self._mean()
         self._write("conventional", mean, pixel_nm, DENSE)
-        shown = self._folder.molecules if self._has_after_fit else self._folder.table
-        table, _ = read_parquet(shown)
         with watch.step("render"):
-            picture = self._render(table)
+            picture = self._render()
         self._write("superresolution", picture, self._profile.render.pixel_nm, SPARSE)
         self._tell(f"{name}: pictures", 1, 1)
-        return len(table) if not self._has_after_fit else self._count()
+        return self._count()
+
+    def _parts(self) -> Iterator[Localizations]:
+        path = self._folder.table
+        return read_parquet_parts(path, read_parquet_names(path), rows=ROWS)
 
     def _count(self) -> int:
-        return len(read_parquet(self._folder.table)[0])
+        return count_parquet(self._folder.table)
 
-    def _render(self, table: Localizations) -> F32:
-        return render(
-            table,
-            height_px=self._frame.height_px,
-            width_px=self._frame.width_px,
-            pixel_nm=self._frame.pixel_nm,
-            params=self._profile.render,
+    def _render(self) -> F32:
+        shown = self._folder.molecules if self._has_after_fit else self._folder.table
+        frame, params = self._frame, self._profile.render
+        return render_parts(
+            read_parquet_parts(shown, DRAWN, rows=ROWS),
+            rendered_shape(frame.height_px, frame.width_px, frame.pixel_nm, params),
+            pixel_nm=frame.pixel_nm,
+            params=params,
         )
 
     def _mean(self) -> F32:
@@ -256,6 +290,15 @@ class _Work:
         camera = self._way.camera
         mean = (total / frames - camera.offset_adu) * camera.e_per_adu
         return mean.astype(np.float32)
+
+    def _noise_flags(self) -> list[str]:
+        """Say where frames are not as a camera took them, from some of the movie."""
+        noise = CameraNoise(self._way.camera)
+        last = max(self._movie.shape[0] - 2, 0)
+        for at in np.unique(np.linspace(0, last, NOISE_PAIRS).astype(int)).tolist():
+            noise.add(self._movie.read(at, min(at + 2, self._movie.shape[0])))
+        words = noise.facts().words()
+        return [f"cleaned_before: {words}"] if words else []
 
     def _write(
         self, kind: Kind, image: F32, pixel_nm: float, style: PreviewStyle

@@ -5,10 +5,12 @@ The card stands in the model's file, so that a network can be judged without its
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 from pydantic import Field
 
+from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.model import Frozen
 
 STEP_PX = 16
@@ -111,3 +113,19 @@ class Card(Frozen):
     )
     licence: str = Field(default=UNSTATED, max_length=100)
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Denoising(Frozen):
+    """``denoising.json``: by which networks frames of a run are cleaned for the fit."""
+
+    version: Literal[1] = 1
+    banner: str = BANNER
+    models: dict[str, str] = Field(
+        min_length=1, description="channel -> SHA-256 of the weights"
+    )
+
+    @property
+    def digest(self) -> str:
+        """Return the name of the models together: others have another one."""
+        said = "\n".join(f"{name} {self.models[name]}" for name in sorted(self.models))
+        return hashlib.sha256(said.encode()).hexdigest()[:12]

@@ -12,6 +12,7 @@ from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.calibration import RunCalibration
 from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.noise import NoiseFacts
 from her2sr_proc.schema.params import LocalizeParams, Profile
 from her2sr_proc.schema.results import EarlyStop
 from her2sr_proc.schema.selection import Selection
@@ -51,6 +52,14 @@ class ImportedMovie(Frozen):
     pixels_sha256: str = Field(
         pattern=r"^[0-9a-f]{64}$",
         description="of all frames in order, little-endian 16 bit, whatever the file",
+    )
+    noise: NoiseFacts | None = Field(
+        default=None, description="none: an earlier program did not look at it"
+    )
+    cleaned_by: str = Field(
+        default="",
+        description="what the file says it was cleaned by, of a list of programs; "
+        "empty: nothing",
     )
 
 
@@ -106,6 +115,11 @@ class Manifest(Frozen):
     )
     stopped_early: EarlyStop | None = Field(
         default=None, description="the protocol's own rule ended the run"
+    )
+    denoised_by: dict[str, str] = Field(
+        default={},
+        description="channel -> SHA-256 of the Noise2Void weights that clean its "
+        "frames for the fit; of results that stand apart, never of the run itself",
     )
     versions: dict[str, str]
 

@@ -131,6 +131,11 @@ class RunResult(Frozen):
     channel_map: dict[str, str] = Field(description="channel name -> probe")
     profile: str
     profile_digest: str
+    denoised_by: dict[str, str] = Field(
+        default_factory=dict,
+        description="channel -> SHA-256 of the Noise2Void weights that cleaned its "
+        "frames for the fit; empty: none did",
+    )
     accounting: Accounting
     apart: tuple[ApartField, ...] = Field(
         default=(), description="fields that do not enter the ratio, with the reason"

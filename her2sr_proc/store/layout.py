@@ -32,6 +32,9 @@ class RunFolder:
     profile: ProfileName | None = None
     """What is computed by another profile than the run's own stands apart; None: by
     the run's own."""
+    denoised: str = ""
+    """By which Noise2Void models frames were cleaned before the fit: the digest of all
+    of them (`Denoising.digest`). Stands apart too; empty: by none."""
 
     @property
     def name(self) -> str:
@@ -41,7 +44,19 @@ class RunFolder:
     @property
     def made(self) -> Path:
         """Where everything computed stands."""
-        return self.root / "profiles" / self.profile if self.profile else self.root
+        if self.profile is None:
+            return self.root
+        name = f"{self.profile}-n2v-{self.denoised}" if self.denoised else self.profile
+        return self.root / "profiles" / name
+
+    @property
+    def denoising(self) -> Path:
+        """Which model cleaned the frames of which channel; written first."""
+        return self.made / "denoising.json"
+
+    def model(self, channel: str) -> Path:
+        """A copy of the model of a channel, so that any worker finds it."""
+        return self.made / "models" / f"{channel}.zip"
 
     @property
     def manifest(self) -> Path:
@@ -149,6 +164,10 @@ class RunFolder:
 
     def preview(self, field: str, channel: str, kind: str) -> Path:
         return self.image(field, channel, kind).with_suffix(".png")
+
+    def noise(self, field: str, channel: str) -> Path:
+        """How much of a camera's noise the frames carry."""
+        return self.made / "images" / field / f"{channel}_noise.json"
 
     def overview_image(self, field: str) -> Path:
         """The mean picture of one tile of the overview."""

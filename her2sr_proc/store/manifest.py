@@ -11,6 +11,7 @@ from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.params import ProfileName
 from her2sr_proc.store.atomic import write_text
+from her2sr_proc.store.denoising import read_denoising
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.profiles import load_profile
 
@@ -24,7 +25,10 @@ def read_manifest(run: RunFolder) -> Manifest:
     manifest = _read(run)
     if run.profile is None:
         return manifest
-    return manifest.model_copy(update={"profile": load_profile(run.profile)})
+    seen: dict[str, object] = {"profile": load_profile(run.profile)}
+    if run.denoised:
+        seen["denoised_by"] = read_denoising(run).models
+    return manifest.model_copy(update=seen)
 
 
 def with_profile(run: RunFolder, name: ProfileName | None) -> RunFolder:

@@ -54,6 +54,11 @@ class MovieFolder:
         """Tables by block, until they are joined."""
         return self.root / "unfinished"
 
+    @property
+    def aside(self) -> Path:
+        """What does not fit into memory while molecules are put in order."""
+        return self.parts / "molecules"
+
     def part(self, first_frame: int) -> Path:
         """Where the table of the block stands that begins with a frame."""
         return self.parts / f"{first_frame:09d}.parquet"

@@ -5,7 +5,7 @@ Knows forms and units; nothing of how a table was made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -47,11 +47,16 @@ def write_parquet(path: Path, table: Localizations, metadata: dict[str, str]) ->
 
 
 def write_parquet_parts(
-    path: Path, parts: Iterator[Localizations], metadata: dict[str, str]
+    path: Path,
+    parts: Iterator[Localizations],
+    metadata: dict[str, str],
+    *,
+    afterwards: Callable[[], dict[str, str]] = dict,
 ) -> int:
     """Write one native table from parts of the same columns; return its rows.
 
-    At most `ROWS_TOGETHER` rows and a part are in memory.
+    At most `ROWS_TOGETHER` rows and a part are in memory. ``afterwards`` gives the
+    metadata that are known once the last part was taken.
     """
     waiting: list[Localizations] = []
     rows = held = 0
@@ -63,14 +68,16 @@ def write_parquet_parts(
                 held += len(part)
                 if held < ROWS_TOGETHER:
                     continue
-            joined = _arrow(concatenate(waiting), metadata)
-            if writer is None:
-                writer = open_files.enter_context(
+            if writer is None or waiting:
+                joined = _arrow(concatenate(waiting), metadata)
+                writer = writer or open_files.enter_context(
                     pq.ParquetWriter(beside, joined.schema, compression="zstd")
                 )
-            writer.write_table(joined)
+                writer.write_table(joined)
             rows += held
             waiting, held = [], 0
+            if part is None:
+                writer.add_key_value_metadata(afterwards())
     return rows
 
 
@@ -101,8 +108,8 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
             content = file.read()
         except (OSError, ValueError, pa.ArrowException) as exc:
             raise _unreadable(path, exc) from exc
+        metadata = _metadata(file)
     require_names(path, content.column_names)
-    metadata = _metadata(content.schema)
     columns = {n: content.column(n).to_numpy() for n in content.column_names}
     return as_table(path, columns, is_exact=True), metadata
 
@@ -111,13 +118,22 @@ def read_parquet_metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a native table's file. Raises `TableError`."""
     with _parquet(path) as file:
         require_names(path, file.schema_arrow.names)
-        return _metadata(file.schema_arrow)
+        return _metadata(file)
 
 
-def _metadata(schema: pa.Schema) -> dict[str, str]:
+def read_parquet_names(path: Path) -> list[str]:
+    """Return the columns of a native table. Raises `TableError`."""
+    with _parquet(path) as file:
+        names = list(file.schema_arrow.names)
+    require_names(path, names)
+    return names
+
+
+def _metadata(file: pq.ParquetFile) -> dict[str, str]:
+    """Return what a file says of itself, at its beginning or when it was closed."""
     return {
         key.decode(): value.decode()
-        for key, value in (schema.metadata or {}).items()
+        for key, value in (file.metadata.metadata or {}).items()
         if not key.startswith(b"ARROW:")
     }
 
@@ -131,8 +147,8 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 def _unreadable(path: Path, exc: Exception) -> TableError:
     return TableError(
-        f"{path} cannot be read as Parquet ({_first_line(exc)}); "
-        f"make it again with `her2sr localize`",
+        f"{path} cannot be read as Parquet ({_first_line(exc)}); remove it and make it "
+        f"again with `her2sr process` or `her2sr localize`, or restore it from a copy",
         path=str(path),
     )
 
@@ -156,6 +172,18 @@ def read_parquet_parts(
                 )
         except (OSError, ValueError, pa.ArrowException) as exc:
             raise _unreadable(path, exc) from exc
+
+
+def is_whole_parquet(path: Path) -> bool:
+    """Return whether a native table is there and every row of it can be read."""
+    if not path.is_file():
+        return False
+    try:
+        for _ in read_parquet_parts(path, read_parquet_names(path)):
+            pass
+    except TableError:
+        return False
+    return True
 
 
 def count_parquet(path: Path) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from run_folders import make_run
+from scipy.ndimage import gaussian_filter
 
 from her2sr_acq.cli import main
 from her2sr_acq.engine.database import Database
@@ -221,3 +222,28 @@ def test_what_is_wrong_is_said_in_a_sentence_and_nothing_is_left(
     assert (code, sentence in err) == (expected, True), err
     assert err.count("\n") <= 1 + err.count("importing")
     assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.timeout(120)
+def test_cleaned_movies_are_told_and_their_signals_do_not_count(
+    tmp_path, movies, capsys
+):
+    frames = gaussian_filter(film(1).astype(float), (0, 0.8, 0.8))
+    tifffile.imwrite(
+        movies["her2"], np.rint(frames).astype(np.uint16), photometric="minisblack"
+    )
+    tifffile.imwrite(
+        movies["cep17"], film(2), photometric="minisblack", description="csbdeep care"
+    )
+    run = RunFolder(tmp_path / "runs" / "clean")
+    code, said, _ = told(capsys, *options(movies), "--out", run.root, "--json")
+    assert code == 0
+    her2, cep17 = json.loads(said)["flags"]
+    assert her2.startswith("561 was cleaned before: its frames carry")
+    assert "488 was cleaned before: its file says that CSBDeep made it" in cep17
+    result = process_run(run, lambda *_: None)
+    headline = result.arms[result.headline]
+    assert (headline.status, headline.nuclei) == ("indeterminate", 0)
+    assert result.apart[0].reasons == (her2, cep17)
+    assert any("561 was cleaned before" in flag for flag in result.flags)
+    assert "561 was cleaned before" in run.report.read_text()

@@ -282,3 +282,33 @@ def test_results_do_not_go_among_the_frames_of_a_folder(tmp_path, capsys):
         assert code == 2
         assert "inside the movie" in err
     assert len(list(frames.iterdir())) == 3
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def overwritten_in_the_middle(path):
+    data = bytearray(path.read_bytes())
+    data[40:400] = bytes(360)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("spoil", [cut_short, overwritten_in_the_middle])
+@pytest.mark.parametrize("name", ["localizations", "molecules"])
+def test_a_torn_table_is_made_again_and_that_is_said(
+    spoil, name, movie, tmp_path, capsys
+):
+    words = movie, "--out", tmp_path / "out"
+    told(capsys, *words)
+    made = tmp_path / "out" / "recommended"
+    before = {n: read_parquet(made / f"{n}.parquet")[0] for n in ("molecules", name)}
+    spoil(made / f"{name}.parquet")
+    code, said, err = told(capsys, *words)
+    assert code == 0, err
+    assert f"flag: made_again: {name}.parquet was damaged" in said
+    for one, table in before.items():
+        again, _ = read_parquet(made / f"{one}.parquet")
+        for column in table.columns:
+            np.testing.assert_array_equal(again[column], table[column])
+    assert not (made / "unfinished").exists()

@@ -13,10 +13,13 @@ import thunderstorm_oracle as oracle
 import tifffile
 from scipy.special import ndtr
 
+from her2sr_proc.background import Cleaning
+from her2sr_proc.kernels import squares
 from her2sr_proc.localizer import localize_block
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import PAPER_LOCALIZE
 from her2sr_proc.store.frames import open_movie
+from her2sr_proc.store.profiles import load_profile
 
 SHARED = Path(
     os.environ.get("HER2SR_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")
@@ -131,3 +134,26 @@ def test_the_oracle_gives_the_rows_of_the_original():
         assert np.median(far.min(axis=1)) < 0.1
         mine = [r.uncertainty * PIXEL_NM for r in rows]
         np.testing.assert_allclose(mine, known[own, 9], rtol=0.02)
+
+
+def test_boxes_of_thresholded_frames_end_in_the_minimum_of_the_oracle():
+    """From three lit pixels on; of fewer there is no minimum, but a valley."""
+    movie = film(300, (64, 64), ground=30, light=900, camera=SCMOS, frames=20)
+    cleaning = Cleaning((64, 64), load_profile("paper").cleaning, channel="561")
+    cleaned, _ = cleaning.block(movie.astype(np.uint16), first_frame=0)
+    zero, one = np.zeros((1, 64), np.float32), np.ones((1, 64), np.float32)
+    far_px = []
+    for frame in np.asarray(cleaned, np.uint16):
+        for i, j in oracle.maxima(frame.astype(float)).tolist():
+            box = frame[max(i - 3, 0) : i + 4, max(j - 3, 0) : j + 4].astype(float)
+            if box.shape != (7, 7) or np.count_nonzero(box) < 3:
+                continue
+            results, status = np.empty((1, squares.RESULTS)), np.empty(1, np.int16)
+            at = np.array([i], np.int32), np.array([j], np.int32)
+            squares.fit_spots(
+                frame, zero, one, *at, 3, 1.6, True, 1.0, 65535.0, 1000, results, status
+            )
+            theta, _ = oracle.fitted(box)
+            far_px.append(np.hypot(*(results[0, :2] - [j, i] - theta[:2])))
+    assert len(far_px) > 80
+    assert (np.array(far_px) * PIXEL_NM < 1.0).mean() > 0.9

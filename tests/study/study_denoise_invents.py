@@ -5,10 +5,12 @@ signal that is counted is false. The same slide is counted five ways:
 
 - `recommended`: raw frames, as that profile does;
 - `paper`: ball, threshold and ThunderSTORM's fit of raw frames;
-- `paper, N2V for the fit`: Noise2Void, ball, threshold, fit; the pictures that the
-  counter looks at are of raw frames, so that a signal must be carried by raw photons;
+- `paper, N2V for the fit`: as `her2sr process --profile paper --model` does:
+  Noise2Void, ball, threshold, fit; the pictures that the counter looks at are of raw
+  frames, so that a signal must be carried by raw photons;
 - `paper, N2V movies`: cleaned movies put in the place of the raw ones, as a laboratory
-  does that cleans first and imports after: nothing of the camera's noise is left;
+  does that cleans first and imports after: nothing of the camera's noise is left, which
+  is noticed, so that the field is set apart: its signals are told, and none counts;
 - `recommended, N2V movies` (with --misuse): what must not be done.
 
 Models come from other slides: `tests/bench/bench_denoise.py` makes one a colour (--nm)
@@ -37,16 +39,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from run_folders import add_unit, make_run
 
-from her2sr_proc.burst import Aside, new_localizer
 from her2sr_proc.denoise.inference import Denoiser
 from her2sr_proc.denoise.model import read_model
-from her2sr_proc.offline.phases import with_phase
+from her2sr_proc.offline.denoised import AskedModel, with_models
 from her2sr_proc.offline.pipeline import process_run
-from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.manifest import read_manifest, with_profile
-from her2sr_proc.store.tables import write_parquet
+from her2sr_proc.store.manifest import with_profile
 from simulators.movie import record
 from simulators.options import SimulationOptions
 from simulators.world import Light, View, World
@@ -76,11 +74,10 @@ def main() -> int:
     )
     known = {line["seed"] for line in done}
     models = {"561": asked.model, "488": asked.model_488 or asked.model}
-    denoisers = {channel: _denoiser(path) for channel, path in models.items()}
     for seed in range(asked.first_seed, asked.first_seed + asked.slides):
         if seed in known:
             continue
-        line = {"seed": seed, "ways": dict(_ways(seed, asked, denoisers))}
+        line = {"seed": seed, "ways": dict(_ways(seed, asked, models))}
         done.append(line)
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -89,18 +86,17 @@ def main() -> int:
 
 
 def _ways(
-    seed: int, asked: argparse.Namespace, denoisers: Denoisers
+    seed: int, asked: argparse.Namespace, paths: dict[str, Path]
 ) -> Iterator[tuple[str, dict[str, list[int]]]]:
     """Yield every way with its false signals and nuclei by arm."""
     movies = _slide(seed, asked)
-    cleaned = _cleaned(movies, denoisers)
+    cleaned = _cleaned(movies, {name: _denoiser(path) for name, path in paths.items()})
     with tempfile.TemporaryDirectory() as place:
         raw = _run(Path(place, "raw"), movies)
         yield "recommended", _count(raw)
         yield "paper", _count(with_profile(raw, "paper"))
-        fitted = with_profile(_run(Path(place, "fitted"), movies), "paper")
-        for channel in denoisers:
-            _write_table(fitted, channel, cleaned[channel])
+        models = [AskedModel(path, channel) for channel, path in paths.items()]
+        fitted = with_models(with_profile(raw, "paper"), models)
         yield "paper, N2V for the fit", _count(fitted)
         other = _run(Path(place, "cleaned"), cleaned)
         yield "paper, N2V movies", _count(with_profile(other, "paper"))
@@ -108,30 +104,12 @@ def _ways(
             yield "recommended, N2V movies", _count(other)
 
 
-def _write_table(run: RunFolder, channel: str, cleaned: U16) -> None:
-    """Write the table of a unit as the profile fits cleaned frames of it."""
-    manifest = read_manifest(run)
-    key = UnitKey(run=manifest.run, field=manifest.fields[0].name, channel=channel)
-    localizer = new_localizer(
-        camera_of(run, manifest),
-        pixel_nm=manifest.camera.pixel_nm,
-        params=manifest.localize_params(channel),
-        cleaning=manifest.profile.cleaning,
-        channel=channel,
-        aside=Aside(),
-    )
-    rows = localizer.block(cleaned, first_frame=0)
-    table, phase = with_phase(rows, frames=len(cleaned), profile=manifest.profile)
-    said = phase | {
-        "localized_frames": str(len(cleaned)),
-        "replayed_frames": "0",
-        "profile_digest": manifest.profile.digest,
-    }
-    write_parquet(run.table(key), table, said)
-
-
 def _count(run: RunFolder) -> dict[str, list[int]]:
     result = process_run(run, lambda *_: None, jobs=1)
+    if result.apart:  # nothing of it counts; this is what would have
+        (field,) = result.apart
+        signals = field.her2_signals + field.cep17_signals
+        return {f"{result.headline}, set apart": [signals, field.nuclei]}
     return {
         arm: [tally.her2_signals + tally.cep17_signals, tally.nuclei]
         for arm, tally in result.arms.items()
@@ -149,8 +127,9 @@ def _tell(done: list[dict[str, Any]]) -> int:
             signals, nuclei = (sum(t[arm][n] for t in tallies) for n in (0, 1))
             rate = signals / nuclei if nuclei else float("nan")
             most = chi2.ppf(0.95, 2 * (signals + 1)) / 2 / nuclei if nuclei else np.nan
-            missed += not rate <= REACH
-            mark = "" if rate <= REACH else " **missed**"
+            is_apart = arm.endswith("set apart")  # told as what they are, not counted
+            missed += not (rate <= REACH or is_apart)
+            mark = "" if rate <= REACH or is_apart else " **missed**"
             print(
                 f"| {way} | `{arm}` | {signals} | {nuclei} | {rate:.3f}{mark} | "
                 f"{most:.3f} |"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import correlate1d, maximum_filter
-from scipy.optimize import least_squares
+from scipy.optimize import leastsq
 from scipy.special import ndtr
 
 RADIUS, SIGMA0 = 3, 1.6
@@ -64,8 +64,28 @@ def spot(theta, ticks):
     return root_b**2 + root_i**2 * np.outer(down, across)
 
 
+def slopes(theta, ticks):
+    """Return how a spot changes with each of its parameters; shape (7, 7, 5)."""
+    x, y, sigma, root_i, root_b = theta
+    lines = []
+    for centre in (x, y):
+        z = (ticks - centre) / sigma
+        bell = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) / sigma
+        lines.append((np.diff(ndtr(z)), np.diff(-bell), np.diff(-z * bell)))
+    (across, by_x, wide_x), (down, by_y, wide_y) = lines
+    widths = np.outer(down, wide_x) + np.outer(wide_y, across)
+    ground = np.full((len(down), len(across)), 2 * root_b)
+    spots = [root_i**2 * np.outer(down, by_x), root_i**2 * np.outer(by_y, across)]
+    spots += [root_i**2 * widths, 2 * root_i * np.outer(down, across), ground]
+    return np.stack(spots, axis=-1)
+
+
 def fitted(box, *, weighted=True):
-    """Return the parameters at which the weighted squares are least."""
+    """Return the parameters at which the weighted squares are least.
+
+    By MINPACK's lmder, of which the program calls a translation, with its tolerances:
+    where a box has several minima, the way there decides.
+    """
     ticks = np.arange(-RADIUS, RADIUS + 2) - 0.5
     weight = np.ones_like(box)
     if weighted:
@@ -73,13 +93,18 @@ def fitted(box, *, weighted=True):
             weight = np.minimum(1.0 / box, 1000.0 / box.max())
     height = box.max() - box.min()
     start = [0.0, 0.0, SIGMA0, np.sqrt(height * 2 * np.pi) * SIGMA0, box.min() ** 0.5]
+    root = np.sqrt(weight)
 
     def residuals(theta):
-        return (np.sqrt(weight) * (box - spot(theta, ticks))).ravel()
+        return (root * (box - spot(theta, ticks))).ravel()
 
-    found = least_squares(
-        residuals, start, method="lm", xtol=1e-11, ftol=1e-11, gtol=1e-11, max_nfev=600
-    ).x
+    def jacobian(theta):
+        return -(root[..., None] * slopes(theta, ticks)).reshape(-1, 5)
+
+    found, *_ = leastsq(
+        residuals, start, Dfun=jacobian, xtol=1e-10, ftol=1e-10, gtol=1e-10,
+        maxfev=1000, full_output=True,
+    )  # fmt: skip
     return found, box - spot(found, ticks)
 
 
