@@ -135,7 +135,9 @@ def main() -> int:
                 parser.error(f"no step has '{options.only}' in its name")
             for row in measure(wanted, log):
                 said = row.fault or f"{row.cpu_s:.4g} CPU-s, {row.peak_mb:.0f} MB"
-                print(f"{row.operation}, {row.size:,} {row.against}: {said}", flush=True)
+                print(
+                    f"{row.operation}, {row.size:,} {row.against}: {said}", flush=True
+                )
     found = series_of(read_log(log))
     if not found:
         parser.error(f"{log} holds no step of three points yet; measure first")

@@ -1,0 +1,157 @@
+"""Which lines of an append-only file name a field, without reading the others again.
+
+A run appends to its ledger for a night while every end of a unit asks for the lines of
+one field. What was read once is remembered as places in the file, never as contents:
+each answer is read from the disk. Any file that does not go on from what was seen is
+read anew, from its first line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from her2sr_proc.store.lines import acknowledged, numbered_lines, text_of
+
+FIELD = r"r\d{2,3}_c\d{2,3}"
+_QUOTED = re.compile(rb'"(%s)(?=")' % FIELD.encode())
+_FIELD = re.compile(FIELD, re.ASCII)
+MOST_FILES = 16
+"""Ledgers whose places are kept; a run more and the one asked longest ago is left."""
+
+
+class _Span(NamedTuple):
+    """Lines that follow one another and name the same field."""
+
+    first: int
+    """Number of the first line, from 1."""
+    lines: int
+    start: int
+    """Byte of the file."""
+    end: int
+
+
+class _Seen(NamedTuple):
+    """What tells that a file is the one that was read, and still begins with that."""
+
+    device: int
+    inode: int
+    bytes: int
+    """Of the whole file, a torn line too."""
+    changed_ns: int
+    head: bytes
+    tail: bytes
+    """The first line, and the last one that was acknowledged."""
+
+
+def lines_naming(path: Path, field: str) -> Iterator[tuple[int, str]]:
+    """Yield what ``numbered_lines(path, having='"FIELD"')`` yields, and raise as it.
+
+    The cost is that of the lines found and of those that are new since the last call
+    in this process, whatever the file's length. Safe from any thread.
+    """
+    if _FIELD.fullmatch(field) is None:  # none that places are kept for
+        yield from numbered_lines(path, having=f'"{field}"')
+        return
+    for number, data in _index_of(path.absolute()).lines(field):
+        yield number, text_of(path, number, data)
+
+
+@lru_cache(maxsize=MOST_FILES)
+def _index_of(path: Path) -> LineIndex:
+    return LineIndex(path)
+
+
+class LineIndex:
+    """Places of the lines of one file, by the field that they name.
+
+    One line replaced by another of the same length, in the middle of a file that grew
+    at the same time, goes unseen if it named no field that is asked for before; nothing
+    here writes so, and `her2sr verify` reads every line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._forget()
+
+    def lines(self, field: str) -> list[tuple[int, bytes]]:
+        """Return acknowledged lines that name a field, with numbers from 1."""
+        with self._lock:
+            try:
+                file = self._path.open("rb")
+            except FileNotFoundError:
+                self._forget()
+                return []
+            with file:
+                found = self._found(file, field)
+                if found is None:  # it was written over where nothing is ever changed
+                    self._forget()
+                    found = self._found(file, field)
+                return found or []
+
+    def _found(self, file: BinaryIO, field: str) -> list[tuple[int, bytes]] | None:
+        """Return the lines; None where a place does not hold what it held."""
+        self._read_on(file)
+        name = field.encode()
+        found: list[tuple[int, bytes]] = []
+        for span in self._spans.get(name, ()):
+            file.seek(span.start)
+            data = file.read(span.end - span.start)
+            lines = list(BytesIO(data))  # `splitlines` would cut at more than newlines
+            if len(lines) != span.lines or not data.endswith(b"\n"):
+                return None
+            if not all(b'"%s"' % name in line for line in lines):
+                return None
+            found += enumerate(lines, start=span.first)
+        return found
+
+    def _read_on(self, file: BinaryIO) -> None:
+        """Take in what was appended, or the whole file where it is another one."""
+        if not self._goes_on(file):
+            self._forget()
+        file.seek(self._end)
+        head, tail = (self._seen.head, self._seen.tail) if self._seen else (b"", b"")
+        for data in acknowledged(file):
+            self._take(data)
+            head, tail = head or data, data
+        now = os.fstat(file.fileno())
+        self._seen = _Seen(
+            now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, head, tail
+        )
+
+    def _goes_on(self, file: BinaryIO) -> bool:
+        """Return whether the file begins with what was read of it."""
+        seen, now = self._seen, os.fstat(file.fileno())
+        if seen is None or (seen.device, seen.inode) != (now.st_dev, now.st_ino):
+            return False
+        if now.st_size == seen.bytes and now.st_mtime_ns != seen.changed_ns:
+            return False
+        file.seek(0)
+        if file.read(len(seen.head)) != seen.head:
+            return False
+        file.seek(self._end - len(seen.tail))
+        return file.read(len(seen.tail)) == seen.tail  # also of a file that was cut
+
+    def _take(self, data: bytes) -> None:
+        start = self._end
+        self._end += len(data)
+        self._count += 1
+        for name in set(_QUOTED.findall(data)):
+            spans = self._spans.setdefault(name, [])
+            if spans and spans[-1].end == start:
+                last = spans.pop()
+                spans.append(last._replace(lines=last.lines + 1, end=self._end))
+            else:
+                spans.append(_Span(self._count, 1, start, self._end))
+
+    def _forget(self) -> None:
+        self._spans: dict[bytes, list[_Span]] = {}
+        self._end = self._count = 0
+        self._seen: _Seen | None = None
