@@ -42,30 +42,12 @@ class _Seen(NamedTuple):
 
     device: int
     inode: int
-    bytes: int
-    """Of the whole file, a torn line too."""
+    size: int
+    """Bytes of the whole file, a torn line too."""
     changed_ns: int
     head: bytes
     tail: bytes
     """The first line, and the last one that was acknowledged."""
-
-
-def lines_naming(path: Path, field: str) -> Iterator[tuple[int, str]]:
-    """Yield what ``numbered_lines(path, having='"FIELD"')`` yields, and raise as it.
-
-    The cost is that of the lines found and of those that are new since the last call
-    in this process, whatever the file's length. Safe from any thread.
-    """
-    if _FIELD.fullmatch(field) is None:  # none that places are kept for
-        yield from numbered_lines(path, having=f'"{field}"')
-        return
-    for number, data in _index_of(path.absolute()).lines(field):
-        yield number, text_of(path, number, data)
-
-
-@lru_cache(maxsize=MOST_FILES)
-def _index_of(path: Path) -> LineIndex:
-    return LineIndex(path)
 
 
 class LineIndex:
@@ -79,7 +61,9 @@ class LineIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._forget()
+        self._spans: dict[bytes, list[_Span]] = {}
+        self._end = self._count = 0
+        self._seen: _Seen | None = None
 
     def lines(self, field: str) -> list[tuple[int, bytes]]:
         """Return acknowledged lines that name a field, with numbers from 1."""
@@ -131,7 +115,7 @@ class LineIndex:
         seen, now = self._seen, os.fstat(file.fileno())
         if seen is None or (seen.device, seen.inode) != (now.st_dev, now.st_ino):
             return False
-        if now.st_size == seen.bytes and now.st_mtime_ns != seen.changed_ns:
+        if now.st_size == seen.size and now.st_mtime_ns != seen.changed_ns:
             return False
         file.seek(0)
         if file.read(len(seen.head)) != seen.head:
@@ -152,6 +136,24 @@ class LineIndex:
                 spans.append(_Span(self._count, 1, start, self._end))
 
     def _forget(self) -> None:
-        self._spans: dict[bytes, list[_Span]] = {}
+        self._spans.clear()
         self._end = self._count = 0
-        self._seen: _Seen | None = None
+        self._seen = None
+
+
+def lines_naming(path: Path, field: str) -> Iterator[tuple[int, str]]:
+    """Yield what ``numbered_lines(path, having='"FIELD"')`` yields, and raise as it.
+
+    The cost is that of the lines found and of those that are new since the last call
+    in this process, whatever the file's length. Safe from any thread.
+    """
+    if _FIELD.fullmatch(field) is None:  # none that places are kept for
+        yield from numbered_lines(path, having=f'"{field}"')
+        return
+    for number, data in _index_of(path.absolute()).lines(field):
+        yield number, text_of(path, number, data)
+
+
+@lru_cache(maxsize=MOST_FILES)
+def _index_of(path: Path) -> LineIndex:
+    return LineIndex(path)

@@ -1,4 +1,4 @@
-"""Points of a measurement that may be stopped and led on: each stands in a log when done.
+"""Points of a measurement that may be stopped and led on: each in a log when done.
 
 Every point is measured in a process of its own, so that what a former one left in
 memory is not there to be used again, and a point that dies takes no other with it.
