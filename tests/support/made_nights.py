@@ -24,7 +24,7 @@ from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.states import RunEvent
 from her2sr_acq.engine.tracker import Tracker
-from her2sr_acq.engine.views import FieldView, Health, RunRequest, RunView
+from her2sr_acq.engine.views import DevicesView, FieldView, Health, RunRequest, RunView
 from her2sr_acq.errors import RunNotFoundError
 from her2sr_acq.guard.messages import Status
 from her2sr_acq.plan.models import Protocol
@@ -174,7 +174,7 @@ def _last_word(key: UnitKey) -> UnitRecord:
 
 
 def _counted(rng: np.random.Generator) -> FieldResult:
-    """Return a field of nuclei with six and two signals each, as the counter sees it."""
+    """Return a field of nuclei with six and two signals each, by the counter."""
     across = int(np.ceil(np.sqrt(NUCLEI)))
     side = PITCH_PX * across
     places = np.array([divmod(n, across) for n in range(NUCLEI)])
@@ -231,6 +231,9 @@ class MadeDesk:
         if self._is_live:
             return self._night.tracker.fields
         return self._night.database.fields(run_id)
+
+    def devices(self) -> DevicesView:
+        return DevicesView(taken_utc="2026-01-01T19:00:00Z", devices=())
 
     @property
     def choices(self) -> Self:
