@@ -16,6 +16,7 @@ size over the larger half of the sizes. Ends with 1 when a step is worse than li
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -122,6 +123,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="steps whose name or axis has this")
     parser.add_argument("--draw", action="store_true", help="of the log; no measuring")
     options = parser.parse_args()
+    # asked to stop: the folder of its runs goes with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the log goes on"))
     options.out.mkdir(parents=True, exist_ok=True)
     log: Path = options.log or options.out / "growth.jsonl"
     if not options.draw:

@@ -72,11 +72,10 @@ def blinks(frames: int, per_frame: int, side: int) -> Localizations:
     """
     rng = np.random.default_rng(1)
     sites = rng.uniform(0, side * PIXEL_NM, (20 * per_frame, 2))
-    each = max(1, per_frame // 2)
-    frame = np.repeat(np.arange(0, frames, 2), 2 * each)
-    first = rng.integers(0, len(sites), (len(frame) // (2 * each), each))
+    frame = np.repeat(np.arange(0, frames, 2), 2 * per_frame)
+    first = rng.integers(0, len(sites), (len(frame) // (2 * per_frame), per_frame))
     site = np.concatenate([first, first], axis=1).ravel()
-    frame = frame + np.tile(np.repeat([0, 1], each), len(first))
+    frame = frame + np.tile(np.repeat([0, 1], per_frame), len(first))
     xy = sites[site] + rng.normal(0, 8, (len(site), 2)) + frame[:, None] * 100 / frames
     n = len(frame)
     columns = {c.name: np.ones(n, np.dtype(c.dtype)) for c in COLUMNS}

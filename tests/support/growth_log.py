@@ -11,6 +11,7 @@ import gc
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -95,7 +96,8 @@ def _apart(step: Step, size: int) -> Row:
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe(duplex=False)
     sys.stdout.flush()
-    child = context.Process(target=_tell, args=(theirs, step, size))
+    # a daemon: it ends with this process, also where that is asked to stop
+    child = context.Process(target=_tell, args=(theirs, step, size), daemon=True)
     child.start()
     theirs.close()
     try:
@@ -111,6 +113,7 @@ def _apart(step: Step, size: int) -> Row:
 
 
 def _tell(to: Connection, step: Step, size: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # what is freed goes back to the system at once, and so is seen to be needed again
     libc = ctypes.CDLL(None)
     libc.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
