@@ -1,9 +1,9 @@
-"""Which lines of an append-only file name a field, without reading the others again.
+"""Lines of an append-only file by field or by number, the others not read again.
 
 A run appends to its ledger for a night while every end of a unit asks for the lines of
-one field. What was read once is remembered as places in the file, never as contents:
-each answer is read from the disk. Any file that does not go on from what was seen is
-read anew, from its first line.
+one field, and to its events while listeners ask for what is new. What was read once is
+remembered as places in the file, never as contents: each answer is read from the disk.
+Any file that does not go on from what was seen is read anew, from its first line.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -22,8 +23,13 @@ from her2sr_proc.store.lines import acknowledged, numbered_lines, text_of
 FIELD = r"r\d{2,3}_c\d{2,3}"
 _QUOTED = re.compile(rb'"(%s)(?=")' % FIELD.encode())
 _FIELD = re.compile(FIELD, re.ASCII)
-MOST_FILES = 16
-"""Ledgers whose places are kept; a run more and the one asked longest ago is left."""
+STRIDE = 64
+"""Lines from one remembered start to the next."""
+MOST_FILES = 32
+"""Files whose places are kept; a run more and the one asked longest ago is left."""
+
+
+Line = tuple[int, bytes]
 
 
 class _Span(NamedTuple):
@@ -51,22 +57,30 @@ class _Seen(NamedTuple):
 
 
 class LineIndex:
-    """Places of the lines of one file, by the field that they name.
+    """Places of the lines of one file, by number and by the field that they name.
 
-    One line replaced by another of the same length, in the middle of a file that grew
-    at the same time, goes unseen if it named no field that is asked for before; nothing
-    here writes so, and `her2sr verify` reads every line.
+    What is written over in place, to the byte as long as it was, in a file that grew
+    between the same two questions, may go unseen. Nothing here writes so, and `her2sr
+    verify` reads every line.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._spans: dict[bytes, list[_Span]] = {}
+        self._starts: list[int] = []
         self._end = self._count = 0
         self._seen: _Seen | None = None
 
-    def lines(self, field: str) -> list[tuple[int, bytes]]:
+    def lines(self, field: str) -> list[Line]:
         """Return acknowledged lines that name a field, with numbers from 1."""
+        return self._asked(partial(self._naming, name=field.encode()))
+
+    def after(self, number: int, most: int) -> list[Line]:
+        """Return at most so many acknowledged lines after one, numbered from 1."""
+        return self._asked(partial(self._following, number=number, most=most))
+
+    def _asked(self, look: Callable[[BinaryIO], list[Line] | None]) -> list[Line]:
         with self._lock:
             try:
                 file = self._path.open("rb")
@@ -74,17 +88,32 @@ class LineIndex:
                 self._forget()
                 return []
             with file:
-                found = self._found(file, field)
+                self._read_on(file)
+                found = look(file)
                 if found is None:  # it was written over where nothing is ever changed
                     self._forget()
-                    found = self._found(file, field)
+                    self._read_on(file)
+                    found = look(file)
                 return found or []
 
-    def _found(self, file: BinaryIO, field: str) -> list[tuple[int, bytes]] | None:
+    def _following(
+        self, file: BinaryIO, *, number: int, most: int
+    ) -> list[Line] | None:
+        """Return the lines; None where a place is not the start of one."""
+        if number >= self._count:
+            return []
+        nearest = number // STRIDE
+        start = self._starts[nearest]
+        file.seek(max(0, start - 1))
+        if start and file.read(1) != b"\n":
+            return None
+        skipped = number % STRIDE
+        lines = islice(acknowledged(file), skipped, skipped + most)
+        return list(enumerate(lines, start=number + 1))
+
+    def _naming(self, file: BinaryIO, *, name: bytes) -> list[Line] | None:
         """Return the lines; None where a place does not hold what it held."""
-        self._read_on(file)
-        name = field.encode()
-        found: list[tuple[int, bytes]] = []
+        found: list[Line] = []
         for span in self._spans.get(name, ()):
             file.seek(span.start)
             data = file.read(span.end - span.start)
@@ -125,6 +154,8 @@ class LineIndex:
 
     def _take(self, data: bytes) -> None:
         start = self._end
+        if self._count % STRIDE == 0:
+            self._starts.append(start)
         self._end += len(data)
         self._count += 1
         for name in set(_QUOTED.findall(data)):
@@ -137,6 +168,7 @@ class LineIndex:
 
     def _forget(self) -> None:
         self._spans.clear()
+        self._starts.clear()
         self._end = self._count = 0
         self._seen = None
 
@@ -152,6 +184,16 @@ def lines_naming(path: Path, field: str) -> Iterator[tuple[int, str]]:
         return
     for number, data in _index_of(path.absolute()).lines(field):
         yield number, text_of(path, number, data)
+
+
+def lines_after(path: Path, number: int, most: int) -> list[tuple[int, str]]:
+    """Return at most so many acknowledged lines after one, numbered from 1.
+
+    Raises `IntegrityError` for one of them that is no text. The cost is that of the
+    lines found and of those that are new since the last call in this process.
+    """
+    found = _index_of(path.absolute()).after(number, most)
+    return [(at, text_of(path, at, data)) for at, data in found]
 
 
 @lru_cache(maxsize=MOST_FILES)

@@ -11,7 +11,7 @@ from run_folders import add_unit, make_run
 
 from her2sr_proc.errors import IntegrityError
 from her2sr_proc.store.ledger import read_ledger
-from her2sr_proc.store.line_index import LineIndex, lines_naming
+from her2sr_proc.store.line_index import STRIDE, LineIndex, lines_after, lines_naming
 from her2sr_proc.store.lines import LineWriter, numbered_lines
 
 FIELDS = ("r00_c00", "r00_c01", "r10_c100", "r00_c10")
@@ -94,6 +94,9 @@ def test_whatever_happens_to_a_file_its_lines_are_those_of_a_whole_scan(seed, tm
         getattr(file, what)()
         for field in (*FIELDS, "r99_c99"):
             assert list(lines_naming(file.path, field)) == scan(file.path, field), what
+        whole = list(numbered_lines(file.path))
+        for number in (0, len(whole) // 2, max(0, len(whole) - 1), len(whole) + 3):
+            assert lines_after(file.path, number, 70) == whole[number : number + 70]
 
 
 def test_a_name_that_is_no_field_is_looked_for_in_every_line(tmp_path):
@@ -154,6 +157,28 @@ def test_only_what_was_appended_is_read(tmp_path, monkeypatch):
             file.write(f'{{"f":"r00_c{number:02d}"}}\n')
         assert index.lines(f"r00_c{number:02d}")[0][0] == number + 1
     assert len(taken) == 50
+
+
+@pytest.mark.parametrize("number", [0, STRIDE - 1, STRIDE, STRIDE + 1, 3 * STRIDE + 5])
+def test_lines_follow_any_number(number, tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(f'{{"n":{n}}}\n' for n in range(4 * STRIDE)) + '{"n":')
+    found = lines_after(path, number, 2 * STRIDE)
+    assert found == [
+        (n + 1, f'{{"n":{n}}}')
+        for n in range(number, min(number + 2 * STRIDE, 4 * STRIDE))
+    ]
+
+
+def test_lines_that_were_written_over_in_place_are_counted_anew(tmp_path):
+    path = tmp_path / "events.jsonl"
+    index = LineIndex(path)
+    lines = [b"%06d\n" % n for n in range(3 * STRIDE)]
+    path.write_bytes(b"".join(lines))
+    assert index.after(STRIDE, 1) == [(STRIDE + 1, lines[STRIDE])]
+    changed = [*lines[:9], b"longer than it was\n", *lines[10:], b"more\n"]
+    path.write_bytes(lines[0] + b"".join(changed[1:]))
+    assert index.after(STRIDE, 1) == [(STRIDE + 1, lines[STRIDE])]
 
 
 def test_a_damaged_line_of_the_field_alone_is_an_error(tmp_path):
