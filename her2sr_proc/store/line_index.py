@@ -96,17 +96,10 @@ class LineIndex:
                     found = look(file)
                 return found or []
 
-    def _following(
-        self, file: BinaryIO, *, number: int, most: int
-    ) -> list[Line] | None:
-        """Return the lines; None where a place is not the start of one."""
+    def _following(self, file: BinaryIO, *, number: int, most: int) -> list[Line]:
         if number >= self._count:
             return []
-        nearest = number // STRIDE
-        start = self._starts[nearest]
-        file.seek(max(0, start - 1))
-        if start and file.read(1) != b"\n":
-            return None
+        file.seek(self._starts[number // STRIDE])
         skipped = number % STRIDE
         lines = islice(acknowledged(file), skipped, skipped + most)
         return list(enumerate(lines, start=number + 1))
