@@ -164,6 +164,9 @@ class _Cells:
         """
         steps = np.arange(-REACH_STEPS, REACH_STEPS + 1)
         selves = None if own is None else _Cells(own)
+        # in order of cells every look-up is beside the one before; else each of a large
+        # table waits for memory, and longer the larger it is
+        part = part[np.argsort(_key(_cell(part - around)), kind="stable")]
         met = np.empty((steps.size, steps.size))
         for i, down in enumerate(steps):
             for j, right in enumerate(steps):

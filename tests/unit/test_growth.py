@@ -54,3 +54,14 @@ def test_cells_that_are_added_bit_by_bit_are_those_of_all_at_once():
     ]
     np.testing.assert_array_equal(*seen)
     assert by_intersections(parts).shape == (7, 2)
+
+
+def test_a_drift_does_not_depend_on_the_order_of_rows():
+    chance = np.random.default_rng(4)
+    sites = chance.uniform(0, 4000, (80, 2))
+    parts = [
+        sites[chance.integers(0, 80, 120)] + chance.normal(0, 5, (120, 2)) + 4.0 * step
+        for step in range(6)
+    ]
+    shuffled = [chance.permutation(part) for part in parts]
+    np.testing.assert_array_equal(by_intersections(parts), by_intersections(shuffled))
