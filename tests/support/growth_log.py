@@ -25,8 +25,9 @@ from growth import Point, Series
 
 from her2sr_proc.store.lines import LineWriter, read_lines
 
-ENOUGH_S = 0.3
-"""Of processor time: a shorter call is repeated until so much was used."""
+ENOUGH_S, FEW_S = 0.3, 3.0
+"""Of processor time: a call is repeated until so much was used, by three calls at least
+or by fewer that took so long."""
 MOST_CALLS = 50
 M_MMAP_THRESHOLD, MMAP_BYTES = -3, 131_072
 Case = Callable[[int], Callable[[], object]]
@@ -124,13 +125,19 @@ def _tell(to: Connection, step: Step, size: int) -> None:
     before = _resident_mb("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the mark of the highest, anew
     costs: list[float] = []
-    while sum(costs) < ENOUGH_S and len(costs) < MOST_CALLS:
+    while _are_few(costs):
         begun = time.process_time()
         work()
         costs.append(time.process_time() - begun)
     peak = max(0.0, _resident_mb("VmHWM") - before)
     cpu_s = round(float(np.median(costs)), 6)
     to.send({"cpu_s": cpu_s, "peak_mb": round(peak, 1), "calls": len(costs)})
+
+
+def _are_few(costs: Sequence[float]) -> bool:
+    if len(costs) < 3:
+        return sum(costs) < FEW_S
+    return sum(costs) < ENOUGH_S and len(costs) < MOST_CALLS
 
 
 def _resident_mb(what: str) -> float:
