@@ -6,7 +6,8 @@ goes on where it was. Small sizes of all steps come first, so that the table say
 something early. A million frames take an hour or two of a processor.
 
 Draw: ``python tests/bench/bench_growth.py --draw [--out OUT]`` measures nothing: it
-makes the table, ``growth.png`` and ``growth.svg`` of the log as it stands.
+makes the table, ``growth.png`` and ``growth.svg`` of the log as it stands. With
+``--docs docs`` also in the documentation, where the log is kept beside the pictures.
 
 Cost is processor time of the process; memory the highest resident over what was
 resident before the call, its input. The exponent is the slope of log cost against log
@@ -16,6 +17,7 @@ size over the larger half of the sizes. Ends with 1 when a step is worse than li
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from growth import Series, plot, table
+from growth import Series, into_page, plot, table
 from growth_cases import (
     BLOCK,
     PER_FRAME,
@@ -112,6 +114,16 @@ def draw(found: list[Series], out: Path) -> None:
         plot(found, out / f"growth.{form}")
 
 
+def publish(found: list[Series], log: Path, docs: Path) -> None:
+    """Put table, pictures and log into the documentation."""
+    into_page(docs / "performance.md", table(found))
+    draw(found, docs / "images")
+    (docs / "images" / "growth.md").unlink()
+    kept = docs / "images" / "growth.jsonl"
+    if kept.resolve() != log.resolve():
+        shutil.copyfile(log, kept)
+
+
 def main() -> int:
     """Measure, print and draw; return 1 where a step is worse than linear."""
     parser = argparse.ArgumentParser(
@@ -122,6 +134,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="default: OUT/growth.jsonl")
     parser.add_argument("--only", default="", help="steps whose name or axis has this")
     parser.add_argument("--draw", action="store_true", help="of the log; no measuring")
+    parser.add_argument("--docs", type=Path, help="pages that show it, such as docs")
     options = parser.parse_args()
     # asked to stop: the folder of its runs goes with it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the log goes on"))
@@ -145,6 +158,8 @@ def main() -> int:
     if not found:
         parser.error(f"{log} holds no step of three points yet; measure first")
     draw(found, options.out)
+    if options.docs:
+        publish(found, log, options.docs)
     print(f"\n{table(found)}\n\nwritten: {options.out}/growth.md, .png, .svg")
     return _judged(found)
 

@@ -12,6 +12,8 @@ WORSE_THAN_LINEAR = 1.1
 """An exponent that is surely above: n log n over three decades stays below it."""
 SURELY_AT_END = 1.3
 """A slope between two sizes alone, which noise of a tenth does not reach."""
+BEGIN, END = "<!-- growth begins -->", "<!-- growth ends -->"
+"""Between them stands the table in the page."""
 FLAT_MB = 32.0
 """Memory of the largest over that of the smallest, by which it still counts as flat."""
 
@@ -120,6 +122,15 @@ def table(found: Sequence[Series]) -> str:
             f"{', '.join(flags)} |"
         )
     return "\n".join(lines)
+
+
+def into_page(page: Path, drawn: str) -> None:
+    """Put a table in the place of the one that stands between a page's two marks."""
+    text = page.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise SystemExit(f"{page} lacks '{BEGIN}' or '{END}', once each")
+    before, rest = text.split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{drawn}\n{END}{rest.split(END)[1]}")
 
 
 def plot(found: Sequence[Series], path: Path) -> None:
