@@ -29,7 +29,6 @@ ENOUGH_S, FEW_S = 0.3, 3.0
 """Of processor time: a call is repeated until so much was used, by three calls at least
 or by fewer that took so long."""
 MOST_CALLS = 50
-M_MMAP_THRESHOLD, MMAP_BYTES = -3, 131_072
 Case = Callable[[int], Callable[[], object]]
 
 
@@ -115,13 +114,11 @@ def _apart(step: Step, size: int) -> Row:
 
 def _tell(to: Connection, step: Step, size: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # what is freed goes back to the system at once, and so is seen to be needed again
-    libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
     step.case(step.sizes[0])()  # compiles, opens and imports what is late
     work = step.case(size)
     gc.collect()
-    libc.malloc_trim(0)
+    # what is free goes back to the system, and so is seen when it is needed again
+    ctypes.CDLL(None).malloc_trim(0)
     before = _resident_mb("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the mark of the highest, anew
     costs: list[float] = []
