@@ -18,6 +18,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter
 
 from her2sr_proc.errors import RequestError
+from her2sr_proc.kernels.sorted_keys import counted
 from her2sr_proc.schema.table import Localizations, require_places
 
 F64 = npt.NDArray[np.float64]
@@ -164,6 +165,9 @@ class _Cells:
         """
         steps = np.arange(-REACH_STEPS, REACH_STEPS + 1)
         selves = None if own is None else _Cells(own)
+        # in order of cells every look-up begins beside the one before; else each of a
+        # large table waits for memory, and longer the larger it is
+        part = part[np.argsort(_key(_cell(part - around)), kind="stable")]
         met = np.empty((steps.size, steps.size))
         for i, down in enumerate(steps):
             for j, right in enumerate(steps):
@@ -178,13 +182,7 @@ class _Cells:
         return np.asarray(around + STEP_NM * phases * steps.size / (2.0 * np.pi))
 
     def _meets(self, cells: I64) -> float:
-        met = 0
-        for keys, counts in self._runs:
-            if keys.size:
-                at = np.searchsorted(keys, cells)
-                at[at == keys.size] = 0
-                met += int(counts[at][keys[at] == cells].sum())
-        return float(met)
+        return float(sum(counted(keys, counts, cells) for keys, counts in self._runs))
 
 
 def _merged(one: tuple[I64, I64], other: tuple[I64, I64]) -> tuple[I64, I64]:

@@ -84,6 +84,7 @@ def conventional_signals(
         coarse_px=coarse_px,
         optics=Optics(power=1, blob_px=params.probe_sigma_nm / pixel_nm),
     )
+    del image
     return _weighed(scales, params.typical_light_e, params)
 
 

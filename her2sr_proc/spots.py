@@ -133,6 +133,7 @@ def find_spots(image: TwoScales, params: SpotParams) -> Spots:
         new = _joined(found)
         if not len(new):
             break
+        del models, rest  # four pictures, while settling makes its own
         spots = _settled(_joined([spots, new]), image)
         own = _is_no_echo(spots, image, params)
         if not own.all():
@@ -167,8 +168,11 @@ def _rest(models: list[F64], image: TwoScales) -> list[F64]:
 
 def _maxima(rest: F64, model: F64, noise: float, params: SpotParams) -> Spots:
     """Return maxima of what is left that neither noise nor a poor model explains."""
-    unsure = np.hypot(noise, params.model_error * model)
-    y, x, prominence = prominent_maxima(rest / unsure, params.prominence)
+    # one picture, written over: a field's pictures are what counting takes of memory
+    relative = params.model_error * model
+    np.hypot(noise, relative, out=relative)
+    np.divide(rest, relative, out=relative)
+    y, x, prominence = prominent_maxima(relative, params.prominence)
     near = np.rint(y).astype(int), np.rint(x).astype(int)
     above = rest[near] > params.over_model * model[near]
     unknown = np.zeros(len(y))
@@ -230,22 +234,28 @@ def _measured(spots: Spots, rest: list[F64], image: TwoScales) -> Spots:
 
 def _settled(spots: Spots, image: TwoScales) -> Spots:
     """Return the spots in their middles, measured with all others taken off."""
-    optics = image.optics
     for _ in range(ROUNDS):
-        rest = _rest(_models(spots, image), image)
-        spots = _centred(spots, rest, image)
-        own = [
-            spots.strength * optics.height(spots.width_px2, smooth)
-            for _, smooth in image.parts()
-        ]
-        variance = optics.variance_px2(spots.width_px2, image.coarse_px)
-        own.append(own[1] * variance / (variance + image.coarse_px**2))
-        at = np.array([spots.y_px, spots.x_px])
-        left = [_sampled(part, at) for part in rest]
-        left.append(_blurred_at(rest[1], at, image.coarse_px))
-        heights = [part + mine for part, mine in zip(left, own, strict=True)]
-        spots = _photometry(spots, heights, image)
+        spots = _settled_once(spots, image)
     return spots
+
+
+def _settled_once(spots: Spots, image: TwoScales) -> Spots:
+    optics = image.optics
+    rest = _models(spots, image)
+    for (part, _), model in zip(image.parts(), rest, strict=True):
+        np.subtract(part, model, out=model)
+    spots = _centred(spots, rest, image)
+    own = [
+        spots.strength * optics.height(spots.width_px2, smooth)
+        for _, smooth in image.parts()
+    ]
+    variance = optics.variance_px2(spots.width_px2, image.coarse_px)
+    own.append(own[1] * variance / (variance + image.coarse_px**2))
+    at = np.array([spots.y_px, spots.x_px])
+    left = [_sampled(part, at) for part in rest]
+    left.append(_blurred_at(rest[1], at, image.coarse_px))
+    heights = [part + mine for part, mine in zip(left, own, strict=True)]
+    return _photometry(spots, heights, image)
 
 
 def _photometry(spots: Spots, heights: list[F64], image: TwoScales) -> Spots:

@@ -10,7 +10,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,7 +20,7 @@ from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.event import Event
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.store.layout import DataFolder, RunFolder
-from her2sr_proc.store.lines import numbered_lines
+from her2sr_proc.store.line_index import lines_after
 from her2sr_proc.store.results import read_result
 
 FIELD = r"^r\d{2,3}_c\d{2,3}$"
@@ -108,7 +107,7 @@ class Archive:
         """Return chained events of a run, those after a sequence, in order."""
         run = self._run(run_id)
         path = self._existing(run, run.events, "events")
-        lines = islice(numbered_lines(path), after + 1, after + 1 + limit)
+        lines = lines_after(path, after + 1, limit)
         return [_event(path, number, line) for number, line in lines]
 
     def space(self) -> DiskSpace:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from her2sr_proc.errors import DataError, StateError
+from her2sr_proc.live.counted import counted_nuclei
 from her2sr_proc.live.questions import Body
-from her2sr_proc.offline.runs import read_fields
 from her2sr_proc.overview import nuclei_in_overview
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.counts import PROBES, scored
@@ -79,7 +79,7 @@ class Facts:
         """
         folder = self.data.run(run)
         manifest = read_manifest(folder)
-        results = [result for _, result in read_fields(folder, manifest)]
+        results = counted_nuclei(folder, manifest)
         rows = list(scored(results))
         fields = {result.field: 0 for result in results}
         for name, _ in rows:

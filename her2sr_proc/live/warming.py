@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.background import RollingBall
+from her2sr_proc.drift import by_intersections
 from her2sr_proc.fluctuation import Fluctuations
 from her2sr_proc.localizer import localize_block
 from her2sr_proc.rendering import render
@@ -57,6 +58,8 @@ def warm(tell: Callable[[int, str], None] = lambda *_: None) -> None:
     image = adu[0].astype(np.float64)
     scales = TwoScales(image, image, 1.0, 2.0, Optics(power=2, blob_px=0.7))
     find_spots(scales, SpotParams())
+    places = np.zeros((2, 2))
+    by_intersections([places, places + 20.0])
 
 
 def warm_cleaning() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from her2sr_proc.errors import RequestError, StateError
 from her2sr_proc.pyramid.frames import PLACES, Ground, frame_of
 from her2sr_proc.pyramid.shelf import Frame
+from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
 from her2sr_proc.schema.params import RenderParams
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import counted_attempts, read_ledger
+from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.tables import count_parquet, read_parquet_parts
 
@@ -97,10 +98,13 @@ def _tables(
     run: RunFolder, manifest: Manifest, channel: str
 ) -> list[tuple[FieldFacts, Path]]:
     """Return the fields with a table, and that of the attempt that is counted."""
-    histories = read_ledger(run.ledger)
+    by_field: dict[str, dict[UnitKey, UnitHistory]] = {}
+    for unit, history in read_ledger(run.ledger).items():
+        by_field.setdefault(unit.field, {})[unit] = history
     found = []
     for field in manifest.fields:
-        key = counted_attempts(manifest, histories, field.name).get(channel)
+        units = by_field.get(field.name, {})
+        key = counted_attempts(manifest, units, field.name).get(channel)
         if key is not None and run.table(key).exists():
             found.append((field, run.table(key)))
     return found

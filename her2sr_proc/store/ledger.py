@@ -17,6 +17,7 @@ from her2sr_proc.schema.ledger import (
     UnitState,
 )
 from her2sr_proc.schema.manifest import Manifest
+from her2sr_proc.store.line_index import lines_naming
 from her2sr_proc.store.lines import numbered_lines
 
 
@@ -51,11 +52,12 @@ def unit_of(key: UnitKey) -> UnitKey:
 def read_ledger(path: Path, *, field: str = "") -> dict[UnitKey, UnitHistory]:
     """Return the history of every unit, in the order they first appear.
 
-    With ``field`` of its units alone, which costs little while a long run goes on.
+    With ``field`` of its units alone, which costs the same however long a run goes on.
     Raises `IntegrityError` when an acknowledged line is not a ledger line.
     """
     units: dict[UnitKey, UnitHistory] = {}
-    for number, text in numbered_lines(path, having=f'"{field}"' if field else ""):
+    lines = lines_naming(path, field) if field else numbered_lines(path)
+    for number, text in lines:
         try:
             line = LEDGER_LINE.validate_json(text)
         except ValidationError as exc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from her2sr_proc.errors import IntegrityError
 from her2sr_proc.store.atomic import make_folder, sync_folder
@@ -65,19 +65,29 @@ def numbered_lines(path: Path, *, having: str = "") -> Iterator[tuple[int, str]]
         return
     wanted = having.encode()
     with path.open("rb") as file:
-        for number, data in enumerate(file, start=1):
-            if not data.endswith(b"\n"):
-                return  # torn, and never acknowledged
-            if wanted not in data:
-                continue
-            try:
-                yield number, data[:-1].decode()
-            except UnicodeDecodeError as exc:
-                raise IntegrityError(
-                    f"{path.name} line {number} is damaged: it is no text; restore the "
-                    f"file from a copy",
-                    path=str(path),
-                ) from exc
+        for number, data in enumerate(acknowledged(file), start=1):
+            if wanted in data:
+                yield number, text_of(path, number, data)
+
+
+def acknowledged(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines with their ends, from where a file stands; none that is torn."""
+    for data in file:
+        if not data.endswith(b"\n"):
+            return  # never acknowledged
+        yield data
+
+
+def text_of(path: Path, number: int, data: bytes) -> str:
+    """Return a line without its end. Raises as `read_lines`."""
+    try:
+        return data[:-1].decode()
+    except UnicodeDecodeError as exc:
+        raise IntegrityError(
+            f"{path.name} line {number} is damaged: it is no text; restore the file "
+            f"from a copy",
+            path=str(path),
+        ) from exc
 
 
 def _whole(path: Path) -> bytes:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gc
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-ENOUGH_S = 0.3
-"""Of processor time: a shorter call is repeated until so much was used."""
 WORSE_THAN_LINEAR = 1.1
 """An exponent that is surely above: n log n over three decades stays below it."""
 SURELY_AT_END = 1.3
 """A slope between two sizes alone, which noise of a tenth does not reach."""
+BEGIN, END = "<!-- growth begins -->", "<!-- growth ends -->"
+"""Between them stands the table in the page."""
 FLAT_MB = 32.0
 """Memory of the largest over that of the smallest, by which it still counts as flat."""
 
@@ -105,45 +103,6 @@ def power_law(sizes: Sequence[float], costs: Sequence[float]) -> Law:
     return Law(slope, float(np.sqrt(spread / (x @ x))))
 
 
-def series(
-    name: str,
-    axis: str,
-    sizes: Iterable[int],
-    case: Callable[[int], Callable[[], None]],
-) -> Series:
-    """Measure a case at every size; ``case`` prepares and returns what is timed."""
-    points = []
-    for size in sizes:
-        work = case(size)
-        if not points:
-            work()  # compiles, opens and imports what is late
-        points.append(_point(size, work))
-        del work
-    return Series(name, axis, tuple(points))
-
-
-def _point(size: int, work: Callable[[], None]) -> Point:
-    gc.collect()
-    before = _resident_mb("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the mark of the highest, anew
-    costs: list[float] = []
-    used = 0.0
-    while used < ENOUGH_S and len(costs) < 50:
-        begun = time.process_time()
-        work()
-        costs.append(time.process_time() - begun)
-        used += costs[-1]
-    peak = max(0.0, _resident_mb("VmHWM") - before)
-    return Point(size, float(np.median(costs)), peak)
-
-
-def _resident_mb(what: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{what}:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise SystemExit("this measures memory by /proc/self/status, which Linux alone has")
-
-
 def table(found: Sequence[Series]) -> str:
     """Return the exponents of all series as a table of Markdown."""
     lines = [
@@ -163,6 +122,15 @@ def table(found: Sequence[Series]) -> str:
             f"{', '.join(flags)} |"
         )
     return "\n".join(lines)
+
+
+def into_page(page: Path, drawn: str) -> None:
+    """Put a table in the place of the one that stands between a page's two marks."""
+    text = page.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise SystemExit(f"{page} lacks '{BEGIN}' or '{END}', once each")
+    before, rest = text.split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{drawn}\n{END}{rest.split(END)[1]}")
 
 
 def plot(found: Sequence[Series], path: Path) -> None:

@@ -8,35 +8,27 @@ from pathlib import Path
 
 import numpy as np
 from bench_counting import NUCLEUS_PX, PARAMS, PITCH_PX, evidence, points_of
-from run_folders import add_unit, make_run
 
+from her2sr_proc.background import RollingBall
 from her2sr_proc.benchmark import CAMERA, make_movie
 from her2sr_proc.counting import count_field
 from her2sr_proc.drift import measure_drift
 from her2sr_proc.linking import link
-from her2sr_proc.offline.accounting import account
 from her2sr_proc.offline.movie import Recipe, localize_movie
-from her2sr_proc.offline.pipeline import process_run
-from her2sr_proc.offline.verify import verify
 from her2sr_proc.rendering import render
 from her2sr_proc.schema.block import BlockKey, UnitKey
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.schema.params import LocalizeParams, RenderParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
-from her2sr_proc.store import raw, retention
-from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import read_ledger
-from her2sr_proc.store.manifest import read_manifest
+from her2sr_proc.store import raw
 from her2sr_proc.store.tables import read_parquet, write_parquet
 
-Case = Callable[[int], Callable[[], None]]
 PIXEL_NM = 130.0
 SMALL_PX = 32
 PER_FRAME = 3
 BLOCK = 100
 SEGMENT = 100
-UNIT_FRAMES, UNIT_BLOCK, UNIT_PX = 40, 2, 48
 
 
 class Again:
@@ -80,11 +72,10 @@ def blinks(frames: int, per_frame: int, side: int) -> Localizations:
     """
     rng = np.random.default_rng(1)
     sites = rng.uniform(0, side * PIXEL_NM, (20 * per_frame, 2))
-    each = max(1, per_frame // 2)
-    frame = np.repeat(np.arange(0, frames, 2), 2 * each)
-    first = rng.integers(0, len(sites), (len(frame) // (2 * each), each))
+    frame = np.repeat(np.arange(0, frames, 2), 2 * per_frame)
+    first = rng.integers(0, len(sites), (len(frame) // (2 * per_frame), per_frame))
     site = np.concatenate([first, first], axis=1).ravel()
-    frame = frame + np.tile(np.repeat([0, 1], each), len(first))
+    frame = frame + np.tile(np.repeat([0, 1], per_frame), len(first))
     xy = sites[site] + rng.normal(0, 8, (len(site), 2)) + frame[:, None] * 100 / frames
     n = len(frame)
     columns = {c.name: np.ones(n, np.dtype(c.dtype)) for c in COLUMNS}
@@ -114,6 +105,14 @@ def rendering(frames: int, per_frame: int, side: int) -> Callable[[], None]:
     table = blinks(frames, per_frame, side)
     size = {"height_px": side, "width_px": side, "pixel_nm": PIXEL_NM}
     return lambda: void(render(table, **size, params=RenderParams()))
+
+
+def rolling(frames: int, side: int) -> Callable[[], None]:
+    """Return the paper's rolling ball over a few frames."""
+    rng = np.random.default_rng(1)
+    movie = rng.poisson(140, (frames, side, side)).astype(np.uint16)
+    ball = RollingBall((side, side), radius_px=15.0)
+    return lambda: void(ball.block(movie))
 
 
 def void(_: object) -> None:
@@ -199,76 +198,3 @@ class Store:
             read_parquet(path)
 
         return work
-
-
-class Runs:
-    """Runs of many small fields, two channels each, made once a size."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def _made(self, fields: int):
-        run = self._folder / f"run{fields}"
-        shutil.rmtree(run, ignore_errors=True)
-        names = tuple(f"r00_c{n:03d}" for n in range(fields))
-        sizes = {"561": UNIT_FRAMES, "405": UNIT_FRAMES}
-        made = make_run(run, frames=sizes, size=UNIT_PX, fields=names)
-        rng = np.random.default_rng(1)
-        shape = (UNIT_FRAMES, UNIT_PX, UNIT_PX)
-        for channel in sizes:
-            adu = rng.poisson(140, shape).astype(np.uint16)
-            adu[:, 20:23, 20:23] += 300
-            add_unit(made, channel, adu, field=names[0], block=UNIT_BLOCK)
-        lines = made.ledger.read_text()
-        for name in names[1:]:  # as it is: what is forced to disk takes its time
-            shutil.copytree(run / "raw" / names[0], run / "raw" / name)
-            with made.ledger.open("a") as ledger:
-                ledger.write(lines.replace(names[0], name))
-        return made
-
-    def processing(self, fields: int) -> Callable[[], None]:
-        run = self._made(fields)
-
-        def work():
-            for made in ("localizations", "images", "nuclei", "results"):
-                shutil.rmtree(run.root / made, ignore_errors=True)
-            process_run(run, quiet, jobs=1)
-
-        return work
-
-    def processing_again(self, fields: int) -> Callable[[], None]:
-        run = self._done(fields)
-        return lambda: void(process_run(run, quiet, jobs=1))
-
-    def verifying(self, fields: int) -> Callable[[], None]:
-        run = self._done(fields)
-        return lambda: void(verify(run, quiet))
-
-    def accounting(self, fields: int) -> Callable[[], None]:
-        run = self._done(fields)
-        return lambda: void(account(run, read_manifest(run)))
-
-    def one_unit(self, fields: int) -> Callable[[], None]:
-        """Return what the end of every unit of the run asks of the ledger."""
-        run = self._done(fields)
-        names = [field.name for field in read_manifest(run).fields]
-        return lambda: void([read_ledger(run.ledger, field=name) for name in names])
-
-    def releasing(self, fields: int) -> Callable[[], None]:
-        """Return the question, for every unit, whether its raw frames may go."""
-        run = self._done(fields)
-
-        def work():
-            manifest, fields = retention.run_units(run)
-            for units in fields.values():
-                of_field = {unit.key: unit for unit in units}
-                for unit in units:
-                    retention.why_kept(run, manifest, unit, of_field)
-
-        return work
-
-    def _done(self, fields: int):
-        run = self._folder / f"run{fields}"
-        if not (run / "results" / "result.json").exists():
-            process_run(self._made(fields), quiet, jobs=1)
-        return RunFolder(run)

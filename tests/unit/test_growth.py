@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from growth import Point, Series, power_law
+from growth import BEGIN, END, Point, Series, into_page, power_law
+from growth_log import Step, measure, read_log, series_of
 
 from her2sr_proc.drift import by_intersections
 
@@ -54,3 +55,54 @@ def test_cells_that_are_added_bit_by_bit_are_those_of_all_at_once():
     ]
     np.testing.assert_array_equal(*seen)
     assert by_intersections(parts).shape == (7, 2)
+
+
+def test_a_drift_does_not_depend_on_the_order_of_rows():
+    chance = np.random.default_rng(4)
+    sites = chance.uniform(0, 4000, (80, 2))
+    parts = [
+        sites[chance.integers(0, 80, 120)] + chance.normal(0, 5, (120, 2)) + 4.0 * step
+        for step in range(6)
+    ]
+    shuffled = [chance.permutation(part) for part in parts]
+    np.testing.assert_array_equal(by_intersections(parts), by_intersections(shuffled))
+
+
+def empty(_size):
+    return lambda: None
+
+
+def dies(_size):
+    raise SystemExit(3)
+
+
+def test_a_measurement_that_was_stopped_goes_on_where_it_was(tmp_path):
+    log = tmp_path / "growth.jsonl"
+    steps = [Step("a", "n", [1, 10], empty), Step("b", "n", [2], empty)]
+    first = next(measure(steps, log))
+    assert (first.operation, first.size) == ("a", 1)
+    with log.open("a") as file:
+        file.write('{"operation": "b"')  # cut off
+    rest = [(row.operation, row.size) for row in measure(steps, log)]
+    assert rest == [("b", 2), ("a", 10)]
+    assert [row.size for row in read_log(log)] == [1, 2, 10]
+    assert list(measure(steps, log)) == []
+
+
+def test_a_point_whose_process_dies_is_told_and_tried_again(tmp_path):
+    log = tmp_path / "growth.jsonl"
+    (row,) = measure([Step("a", "n", [1], dies)], log)
+    assert row.fault == "its process ended with 3"
+    assert series_of(read_log(log)) == []
+    (row,) = measure([Step("a", "n", [1], empty)], log)
+    assert not row.fault
+
+
+def test_the_table_of_a_page_is_replaced_and_nothing_else(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    into_page(page, "| new |")
+    assert page.read_text() == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
+    page.write_text("no marks")
+    with pytest.raises(SystemExit, match="lacks"):
+        into_page(page, "| new |")
