@@ -65,6 +65,8 @@ RARE = 3.0
 HOPE = 3.0
 """Over the deviance that emitters must get below, by so much for each of up to two that
 may still be added, from which none is: on bright tissue, none that was above it stood."""
+PAIRED = 1.4
+"""Widths from which a spot of a crowd may be two."""
 CERTAIN = 2.0
 """Over what curved ground must leave, from which its lower bound spares the climb."""
 MAX_DAMPING = 1e6
@@ -670,6 +672,7 @@ def resolve(
     rule: Rule,
     terms: int,
     count: int,
+    surplus: int,
     iterations: int,
     bar: float,
 ) -> tuple[int, float, bool]:
@@ -682,8 +685,9 @@ def resolve(
         and on return those that stand; their deviations are the vector `SPREAD`.
     taps : float64 array, shape (2, odd)
         As in `next_emitter`.
-    terms, count, iterations : int
-        Of the ground: 1 or 6; emitters at the start; steps of one climb.
+    terms, count, surplus, iterations : int
+        Of the ground: 1 or 6; emitters at the start; how many may be added; steps of
+        one climb.
     bar : float
         Deviance, at the rule's price for each parameter, that three emitters must get
         below if a fourth is to be tried: what grows on without it is no crowd. Two must
@@ -698,7 +702,7 @@ def resolve(
     theta = emitters.theta
     saved, spread = algebra.vectors[SAVED], algebra.vectors[SPREAD]
     likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSE, iterations)
-    most = min(count + rule.surplus, MOST)
+    most = min(count + surplus, MOST)
     if is_hopeless(region, rule, terms, count, bar):
         return count, likelihood, False
     while count < most:
@@ -1583,17 +1587,21 @@ def untangle(
 ) -> int:
     """Fit a group together on a flat ground; return how many emitters it has."""
     theta = room.emitters.theta
-    count, k, ground = 0, root, np.inf
+    count, k, ground, broad = 0, root, np.inf, 0
     while k >= 0 and count < MOST:
         at = 1 + 3 * count
         theta[at + X], theta[at + Y] = spots[k, X] - left, spots[k, Y] - top
         theta[at + PHOTONS] = spots[k, PHOTONS] / excess
         ground = min(ground, spots[k, BACKGROUND] / excess)
+        broad += spots[k, SIGMA] > PAIRED * region.sigma
         count += 1
         k = room.follower[k]
     theta[0] = max(ground, MIN_MEAN)
+    # what is all broad may be pairs; if it is more, it is blobs, and goes on and on
+    surplus = min(rule.surplus, count) if broad == count else rule.surplus
     count, _, is_sound = resolve(
-        region, room.emitters, room.algebra, taps, rule, 1, count, iterations, np.inf,
+        region, room.emitters, room.algebra, taps, rule, 1, count, surplus, iterations,
+        np.inf,
     )  # fmt: skip
     return count if is_sound else 0
 
@@ -1685,7 +1693,8 @@ def judge(
     if is_narrow and least_deviance(pixels - 1 - 6, darkest) + price * (1 + 6) < least:
         start_one(room, 1, spot, top, left, excess)
         count, _, is_sound = resolve(
-            region, room.emitters, room.algebra, taps, rule, 1, 1, iterations, least,
+            region, room.emitters, room.algebra, taps, rule, 1, 1, rule.surplus,
+            iterations, least,
         )  # fmt: skip
         is_better = deviance(region) + price * (1 + 3 * count) < least
         if is_sound and count > 1 and is_better:

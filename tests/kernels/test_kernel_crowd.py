@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from her2sr_proc.kernels import crowd
 
@@ -106,8 +106,9 @@ def resolve(counts, found, rule=RULE, bar=np.inf):
     region, emitters, algebra = region_of(counts)
     start(emitters, [30.0], found)
     count, _, is_sound = crowd.resolve(
-        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found), 50, bar
-    )
+        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found),
+        rule.surplus, 50, bar,
+    )  # fmt: skip
     return count, is_sound, emitters.theta[1 : 1 + 3 * count].reshape(-1, 3)
 
 
@@ -153,6 +154,37 @@ def test_a_blob_that_three_spots_do_not_explain_is_given_up():
     assert resolve(counts, [(8, 8, 9000.0)])[0] > 3
     count, is_sound, _ = resolve(counts, [(8, 8, 9000.0)], bar=400.0)
     assert (count, is_sound) == (3, False)
+
+
+@pytest.mark.parametrize("level", [3.0, 300.0])
+@pytest.mark.parametrize("shape", [(5, 5), (9, 9), (5, 8)])
+def test_no_curved_ground_leaves_less_than_its_lower_bound(shape, level):
+    rng = np.random.default_rng(8)
+    bounds, left = [], []
+    for photons in np.geomspace(1.0, 60_000.0, 40):
+        x, y = rng.uniform(0.2, 0.8, 2) * (shape[1], shape[0])
+        blob = light([(x, y, photons)], shape, rng.uniform(0.6, 3.0))
+        region, emitters, algebra = region_of(rng.poisson(level + blob))
+        bounds.append(crowd.curved_at_least(region))
+        start(emitters, [level + blob.mean(), 0, 0, 0, 0, 0], [])
+        crowd.climb(region, emitters, algebra, crowd.TERMS, 0, 1e-6, 100)
+        left.append(crowd.deviance(region))
+    assert np.all(np.array(bounds) <= left)
+    assert bounds[-1] > 0.1 * left[-1]  # and it is of use for a bright blob
+
+
+def test_the_lower_bound_is_the_same_interpreted():
+    region, _, _ = region_of(light([(4.2, 3.9, 900.0)], (9, 7)) + 20.0)
+    plain = crowd.curved_at_least.py_func(region)
+    assert crowd.curved_at_least(region) == pytest.approx(plain, rel=1e-12)
+    assert crowd.curved_at_least(region_of(np.ones((1, 7)))[0]) == 0.0
+
+
+@pytest.mark.parametrize("freedom", [10, 18, 60])
+def test_a_rarely_low_deviance_is_that_of_chi_squared(freedom):
+    expected = chi2.ppf(norm.cdf(-crowd.RARE), freedom)
+    assert crowd.least_deviance(freedom, 20.0) == pytest.approx(expected, rel=0.05)
+    assert crowd.least_deviance(freedom, 1.0) == 0.0  # few counts are not normal
 
 
 def test_errors_of_overlapping_spots_are_as_large_as_reported():
