@@ -343,9 +343,7 @@ class Localizer:
                 fits[left] = self._fit_plain(adu, rows[left], columns[left], rounds)
         return fits
 
-    def _look_wide(
-        self, adu: U16, rows: I32, columns: I32
-    ) -> npt.NDArray[np.bool_]:
+    def _look_wide(self, adu: U16, rows: I32, columns: I32) -> npt.NDArray[np.bool_]:
         """Return which spots are evidently of another width than the known one."""
         is_wide = np.empty(rows.size, np.bool_)
         abreast.look_wide(

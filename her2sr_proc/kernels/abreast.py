@@ -807,7 +807,8 @@ def look_wide(
         i = rows[n] - min(max(rows[n] - radius, 0), height - size)
         j = columns[n] - min(max(columns[n] - radius, 0), width - size)
         out[n] = False
-        if state[WIDTH] < EVIDENT * sigma or not (0 < i < size - 1 and 0 < j < size - 1):
+        is_inside = 0 < i < size - 1 and 0 < j < size - 1
+        if state[WIDTH] < EVIDENT * sigma or not is_inside:
             continue
         counts, light = 0.0, -9.0 * state[BACKGROUND]
         for k in range(i - 1, i + 2):

@@ -63,10 +63,8 @@ LOOSE = 0.5
 RARE = 3.0
 """Deviations below which a true model's deviance is not looked for: 1 in 700."""
 HOPE = 3.0
-"""Over the deviance that emitters must get below, by so much for each of up to two that
-may still be added, from which none is: on bright tissue, none that was above it stood."""
-PAIRED = 1.4
-"""Widths from which a spot of a crowd may be two."""
+"""What emitters leave, over what they must get below, from which none is added to two
+of them; its square, to one. On bright tissue none that was above it came to stand."""
 CERTAIN = 2.0
 """Over what curved ground must leave, from which its lower bound spares the climb."""
 MAX_DAMPING = 1e6
@@ -672,7 +670,6 @@ def resolve(
     rule: Rule,
     terms: int,
     count: int,
-    surplus: int,
     iterations: int,
     bar: float,
 ) -> tuple[int, float, bool]:
@@ -685,9 +682,8 @@ def resolve(
         and on return those that stand; their deviations are the vector `SPREAD`.
     taps : float64 array, shape (2, odd)
         As in `next_emitter`.
-    terms, count, surplus, iterations : int
-        Of the ground: 1 or 6; emitters at the start; how many may be added; steps of
-        one climb.
+    terms, count, iterations : int
+        Of the ground: 1 or 6; emitters at the start; steps of one climb.
     bar : float
         Deviance, at the rule's price for each parameter, that three emitters must get
         below if a fourth is to be tried: what grows on without it is no crowd. Two must
@@ -702,7 +698,7 @@ def resolve(
     theta = emitters.theta
     saved, spread = algebra.vectors[SAVED], algebra.vectors[SPREAD]
     likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSE, iterations)
-    most = min(count + surplus, MOST)
+    most = min(count + rule.surplus, MOST)
     if is_hopeless(region, rule, terms, count, bar):
         return count, likelihood, False
     while count < most:
@@ -748,9 +744,7 @@ def resolve(
 
 
 @kernel
-def is_hopeless(
-    region: Region, rule: Rule, terms: int, count: int, bar: float
-) -> bool:
+def is_hopeless(region: Region, rule: Rule, terms: int, count: int, bar: float) -> bool:
     """Return whether what ``count`` emitters leave is beyond what more can explain.
 
     As of ``bar`` in `resolve`.
@@ -1587,21 +1581,17 @@ def untangle(
 ) -> int:
     """Fit a group together on a flat ground; return how many emitters it has."""
     theta = room.emitters.theta
-    count, k, ground, broad = 0, root, np.inf, 0
+    count, k, ground = 0, root, np.inf
     while k >= 0 and count < MOST:
         at = 1 + 3 * count
         theta[at + X], theta[at + Y] = spots[k, X] - left, spots[k, Y] - top
         theta[at + PHOTONS] = spots[k, PHOTONS] / excess
         ground = min(ground, spots[k, BACKGROUND] / excess)
-        broad += spots[k, SIGMA] > PAIRED * region.sigma
         count += 1
         k = room.follower[k]
     theta[0] = max(ground, MIN_MEAN)
-    # what is all broad may be pairs; if it is more, it is blobs, and goes on and on
-    surplus = min(rule.surplus, count) if broad == count else rule.surplus
     count, _, is_sound = resolve(
-        region, room.emitters, room.algebra, taps, rule, 1, count, surplus, iterations,
-        np.inf,
+        region, room.emitters, room.algebra, taps, rule, 1, count, iterations, np.inf,
     )  # fmt: skip
     return count if is_sound else 0
 
@@ -1693,8 +1683,7 @@ def judge(
     if is_narrow and least_deviance(pixels - 1 - 6, darkest) + price * (1 + 6) < least:
         start_one(room, 1, spot, top, left, excess)
         count, _, is_sound = resolve(
-            region, room.emitters, room.algebra, taps, rule, 1, 1, rule.surplus,
-            iterations, least,
+            region, room.emitters, room.algebra, taps, rule, 1, 1, iterations, least,
         )  # fmt: skip
         is_better = deviance(region) + price * (1 + 3 * count) < least
         if is_sound and count > 1 and is_better:

@@ -106,9 +106,8 @@ def resolve(counts, found, rule=RULE, bar=np.inf):
     region, emitters, algebra = region_of(counts)
     start(emitters, [30.0], found)
     count, _, is_sound = crowd.resolve(
-        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found),
-        rule.surplus, 50, bar,
-    )  # fmt: skip
+        region, emitters, algebra, crowd.spot_taps(SIGMA), rule, 1, len(found), 50, bar
+    )
     return count, is_sound, emitters.theta[1 : 1 + 3 * count].reshape(-1, 3)
 
 
