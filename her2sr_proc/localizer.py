@@ -28,6 +28,8 @@ from her2sr_proc.stopwatch import Stopwatch
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
+Range = tuple[float, float]
+"""Narrowest and widest, pixels."""
 
 
 class FitStatus(IntEnum):
@@ -251,10 +253,65 @@ class Localizer:
         free_beyond: float,
     ) -> F64:
         """Return all fits in boxes of one size, with the status as last column."""
+        lowest, highest = self._params.sigma_range_px
+        widths = lowest, highest * radius / self._params.radius_px
+        if free_beyond > 0.0:
+            return self._fit_alone(adu, rows, columns, radius, free_beyond, widths)
+        fits = np.empty((rows.size, abreast.RESULTS + 1))
+        left = np.arange(rows.size)
+        for rounds in (abreast.WIDE_ROUNDS, abreast.MORE_WIDE_ROUNDS):
+            fits[left] = self._fit_widths(
+                adu, rows[left], columns[left], radius, widths, rounds
+            )
+            left = left[fits[left, -1] == abreast.OPEN]
+        fits[left] = self._fit_alone(
+            adu, rows[left], columns[left], radius, 0.0, widths
+        )
+        return fits
+
+    def _fit_widths(
+        self,
+        adu: U16,
+        rows: I32,
+        columns: I32,
+        radius: int,
+        widths: Range,
+        rounds: int,
+    ) -> F64:
+        """Return fits of a free width, with a status below 0 for what is left open."""
+        results = np.empty((rows.size, abreast.RESULTS))
+        status = np.empty(rows.size, np.int16)
+        abreast.fit_widths(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._variance,
+            rows,
+            columns,
+            radius,
+            self._params.sigma_px,
+            *widths,
+            self._camera.excess_noise,
+            float(self._camera.saturation_adu),
+            rounds,
+            results,
+            status,
+        )
+        return np.column_stack([results, status])
+
+    def _fit_alone(
+        self,
+        adu: U16,
+        rows: I32,
+        columns: I32,
+        radius: int,
+        free_beyond: float,
+        widths: Range,
+    ) -> F64:
+        """Return fits made one by one, with the status as last column."""
         camera, params = self._camera, self._params
         results = np.empty((rows.size, gauss.RESULTS))
         status = np.empty(rows.size, np.int16)
-        lowest, highest = params.sigma_range_px
         gauss.fit_spots(
             adu,
             self._offset,
@@ -265,8 +322,7 @@ class Localizer:
             radius,
             params.sigma_px,
             free_beyond,
-            lowest,
-            highest * radius / params.radius_px,
+            *widths,
             camera.excess_noise,
             float(camera.saturation_adu),
             params.max_iterations,
@@ -277,13 +333,32 @@ class Localizer:
 
     def _fit_abreast(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return fits of the known width, with a status below 0 for what is odd."""
-        fits = np.empty((rows.size, abreast.RESULTS + 1))
+        fits = np.zeros((rows.size, abreast.RESULTS + 1))
         fits[:, -1] = abreast.OPEN
+        if self._free_beyond < np.inf:
+            fits[self._look_wide(adu, rows, columns), -1] = abreast.DOUBTED
         if self._free_beyond > 0.0:
             for rounds in (abreast.ROUNDS, abreast.MORE_ROUNDS):
                 left = np.flatnonzero(fits[:, -1] == abreast.OPEN)
                 fits[left] = self._fit_plain(adu, rows[left], columns[left], rounds)
         return fits
+
+    def _look_wide(self, adu: U16, rows: I32, columns: I32) -> npt.NDArray[np.bool_]:
+        """Return which spots are evidently of another width than the known one."""
+        is_wide = np.empty(rows.size, np.bool_)
+        abreast.look_wide(
+            adu,
+            self._offset,
+            self._e_per_adu,
+            self._variance,
+            rows,
+            columns,
+            self._params.radius_px,
+            self._params.sigma_px,
+            self._camera.excess_noise,
+            is_wide,
+        )
+        return is_wide
 
     def _fit_plain(self, adu: U16, rows: I32, columns: I32, rounds: int) -> F64:
         params = self._params

@@ -1,8 +1,9 @@
-"""Maximum-likelihood fits of spots of one known width, sixteen side by side.
+"""Maximum-likelihood fits of spots, of known or free width, sixteen side by side.
 
-The same likelihood, steps and bounds as of `gauss`, for the many spots that are plain:
-what does not settle in a few undamped steps, comes near a limit, or speaks against the
-width is left open, for `gauss` to fit. Every number is an array over the spots
+The same likelihood, steps and bounds as of `gauss`, for the many spots that are plain
+(`fit_spots`) and the many blobs of bright tissue (`fit_widths`): what does not settle
+in a few undamped steps, comes near a limit, or speaks against a known width is left
+open, for `gauss` to fit. Every number is an array over the spots
 ("lanes"), innermost in memory, so that a processor's vector unit works on all of them;
 a spot's result does not depend on its neighbours.
 
@@ -24,18 +25,32 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I16 = npt.NDArray[np.int16]
+Flags = npt.NDArray[np.bool_]
 
 LANES = 16
 """A multiple of every vector's length; two boxes' planes then fit the nearest cache."""
-FITTED, SATURATED, OPEN, DOUBTED = 0, 100, -1, -2
+FITTED, NARROW, WIDE, SATURATED, OPEN, DOUBTED = 0, 5, 6, 100, -1, -2
 """Codes: as of `gauss`; left open; settled, but the width is another."""
 RESULTS = 10
 """Columns of a result, as of `gauss.fit_spots`."""
 ROUNDS, MORE_ROUNDS = 5, 12
 """Steps after which a fit is left open, of a plain spot, which takes three or four, and
 of those that were left open, tried once more among themselves."""
+WIDE_ROUNDS, MORE_WIDE_ROUNDS = 12, 40
+"""The same where the width is free."""
+UNSTEADY, SHORTER = 14, 0.5
+"""Steps after which what still moves swings to and fro, and is moved by less."""
+WIDEST_START = 1.6
+"""Over the known width, at which a free one starts at most."""
+EVIDENT = 1.6
+"""Over the known width, from which a guess is no chance: in bright light (`BRIGHT`),
+the score test doubts every such spot."""
+BRIGHT = 15.0
+"""Deviations of their noise by which nine pixels stand out of their ground."""
 SETTLED = 1e-4
 """Squared length of a step in units of the bound, below which it is the last."""
+SQRT_HALF = math.sqrt(0.5)
+INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 MIN_PHOTONS = 1.0
 MIN_BACKGROUND = 0.01
 MIN_SPREAD = 1e-12
@@ -46,8 +61,10 @@ NEAR = 0.16
 # read and what is written never overlap.
 X, Y, PHOTONS, BACKGROUND = 0, LANES, 2 * LANES, 3 * LANES
 ACTIVE, RATIO, SQUARES, BROKEN = 4 * LANES, 5 * LANES, 6 * LANES, 7 * LANES
-STATE = 8 * LANES
-"""The estimate; 1 while it moves; likelihood ratio; squared residuals; 1 if open."""
+WIDTH = 8 * LANES
+STATE = 9 * LANES
+"""The estimate; 1 while it moves; likelihood ratio; squared residuals; 1 if open; the
+width, where it is free."""
 
 # sums along a row
 SS, SB, BB, S, B, ONE, RS, RB, R = (n * LANES for n in range(9))
@@ -133,20 +150,26 @@ def load(
     state[BACKGROUND + lane] = ground
     state[ACTIVE + lane] = 1.0
     state[BROKEN + lane] = 0.0 if math.isfinite(total) else 1.0
+    state[WIDTH + lane] = sigma
     if 0 < i < size - 1 and 0 < j < size - 1:
-        state[X + lane] += tilt(box, pixels, at, LANES, size * LANES, ground, sigma)
-        state[Y + lane] += tilt(box, pixels, at, size * LANES, LANES, ground, sigma)
+        by_x, bend_x = tilt(box, pixels, at, LANES, size * LANES, ground)
+        by_y, bend_y = tilt(box, pixels, at, size * LANES, LANES, ground)
+        state[X + lane] += by_x
+        state[Y + lane] += by_y
+        # a pixel's own extent is a twelfth of a square
+        guessed = math.sqrt(max(2.0 / (bend_x + bend_y) - 1.0 / 12.0, 0.1))
+        state[WIDTH + lane] = guessed
     return is_saturated
 
 
 @kernel
 def tilt(
-    box: F64, pixels: int, at: int, along: int, aside: int, ground: float, sigma: float
-) -> float:
-    """Return how far a spot lies from a pixel's centre along one axis.
+    box: F64, pixels: int, at: int, along: int, aside: int, ground: float
+) -> tuple[float, float]:
+    """Return how far a spot lies from a pixel's centre along one axis, and its bend.
 
-    The logarithms of three neighbouring sums of a Gaussian lie on a parabola, whose
-    bend the known width gives.
+    The logarithms of three neighbouring sums of a Gaussian lie on a parabola; its bend
+    is one over the squared width.
     """
     before = middle = after = -3.0 * ground
     for k in range(-1, 2):
@@ -158,7 +181,7 @@ def tilt(
     middle = max(middle, MIN_PHOTONS)
     low = math.log(min(max(before / middle, 0.03), 0.95))
     high = math.log(min(max(after / middle, 0.03), 0.95))
-    return min(max(-(high - low) / (low + high), -0.7), 0.7)
+    return min(max(-(high - low) / (low + high), -0.7), 0.7), -(low + high)
 
 
 @kernel
@@ -185,9 +208,9 @@ def axis_shares(
         Overwritten: of every pixel in turn the share, its derivatives by place and by
         width.
     """
-    scale = math.sqrt(0.5) / sigma
+    scale = SQRT_HALF / sigma
     bend = scale * scale
-    height = 1.0 / (math.sqrt(2.0 * math.pi) * sigma)
+    height = INV_SQRT_2PI / sigma
     # from edge to edge a Gaussian changes by a factor, and that by a constant one
     for lane in range(LANES):
         edge = -0.5 - state[which + lane]
@@ -484,6 +507,316 @@ def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) ->
             if far[k] > 0.0:
                 value = box[i * size * LANES + k]
                 state[RATIO + k % LANES] += value * math.log(far[k] / value)
+
+
+@kernel
+def free_shares(
+    state: F64,
+    which: int,
+    size: int,
+    bells: F64,
+    edges: F64,
+    shares: F64,
+    slopes: F64,
+    widens: F64,
+) -> None:
+    """Write what `axis_shares` does, of lanes that each have their own width."""
+    # from edge to edge a Gaussian changes by a factor, and that by a constant one
+    for lane in range(LANES):
+        edge = -0.5 - state[which + lane]
+        bend = 0.5 / (state[WIDTH + lane] * state[WIDTH + lane])
+        bells[lane] = math.exp(-bend * edge * edge)
+        edges[lane] = math.exp(-bend * (2.0 * edge + 1.0))
+        shares[lane] = math.exp(-2.0 * bend)
+    for k in range(size):
+        for lane in range(LANES):
+            bells[(k + 1) * LANES + lane] = bells[k * LANES + lane] * edges[lane]
+            edges[lane] *= shares[lane]
+    for k in range(size + 1):
+        for lane in range(LANES):
+            z = (k - 0.5 - state[which + lane]) * (SQRT_HALF / state[WIDTH + lane])
+            u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
+            series = C12
+            series = series * u + C11
+            series = series * u + C10
+            series = series * u + C9
+            series = series * u + C8
+            series = series * u + C7
+            series = series * u + C6
+            series = series * u + C5
+            series = series * u + C4
+            series = series * u + C3
+            series = series * u + C2
+            series = series * u + C1
+            series = series * u + C0
+            tail = 0.5 * bells[k * LANES + lane] * series
+            edges[k * LANES + lane] = tail if z < 0.0 else 1.0 - tail
+    for k in range(size):
+        for lane in range(LANES):
+            at = k * LANES + lane
+            low, high = bells[at], bells[at + LANES]
+            edge = k - 0.5 - state[which + lane]
+            inverse = 1.0 / state[WIDTH + lane]
+            height = INV_SQRT_2PI * inverse
+            shares[at] = edges[at + LANES] - edges[at]
+            slopes[at] = height * (low - high)
+            widens[at] = height * inverse * (edge * low - (edge + 1.0) * high)
+
+
+@kernel
+def free_step(
+    sums: F64, state: F64, size: int, narrowest: float, widest: float, part: float
+) -> float:
+    """Move lanes as `step` does, their widths as well; return how many are active.
+
+    A width at its bound that the slope drives beyond it stays there. ``part``: of the
+    way that a step would lead.
+    """
+    left = 0.0
+    for lane in range(LANES):
+        width, slope = state[WIDTH + lane], sums[DW + lane]
+        is_pinned = (width <= narrowest and slope < 0.0) or (
+            width >= widest and slope > 0.0
+        )
+        free = 0.0 if is_pinned else 1.0
+        i0 = 1.0 / sums[XX + lane]
+        l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
+        l30, u40 = sums[GX + lane] * i0, free * sums[WX + lane]
+        d1 = sums[YY + lane] - l10 * sums[YX + lane]
+        i1 = 1.0 / d1
+        u21 = sums[PY + lane] - l20 * sums[YX + lane]
+        u31 = sums[GY + lane] - l30 * sums[YX + lane]
+        l21, l31, l40 = u21 * i1, u31 * i1, u40 * i0
+        u41 = free * sums[WY + lane] - l40 * sums[YX + lane]
+        l41 = u41 * i1
+        d2 = sums[PP + lane] - l20 * sums[PX + lane] - l21 * u21
+        i2 = 1.0 / d2
+        u32 = sums[GP + lane] - l30 * sums[PX + lane] - l31 * u21
+        u42 = free * sums[WP + lane] - l40 * sums[PX + lane] - l41 * u21
+        l32, l42 = u32 * i2, u42 * i2
+        d3 = sums[GG + lane] - l30 * sums[GX + lane] - l31 * u31 - l32 * u32
+        i3 = 1.0 / d3
+        u43 = free * sums[WG + lane] - l40 * sums[GX + lane] - l41 * u31 - l42 * u32
+        l43 = u43 * i3
+        d4 = sums[WW + lane] - l40 * u40 - l41 * u41 - l42 * u42 - l43 * u43
+        i4 = 1.0 / d4
+        y0 = sums[DX + lane]
+        y1 = sums[DY + lane] - l10 * y0
+        y2 = sums[DP + lane] - l20 * y0 - l21 * y1
+        y3 = sums[DG + lane] - l30 * y0 - l31 * y1 - l32 * y2
+        y4 = free * slope - l40 * y0 - l41 * y1 - l42 * y2 - l43 * y3
+        y4 = y4 if free > 0.5 else 0.0
+        by_width = y4 * i4
+        by_ground = y3 * i3 - l43 * by_width
+        by_photons = y2 * i2 - l32 * by_ground - l42 * by_width
+        by_y = y1 * i1 - l21 * by_photons - l31 * by_ground - l41 * by_width
+        by_x = y0 * i0 - l10 * by_y - l20 * by_photons - l30 * by_ground
+        by_x -= l40 * by_width
+        decrement = y0 * y0 * i0 + y1 * y1 * i1 + y2 * y2 * i2 + y3 * y3 * i3
+        decrement += y4 * y4 * i4
+        x, y = state[X + lane], state[Y + lane]
+        photons, ground = state[PHOTONS + lane], state[BACKGROUND + lane]
+        x += min(max(part * by_x, -1.0), 1.0)
+        y += min(max(part * by_y, -1.0), 1.0)
+        photons += min(max(part * by_photons, -0.6 * photons), 1.5 * photons)
+        ground += max(part * by_ground, -0.9 * ground)
+        width += min(max(part * by_width, -0.6 * width), 1.5 * width)
+        width = min(max(width, narrowest), widest)
+        is_sound = d1 > 0.0 and d2 > 0.0 and d3 > 0.0 and d4 > 0.0
+        is_sound = is_sound and -0.5 < x < size - 0.5 and -0.5 < y < size - 0.5
+        is_sound = is_sound and photons > MIN_PHOTONS and ground > MIN_BACKGROUND
+        was_active = state[ACTIVE + lane] > 0.5
+        moves = was_active and is_sound
+        state[X + lane] = x if moves else state[X + lane]
+        state[Y + lane] = y if moves else state[Y + lane]
+        state[PHOTONS + lane] = photons if moves else state[PHOTONS + lane]
+        state[BACKGROUND + lane] = ground if moves else state[BACKGROUND + lane]
+        state[WIDTH + lane] = width if moves else state[WIDTH + lane]
+        state[ACTIVE + lane] = 1.0 if moves and decrement >= SETTLED else 0.0
+        is_broken = was_active and not is_sound
+        state[BROKEN + lane] = 1.0 if is_broken else state[BROKEN + lane]
+    for lane in range(LANES):
+        left += state[ACTIVE + lane]
+    return left
+
+
+@kernel
+def free_bounds(sums: F64) -> None:
+    """Write the bounds of x, y and photons where the width is free, of all lanes.
+
+    They take the planes `SS`, `SB` and `BB`; nan where there is no bound.
+    """
+    for lane in range(LANES):
+        i0 = 1.0 / sums[XX + lane]
+        l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
+        l30, l40 = sums[GX + lane] * i0, sums[WX + lane] * i0
+        i1 = 1.0 / (sums[YY + lane] - l10 * sums[YX + lane])
+        u21 = sums[PY + lane] - l20 * sums[YX + lane]
+        u31 = sums[GY + lane] - l30 * sums[YX + lane]
+        u41 = sums[WY + lane] - l40 * sums[YX + lane]
+        l21, l31, l41 = u21 * i1, u31 * i1, u41 * i1
+        i2 = 1.0 / (sums[PP + lane] - l20 * sums[PX + lane] - l21 * u21)
+        u32 = sums[GP + lane] - l30 * sums[PX + lane] - l31 * u21
+        u42 = sums[WP + lane] - l40 * sums[PX + lane] - l41 * u21
+        l32, l42 = u32 * i2, u42 * i2
+        i3 = 1.0 / (sums[GG + lane] - l30 * sums[GX + lane] - l31 * u31 - l32 * u32)
+        u43 = sums[WG + lane] - l40 * sums[GX + lane] - l41 * u31 - l42 * u32
+        l43 = u43 * i3
+        own = sums[WW + lane] - l40 * sums[WX + lane] - l41 * u41 - l42 * u42
+        i4 = 1.0 / (own - l43 * u43)
+        # the inverse of L, column by column, gives the diagonal of the inverse
+        m20 = l21 * l10 - l20
+        m31 = l32 * l21 - l31
+        m30 = -l30 + l31 * l10 - l32 * m20
+        m40 = -l40 + l41 * l10 - l42 * m20 - l43 * m30
+        m41 = -l41 + l42 * l21 - l43 * m31
+        m42 = -l42 + l43 * l32
+        sums[SS + lane] = math.sqrt(
+            i0 + l10 * l10 * i1 + m20 * m20 * i2 + m30 * m30 * i3 + m40 * m40 * i4
+        )
+        sums[SB + lane] = math.sqrt(
+            i1 + l21 * l21 * i2 + m31 * m31 * i3 + m41 * m41 * i4
+        )
+        sums[BB + lane] = math.sqrt(i2 + l32 * l32 * i3 + m42 * m42 * i4)
+
+
+@kernel
+def fit_widths(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    sigma: float,
+    narrowest: float,
+    widest: float,
+    excess: float,
+    ceiling_adu: float,
+    rounds: int,
+    results: F64,
+    status: I16,
+) -> None:
+    """Fit one spot of a free width at each of the given pixels.
+
+    Parameters
+    ----------
+    adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, excess, ceiling_adu
+        As of `gauss.fit_spots`.
+    sigma, narrowest, widest : float
+        The width to be expected, and its bounds, pixels.
+    rounds : int
+        Steps of one fit, at most.
+    results : float64 array, shape (spots, RESULTS)
+        Overwritten as by `gauss.fit_spots`.
+    status : int16 array, shape (spots,)
+        Overwritten: `FITTED`, `NARROW`, `WIDE`, `SATURATED` or `OPEN`.
+    """
+    size = 2 * radius + 1
+    height, width = adu.shape
+    box = np.empty(2 * size * size * LANES)
+    across, down = np.empty(size * LANES), np.empty(size * LANES)
+    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
+    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
+    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
+    state, sums = np.empty(STATE), np.empty(SUMS)
+    is_saturated = np.empty(LANES, np.bool_)
+    for first in range(0, rows.size, LANES):
+        for lane in range(LANES):
+            n = min(first + lane, rows.size - 1)
+            is_saturated[lane] = load(
+                adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius,
+                sigma, excess, ceiling_adu, lane, box, state,
+            )  # fmt: skip
+            start = state[WIDTH + lane]
+            highest = min(widest, WIDEST_START * sigma)
+            state[WIDTH + lane] = min(max(start, narrowest), highest)
+        moving = 1.0
+        for k in range(rounds + 1):
+            free_shares(state, X, size, bells, edges, across, across_x, across_w)
+            free_shares(state, Y, size, bells, edges, down, down_y, down_w)
+            gather(size, box, state, across, across_x, down, down_y, sums)
+            gather_width(
+                size, box, state, across, across_x, across_w, down, down_y, down_w, sums
+            )
+            # the last sums are those of where the lanes rest
+            if moving == 0.0 or k == rounds:
+                break
+            part = 1.0 if k < UNSTEADY else SHORTER
+            moving = free_step(sums, state, size, narrowest, widest, part)
+        misfit(size, box, state, across, down, edges)
+        free_bounds(sums)
+        for lane in range(min(LANES, rows.size - first)):
+            n = first + lane
+            top = min(max(rows[n] - radius, 0), height - size)
+            left = min(max(columns[n] - radius, 0), width - size)
+            results[n, 0] = state[X + lane] + left
+            results[n, 1] = state[Y + lane] + top
+            results[n, 2] = state[PHOTONS + lane] * excess
+            results[n, 3] = state[BACKGROUND + lane] * excess
+            results[n, 4] = state[WIDTH + lane]
+            results[n, 5] = sums[SS + lane]
+            results[n, 6] = sums[SB + lane]
+            results[n, 7] = sums[BB + lane] * excess
+            results[n, 8] = math.sqrt(state[SQUARES + lane]) / size * excess
+            results[n, 9] = state[RATIO + lane]
+            status[n] = FITTED
+            if state[WIDTH + lane] >= widest:
+                status[n] = WIDE
+            if is_saturated[lane]:
+                status[n] = SATURATED
+            if state[WIDTH + lane] <= narrowest:
+                status[n] = NARROW
+            is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
+            if not (is_settled and math.isfinite(sums[SS + lane])):
+                status[n] = OPEN
+
+
+@kernel
+def look_wide(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    sigma: float,
+    excess: float,
+    out: Flags,
+) -> None:
+    """Write which spots are so bright and wide that a known width need not be tried.
+
+    Parameters
+    ----------
+    adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, excess
+        As of `fit_spots`.
+    out : bool array, shape (spots,)
+        Overwritten: what `fit_spots` would doubt, by the light of the pixels alone.
+    """
+    size = 2 * radius + 1
+    height, width = adu.shape
+    pixels = size * size
+    box, state = np.empty(2 * pixels * LANES), np.empty(STATE)
+    for n in range(rows.size):
+        load(
+            adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius, sigma,
+            excess, np.inf, 0, box, state,
+        )  # fmt: skip
+        i = rows[n] - min(max(rows[n] - radius, 0), height - size)
+        j = columns[n] - min(max(columns[n] - radius, 0), width - size)
+        out[n] = False
+        is_inside = 0 < i < size - 1 and 0 < j < size - 1
+        if state[WIDTH] < EVIDENT * sigma or not is_inside:
+            continue
+        counts, light = 0.0, -9.0 * state[BACKGROUND]
+        for k in range(i - 1, i + 2):
+            for m in range(j - 1, j + 2):
+                at = (k * size + m) * LANES
+                counts += box[at]
+                light += box[at] - box[pixels * LANES + at]
+        out[n] = light > BRIGHT * math.sqrt(max(counts, 1.0))
 
 
 @kernel

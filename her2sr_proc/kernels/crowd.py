@@ -60,6 +60,13 @@ SETTLED = 1e-4
 """Squared length of the last step, in units of the bound."""
 LOOSE = 0.5
 """The same while it is open which model stands; what does is climbed to the end."""
+RARE = 3.0
+"""Deviations below which a true model's deviance is not looked for: 1 in 700."""
+HOPE = 3.0
+"""What emitters leave, over what they must get below, from which none is added to two
+of them; its square, to one. On bright tissue none that was above it came to stand."""
+CERTAIN = 2.0
+"""Over what curved ground must leave, from which its lower bound spares the climb."""
 MAX_DAMPING = 1e6
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -679,7 +686,8 @@ def resolve(
         Of the ground: 1 or 6; emitters at the start; steps of one climb.
     bar : float
         Deviance, at the rule's price for each parameter, that three emitters must get
-        below if a fourth is to be tried: what grows on without it is no crowd.
+        below if a fourth is to be tried: what grows on without it is no crowd. Two must
+        be below `HOPE` times that, and one below its square.
 
     Returns
     -------
@@ -691,6 +699,8 @@ def resolve(
     saved, spread = algebra.vectors[SAVED], algebra.vectors[SPREAD]
     likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSE, iterations)
     most = min(count + rule.surplus, MOST)
+    if is_hopeless(region, rule, terms, count, bar):
+        return count, likelihood, False
     while count < most:
         score, photons, row, column = next_emitter(region, taps, half)
         if not score > rule.score:
@@ -708,8 +718,7 @@ def resolve(
             break
         count += 1
         likelihood = higher
-        price = rule.gain / 3.0 * (terms + 3 * count)
-        if count > 2 and deviance(region) + price > bar:
+        if is_hopeless(region, rule, terms, count, bar):
             return count, likelihood, False
     while count > 1:
         equations(region, emitters, algebra, terms, count)
@@ -732,6 +741,81 @@ def resolve(
     equations(region, emitters, algebra, terms, count)
     has_bound = deviations(algebra, terms + 3 * count, spread)
     return count, likelihood, is_settled and has_bound
+
+
+@kernel
+def is_hopeless(region: Region, rule: Rule, terms: int, count: int, bar: float) -> bool:
+    """Return whether what ``count`` emitters leave is beyond what more can explain.
+
+    As of ``bar`` in `resolve`.
+    """
+    if bar == np.inf:
+        return False
+    hope = HOPE ** max(3 - count, 0)
+    left = deviance(region) + rule.gain / 3.0 * (terms + 3 * count)
+    return left > hope * bar
+
+
+@kernel
+def least_deviance(freedom: int, darkest: float) -> float:
+    """Return what a true model's deviance is below in one of 700 cases.
+
+    ``darkest``: counts of the darkest pixels, of which a few tell nothing about noise.
+    Source: Wilson & Hilferty 1931, the cube root of chi-squared.
+    """
+    if darkest < 2.0:
+        return 0.0
+    part = 2.0 / (9.0 * max(freedom, 1))
+    return freedom * max(1.0 - part - RARE * math.sqrt(part), 0.0) ** 3
+
+
+@kernel
+def curved_at_least(region: Region) -> float:
+    """Return a deviance that no curved ground alone gets a region below, or 0.
+
+    A count's deviance is at least its squared residual over the larger of count and
+    model, here over the brightest count; the sum of squares is least where the terms,
+    made orthogonal, have their projections. ``CERTAIN`` covers a model that is
+    brighter than any count.
+    """
+    height, width = region.height, region.width
+    down, across = region.basis[0], region.basis[1]
+    mean_vv = mean_uu = norm_v = norm_u = norm_vv = norm_uu = 0.0
+    for i in range(height):
+        mean_vv += down[2, i] / height
+    for j in range(width):
+        mean_uu += across[2, j] / width
+    for i in range(height):
+        norm_v += down[2, i]
+        norm_vv += (down[2, i] - mean_vv) ** 2
+    for j in range(width):
+        norm_u += across[2, j]
+        norm_uu += (across[2, j] - mean_uu) ** 2
+    if not min(norm_u, norm_v, norm_uu, norm_vv) > 0.0:
+        return 0.0
+    brightest, squares, total = 1.0, 0.0, 0.0
+    by_u = by_v = by_uu = by_uv = by_vv = 0.0
+    for i in range(height):
+        counts, fixed = region.planes[COUNTS, i], region.planes[FIXED, i]
+        s = su = suu = 0.0
+        for j in range(width):
+            light = counts[j] - fixed[j]
+            brightest = max(brightest, counts[j])
+            squares += light * light
+            s += light
+            su += light * across[1, j]
+            suu += light * (across[2, j] - mean_uu)
+        total += s
+        by_u += su
+        by_uu += suu
+        by_v += s * down[1, i]
+        by_uv += su * down[1, i]
+        by_vv += s * (down[2, i] - mean_vv)
+    squares -= total * total / (height * width)
+    squares -= by_u * by_u / (norm_u * height) + by_v * by_v / (norm_v * width)
+    squares -= by_uu * by_uu / (norm_uu * height) + by_vv * by_vv / (norm_vv * width)
+    squares -= by_uv * by_uv / (norm_u * norm_v)
+    return squares / brightest / CERTAIN
 
 
 @kernel
@@ -1131,12 +1215,11 @@ def review(
         if status[n] < 0:
             continue
         top, left, region = surround(camera, room, spots[n], radius)
-        ground = without_spot(
-            room, region, iterations, spots[n], top, left, camera.excess
-        )
-        worse = ground + 2.0 * spots[n, LOG_RATIO]
         least = rule.gain if codes[k] == DOUBTED else -rule.gain / 3.0
-        if worse < least:
+        least -= 2.0 * spots[n, LOG_RATIO]
+        if curved_at_least(region) < least and least > without_spot(
+            room, region, iterations, spots[n], top, left, camera.excess
+        ):
             codes[k] = DOUBTED
         else:
             results[k], codes[k] = spots[n], status[n]
@@ -1582,16 +1665,22 @@ def judge(
     is_free = spot[SIGMA] != region.sigma
     least = -2.0 * spot[LOG_RATIO] + price * (5.0 if is_free else 4.0)
     choice = 0
-    ground = without_spot(room, region, iterations, spot, top, left, excess)
-    if ground + price * TERMS < least:
-        if not asks_for_spot(region, taps, rule.gain):
-            return TERMS, 0
-        choice, least = 1, ground + price * TERMS
-    start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
-    if deviance(region) + price * (TERMS + 3) < least:
-        choice, least = 2, deviance(region) + price * (TERMS + 3)
-    if spot[SIGMA] < rule.broad * region.sigma:
+    if curved_at_least(region) + price * TERMS < least:
+        ground = without_spot(room, region, iterations, spot, top, left, excess)
+        if ground + price * TERMS < least:
+            if not asks_for_spot(region, taps, rule.gain):
+                return TERMS, 0
+            choice, least = 1, ground + price * TERMS
+    # no model is asked whose deviance, were it the true one, would be too high
+    pixels = region.height * region.width
+    darkest = spot[BACKGROUND] / excess + region.planes[FIXED, 0, 0]
+    if least_deviance(pixels - TERMS - 3, darkest) + price * (TERMS + 3) < least:
+        start_one(room, TERMS, spot, top, left, excess)
+        climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
+        if deviance(region) + price * (TERMS + 3) < least:
+            choice, least = 2, deviance(region) + price * (TERMS + 3)
+    is_narrow = spot[SIGMA] < rule.broad * region.sigma
+    if is_narrow and least_deviance(pixels - 1 - 6, darkest) + price * (1 + 6) < least:
         start_one(room, 1, spot, top, left, excess)
         count, _, is_sound = resolve(
             region, room.emitters, room.algebra, taps, rule, 1, 1, iterations, least,

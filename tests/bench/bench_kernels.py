@@ -34,7 +34,7 @@ ROUNDS, CALLS = 5, 2000
 STEPS = {
     "_fit_plain": "plain spots, sixteen side by side",
     "_relief": "whether odd ones stand out of curved ground",
-    "_fit_boxes": "odd spots, one by one, width free",
+    "_fit_boxes": "odd spots, width free, sixteen side by side",
     "_settle": "spots that share light, and what stands",
 }
 
