@@ -12,6 +12,10 @@ SHAPE = (96, 200)
 MAPS = tuple(np.full((1, SHAPE[1]), value, np.float32) for value in (100, 0.5, 2.5))
 
 
+def interpreted(function):
+    return getattr(function, "py_func", function)
+
+
 def blobs(count=40, seed=5, *, widths=(0.8, 2.4), photons=(3e3, 3e4), ground=200.0):
     """Camera counts of a frame of blobs on a grid, and the pixels they are near to."""
     rng = np.random.default_rng(seed)
@@ -64,7 +68,7 @@ def test_blobs_have_the_results_of_fits_one_by_one():
 def test_the_interpreter_gives_the_same_numbers():
     adu, grid = blobs(3)
     compiled, status = fit(adu, grid, rounds=12)
-    plain, same = fit(adu, grid, run=abreast.fit_widths.py_func, rounds=12)
+    plain, same = fit(adu, grid, run=interpreted(abreast.fit_widths), rounds=12)
     np.testing.assert_array_equal(status, same)
     np.testing.assert_allclose(compiled, plain, rtol=1e-7)
 
@@ -115,7 +119,9 @@ def look(adu, places, run=abreast.look_wide):
 def test_what_is_called_wide_at_a_look_is_doubted_by_its_fit(photons):
     adu, grid = blobs(widths=(0.7, 2.4), photons=(photons, photons))
     is_wide = look(adu, grid)
-    np.testing.assert_array_equal(is_wide, look(adu, grid, abreast.look_wide.py_func))
+    np.testing.assert_array_equal(
+        is_wide, look(adu, grid, interpreted(abreast.look_wide))
+    )
     columns, rows = np.array(grid, np.int32).T.copy()
     results = np.empty((rows.size, abreast.RESULTS))
     status = np.empty(rows.size, np.int16)
