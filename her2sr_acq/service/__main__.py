@@ -16,6 +16,7 @@ from her2sr_acq.errors import AcqError
 from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.notifying.office import Office, outboxes
 from her2sr_acq.runtime import PREVIEW, address
+from her2sr_acq.service import reviewing
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
@@ -71,6 +72,7 @@ def main() -> int:
         tallies=office.tallies,
         hosts=known_hosts(arguments.host, arguments.allow_host),
     )
+    reviewing.load()
     with office:
         uvicorn.run(
             create_app(context),

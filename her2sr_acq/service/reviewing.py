@@ -1,7 +1,7 @@
 """From a request to the desk of a run, and to the person who works at it.
 
-The one door of the service to the steps of processing (decision 0021). They are loaded
-when they are first asked for: the pages of a run that goes on do not wait for them.
+The one door of the service to the steps of processing (decision 0021). The process of
+the service loads them before it listens; other users of this module, when they ask.
 """
 
 from __future__ import annotations
@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def load() -> None:
+    """Import the steps now.
+
+    Imported while others ask, they hold up every answer, an e-stop's by 0.3 s.
+    """
+    import her2sr_proc.review.desk
+    import her2sr_proc.review.mosaic
+    import her2sr_proc.review.pictures
+    import her2sr_proc.store.raw  # noqa: F401 - zarr, for the live picture from disk
+
+
 def reviewer(
     actor: ActorDep,
     x_observer: Annotated[
@@ -36,6 +47,7 @@ def reviewer(
             pattern=r"^[A-Za-z0-9_-]{1,64}$",
             description="pseudonym of who asks, where nobody logs in; recorded as "
             "named by the person, not authenticated",
+            json_schema_extra={"not": {"const": UNNAMED}},
         ),
     ] = None,
 ) -> Reviewer:
