@@ -38,7 +38,13 @@ from her2sr_acq.errors import (
 )
 from her2sr_acq.service import phrases
 from her2sr_acq.service.language import spoken_by
-from her2sr_proc.errors import AbsentError, ProcError, RequestError, StateError
+from her2sr_proc.errors import (
+    AbsentError,
+    ProcError,
+    RequestError,
+    StateError,
+    WriteError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +73,7 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     AbsentError: HTTPStatus.NOT_FOUND,
     StateError: HTTPStatus.CONFLICT,
+    WriteError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 
 

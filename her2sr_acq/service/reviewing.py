@@ -7,6 +7,7 @@ the service loads them before it listens; other users of this module, when they 
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Header
@@ -69,10 +70,15 @@ def reviewer(
 
 
 def desk(context: Context, run_id: str) -> Desk:
-    """Return the desk of a run. Raises `RunNotFoundError` where there is none."""
+    """Return the desk of a run.
+
+    Raises `RunNotFoundError` where there is none, `IntegrityError` for a record that
+    would be written elsewhere.
+    """
     from her2sr_proc.review.desk import Desk
 
     run = context.archive.run(run_id)
+    context.archive.require_own(run, run.case)
     return Desk(run, lambda: context.now().isoformat(), context.seed)
 
 
@@ -116,10 +122,10 @@ def kept_from(context: Context, run_id: str, name: str | None) -> str:
     from her2sr_proc.errors import ProcError
 
     try:
-        run = context.archive.run(run_id)
-        if not run.case.is_file():
+        found = desk(context, run_id)
+        if not os.path.lexists(found.run.case):
             return ""
-        case = desk(context, run_id).case()
+        case = found.case()
     except (ProcError, OSError):
         return "record"
     is_open = any(
@@ -142,6 +148,6 @@ def note_sight(context: Context, run_id: str, who: Reviewer) -> None:
     try:
         found.note_sight(who)
     except (OSError, WriteError) as exc:
-        if found.run.case.is_file():
+        if os.path.lexists(found.run.case):
             raise
         log.warning("%s saw counts of %s, unrecorded: %s", who.name, run_id, exc)
