@@ -56,15 +56,15 @@ def reviewer(
 
     Raises `LoginNeededError` where neither is known.
     """
+    if x_observer == UNNAMED:
+        raise PlanRejectedError(
+            f"'{UNNAMED}' stands in records for nobody in particular; take another name"
+        )
     if actor is not None and actor.way != "open":
         return Reviewer(name=actor.name, identity=ACCOUNT)
     if x_observer is None:
         raise LoginNeededError(
             "say who you are: a pseudonym in the header X-Observer, or log in"
-        )
-    if x_observer == UNNAMED:
-        raise PlanRejectedError(
-            f"'{UNNAMED}' stands in records for nobody in particular; take another name"
         )
     return Reviewer(name=x_observer, identity=NAMED)
 

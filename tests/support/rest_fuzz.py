@@ -45,6 +45,8 @@ REVIEWING = tuple(
     f"POST /api/v1/runs/{{run_id}}/review/{name}" for name in ("regions", "readings")
 )
 """An area must hold a nucleus, and a reading needs marked ones."""
+CHOOSING = "POST /api/v1/runs/{run_id}/selection"
+"""Whoever is logged in chooses, under no other name."""
 MICROSCOPE = ["2xx", "3xx", "4xx", "503", "507"]
 """503 and 507 are of a microscope or disk that cannot now; they are counted."""
 PLAN = [*REFUSALS, "422"]
@@ -171,7 +173,13 @@ def fuzz(
             "auth": {"openapi": {"token": {"bearer": token}}} if token else {},
             "operations": [
                 {
-                    "include-name": [*PLANNING, *REVIEWING, ANSWERING, REGIONS],
+                    "include-name": [
+                        *PLANNING,
+                        *REVIEWING,
+                        CHOOSING,
+                        ANSWERING,
+                        REGIONS,
+                    ],
                     "checks": {"positive_data_acceptance": {"expected-statuses": PLAN}},
                 }
             ],
