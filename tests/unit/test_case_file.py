@@ -46,6 +46,6 @@ def test_a_program_that_hangs_does_not_hang_the_next(tmp_path, held):
     waiting = Waiting(held, lets_go_after=0)
     path = tmp_path / "review" / "case.jsonl"
     hold = alone(path, within_s=5.0, clock=waiting.clock, sleep=waiting.sleep)
-    with pytest.raises(StateError, match="held case.jsonl"), hold:
+    with pytest.raises(StateError, match="another program has held"), hold:
         pass
     assert 5.0 <= waiting.now_s < 5.1
