@@ -24,6 +24,7 @@ from her2sr_acq.service.gate import Gate
 from her2sr_acq.service.live import LivePicture
 from her2sr_acq.service.loopback import is_loopback, known_hosts, require_guarded
 from her2sr_acq.service.tap import Tap
+from her2sr_acq.service.wire import ProblemProtocol
 from her2sr_proc import logs
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
@@ -78,6 +79,7 @@ def main() -> int:
             create_app(context),
             host=arguments.host,
             port=arguments.port,
+            http=ProblemProtocol,
             log_level="warning",
             log_config=None,  # its lines go where ours go
             server_header=False,

@@ -25,6 +25,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import Request
 
+from her2sr_acq.service.wire import ProblemProtocol
+
 DOCUMENT = "/api/v1/openapi.json"
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 REFUSALS = ["2xx", "401", "403", "404", "409", "423", "429", "503", "507"]
@@ -233,7 +235,9 @@ def served(app: object) -> Iterator[str]:
     kind = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
     with socket.socket(*kind) as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="critical", lifespan="off")
+        config = uvicorn.Config(
+            app, http=ProblemProtocol, log_level="critical", lifespan="off"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
