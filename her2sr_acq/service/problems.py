@@ -165,7 +165,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     where = ".".join(str(part) for part in faults[0]["loc"][1:])[:NAMED] or "body"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     spoken = spoken_by(request)
-    said = phrases.say(spoken, f"'{where}': {faults[0]['msg']}")
+    fault = faults[0]["msg"].removeprefix("Value error, ")
+    said = phrases.say(spoken, f"'{where}': {fault}")
     return answer(
         "bad-request",
         f"{said}{more}",

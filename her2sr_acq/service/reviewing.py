@@ -122,10 +122,11 @@ def kept_from(context: Context, run_id: str, name: str | None) -> str:
     from her2sr_proc.errors import ProcError
 
     try:
-        found = desk(context, run_id)
-        if not os.path.lexists(found.run.case):
+        run = context.archive.run(run_id)
+        context.archive.require_own(run, run.case)
+        if not os.path.lexists(run.case):
             return ""
-        case = found.case()
+        case = desk(context, run_id).case()
     except (ProcError, OSError):
         return "record"
     is_open = any(
