@@ -412,7 +412,10 @@ class SelectionRequest(Frozen):
     )
 
     fields: tuple[Annotated[str, Field(pattern=FIELD)], ...] = Field(
-        min_length=1, max_length=1000, description="in the order they are taken"
+        min_length=1,
+        max_length=1000,
+        description="in the order they are taken",
+        json_schema_extra={"uniqueItems": True},
     )
     by: str = Field(
         max_length=64,

@@ -38,6 +38,7 @@ class Acq:
         self._child: Child | None = None
         self.deaths = 0
         self.in_a_row = 0
+        self._by_order = 0
 
     def start(self) -> None:
         """Start it; after a death it is told of how many."""
@@ -96,10 +97,18 @@ class Acq:
         """Return the last line of its log."""
         return self._child.last_words() if self._child else ""
 
-    def count_death(self) -> None:
-        """Take note that it ended without being asked."""
+    def count_death(self, *, by_order: bool = False) -> None:
+        """Take note that it ended without being asked.
+
+        ``by_order``: it was killed for an e-stop. Somebody who presses again and again
+        while it starts would otherwise end the service: such deaths make nothing
+        hopeless, only the next start a careful one.
+        """
         self.deaths += 1
+        self._by_order += by_order
         self.in_a_row += 1
+        if by_order:
+            self.in_a_row = min(self.in_a_row, MAX_IN_A_ROW)
 
     def count_light(self) -> None:
         """Take note that light was given and given back: it works."""
@@ -108,4 +117,5 @@ class Acq:
     @property
     def is_hopeless(self) -> bool:
         """Whether another start is not worth it."""
-        return self.in_a_row > MAX_IN_A_ROW or self.deaths > MAX_DEATHS
+        failures = self.deaths - self._by_order
+        return self.in_a_row > MAX_IN_A_ROW or failures > MAX_DEATHS

@@ -193,10 +193,10 @@ class Supervisor:
             log.error("%s", self._acq.last_words())
             self._code = WRONG_REQUEST
         else:
-            self._restart(code, now)
+            self._restart(code, now, by_order=trip.kind == "estop")
 
-    def _restart(self, code: int | None, now: float) -> None:
-        self._acq.count_death()
+    def _restart(self, code: int | None, now: float, *, by_order: bool) -> None:
+        self._acq.count_death(by_order=by_order)
         if self._acq.is_hopeless:
             log.error(
                 "acq ended %d times, at last with code %s, and stays ended: %s",

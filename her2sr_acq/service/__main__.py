@@ -16,6 +16,7 @@ from her2sr_acq.errors import AcqError
 from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.notifying.office import Office, outboxes
 from her2sr_acq.runtime import PREVIEW, address
+from her2sr_acq.service import reviewing
 from her2sr_acq.service.app import create_app
 from her2sr_acq.service.archive import Archive
 from her2sr_acq.service.context import Context
@@ -23,6 +24,7 @@ from her2sr_acq.service.gate import Gate
 from her2sr_acq.service.live import LivePicture
 from her2sr_acq.service.loopback import is_loopback, known_hosts, require_guarded
 from her2sr_acq.service.tap import Tap
+from her2sr_acq.service.wire import ProblemProtocol
 from her2sr_proc import logs
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
@@ -71,11 +73,13 @@ def main() -> int:
         tallies=office.tallies,
         hosts=known_hosts(arguments.host, arguments.allow_host),
     )
+    reviewing.load()
     with office:
         uvicorn.run(
             create_app(context),
             host=arguments.host,
             port=arguments.port,
+            http=ProblemProtocol,
             log_level="warning",
             log_config=None,  # its lines go where ours go
             server_header=False,

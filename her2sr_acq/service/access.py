@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, Header, Request
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +23,7 @@ from her2sr_acq.service.gate import Credentials
 from her2sr_acq.service.lane import urgently
 from her2sr_acq.service.ports import Control
 from her2sr_acq.service.problems import expected
+from her2sr_acq.service.security import is_of
 
 COOKIE = "her2sr_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -127,7 +128,7 @@ def credentials(request: Request) -> Credentials:
         token=token.strip() if scheme.lower() == "bearer" else None,
         cookie=request.cookies.get(COOKIE),
         address=request.client.host if request.client else "",
-        is_own_page=origin is not None and urlsplit(origin).netloc == host,
+        is_own_page=origin is not None and is_of(origin, host),
     )
 
 

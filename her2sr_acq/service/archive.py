@@ -53,6 +53,18 @@ class Archive:
         """Return a run's folder. Raises `RunNotFoundError` where there is none."""
         return self._run(run_id)
 
+    def require_own(self, run: RunFolder, path: Path) -> None:
+        """Raise `IntegrityError` where a symbolic link leads a path out of its run.
+
+        The path itself need not be there yet.
+        """
+        inside = path.relative_to(run.root)
+        if path.resolve() != run.root.resolve() / inside:
+            raise IntegrityError(
+                f"{inside} of {run.name} lies behind a symbolic link, which is not "
+                f"followed; put the file itself there"
+            )
+
     def result(self, run_id: str) -> RunResult:
         """Return the answer of a run. Raises `RunNotFoundError` without one."""
         run = self._run(run_id)

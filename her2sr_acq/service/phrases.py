@@ -35,7 +35,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 NUMBERS = ("low", "high")
 NUMBER = r"-?[\d.]+(?:e[+-]?\d+)?"
 """What else could be words between 'from' and 'to'."""
-_HOLE = re.compile(r"\\{(\w+)\\}")
+_HOLE = re.compile(r"\{(\w+)\}")
 _PLACE = re.compile(r"^(r\d{2,3}_c\d{2,3}(?:/[\w-]+)?(?:, r\d{2,3}_c\d{2,3})*): (.+)$")
 
 
@@ -46,33 +46,51 @@ def _shapes() -> list[tuple[str, re.Pattern[str]]]:
     for key, texts in load().texts.items():
         if key.startswith(SENTENCES):
             english = texts[ENGLISH]
-            shape = _HOLE.sub(_hole, re.escape(english))
-            fixed = len(re.sub(r"\{\w+\}", "", english))
-            found.append((fixed, key, re.compile(shape, re.DOTALL)))
+            fixed = len(_HOLE.sub("", english))
+            found.append((fixed, key, re.compile(_shape(english), re.DOTALL)))
     found.sort(key=lambda one: -one[0])
     return [(key, shape) for _, key, shape in found]
 
 
-def _hole(match: re.Match[str]) -> str:
-    name = match[1]
-    return f"(?P<{name}>{NUMBER if name in NUMBERS else '.+?'})"
+def _shape(english: str) -> str:
+    """Return a pattern whose time grows with the length of what it is tried on.
+
+    What is looked up may be of anybody's making. Each hole that holds anything ends
+    where the words after it first stand, for good (an atomic group): were they sought
+    again further on, seven holes would cost the seventh power of the length.
+    """
+    first, *rest = _HOLE.split(english)
+    pieces = [re.escape(first)]
+    for name, words in zip(rest[::2], rest[1::2], strict=True):
+        is_number = name in NUMBERS
+        hole = f"(?P<{name}>{NUMBER if is_number else '.+?'}){re.escape(words)}"
+        if is_number:  # what stands before it may have to reach further for it
+            pieces[-1] += hole
+        else:
+            pieces.append(hole)
+    *early, last = pieces
+    return "".join(f"(?>{piece})" for piece in early) + last
 
 
 def find(sentence: str) -> tuple[str, dict[str, str]] | None:
     """Return key and values of a sentence; None: it is not in the table."""
-    if len(sentence) > LONGEST:
-        return None
     for key, shape in _shapes():
         if (match := shape.fullmatch(sentence)) is not None:
             return key, match.groupdict()
     return None
 
 
-@lru_cache(maxsize=4096)
 def say(language: str, sentence: str, depth: int = 0) -> str:
     """Return a sentence of the engine in a language; as it is where it is not known."""
     if language == ENGLISH or not sentence or depth > DEEPEST:
         return sentence
+    if len(sentence) > LONGEST:  # nor kept: it may be a megabyte of anybody's making
+        return sentence
+    return _said(language, sentence, depth)
+
+
+@lru_cache(maxsize=4096)
+def _said(language: str, sentence: str, depth: int) -> str:
     if (match := _PLACE.match(sentence)) is not None:
         return f"{match[1]}: {say(language, match[2], depth + 1)}"
     name, _, rest = sentence.partition(": ")

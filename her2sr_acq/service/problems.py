@@ -38,11 +38,19 @@ from her2sr_acq.errors import (
 )
 from her2sr_acq.service import phrases
 from her2sr_acq.service.language import spoken_by
-from her2sr_proc.errors import AbsentError, ProcError, RequestError, StateError
+from her2sr_proc.errors import (
+    AbsentError,
+    ProcError,
+    RequestError,
+    StateError,
+    WriteError,
+)
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+NAMED = 200
+"""Characters of a key that an answer names: a body may have one of a megabyte."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _STATUS: dict[type[Exception], HTTPStatus] = {
     NoAccountError: HTTPStatus.NOT_FOUND,
@@ -65,6 +73,7 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     RequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     AbsentError: HTTPStatus.NOT_FOUND,
     StateError: HTTPStatus.CONFLICT,
+    WriteError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 
 
@@ -153,10 +162,11 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
             HTTPStatus.UNPROCESSABLE_ENTITY,
             title="The request cannot be understood.",
         )
-    where = ".".join(str(part) for part in faults[0]["loc"][1:]) or "body"
+    where = ".".join(str(part) for part in faults[0]["loc"][1:])[:NAMED] or "body"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     spoken = spoken_by(request)
-    said = phrases.say(spoken, f"'{where}': {faults[0]['msg']}")
+    fault = faults[0]["msg"].removeprefix("Value error, ")
+    said = phrases.say(spoken, f"'{where}': {fault}")
     return answer(
         "bad-request",
         f"{said}{more}",

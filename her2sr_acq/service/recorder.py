@@ -27,20 +27,25 @@ class Recorder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and note it with its answer's status."""
+        status = 0
 
         async def noting(message: Message) -> None:
-            if message["type"] != "http.response.start":
-                await send(message)
-                return
-            need: Need | None = scope.get("state", {}).get("need")
-            status = message["status"]
-            is_noted = need is not None and need.is_noted
-            is_urgent = need is not None and need.is_urgent
-            if is_noted and not is_urgent:
-                await run_in_threadpool(_note, scope, status)
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if is_noted(is_urgent=False):
+                    await run_in_threadpool(_note, scope, status)
             await send(message)
-            if is_noted and is_urgent:
+            is_last = message["type"] == "http.response.body" and not message.get(
+                "more_body", False
+            )
+            # whoever put the light out is not to wait for a disk or for a thread
+            if is_last and is_noted(is_urgent=True):
                 await run_in_threadpool(_note, scope, status)
+
+        def is_noted(*, is_urgent: bool) -> bool:
+            need: Need | None = scope.get("state", {}).get("need")
+            return need is not None and need.is_noted and need.is_urgent is is_urgent
 
         await self._app(scope, receive, noting)
 

@@ -1,12 +1,13 @@
 """From a request to the desk of a run, and to the person who works at it.
 
-The one door of the service to the steps of processing (decision 0021). They are loaded
-when they are first asked for: the pages of a run that goes on do not wait for them.
+The one door of the service to the steps of processing (decision 0021). The process of
+the service loads them before it listens; other users of this module, when they ask.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Header
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def load() -> None:
+    """Import the steps now.
+
+    Imported while others ask, they hold up every answer, an e-stop's by 0.3 s.
+    """
+    import her2sr_proc.review.desk
+    import her2sr_proc.review.mosaic
+    import her2sr_proc.review.pictures
+    import her2sr_proc.store.raw  # noqa: F401 - zarr, for the live picture from disk
+
+
 def reviewer(
     actor: ActorDep,
     x_observer: Annotated[
@@ -36,6 +48,7 @@ def reviewer(
             pattern=r"^[A-Za-z0-9_-]{1,64}$",
             description="pseudonym of who asks, where nobody logs in; recorded as "
             "named by the person, not authenticated",
+            json_schema_extra={"not": {"const": UNNAMED}},
         ),
     ] = None,
 ) -> Reviewer:
@@ -43,24 +56,29 @@ def reviewer(
 
     Raises `LoginNeededError` where neither is known.
     """
+    if x_observer == UNNAMED:
+        raise PlanRejectedError(
+            f"'{UNNAMED}' stands in records for nobody in particular; take another name"
+        )
     if actor is not None and actor.way != "open":
         return Reviewer(name=actor.name, identity=ACCOUNT)
     if x_observer is None:
         raise LoginNeededError(
             "say who you are: a pseudonym in the header X-Observer, or log in"
         )
-    if x_observer == UNNAMED:
-        raise PlanRejectedError(
-            f"'{UNNAMED}' stands in records for nobody in particular; take another name"
-        )
     return Reviewer(name=x_observer, identity=NAMED)
 
 
 def desk(context: Context, run_id: str) -> Desk:
-    """Return the desk of a run. Raises `RunNotFoundError` where there is none."""
+    """Return the desk of a run.
+
+    Raises `RunNotFoundError` where there is none, `IntegrityError` for a record that
+    would be written elsewhere.
+    """
     from her2sr_proc.review.desk import Desk
 
     run = context.archive.run(run_id)
+    context.archive.require_own(run, run.case)
     return Desk(run, lambda: context.now().isoformat(), context.seed)
 
 
@@ -105,7 +123,8 @@ def kept_from(context: Context, run_id: str, name: str | None) -> str:
 
     try:
         run = context.archive.run(run_id)
-        if not run.case.is_file():
+        context.archive.require_own(run, run.case)
+        if not os.path.lexists(run.case):
             return ""
         case = desk(context, run_id).case()
     except (ProcError, OSError):
@@ -130,6 +149,6 @@ def note_sight(context: Context, run_id: str, who: Reviewer) -> None:
     try:
         found.note_sight(who)
     except (OSError, WriteError) as exc:
-        if found.run.case.is_file():
+        if os.path.lexists(found.run.case):
             raise
         log.warning("%s saw counts of %s, unrecorded: %s", who.name, run_id, exc)

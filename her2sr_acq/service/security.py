@@ -150,4 +150,12 @@ def _is_foreign(headers: Headers, host: str) -> bool:
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != host
+    return origin is not None and not is_of(origin, host)
+
+
+def is_of(origin: str, host: str) -> bool:
+    """Return whether an Origin header names this host; what is no address does not."""
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,22 +19,49 @@ Clock = Callable[[], str]
 """Returns the present as ISO 8601 in UTC."""
 
 
+PATIENCE_S = 60.0
+"""How long a command waits for another that works on the record."""
+LOOK_S = 0.02
+
+
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(
+    path: Path,
+    *,
+    within_s: float = PATIENCE_S,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
     """Wait until nobody else, in any process, works on a record; then hold it.
 
     What is read and added inside follows from what was there. It is the folder above
-    that of the record that is locked: it is there before the first line is.
+    that of the record that is locked: it is there before the first line is. Raises
+    `StateError` where another one does not let go within ``within_s`` seconds.
     """
     place = path.absolute().parent.parent
     while not place.is_dir():
         place = place.parent
     descriptor = os.open(place, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        deadline = clock() + within_s
+        while not _is_ours(descriptor):
+            if clock() >= deadline:
+                raise StateError(
+                    f"another program has held {path.name} of {place.name} for "
+                    f"{within_s:g} s; end it if it hangs, and try again"
+                )
+            sleep(LOOK_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _is_ours(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class CaseFile:

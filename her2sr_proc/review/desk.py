@@ -56,6 +56,9 @@ from her2sr_proc.store.counts_table import read_counts
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.lines import numbered_lines, read_lines
 
+PATIENCE_S = 5.0
+"""Who waits for a record holds a thread of the service, and those are few."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -264,7 +267,7 @@ class Desk:
 
     @contextmanager
     def _writing(self) -> Iterator[CaseFile]:
-        with alone(self.run.case):
+        with alone(self.run.case, within_s=PATIENCE_S):
             yield CaseFile(self.run.case, self.utc)
 
     def _add(self, file: CaseFile, act: Act, who: Reviewer, reason: str = "") -> Case:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from her2sr_proc.errors import IntegrityError
+from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.store.atomic import make_folder, sync_folder
 
 
@@ -49,7 +49,8 @@ class LineWriter:
 def read_lines(path: Path) -> list[str]:
     """Return every acknowledged line, oldest first; none if the file is absent.
 
-    Raises `IntegrityError` for a line that is no text. Lines end at a newline alone:
+    Raises `IntegrityError` for a line that is no text and `DataError` for a file that
+    cannot be read. Lines end at a newline alone:
     JSON may hold other characters that break lines.
     """
     return [text for _, text in numbered_lines(path)]
@@ -61,10 +62,18 @@ def numbered_lines(path: Path, *, having: str = "") -> Iterator[tuple[int, str]]
     Holds one line at a time: a file of a long run is larger than what is looked for.
     Raises as `read_lines`.
     """
-    if not path.exists():
+    try:
+        opened = path.open("rb")
+    except FileNotFoundError:
         return
+    except OSError as exc:
+        raise DataError(
+            f"{path.name} cannot be read ({exc.strerror}); restore it from a copy, or "
+            f"the right to read it",
+            path=str(path),
+        ) from exc
     wanted = having.encode()
-    with path.open("rb") as file:
+    with opened as file:
         for number, data in enumerate(acknowledged(file), start=1):
             if wanted in data:
                 yield number, text_of(path, number, data)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,14 +45,18 @@ WIDE = Rates(PLENTY, PLENTY, PLENTY, free_failures=10**9)
 ONLY = ("microscope", "guard")
 RUN = "20260102-reviewed"
 KNOWN = {
-    "path.run_id": RUN,
-    "path.field": "r00_c00",
-    "path.channel": "561",
-    "path.nucleus": 1,
-    "path.reading": "reading-1",
-    "header.x-observer": "observer-1",
+    "run_id": RUN,
+    "field": "r00_c00",
+    "channel": "561",
+    "nucleus": "1",
+    "reading": "reading-1",
+    "x-observer": "observer-1",
 }
 """Of a counted run, so that requests come to what lies behind its address."""
+EXAMPLES = 40
+"""For each route and phase."""
+KEPT_S = 60.0
+"""How often the lease is prolonged."""
 
 
 def counted(data: Path) -> None:
@@ -84,32 +89,58 @@ def service(
             yield url, token
 
 
+@contextmanager
+def leased(url: str, token: str) -> Iterator[str]:
+    """Hold the lease meanwhile; yield its fence."""
+    ended = threading.Event()
+    with Client(url, token=token) as client:
+
+        def keep() -> None:
+            while not ended.wait(KEPT_S):
+                client.hold_lease(ttl_s=300)
+
+        fence = client.hold_lease(ttl_s=300)
+        keeper = threading.Thread(target=keep, daemon=True)
+        keeper.start()
+        try:
+            yield str(fence)
+        finally:
+            ended.set()
+            keeper.join()
+
+
 def ask(
     data: Path, runtime: Path, database: Path | None, wanted: int, seed: int
 ) -> Tally:
-    """Ask until so many requests were made."""
+    """Ask until so many requests were made.
+
+    The routes that shut the door on what follows are asked of a service of their own.
+    """
     total = Tally()
-    with service(data, runtime, database) as (url, token):
+    with service(data, runtime, database) as (url, token), leased(url, token) as fence:
+        known = KNOWN | {"lease": fence}
         while total.requests < wanted:
-            with Client(url, token=token) as client:
-                lease = client.hold_lease(ttl_s=300) if token else None
-            # every other round at a run that is there, by one who says who they are
-            known = KNOWN if seed % 2 else {}
-            said = fuzz(
-                url, examples=40, seed=seed, token=token, lease=lease, given=known
+            _add(
+                total,
+                fuzz(
+                    url,
+                    examples=EXAMPLES,
+                    seed=seed,
+                    token=token,
+                    given=known,
+                    shutting=False,
+                ),
             )
-            total.requests += said.requests
-            total.statuses += said.statuses
-            total.checks += said.checks
-            total.unavailable += said.unavailable
-            total.failures |= said.failures
-            total.errors += said.errors
             seed += 1
-            print(
-                f"  {total.requests} requests, {len(total.failures)} failures",
-                flush=True,
-            )
+    apart = database and database.with_name("apart.db")
+    with service(data, runtime, apart) as (url, token):
+        _add(total, fuzz(url, examples=EXAMPLES, seed=seed, token=token, shutting=True))
     return total
+
+
+def _add(total: Tally, said: Tally) -> None:
+    total.add_all(said)
+    print(f"  {total.requests} requests, {len(total.failures)} failures", flush=True)
 
 
 def main() -> int:
@@ -144,6 +175,7 @@ def main() -> int:
                     f"{time.process_time() - spent:.0f} s of processor"
                 )
                 print(f"  answers: {dict(sorted(found.statuses.items()))}")
+                print(f"  with X-Observer where it is taken: {found.named:.0%}")
                 print(f"  the microscope could not: {dict(found.unavailable)}")
                 if found.failures or found.errors:
                     print(found.story())

@@ -104,6 +104,18 @@ def test_an_acq_that_dies_again_and_again_is_not_started_for_ever(bench):
     assert not bench.lights.is_lit
 
 
+def test_pressing_again_and_again_does_not_end_the_service(bench):
+    bench.start("work")
+    bench.acq_pid()
+    for _ in range(5):
+        os.kill(bench.client.status().acq_pid, signal.SIGSTOP)  # it cannot obey
+        estop(bench.data, by="maria", reason="smoke")
+        assert not bench.lights.is_lit
+        until(lambda: bench.client.status().acq_pid is not None, within_s=10.0)
+    assert bench.client.status().deaths == 5
+    until(lambda: is_connected(bench))
+
+
 def test_estop_is_obeyed_by_a_living_acq_which_lives_on(bench):
     bench.start("work")
     pid = bench.acq_pid()

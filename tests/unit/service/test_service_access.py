@@ -48,6 +48,7 @@ CROSS = [
     pytest.param({"origin": "http://evil.example"}, id="another site"),
     pytest.param({"origin": "http://127.0.0.1:9"}, id="another port"),
     pytest.param({"origin": "null"}, id="sandbox"),
+    pytest.param({"origin": "http://["}, id="no address"),
 ]
 
 

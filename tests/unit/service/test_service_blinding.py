@@ -264,6 +264,42 @@ def test_a_folder_that_cannot_be_written_shows_its_results_and_says_so_to_the_lo
     assert "vera saw counts" in caplog.text
 
 
+@pytest.mark.parametrize("path", COUNTED)
+def test_a_record_that_is_no_file_keeps_the_counts_from_everybody(
+    client, counted, path
+):
+    counted.case.mkdir(parents=True)
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (409, "blinded")
+    assert client.get(f"{API}/review/mosaic").json()["code"] == "bad-data"
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_no_record_is_written_behind_a_symbolic_link(
+    client, counted, tmp_path, is_folder
+):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = counted.case.parent if is_folder else counted.case
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere if is_folder else elsewhere / "case.jsonl")
+    answer = client.post(f"{API}/review/views", headers={"x-observer": "observer-1"})
+    assert answer.json()["code"] == "bad-checksum"
+    assert client.get(f"{API}/counts").status_code == 409
+    assert not list(elsewhere.iterdir())
+
+
+def test_an_act_that_the_disk_refuses_is_told_as_its_fault(
+    client, counted, monkeypatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise WriteError("the disk is full")
+
+    monkeypatch.setattr(CaseFile, "add", full)
+    answer = client.post(f"{API}/review/views", headers={"x-observer": "observer-1"})
+    assert (answer.status_code, answer.json()["code"]) == (507, "not-written")
+
+
 def test_a_picture_that_grew_is_not_sent_once_the_run_is_over(client, control, counted):
     ended = control.held[RUN].model_copy(update={"state": RunState.COMPLETED})
     control.held[RUN] = ended

@@ -261,3 +261,9 @@ def test_the_page_runs_no_script_of_its_own_text_and_loads_nothing_from_elsewher
         assert "innerHTML" not in text
         assert "https:" not in text
     assert client.get("/runs/nosuch/review").status_code == 404
+
+
+def test_the_name_of_nobody_is_taken_by_nobody(guarded, token, done):
+    headers = token("operator") | {"x-observer": "not-logged-in"}
+    answer = guarded.get(f"/api/v1/runs/{done}/review", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "plan-rejected")

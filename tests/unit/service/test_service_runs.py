@@ -97,3 +97,10 @@ def test_what_is_not_expected_is_an_answer_without_its_traceback(
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "division" not in answer.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_answer_does_not_repeat_a_key_of_any_length(client, request_body):
+    body = request_body | {"k" * 10**6: 1}
+    answer = client.post("/api/v1/runs", json=body, headers={"accept-language": "ja"})
+    assert answer.status_code == 422
+    assert len(answer.content) < 2000

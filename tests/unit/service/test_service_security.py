@@ -33,6 +33,7 @@ FOREIGN = [
     pytest.param({"origin": "https://evil.example"}, id="another site"),
     pytest.param({"origin": "http://127.0.0.1:9000"}, id="another port"),
     pytest.param({"origin": "null"}, id="a sandbox"),
+    pytest.param({"origin": "http://["}, id="no address at all"),
     pytest.param({"sec-fetch-site": "cross-site"}, id="as the browser says"),
     pytest.param({"sec-fetch-site": "same-site"}, id="a neighbour"),
 ]

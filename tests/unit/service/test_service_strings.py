@@ -3,12 +3,14 @@
 import html
 import json
 import re
+import time
 from typing import get_args
 
 import pytest
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.errors import ConfigError
+from her2sr_acq.service import phrases
 from her2sr_acq.service.language import SPOKEN, choose, duration
 from her2sr_acq.service.routes.pages import WEB
 from her2sr_acq.service.strings import LANGUAGES, load
@@ -136,3 +138,25 @@ def test_words_that_the_review_makes_up_of_values_are_there():
         assert f"review.picture_{picture}" in texts
     for status in get_args(Status):
         assert f"review.status_{status}" in texts
+
+
+@pytest.mark.parametrize("length", [500, 1999, 10**6])
+def test_a_sentence_of_anybodys_making_is_looked_up_at_once(length):
+    hostile = " nm laser was set to x x and x of x reads x " * (length // 40)
+    began = time.thread_time()
+    assert phrases.say("ja", hostile) == hostile
+    assert time.thread_time() - began < 1.0
+
+
+def test_a_hole_ends_where_the_words_after_it_first_stand():
+    said = (
+        "the 561 nm laser was set to 5 mW and power of laser reads 4 of 5 mW; check "
+        "its mode and its warm-up"
+    )
+    key, values = phrases.find(said)
+    assert key == "phrase.dev_laser_reads"
+    assert (values["label"], values["found"], values["unit2"]) == (
+        "laser",
+        "4",
+        "of 5 mW",
+    )
