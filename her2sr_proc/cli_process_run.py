@@ -16,6 +16,7 @@ from her2sr_proc.cli_runs import run_progress, summary
 from her2sr_proc.errors import RequestError
 from her2sr_proc.offline import schedulers
 from her2sr_proc.offline.denoised import AskedModel, foretell, with_models
+from her2sr_proc.offline.gone import require_frames
 from her2sr_proc.offline.pipeline import Progress, process_timed
 from her2sr_proc.offline.remote import process_remote
 from her2sr_proc.schema.block import NAME
@@ -23,7 +24,7 @@ from her2sr_proc.schema.params import ProfileName
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.schema.times import Times
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.manifest import with_profile
+from her2sr_proc.store.manifest import read_manifest, with_profile
 from her2sr_proc.store.objects import RemoteRun, is_remote
 
 _CHANNEL = re.compile(NAME)
@@ -62,7 +63,9 @@ def process_run(request: RunRequest, *, as_json: bool) -> None:
 def _local(request: RunRequest, tell: Progress) -> tuple[RunResult, Times, str]:
     who = schedulers.parse(request.scheduler or schedulers.LOCAL)
     run = with_profile(RunFolder(Path(request.run_dir).resolve()), request.profile)
-    if request.models:
+    if not request.models:
+        require_frames(run, read_manifest(run))
+    else:
         run = with_models(run, [asked_model(text) for text in request.models])
         is_local = isinstance(who, schedulers.Local)
         _foretell(run, request.jobs or (os.cpu_count() or 1) if is_local else None)
@@ -86,9 +89,14 @@ def _remote(request: RunRequest, tell: Progress) -> tuple[RunResult, Times, str]
 
 
 def asked_model(text: str) -> AskedModel:
-    """Return what `[CHANNEL=]MODEL.zip` names; a file with such a name is a file."""
+    """Return what `[CHANNEL=]MODEL.zip` names; a file with such a name is a file.
+
+    Raises `RequestError` where no file is named.
+    """
     channel, sign, path = text.partition("=")
     is_channel = bool(sign) and _CHANNEL.match(channel) is not None
+    if not text or (is_channel and not path):
+        raise RequestError(f"--model '{text}' names no file; say [CHANNEL=]MODEL.zip")
     if is_channel and not Path(text).exists():
         return AskedModel(Path(path), channel)
     return AskedModel(Path(text))

@@ -111,7 +111,13 @@ def _verdict_json(verdict: Verdict) -> str:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn an expected failure into one line and its exit code."""
-    from her2sr_proc.errors import ClusterError, DataError, ProcError, WriteError
+    from her2sr_proc.errors import (
+        ClusterError,
+        DataError,
+        ProcError,
+        WriteError,
+        system_sentence,
+    )
 
     try:
         yield
@@ -120,8 +126,7 @@ def plain_errors() -> Iterator[None]:
         is_fault = isinstance(exc, DataError | WriteError | ClusterError)
         raise typer.Exit(FAULT if is_fault else WRONG_REQUEST) from None
     except OSError as exc:
-        place = f" ({exc.filename})" if exc.filename else ""
-        typer.echo(f"error: {exc.strerror or exc}{place}", err=True)
+        typer.echo(f"error: {system_sentence(exc)}", err=True)
         raise typer.Exit(FAULT) from None
 
 

@@ -17,6 +17,27 @@ ProcError
 └─ ClusterError        computers that were to share the work cannot be reached
 """
 
+from __future__ import annotations
+
+import errno
+
+_CURES = {
+    errno.ENOSPC: "make room there, then give the same call again",
+    errno.EDQUOT: "make room there, then give the same call again",
+    errno.EFBIG: "allow larger files there, then give the same call again",
+    errno.EROFS: "work on a copy of the folder elsewhere",
+    errno.EACCES: "ask its owner for the right, or work on a copy of the folder",
+    errno.EPERM: "ask its owner for the right, or work on a copy of the folder",
+}
+
+
+def system_sentence(error: OSError) -> str:
+    """Return what the system refused, where, and what helps, in one line."""
+    said = error.strerror or str(error)
+    cure = _CURES.get(error.errno or 0, "")
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{said}{place}" + (f"; {cure}" if cure else "")
+
 
 class ProcError(Exception):
     """Base class: catch this to catch every expected failure."""

@@ -104,7 +104,7 @@ class AfterTheFit:
                 segment_frames=SEGMENT_FRAMES,
             )
         except RequestError as exc:
-            self._why = str(exc)
+            self._why = str(exc).partition(";")[0]  # whose cure is of `her2sr drift`
 
     def _certain(self, linked: Linked) -> Linked:
         """Return the molecules that are certain enough to be drawn."""

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from her2sr_proc.denoise.inference import Denoiser
 from her2sr_proc.denoise.model import Model, read_model
-from her2sr_proc.errors import DataError, IntegrityError, RequestError
+from her2sr_proc.errors import DataError, IntegrityError, ModelError, RequestError
 from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.denoise import Judged, judge
+from her2sr_proc.offline.gone import require_frames
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.denoise import Denoising
 from her2sr_proc.schema.manifest import Manifest
@@ -63,9 +64,10 @@ def with_models(run: RunFolder, asked: Sequence[AskedModel]) -> RunFolder:
     ------
     RequestError
         The profile fits raw frames, a channel is none of the run's signal channels or
-        named twice, or frames are smaller than a model needs. Nothing was written.
-    ModelError
-        A model cannot be read, or takes other axes.
+        named twice, a model cannot be read or takes other axes, or frames are smaller
+        than it needs. Nothing was written.
+    StateError
+        No raw frames are left that could be cleaned. Nothing was written.
     """
     manifest = read_manifest(run)
     profile = manifest.profile
@@ -75,13 +77,12 @@ def with_models(run: RunFolder, asked: Sequence[AskedModel]) -> RunFolder:
             f"noise, which a model takes off; say --profile paper, or leave it out"
         )
     paths = _by_channel(manifest, asked)
-    models = {path: read_model(path) for path in set(paths.values())}
-    for path, model in models.items():
-        _require_suitable(path, model, manifest)
+    models = {path: _asked(path, manifest) for path in set(paths.values())}
     denoising = Denoising(
         models={name: models[path].card.weights_sha256 for name, path in paths.items()}
     )
     apart = RunFolder(run.root, profile.name, denoising.digest)
+    require_frames(apart, manifest)
     if not _stands(apart, denoising):
         files = {name: path.read_bytes() for name, path in paths.items()}
         write_denoising(apart, denoising, files)
@@ -107,13 +108,17 @@ def _by_channel(manifest: Manifest, asked: Sequence[AskedModel]) -> dict[str, Pa
     return {name: path for name, path in chosen.items() if path is not None}
 
 
-def _require_suitable(path: Path, model: Model, manifest: Manifest) -> None:
-    """Raise unless a model can be run on frames of this run."""
-    denoiser = Denoiser(model.card, model.onnx)
+def _asked(path: Path, manifest: Manifest) -> Model:
+    """Return a model that can be run on frames of this run. Raises `RequestError`."""
     try:
+        model = read_model(path)
+        denoiser = Denoiser(model.card, model.onnx)
         denoiser.require_room((manifest.frame_height, manifest.frame_width))
+    except (ModelError, IntegrityError) as exc:
+        raise RequestError(str(exc)) from exc
     except RequestError as exc:
         raise RequestError(f"--model {path}: {exc}") from exc
+    return model
 
 
 def _stands(run: RunFolder, denoising: Denoising) -> bool:

@@ -130,7 +130,7 @@ def import_movies(
             stack.enter_context(closing(open_movie(movie.path)))
             for movie in order.movies
         ]
-        channels = _planned(order.movies, sources)
+        channels = _planned(order, sources)
         try:
             with replacing_folder(run.root) as beside:
                 filler = _Filler(RunFolder(beside), run.name, order, utc, clock)
@@ -149,11 +149,17 @@ def import_movies(
     return Imported(run, there, {n: m for n, m in lacking.items() if m}, flags)
 
 
-def _planned(
-    movies: Sequence[MovieToImport], sources: Sequence[FrameSource]
-) -> list[ChannelFacts]:
+def _planned(order: ImportOrder, sources: Sequence[FrameSource]) -> list[ChannelFacts]:
     """Return the channels with the frames that their bursts were to have."""
+    movies = order.movies
     size = sources[0].shape[1:]
+    box = 2 * order.profile.localize.radius_px + 1
+    if min(size) < box:
+        raise MovieError(
+            f"{movies[0].path} has frames of {size[0]} x {size[1]} px, smaller than "
+            f"the box of {box} x {box} that a spot is fitted in; check that it is the "
+            f"right movie"
+        )
     channels = []
     for movie, source in zip(movies, sources, strict=True):
         frames, height, width = source.shape

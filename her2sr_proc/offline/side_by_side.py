@@ -163,7 +163,8 @@ def _after_the_fit(
             table, frames=frames, method="aim", segment_frames=SEGMENT_FRAMES
         )
     except RequestError as exc:  # a short or empty movie shows no drift: said
-        steps.append(Step("drift not taken off", clock() - begun, str(exc)))
+        why = str(exc).partition(";")[0]  # the cure names options of another command
+        steps.append(Step("drift not taken off", clock() - begun, why))
     else:
         table = drift.taken_off(table)
         reach = float(np.abs(drift.xy_nm).max())

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from her2sr_proc.errors import ProcError
+from her2sr_proc.errors import ProcError, system_sentence
 from her2sr_proc.offline.fields import close_field
 from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.block import UnitKey
@@ -70,7 +70,7 @@ class InFolder:
         except ProcError as exc:
             fault = str(exc)
         except OSError as exc:
-            fault = f"{exc.filename or self.run.root}: {exc.strerror or exc}"
+            fault = system_sentence(exc)
         return Outcome(task, clock() - begun, fault, watch.steps())
 
 

@@ -13,6 +13,7 @@ from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.cropped import remake_table
 from her2sr_proc.offline.denoised import denoiser_of
+from her2sr_proc.offline.gone import no_table
 from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
@@ -91,10 +92,13 @@ def _has_table(unit: Unit) -> bool:
 def _ensure_kept_table(unit: Unit, threads: int) -> bool:
     """Return whether the table of discarded frames had to be made of what was kept.
 
-    Raises `IntegrityError` when it is there but torn: nothing can replace it.
+    Raises `IntegrityError` when it is there but torn, or not there and nothing was
+    kept: nothing can replace it.
     """
-    path = unit.run.table(unit.key)
+    path, said = unit.run.table(unit.key), unit.history.discarded
     if not path.exists():
+        if said is not None and said.crop is None:
+            raise no_table(unit.run, said)
         return remake_table(unit, threads)
     if not is_whole_parquet(path):
         raise IntegrityError(

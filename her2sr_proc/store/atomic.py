@@ -42,7 +42,8 @@ def require_writable(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; rename it into place on success.
 
-    On an exception the half-written file is removed and ``path`` is untouched.
+    On an exception the half-written file is removed and ``path`` is untouched; an
+    `OSError` names ``path`` where the system named no file, as for a full disk.
     The temporary name keeps the suffix, since writers choose formats by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +53,10 @@ def replacing(path: Path) -> Iterator[Path]:
         sync_file(beside)
         beside.replace(path)
         sync_folder(path.parent)
+    except OSError as exc:
+        if exc.errno is not None and exc.filename in (None, str(beside), beside):
+            exc.filename = str(path)
+        raise
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()

@@ -74,7 +74,7 @@ class MovieFolder:
 
 def read_order(folder: MovieFolder) -> MovieOrder | None:
     """Return what a folder was begun with; none: it was not. Raises `DataError`."""
-    return _read(MovieOrder, folder.order)
+    return _read(MovieOrder, folder.order, "choose another --out")
 
 
 def write_order(folder: MovieFolder, order: MovieOrder) -> None:
@@ -84,7 +84,8 @@ def write_order(folder: MovieFolder, order: MovieOrder) -> None:
 
 def read_summary(folder: MovieFolder) -> MovieSummary | None:
     """Return what a folder says of its result; none: it is not whole."""
-    return _read(MovieSummary, folder.summary)
+    cure = "remove it, and the same call writes it anew"
+    return _read(MovieSummary, folder.summary, cure)
 
 
 def write_summary(folder: MovieFolder, summary: MovieSummary) -> None:
@@ -92,12 +93,12 @@ def write_summary(folder: MovieFolder, summary: MovieSummary) -> None:
     write_text(folder.summary, summary.model_dump_json(indent=2) + "\n")
 
 
-def _read(model: type[Model], path: Path) -> Model | None:
+def _read(model: type[Model], path: Path, cure: str) -> Model | None:
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError as exc:
         raise DataError(
-            f"{path} is not what this program writes there; choose another --out"
+            f"{path} is not what this program writes there; {cure}"
         ) from exc

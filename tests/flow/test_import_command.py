@@ -172,6 +172,13 @@ def other_size(movies, tmp_path):
     return (), 1, "a field has one size"
 
 
+def one_row(movies, tmp_path):
+    for path in movies.values():
+        frames = np.full((3, 1, 500), 200, np.uint16)
+        tifffile.imwrite(path, frames, photometric="minisblack")
+    return ("--process",), 1, "frames of 1 x 500 px, smaller than the box"
+
+
 def cut_off(movies, tmp_path):
     data = movies["cep17"].read_bytes()
     movies["cep17"].write_bytes(data[: len(data) // 2])
@@ -205,6 +212,7 @@ def there_already(movies, tmp_path):
     [
         wrong_light,
         other_size,
+        one_row,
         cut_off,
         absent,
         too_long,

@@ -14,7 +14,9 @@ from her2sr_proc.denoise.inference import Denoiser
 from her2sr_proc.denoise.model import read_model
 from her2sr_proc.offline.denoised import AskedModel, with_models
 from her2sr_proc.schema.camera import CameraMaps
+from her2sr_proc.schema.ledger import DiscardRecord
 from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
+from her2sr_proc.store.lines import LineWriter
 from her2sr_proc.store.manifest import read_manifest, with_profile
 from her2sr_proc.store.results import read_result
 from her2sr_proc.store.tables import read_parquet
@@ -162,8 +164,12 @@ def torn(tmp_path):
     return ("--profile", "paper", "--model", path), "m.zip"
 
 
+def without_a_file(tmp_path):
+    return ("--profile", "paper", "--model", "561="), "names no file"
+
+
 BAD = [for_raw_frames, unknown_channel, two_for_one, other_axes, too_large, absent,
-       torn]  # fmt: skip
+       torn, without_a_file]  # fmt: skip
 
 
 @pytest.mark.parametrize("spoil", BAD)
@@ -173,6 +179,26 @@ def test_a_model_that_does_not_suit_is_refused_and_nothing_is_left(
     words, sentence = spoil(tmp_path)
     before = sorted(run.root.rglob("*"))
     code, out, err = told(capsys, run, *words)
-    assert code in (1, 2)
+    assert code == 2  # as `her2sr denoise apply` says of the same file
     assert (out, err.count("error:"), sentence in err) == ("", 1, True), err
+    assert sorted(run.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("model", [True, False], ids=["cleaned", "paper"])
+def test_discarded_frames_are_not_asked_of_another_profile(
+    model, run, tmp_path, capsys
+):
+    with LineWriter(run.ledger) as ledger:
+        for key in run.units():
+            said = DiscardRecord(
+                key=key, utc="2026-01-01T00:00:00Z", by="offload", frames=FRAMES,
+                reason="a verified copy stands in /share",
+            )  # fmt: skip
+            ledger.append(said.model_dump_json())
+            shutil.rmtree(run.raw(key))
+    before = sorted(run.root.rglob("*"))
+    words = ["--model", write_blurring(tmp_path / "m.zip")] if model else []
+    code, out, err = told(capsys, run, "--profile", "paper", *words)
+    assert (code, out, err.count("error:")) == (2, "", 1), err
+    assert "were discarded at 2026-01-01T00:00:00Z by offload (a verified copy" in err
     assert sorted(run.root.rglob("*")) == before

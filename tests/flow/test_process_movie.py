@@ -128,6 +128,17 @@ def test_what_is_missing_alone_is_computed(movie, tmp_path, capsys):
     before = (made / "summary.json").read_text()
     told(capsys, *words)
     assert (made / "summary.json").read_text() == before
+    (made / "summary.json").write_text(before[:-40])  # torn
+    code, _, err = told(capsys, *words)
+    assert (code, "remove it, and the same call writes it anew" in err) == (1, True)
+    (made / "summary.json").unlink()
+    code, said, _ = told(capsys, *words, "--json")
+    assert (code, json.loads(before)["localizations"]) == (
+        0,
+        json.loads(said)["localizations"],
+    )
+    assert "drift_not_taken_off" in before  # the movie is short
+    assert "--segment" not in before  # which is no option of this command
     (made / "superresolution.tif").unlink()
     told(capsys, *words)
     assert read_tiff(made / "superresolution.tif").sum() > 0

@@ -1,5 +1,6 @@
 """Files are whole or absent, and what was written is told from what was not."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,7 +8,13 @@ import numpy as np
 import pytest
 import zarr
 
-from her2sr_proc.errors import DataError, IntegrityError, RequestError, StateError
+from her2sr_proc.errors import (
+    DataError,
+    IntegrityError,
+    RequestError,
+    StateError,
+    system_sentence,
+)
 from her2sr_proc.schema.block import BlockKey, UnitKey
 from her2sr_proc.schema.ledger import BlockRecord, UnitRecord, UnitState
 from her2sr_proc.store import atomic, raw, raw_zarr
@@ -126,6 +133,17 @@ def test_a_failed_write_leaves_the_former_file(tmp_path):
         write_half(beside)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_full_disk_is_told_with_the_file_and_what_helps(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(OSError, match="No space") as full, atomic.replacing(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as `write` does
+    said = system_sentence(full.value)
+    assert said == (
+        f"No space left on device ({path}); make room there, then give the same call "
+        f"again"
+    )
 
 
 @pytest.mark.parametrize("folder", ["/proc", "/proc/new"])
