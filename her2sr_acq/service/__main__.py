@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
+from socket import socket
+from threading import Thread
 
 import uvicorn
+from uvicorn.main import STARTUP_FAILURE
 
 from her2sr_acq import config as configuration
 from her2sr_acq.accounts.clock import utc_now
@@ -73,23 +77,39 @@ def main() -> int:
         tallies=office.tallies,
         hosts=known_hosts(arguments.host, arguments.allow_host),
     )
-    reviewing.load()
     with office:
-        uvicorn.run(
-            create_app(context),
-            host=arguments.host,
-            port=arguments.port,
-            http=ProblemProtocol,
-            log_level="warning",
-            log_config=None,  # its lines go where ours go
-            server_header=False,
-            proxy_headers=False,
-            # Above what listeners and pages hold open, or an e-stop finds no place.
-            limit_concurrency=500,
-            # Without a limit an open page keeps the process from ever ending.
-            timeout_graceful_shutdown=2,
+        serving = _Serving(
+            uvicorn.Config(
+                create_app(context),
+                host=arguments.host,
+                port=arguments.port,
+                http=ProblemProtocol,
+                log_level="warning",
+                log_config=None,  # its lines go where ours go
+                server_header=False,
+                proxy_headers=False,
+                # Above what listeners and pages hold open, or an e-stop finds no place.
+                limit_concurrency=500,
+                # Without a limit an open page keeps the process from ever ending.
+                timeout_graceful_shutdown=2,
+            )
         )
-    return 0
+        with suppress(KeyboardInterrupt):
+            serving.run()
+    return 0 if serving.started else STARTUP_FAILURE
+
+
+class _Serving(uvicorn.Server):
+    """Listens first, then loads what reviews and results need.
+
+    Loaded before, it would keep an e-stop without any answer after each restart; left
+    to whoever asks first, it would hold up an e-stop in the middle of a day.
+    """
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            Thread(target=reviewing.load, name="load-steps").start()
 
 
 def _notify(name: str | None) -> NotifyConfig:

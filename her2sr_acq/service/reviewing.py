@@ -1,7 +1,7 @@
 """From a request to the desk of a run, and to the person who works at it.
 
 The one door of the service to the steps of processing (decision 0021). The process of
-the service loads them before it listens; other users of this module, when they ask.
+the service loads them once it listens; other users of this module, when they ask.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 def load() -> None:
     """Import the steps now.
 
-    Imported while others ask, they hold up every answer, an e-stop's by 0.3 s.
+    Imported while others ask, they hold up every answer, an e-stop's by 0.3 s: so once,
+    in the first second of the service.
     """
     import her2sr_proc.review.desk
     import her2sr_proc.review.mosaic

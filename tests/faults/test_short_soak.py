@@ -31,11 +31,12 @@ def test_row_22_a_short_night_accounts_for_every_frame_and_grows_by_nothing():
     assert found.overhead_s < OVERHEAD_S
 
 
-def vitals(*rss_mb: float, threads: int = 4, more_handles: int = 0) -> Vitals:
+def vitals(*rss_mb: float, more_threads: int = 0, more_handles: int = 0) -> Vitals:
     seen = Vitals("acq")
     for number, mb in enumerate(rss_mb):
-        late = more_handles if number > len(rss_mb) // 2 else 0
-        seen.samples.append(Sample(float(number), mb, threads, 8 + late))
+        is_late = number > len(rss_mb) // 2
+        threads, handles = more_threads * is_late, more_handles * is_late
+        seen.samples.append(Sample(float(number), mb, 4 + threads, 8 + handles))
     return seen
 
 
@@ -46,3 +47,6 @@ def test_what_grows_is_told():
     assert [w for w in grows.violations() if "grew by" in w]
     leaks = vitals(*[100.0] * 12, more_handles=1)
     assert leaks.violations() == ["acq had 8 handles, later 9"]
+    piles_up = vitals(*[100.0] * 12, more_threads=2)
+    assert piles_up.violations() == ["acq had 4 threads, later 6"]
+    assert vitals(*[100.0] * 12, more_threads=1).violations() == []

@@ -30,6 +30,8 @@ function clock(stamp) {
   return new Date(stamp).toLocaleString(document.documentElement.lang, options);
 }
 
+let drawn = 0;
+
 async function draw() {
   const asked = new URLSearchParams({ protocol: field("protocol").value });
   for (const name of ["rows", "columns"]) {
@@ -42,9 +44,12 @@ async function draw() {
   }
   if (field("choose").value) asked.set("choose", field("choose").value);
   if (field("select-fields").value) asked.set("most", field("select-fields").value);
+  const turn = ++drawn;
   const answer = await fetch(`/parts/plan?${asked}`);
-  if (!answer.ok) return;
-  field("plan").innerHTML = await answer.text();
+  const text = await answer.text();
+  // Answers may overtake one another: the last question counts.
+  if (!answer.ok || turn !== drawn) return;
+  field("plan").innerHTML = text;
   judgeCentre();
   offerChoice();
   tellClocks(field("plan"));
