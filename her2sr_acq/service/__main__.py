@@ -10,7 +10,6 @@ from socket import socket
 from threading import Thread
 
 import uvicorn
-from uvicorn.main import STARTUP_FAILURE
 
 from her2sr_acq import config as configuration
 from her2sr_acq.accounts.clock import utc_now
@@ -32,6 +31,9 @@ from her2sr_acq.service.wire import ProblemProtocol
 from her2sr_proc import logs
 from her2sr_proc.lifeline import end_with_starter
 from her2sr_proc.store.layout import DataFolder
+
+NOT_STARTED = 3
+"""Exit status when the address cannot be had: as uvicorn's own command ends."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -96,7 +98,7 @@ def main() -> int:
         )
         with suppress(KeyboardInterrupt):
             serving.run()
-    return 0 if serving.started else STARTUP_FAILURE
+    return 0 if serving.started else NOT_STARTED
 
 
 class _Serving(uvicorn.Server):
