@@ -47,6 +47,6 @@ def test_what_grows_is_told():
     assert [w for w in grows.violations() if "grew by" in w]
     leaks = vitals(*[100.0] * 12, more_handles=1)
     assert leaks.violations() == ["acq had 8 handles, later 9"]
-    piles_up = vitals(*[100.0] * 12, more_threads=2)
-    assert piles_up.violations() == ["acq had 4 threads, later 6"]
-    assert vitals(*[100.0] * 12, more_threads=1).violations() == []
+    piles_up = vitals(*[100.0] * 12, more_threads=4)
+    assert piles_up.violations() == ["acq had 4 threads, later 8"]
+    assert vitals(*[100.0] * 12, more_threads=3).violations() == []

@@ -89,9 +89,9 @@ class Vitals:
         )
 
 
-SPARE = (1, 0)
-"""A pool starts its last thread when the machine is crowded, however late; what leaks a
-thread a field has five more by then."""
+SPARE = (3, 0)
+"""Pools start their last threads when much is to be done at once, however late; what
+leaks a thread a field has five more by then."""
 HEADER = (
     "     process  RSS in MB, mean of each quarter  growth   threads   handles\n"
     "              (growth: last quarter less second; others: second, last)"
