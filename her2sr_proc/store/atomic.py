@@ -6,11 +6,15 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from her2sr_proc.errors import RequestError, WriteError
+
+LATE_WRITES, LATE_WRITE_S = 20, 0.05
+"""How often, and after what wait, a folder is looked for that threads still fill."""
 
 
 def require_writable(path: Path) -> None:
@@ -136,7 +140,12 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def replacing_folder(path: Path, *, announced_by: Path | None = None) -> Iterator[Path]:
+def replacing_folder(
+    path: Path,
+    *,
+    announced_by: Path | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` to fill; rename it into place on success.
 
     On an exception the half-filled folder is removed and what stood there stays.
@@ -154,9 +163,24 @@ def replacing_folder(path: Path, *, announced_by: Path | None = None) -> Iterato
             announced_by.unlink(missing_ok=True)
         _swap(path, beside, former)
         sync_folder(path.parent)
+    except BaseException:
+        _remove_for_good(beside, sleep)
+        raise
     finally:
         for left in (beside, former):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _remove_for_good(folder: Path, sleep: Callable[[float], None]) -> None:
+    """Remove a folder that a library's threads may still write into for a moment.
+
+    Of several writes side by side one fails first, and is told; the others go on.
+    """
+    for _ in range(LATE_WRITES):
+        shutil.rmtree(folder, ignore_errors=True)
+        sleep(LATE_WRITE_S)
+        if not folder.exists():
+            return
 
 
 def _aside(path: Path, word: str) -> Path:

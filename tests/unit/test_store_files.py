@@ -248,3 +248,21 @@ def test_a_result_that_is_no_text_is_a_plain_error(tmp_path):
 def test_another_folder_is_no_run_folder(tmp_path):
     with pytest.raises(StateError, match="not a run folder"):
         read_manifest(RunFolder(tmp_path))
+
+
+def test_a_folder_that_failed_is_gone_though_a_thread_still_writes_into_it(tmp_path):
+    out, late = tmp_path / "sr.ome.zarr", []
+
+    def sleep(_: float) -> None:  # meanwhile a writer side by side ends its own file
+        if not late:
+            late.append(True)
+            beside.mkdir()
+            (beside / ".zgroup").write_text("{}")
+
+    with (
+        pytest.raises(OSError, match="No space"),
+        atomic.replacing_folder(out, sleep=sleep) as beside,
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert late
+    assert list(tmp_path.iterdir()) == []
