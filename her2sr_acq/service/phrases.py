@@ -9,10 +9,14 @@ the table, such as what a person wrote, stays as it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
+from typing import TypeVar
 
+from her2sr_acq.engine.views import Check, Found
 from her2sr_acq.service.strings import LANGUAGES, load
 
+Line = TypeVar("Line", Check, Found)
 ENGLISH = LANGUAGES[0]
 SENTENCES = ("phrase.", "start.refuse_")
 """Where sentences stand that are said elsewhere than on a page."""
@@ -119,6 +123,19 @@ def subject(language: str, name: str) -> str:
     """Return what a line of a check is about."""
     entry = load().texts.get(f"check.{code_of(name)}")
     return name if entry is None else entry[language]
+
+
+def lines(language: str, found: Iterable[Line]) -> tuple[Line, ...]:
+    """Return the lines of a list of checks in a language; what is no word stays."""
+    return tuple(
+        one.model_copy(
+            update={
+                "subject": subject(language, one.subject),
+                "detail": say(language, one.detail),
+            }
+        )
+        for one in found
+    )
 
 
 def code_of(value: str) -> str:

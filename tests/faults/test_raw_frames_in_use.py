@@ -102,6 +102,7 @@ def test_nobody_rewrites_frames_that_another_process_reads(run, share, verb):
 def test_many_may_read_at_once(run, share):
     with another(run, "as one of many"), another(run, "as one of many"):
         calls(run, share)["offload"]()
+    assert [copy.name for copy in share.iterdir()] == [run.name]
 
 
 def test_a_killed_holder_has_let_go(run):

@@ -57,16 +57,7 @@ def examine(context: ContextDep, spoken: SpokenDep) -> CheckupView:
         seen = context.control.examine()
     finally:
         context.doctor.release()
-    lines = tuple(
-        one.model_copy(
-            update={
-                "subject": phrases.subject(spoken, one.subject),
-                "detail": phrases.say(spoken, one.detail),
-            }
-        )
-        for one in seen.found
-    )
-    return seen.model_copy(update={"found": lines})
+    return seen.model_copy(update={"found": phrases.lines(spoken, seen.found)})
 
 
 @router.post("/stage/move", openapi_extra=ORDER)

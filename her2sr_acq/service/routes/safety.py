@@ -60,13 +60,4 @@ def preflight(request: RunRequest, context: ContextDep, spoken: SpokenDep) -> Pr
     """Return what would keep a run from starting now, its cost and its end."""
     pseudonym.require(request.sample)
     found = context.control.preflight(request)
-    checks = tuple(
-        one.model_copy(
-            update={
-                "subject": phrases.subject(spoken, one.subject),
-                "detail": phrases.say(spoken, one.detail),
-            }
-        )
-        for one in found.checks
-    )
-    return found.model_copy(update={"checks": checks})
+    return found.model_copy(update={"checks": phrases.lines(spoken, found.checks)})
