@@ -110,14 +110,15 @@ def test_every_frame_is_that_of_the_movie_the_last_short_block_too(
 
 
 def test_nothing_of_a_file_name_is_kept(tmp_path, movies, capsys):
-    named = tmp_path / "Mustermann_H21-4711_561.tif"
+    # A case number with letters that no figure and no digest can hold by chance.
+    named = tmp_path / "Mustermann_H21-QX47_561.tif"
     movies["her2"].rename(named)
     movies["her2"] = named
     assert told(capsys, *options(movies), "--out", tmp_path / "r1", "--process")[0] == 0
     for path in (tmp_path / "r1").rglob("*"):
         if path.suffix in (".json", ".jsonl", ".html", ".csv", ".geojson"):
             assert "ustermann" not in path.read_text(), path
-            assert "4711" not in path.read_text(), path
+            assert "QX47" not in path.read_text(), path
 
 
 def test_a_movie_with_fewer_frames_than_expected_makes_a_partial_run(
