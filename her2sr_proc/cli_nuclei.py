@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 BLOCK_FRAMES = 50
 COLUMNS = (
     *("label", "y_px", "x_px", "area_um2", "solidity", "edge", "focus", "overlap"),
@@ -69,9 +69,7 @@ def nuclei(
     table: Annotated[
         Path | None, typer.Option("--table", help="NUCLEI.csv: what was measured")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find the nuclei of an averaged DAPI image, judge and write them.
 
