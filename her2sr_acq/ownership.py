@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from her2sr_acq.errors import RunConflictError
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.locks import try_lock
 
 TRIES = 5
 PAUSE_S = 0.05
@@ -50,7 +51,7 @@ class Hold:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         for attempt in range(1, TRIES + 1):
-            if _try_lock(self._descriptor, fcntl.LOCK_EX):
+            if try_lock(self._descriptor, fcntl.LOCK_EX):
                 break
             if attempt == TRIES:
                 self._close()
@@ -76,19 +77,11 @@ def holder(data: Path) -> Holder | None:
         return None
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if _try_lock(descriptor, fcntl.LOCK_SH):
+        if try_lock(descriptor, fcntl.LOCK_SH):
             return None
         return _read(path)
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(path: Path) -> Holder | None:

@@ -20,6 +20,7 @@ import psutil
 from her2sr_acq.errors import RunConflictError
 from her2sr_acq.ownership import holder
 from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.locks import try_lock
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,12 @@ class GuardHold:
         """Take the folder. Raises `RunConflictError` when another guard has it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
+        if not try_lock(self._descriptor, fcntl.LOCK_EX):
             os.close(self._descriptor)
             raise RunConflictError(
                 f"{self._data} is held by another guard; use its service, stop it, or "
                 f"choose another data folder"
-            ) from exc
+            )
         if os.fstat(self._descriptor).st_size == 0:
             self._write("")  # takes its place on the disk now, while there is some
         return self
