@@ -21,19 +21,17 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from her2sr_acq import errors
+from her2sr_acq.engine.choice_views import SelectionRequest, SelectionView
+from her2sr_acq.engine.device_views import CheckupView, DevicesView
+from her2sr_acq.engine.hand_views import StagePosition
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import (
-    CheckupView,
-    DevicesView,
     FieldView,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
-    SelectionRequest,
-    SelectionView,
-    StagePosition,
     StopRequest,
 )
 from her2sr_acq.errors import (

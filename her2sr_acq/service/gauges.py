@@ -13,8 +13,9 @@ from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING
 
+from her2sr_acq.engine.device_views import DevicesView
 from her2sr_acq.engine.states import FINAL
-from her2sr_acq.engine.views import DevicesView, FieldView, Health, RunView, UnitView
+from her2sr_acq.engine.views import FieldView, Health, RunView, UnitView
 from her2sr_acq.errors import AcqError
 from her2sr_acq.service.left_out import is_left_out
 from her2sr_proc.errors import ProcError
