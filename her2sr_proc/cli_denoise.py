@@ -28,8 +28,6 @@ Example: her2sr denoise apply c.tif --model model.zip --out c_clean.tif
 
 Example: her2sr denoise import n2v_fiji.zip --out model.zip
 """
-JOBS = 4
-"""Threads at most unless asked for: each holds 0.4 GB."""
 Out = Annotated[Path, typer.Option("--out", help="MODEL.zip")]
 Licence = Annotated[
     str | None,
