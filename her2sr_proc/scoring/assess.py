@@ -236,7 +236,6 @@ def _arm(work: _Work, found: Findings) -> Arm:
 def _assessment(work: _Work, found: Findings, sampling: dict[str, float]) -> Assessment:
     tumour, confidence = work.tumour, work.confidence
     checked = control(work.sample, tumour, confidence=confidence)
-    said = answer(found, work.params)
     common = work.budget
     return Assessment(
         mode=work.params.mode,
@@ -259,7 +258,7 @@ def _assessment(work: _Work, found: Findings, sampling: dict[str, float]) -> Ass
         },
         tags=tuple(tags(tumour.totals)),
         notes=(*chromosome_words(checked), *_notes(work), RESEARCH),
-        blockers=tuple(blockers(found, said, work.params)),
+        blockers=tuple(blockers(found, work.params)),
     )
 
 

@@ -83,7 +83,7 @@ def answer(found: Findings, params: ScoreParams) -> Answer:
     return Answer("insufficient" if few else "definite", group, reasons, said)
 
 
-def blockers(found: Findings, said: Answer, params: ScoreParams) -> Iterator[str]:
+def blockers(found: Findings, params: ScoreParams) -> Iterator[str]:
     """Yield every reason for which nobody can sign the answer as final."""
     if not found.is_marked:
         yield UNMARKED

@@ -62,7 +62,7 @@ def score_totals(
         outcome=said.outcome,
         comment=comment(said.group, said.outcome) if said.group else "",
     )
-    return arm, (TYPED, *blockers(found, said, params))
+    return arm, (TYPED, *blockers(found, params))
 
 
 def _require_possible(totals: Totals) -> None:
