@@ -16,8 +16,8 @@ from her2sr_proc.clusters import scale_of
 from her2sr_proc.dense import Region, Seen, Sparse, dense_regions
 from her2sr_proc.doublets import merging_px, sister_pairs
 from her2sr_proc.schema.calibration import AffineTransform
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import Cluster, Isolated, Probe, ProbeCount, SignalMark
-from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.signals import Fluctuation, Signals

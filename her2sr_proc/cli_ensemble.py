@@ -66,7 +66,7 @@ def ensemble(
     from her2sr_proc.clumps import find_clumps
     from her2sr_proc.ensemble import ensemble_end, mark_centroids
     from her2sr_proc.errors import RequestError
-    from her2sr_proc.schema.params import EnsembleParams, LociParams
+    from her2sr_proc.schema.count_params import EnsembleParams, LociParams
 
     if out is not None and out.suffix.lower() != ".parquet":
         raise RequestError(

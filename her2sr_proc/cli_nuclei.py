@@ -79,7 +79,7 @@ def nuclei(
 
     from her2sr_proc.errors import RequestError
     from her2sr_proc.nuclei import describe
-    from her2sr_proc.schema.params import NucleiParams
+    from her2sr_proc.schema.count_params import NucleiParams
     from her2sr_proc.store.atomic import require_writable, telling
     from her2sr_proc.store.regions import require_suffix, write_labels
 
@@ -143,7 +143,7 @@ def _found(
     dapi: F32, labels: Path | None, pixel_um: float, params: object
 ) -> Segmentation:
     """Return the labels of a file, or those that the method finds."""
-    from her2sr_proc.schema.params import NucleiParams
+    from her2sr_proc.schema.count_params import NucleiParams
     from her2sr_proc.segmentation.choice import Segmentation, segment
     from her2sr_proc.store.regions import read_labels
 
@@ -157,7 +157,7 @@ def _found(
 def _usual(dapi: F32, params: object) -> float:
     """Return the width of a pixel at which the nuclei would be of the usual size."""
     from her2sr_proc.errors import NetworkError
-    from her2sr_proc.schema.params import NucleiParams
+    from her2sr_proc.schema.count_params import NucleiParams
     from her2sr_proc.segmentation.instances import measured_diameter_px
     from her2sr_proc.segmentation.network import Network
 

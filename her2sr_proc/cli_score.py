@@ -100,7 +100,7 @@ def score(
     """
     from her2sr_proc.offline.casefile import alone
     from her2sr_proc.offline.casework import ScoreRequest, score_case
-    from her2sr_proc.schema.params import ScoreParams
+    from her2sr_proc.schema.score_params import ScoreParams
 
     if single_probe:
         _single_probe(her2, nuclei, as_json=as_json)

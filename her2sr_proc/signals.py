@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.params import CountParams
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.spots import Optics, Spots, TwoScales, find_spots
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.schema.assessment import Assessment, Evidence
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.budget import Budget, budget
 from her2sr_proc.scoring.chances import group_probabilities
 from her2sr_proc.scoring.control import chromosome_words, control, subset

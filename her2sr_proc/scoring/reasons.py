@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from her2sr_proc.schema.assessment import Criterion, Subset, Trend
 from her2sr_proc.schema.case import Outcome
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Status
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.criteria import REJECTING
 from her2sr_proc.scoring.groups import (
     NEEDS_IHC,
