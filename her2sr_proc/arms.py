@@ -93,7 +93,11 @@ class ArmSignals:
 
 
 def owners_of(labels: I32, *, pixel_nm: float, params: CountParams) -> I32:
-    """Return the nucleus whose signals stand at each pixel, its margin included."""
+    """Return the nucleus whose signals stand at each pixel, its margin included.
+
+    Int32, shape (height, width): labels from 1, 0 is nobody's. Where margins of two
+    meet, the nearer one has the pixel.
+    """
     grown = expand_labels(labels, params.margin_um * 1000.0 / pixel_nm)
     return np.asarray(grown, np.int32)
 

@@ -54,7 +54,10 @@ class Signals:
     """Spots that told what is typical."""
 
     def take(self, rows: Mask) -> Signals:
-        """Return the signals that a mask selects."""
+        """Return the signals that a mask selects.
+
+        ``rows``: bool, shape (signals,).
+        """
         return Signals(
             self.spots.take(rows), self.relative[rows], self.typical, self.isolated
         )

@@ -46,7 +46,10 @@ class DemoOptions:
 
 
 def parse_fields(text: str) -> tuple[int, int]:
-    """Return rows and columns of, for example, ``2x2``."""
+    """Return rows and columns of, for example, ``2x2``.
+
+    Raises `PlanRejectedError` for anything else.
+    """
     rows, sign, columns = text.lower().partition("x")
     if not (sign and rows.isdigit() and columns.isdigit()):
         raise PlanRejectedError(
