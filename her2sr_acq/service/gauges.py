@@ -141,8 +141,10 @@ def points(
     """Return a trace as points of an SVG polyline, the largest value on top."""
     if not values:
         return ""
+    if len(values) == 1:  # one point alone would draw nothing
+        values = [*values, *values]
     low, span = min(values), max(values) - min(values)
-    step = width / max(1, len(values) - 1)
+    step = width / (len(values) - 1)
     return " ".join(
         f"{step * n:.1f},{height * ((low + span - v) / span if span else 0.5):.1f}"
         for n, v in enumerate(values)

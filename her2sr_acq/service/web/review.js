@@ -23,6 +23,15 @@ async function show(name) {
   tab = name;
   for (const one of TABS) section(one).hidden = one !== name;
   for (const one of document.querySelectorAll("[data-tab]")) one.setAttribute("aria-current", one.dataset.tab === name);
+  section(name).setAttribute("aria-busy", "true"); // an empty part says that it is asked for
+  try {
+    await fill(name);
+  } finally {
+    section(name).removeAttribute("aria-busy");
+  }
+}
+
+async function fill(name) {
   await { regions: () => openSlide(refresh), reading: () => openReading(review, refresh), nuclei: showNuclei, case: showCase, agreement: showAgreement, record: showRecord }[name]();
 }
 
