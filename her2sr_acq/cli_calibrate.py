@@ -135,8 +135,8 @@ def _order(values: dict[str, object]) -> Order:
     from pydantic import ValidationError
 
     from her2sr_acq.calibrating.order import Order
-    from her2sr_acq.config import describe
     from her2sr_acq.errors import ConfigError
+    from her2sr_acq.yaml_file import describe
 
     try:
         return Order.model_validate(values)

@@ -10,7 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from her2sr_acq.config_focus import FocusConfig
@@ -19,6 +18,7 @@ from her2sr_acq.config_notify import NotifyConfig
 from her2sr_acq.config_storage import StorageConfig
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.guard.settings import GuardConfig
+from her2sr_acq.yaml_file import describe, read_mapping
 from her2sr_proc.schema.calibration import CalibrationKind
 from her2sr_proc.schema.camera import CameraModel
 from her2sr_proc.schema.model import Frozen
@@ -284,25 +284,11 @@ def resolve(name_or_path: str) -> Path:
 
 def load(path: Path) -> DeviceConfig:
     """Read and check a configuration. Raises `ConfigError` naming key and cure."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise ConfigError(f"{path.name} cannot be read as YAML: {exc}") from exc
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path.name} must hold keys and values, such as 'name: ...'")
+    data = read_mapping(path, ConfigError)
     try:
         return DeviceConfig.model_validate(data)
     except ValidationError as exc:
         raise ConfigError(f"{path.name}: {describe(exc)}") from exc
-
-
-def describe(error: ValidationError) -> str:
-    """Return the first fault of a validation as one sentence with its key path."""
-    fault = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in fault["loc"]) or "top level"
-    more = error.error_count() - 1
-    tail = f" (and {more} more)" if more else ""
-    return f"'{key}': {fault['msg']}{tail}"
 
 
 def digest(path: Path) -> str:

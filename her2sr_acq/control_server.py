@@ -14,7 +14,6 @@ from typing import Self
 import zmq
 from pydantic import Field, TypeAdapter, ValidationError
 
-from her2sr_acq.config import describe
 from her2sr_acq.engine.choice_views import SelectionRequest
 from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.desk import Desk
@@ -36,6 +35,7 @@ from her2sr_acq.stream.envelope import (
     Fault,
     Question,
 )
+from her2sr_acq.yaml_file import describe
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
 

@@ -20,10 +20,11 @@ from typing import Self
 import zmq
 from pydantic import ValidationError
 
-from her2sr_acq.config import describe, load
+from her2sr_acq.config import load
 from her2sr_acq.errors import ConfigError, DeviceError, RunConflictError
 from her2sr_acq.runtime import MICROSCOPE, address
 from her2sr_acq.stream.envelope import MAX_QUESTION_BYTES, Answer, Body, Fault, Question
+from her2sr_acq.yaml_file import describe
 from her2sr_proc.lifeline import end_with_starter
 from simulators.assembly import assemble, warm_up
 from simulators.exposer import Exposer, Order

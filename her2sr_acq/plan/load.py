@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 from pydantic import JsonValue, ValidationError
 
-from her2sr_acq.config import describe
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.models import Protocol
 from her2sr_acq.plan.select import SelectPlan, idle_keys
+from her2sr_acq.yaml_file import describe, read_mapping
 
 PRESETS = Path(str(files("her2sr_acq"))) / "plan" / "presets"
 
@@ -52,14 +52,7 @@ def find(name_or_path: str) -> Protocol:
 
 def read(path: Path) -> Protocol:
     """Read and check one file. Raises `PlanRejectedError` naming the key."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise PlanRejectedError(f"{path.name} cannot be read as YAML: {exc}") from exc
-    if not isinstance(data, dict):
-        raise PlanRejectedError(
-            f"{path.name} must hold keys and values, such as 'name: ...'"
-        )
+    data = read_mapping(path, PlanRejectedError)
     chosen = data.get("select")
     if isinstance(chosen, dict) and isinstance(chosen.get("regions"), str):
         data["select"] = chosen | {"regions": regions(path.parent / chosen["regions"])}

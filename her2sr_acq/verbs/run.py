@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from her2sr_acq.client import TOKEN, Client
-from her2sr_acq.config import describe, load
+from her2sr_acq.config import load
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunRequest, RunView
 from her2sr_acq.errors import (
@@ -29,6 +29,7 @@ from her2sr_acq.plan.models import Protocol
 from her2sr_acq.verbs.progress import Show, shown
 from her2sr_acq.verbs.users import has_users
 from her2sr_acq.verbs.watch import follow, termination_as_interrupt
+from her2sr_acq.yaml_file import describe
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ import yaml
 from pydantic import ValidationError
 
 from her2sr_acq import config as configuration
-from her2sr_acq.config import DeviceConfig, describe
+from her2sr_acq.config import DeviceConfig
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.frame import frame_shape
 from her2sr_acq.plan.models import Grid, Protocol
 from her2sr_acq.plan.tiling import frame_um, tiles
+from her2sr_acq.yaml_file import describe
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.store.atomic import write_text

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from her2sr_acq.config import describe
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import (
@@ -26,6 +25,7 @@ from her2sr_acq.verbs.progress import Show
 from her2sr_acq.verbs.run import service, submit_and_follow
 from her2sr_acq.verbs.study_config import checked, request_of
 from her2sr_acq.verbs.watch import termination_as_interrupt
+from her2sr_acq.yaml_file import describe
 from her2sr_proc.errors import ProcError
 from her2sr_proc.store.layout import StudyFolder
 from her2sr_proc.study.answer import sentences

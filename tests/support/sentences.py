@@ -14,6 +14,8 @@ TOLD = ("detail", "words", "reason", "why", "instead", "rule", "why_not", "phase
 """Arguments, and names, that hold a sentence."""
 SAYING = ("alarm", "pause", "skip_planned_units", "append", "Finding")
 """Calls whose arguments are sentences."""
+HANDED_IN = "refuse"
+"""How a function calls the error class that its caller names."""
 SENTENCE = re.compile(r"^(?!/).*[a-z]{3,} .*[a-z]{3,}", re.DOTALL)
 """Two words of three letters; else it is a value, or an address."""
 
@@ -30,7 +32,8 @@ def raised(path: Path) -> Iterator[Sentence]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             name = getattr(node.exc.func, "id", getattr(node.exc.func, "attr", ""))
-            if name.endswith("Error") and node.exc.args and name not in UNTOLD:
+            is_ours = name.endswith("Error") or name == HANDED_IN
+            if is_ours and node.exc.args and name not in UNTOLD:
                 for text in said(node.exc.args[0]):
                     yield Sentence(f"{path.name}:{node.lineno}", text)
 

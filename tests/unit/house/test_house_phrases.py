@@ -22,6 +22,7 @@ RAISING = ("her2sr_acq/engine", "her2sr_acq/plan", "her2sr_acq/devices")
 RAISING += ("her2sr_acq/guard", "her2sr_acq/accounts", "her2sr_acq/service")
 RAISING += ("her2sr_acq/stream", "her2sr_proc/review", "her2sr_proc/scoring")
 FILES = ("her2sr_acq/control.py", "her2sr_acq/control_server.py")
+FILES += ("her2sr_acq/yaml_file.py",)
 TELLING = (
     *(f"her2sr_acq/engine/{name}.py" for name in ("ballot", "choices", "choice")),
     *(f"her2sr_acq/engine/{name}.py" for name in ("preflight", "examining", "fading")),
