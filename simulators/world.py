@@ -79,6 +79,8 @@ class World:
         """Start a burst: a numbered run of frames of one view."""
         self.end_burst()
         self._aim(view)
+        if self.options.lit_before_s:
+            self._shine(self.options.lit_before_s)
         self._burst_frame = 0
         if self.options.record_intervals:
             self._intervals.begin(self._dyes.table)
