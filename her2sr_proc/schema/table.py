@@ -72,8 +72,7 @@ class Localizations:
 
 def require_places(table: Localizations) -> None:
     """Raise `TableError` for a row whose position is nowhere: nothing is near it."""
-    places = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
-    lost = ~(np.abs(places) < FARTHEST_NM).all(axis=1)
+    lost = ~(_is_near(table["x_nm"]) & _is_near(table["y_nm"]))
     if lost.any():
         limit = f"{FARTHEST_NM:.0e}".replace("+0", "")
         raise TableError(
@@ -82,6 +81,10 @@ def require_places(table: Localizations) -> None:
             f"them with her2sr filter LOCS "
             f"'abs(x_nm) < {limit} & abs(y_nm) < {limit}'"
         )
+
+
+def _is_near(position_nm: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    return np.abs(position_nm.astype(np.float64, copy=False)) < FARTHEST_NM
 
 
 def farthest(position_nm: npt.NDArray[np.generic]) -> float:
