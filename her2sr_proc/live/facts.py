@@ -84,7 +84,7 @@ class Facts:
         fields = {result.field: 0 for result in results}
         for name, _ in rows:
             fields[name] += 1
-        names = list(fields)
+        number = {name: n for n, name in enumerate(fields)}
         her2, cep17 = (
             np.array(
                 [n.counts[manifest.profile.headline][probe].count for _, n in rows],
@@ -92,7 +92,7 @@ class Facts:
             )
             for probe in PROBES
         )
-        codes = np.array([names.index(name) for name, _ in rows], np.int64)
+        codes = np.array([number[name] for name, _ in rows], np.int64)
         found = ratio_interval(her2, cep17, field=codes)
         return {
             "fields": dict(fields),
