@@ -57,7 +57,7 @@ def _parts(table: Localizations) -> Iterator[Localizations]:
     Sums of many rows in double precision are several times the table.
     """
     frame, order = table["frame"], None
-    if (frame[1:] < frame[:-1]).any():
+    if np.less(frame[1:], frame[:-1]).any():
         order = np.argsort(frame, kind="stable")
         frame = frame[order]
     start = 0
