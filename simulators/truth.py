@@ -25,6 +25,7 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
+ROWS_TOGETHER = 2**16
 INTERVALS_KEPT = 20_000_000
 """Beyond this, intervals are no longer kept, and the card says so."""
 
@@ -45,7 +46,7 @@ class Intervals:
 
     def __init__(self) -> None:
         self._bursts: list[_Burst] = []
-        self._parts: list[I64] = []
+        self._parts: list[I32] = []
         self._found: I64 = np.zeros((0, 3), np.int64)
         self._rows = 0
         self.schema = pa.schema(
@@ -84,6 +85,7 @@ class Intervals:
         self._spill()
         still = np.flatnonzero(self._first >= 0)
         rows = np.column_stack([still, self._first[still], self._last[still]])
+        rows = rows.astype(np.int32)
         found = np.concatenate([*self._parts, rows])
         self._parts = []
         if self._rows + len(found) > INTERVALS_KEPT:
@@ -97,27 +99,30 @@ class Intervals:
                 (burst, laser_nm, *stage_um),
                 self._dyes.number[dye],
                 self._dyes.signal[dye].astype(np.int32),
-                found[:, 1:].astype(np.int32),
+                found[:, 1:].copy(),
             )
         )
 
     def tables(self) -> Iterator[pa.Table]:
-        """Yield everything noted so far, burst by burst; one without rows if none."""
+        """Yield everything noted so far, in order, some rows at a time."""
         yield self.schema.empty_table()
+        kinds = [field.type.to_pandas_dtype() for field in self.schema]
         for burst in self._bursts:
-            count = len(burst.emitter)
-            columns = [*(np.full(count, fact) for fact in burst.facts)]
-            columns += [burst.emitter, burst.signal, *burst.frames.T]
-            yield pa.Table.from_arrays(
-                [
-                    pa.array(np.ascontiguousarray(column)).cast(field.type)
-                    for column, field in zip(columns, self.schema, strict=True)
-                ],
-                schema=self.schema,
-            )
+            for start in range(0, len(burst.emitter), ROWS_TOGETHER):
+                rows = slice(start, start + ROWS_TOGETHER)
+                emitter = burst.emitter[rows]
+                columns = [*(np.full(len(emitter), fact) for fact in burst.facts)]
+                columns += [emitter, burst.signal[rows], *burst.frames[rows].T]
+                yield pa.Table.from_arrays(
+                    [
+                        pa.array(np.ascontiguousarray(column, kind))
+                        for column, kind in zip(columns, kinds, strict=True)
+                    ],
+                    schema=self.schema,
+                )
 
     def _spill(self) -> None:
-        self._parts.append(self._found[: self._used].copy())
+        self._parts.append(self._found[: self._used].astype(np.int32))
         self._used = 0
 
 
