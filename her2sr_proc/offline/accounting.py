@@ -5,6 +5,7 @@ Reads the ledger and the metadata of the tables; opens no frame.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +58,18 @@ def table_facts(path: Path) -> TableFacts | None:
         ) from exc
 
 
-def account(run: RunFolder, manifest: Manifest) -> Accounting:
+def account(
+    run: RunFolder,
+    manifest: Manifest,
+    tallies: Mapping[UnitKey, UnitTally] | None = None,
+) -> Accounting:
     """Return the frames of every planned unit, and of every further attempt.
 
     A field that was not chosen is not asked for; a later attempt of it is.
+    ``tallies``: of the ledger, where it was read just now.
     """
-    tallies = read_tallies(run.ledger)
+    if tallies is None:
+        tallies = read_tallies(run.ledger)
     left_out = manifest.selection.skipped if manifest.selection else {}
     keys = [
         UnitKey(run=manifest.run, field=field.name, channel=channel.name)

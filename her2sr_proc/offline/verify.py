@@ -74,7 +74,7 @@ def verify(run: RunFolder, progress: Progress) -> Verdict:
     for chain in (run.events, run.case):
         lines = (text for _, text in numbered_lines(chain))
         damage += broken_links(lines, name=chain.name)
-    accounting = account(run, manifest)
+    accounting = account(run, manifest, tallies)
     gaps = tuple(gap for unit in accounting.units for gap in _gaps(unit))
     discarded = tuple(_given_up(d) for t in tallies.values() if (d := t.discarded))
     return Verdict(total, events, accounting, tuple(damage), gaps, discarded)
