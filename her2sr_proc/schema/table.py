@@ -106,3 +106,43 @@ def concatenate(tables: Sequence[Localizations]) -> Localizations:
     return Localizations(
         {name: np.concatenate([table[name] for table in tables]) for name in names}
     )
+
+
+class Gathered:
+    """Tables of the same columns as one, in the order in which they are added.
+
+    Many small ones are joined to larger ones as they come: only what is large goes back
+    to the system, and so a table stands in memory once, and one column of it twice,
+    when it is taken.
+    """
+
+    def __init__(self, *, together: int = 2**17) -> None:
+        """``together``: rows that are joined before the end."""
+        self._together = together
+        self._large: list[Localizations] = []
+        self._small: list[Localizations] = []
+        self._rows = 0
+
+    def add(self, table: Localizations) -> None:
+        """Add the next rows."""
+        self._small.append(table)
+        self._rows += len(table)
+        if self._rows >= self._together:
+            self._join()
+
+    def take(self) -> Localizations:
+        """Return the whole table, and hold nothing any more."""
+        if self._small or not self._large:
+            self._join()
+        parts = [dict(table.columns) for table in self._large]
+        self._large = []
+        return Localizations(
+            {
+                name: np.concatenate([part.pop(name) for part in parts])
+                for name in list(parts[0])
+            }
+        )
+
+    def _join(self) -> None:
+        self._large.append(concatenate(self._small))
+        self._small, self._rows = [], 0

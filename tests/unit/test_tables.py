@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, Localizations, empty
+from her2sr_proc.schema.table import COLUMNS, Gathered, Localizations, empty
 from her2sr_proc.store import tables
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.picasso import read_picasso, write_picasso
@@ -37,6 +37,19 @@ def table(rows=50) -> Localizations:
     columns["uncertainty_y_nm"] = columns["uncertainty_x_nm"]
     columns["uncertainty_nm"] = columns["uncertainty_x_nm"]
     return Localizations(columns)
+
+
+@pytest.mark.parametrize("together", [1, 7, 1000])
+def test_tables_that_are_gathered_are_those_joined_at_once(together):
+    whole, gathered = table(), Gathered(together=together)
+    for rows in np.split(np.arange(50), [0, 3, 3, 20, 41]):
+        gathered.add(whole.take(rows))
+    found = gathered.take()
+    assert list(found.columns) == list(whole.columns)
+    for name, column in whole.columns.items():
+        assert found[name].dtype == column.dtype
+        np.testing.assert_array_equal(found[name], column)
+    assert len(gathered.take()) == 0
 
 
 def assert_close(one, other, names):
