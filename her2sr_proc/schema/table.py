@@ -44,6 +44,8 @@ COLUMNS: tuple[Column, ...] = (
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 
 
+SPARE, LEAST_ROWS = 1.125, 4096
+"""Room that is taken for further rows: a share, and so many at least."""
 FARTHEST_NM = 1e9
 """A metre: no stage goes farther."""
 
@@ -111,38 +113,43 @@ def concatenate(tables: Sequence[Localizations]) -> Localizations:
 class Gathered:
     """Tables of the same columns as one, in the order in which they are added.
 
-    Many small ones are joined to larger ones as they come: only what is large goes back
-    to the system, and so a table stands in memory once, and one column of it twice,
-    when it is taken.
+    Columns grow where they are: as parts and as a whole a table would stand in memory
+    twice, and small parts that are freed do not go back to the system.
     """
 
-    def __init__(self, *, together: int = 2**17) -> None:
-        """``together``: rows that are joined before the end."""
-        self._together = together
-        self._large: list[Localizations] = []
-        self._small: list[Localizations] = []
+    def __init__(self) -> None:
+        self._columns: dict[str, npt.NDArray[np.generic]] = {}
         self._rows = 0
 
     def add(self, table: Localizations) -> None:
         """Add the next rows."""
-        self._small.append(table)
-        self._rows += len(table)
-        if self._rows >= self._together:
-            self._join()
+        if not self._columns:
+            self._columns = {n: a[:0].copy() for n, a in table.columns.items()}
+        end = self._rows + len(table)
+        room = len(self._columns["frame"])
+        if end > room:
+            room = max(end, int(SPARE * room), LEAST_ROWS)
+        for name in self._columns:
+            column = self._fitting(name, table[name].dtype)
+            # others look at it in this method alone
+            column.resize(room, refcheck=False)
+            column[self._rows : end] = table[name]
+        self._rows = end
 
     def take(self) -> Localizations:
         """Return the whole table, and hold nothing any more."""
-        if self._small or not self._large:
-            self._join()
-        parts = [dict(table.columns) for table in self._large]
-        self._large = []
-        return Localizations(
-            {
-                name: np.concatenate([part.pop(name) for part in parts])
-                for name in list(parts[0])
-            }
-        )
+        columns, self._columns = self._columns, {}
+        for column in columns.values():
+            column.resize(self._rows, refcheck=False)
+        self._rows = 0
+        return Localizations(columns) if columns else empty()
 
-    def _join(self) -> None:
-        self._large.append(concatenate(self._small))
-        self._small, self._rows = [], 0
+    def _fitting(
+        self, name: str, kind: np.dtype[np.generic]
+    ) -> npt.NDArray[np.generic]:
+        """Return a column that can hold another's numbers too."""
+        column = self._columns[name]
+        if column.dtype != kind:
+            column = column.astype(np.result_type(column.dtype, kind), copy=False)
+            self._columns[name] = column
+        return column
