@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +24,8 @@ FOCUS_SETTLE_S = 0.02
 def warm_up(options: SimulationOptions) -> None:
     """Compile what a burst needs in a small world that nobody will look at.
 
-    Otherwise the first burst would wait for the compiler with its light on.
+    Otherwise the first burst would wait for the compiler with its light on; and its
+    truth would load and fill what writes it, which looks as if a burst left something.
     """
     world = _world(options.model_copy(update={"height": 16, "width": 16}))
     light = tuple(Light(nm=nm, power=0.1) for nm in LINES_NM)
@@ -31,6 +34,9 @@ def warm_up(options: SimulationOptions) -> None:
     world.begin_burst(view)
     world.expose(view, np.zeros((16, 16), np.uint16))
     world.end_burst()
+    if options.truth_folder is not None:
+        with tempfile.TemporaryDirectory(prefix="her2sr-warm-") as folder:
+            world.write_truth(Path(folder))
 
 
 def assemble(

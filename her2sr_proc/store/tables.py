@@ -104,13 +104,15 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
     table.
     """
     with _parquet(path) as file:
+        names = file.schema_arrow.names
+        require_names(path, names)
         try:
-            content = file.read()
+            # one after another: of a column read twice, as Arrow's and as numpy's, no
+            # other is there twice
+            columns = {n: file.read([n]).column(0).to_numpy() for n in names}
         except (OSError, ValueError, pa.ArrowException) as exc:
             raise _unreadable(path, exc) from exc
         metadata = _metadata(file)
-    require_names(path, content.column_names)
-    columns = {n: content.column(n).to_numpy() for n in content.column_names}
     return as_table(path, columns, is_exact=True), metadata
 
 
