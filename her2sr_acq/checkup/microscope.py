@@ -78,16 +78,17 @@ def _filters(config: DeviceConfig, hardware: Hardware) -> Iterator[Finding]:
     if config.filter_wheel is None or hardware.wheel is None:
         return
     lines = config.filter_wheel.lines
-    told = ", ".join(f"{nm} nm by {lines[nm]}" for nm in sorted(lines))
+    pairs = ", ".join(f"{nm} nm by {lines[nm]}" for nm in sorted(lines))
     missing = sorted({laser.nm for laser in config.lasers} - set(lines))
-    without = ", ".join(f"{nm}" for nm in missing)
-    if without:
-        told += f"; none for {without} nm, whose channels are refused"
     place = hardware.wheel.position()
     if not place:
-        told = "it stands between two positions; turn it by hand, and check its cable"
-    here = f"; it stands at {place}" if place else ""
-    yield Finding("filter wheel", bool(place), told + here)
+        detail = "it stands between two positions; turn it by hand, check its cable"
+    elif missing:
+        without = ", ".join(map(str, missing))
+        detail = f"{pairs}; no filter for {without} nm; it stands at {place}"
+    else:
+        detail = f"{pairs}; it stands at {place}"
+    yield Finding("filter wheel", bool(place), detail)
 
 
 def _place(config: DeviceConfig, hardware: Hardware) -> Finding:

@@ -66,6 +66,12 @@ class Filters:
                 f"the filter wheel could not be read after the burst of "
                 f"{channel.name} ({exc}); check it, then resume"
             ) from exc
+        if not found:
+            raise FilterWheelError(
+                f"the filter wheel was at '{wanted}' before the burst of "
+                f"{channel.name} and stands between two positions after it; check it, "
+                f"then resume"
+            )
         if found != wanted:
             raise FilterWheelError(
                 f"the filter wheel was at '{wanted}' before the burst of "

@@ -37,6 +37,7 @@ class MMFilterWheel:
             settle_s=config.settle_ms / 1000.0,
             clock=clock,
             sleep=sleep,
+            can_stop=False,
         )
         self._states = self._read_states()
         for label in config.labels:
@@ -56,11 +57,16 @@ class MMFilterWheel:
             self._handle.core.setStateLabel(label, position)
         self._drive.wait()
         found = self.position()
-        if found != position:
-            where = f"reads '{found}'" if found else "stands between two positions"
+        if not found:
             raise ReadBackError(
-                f"{label}: the filter wheel was turned to '{position}' and {where}; "
-                f"check that it turns freely, and its cable",
+                f"{label}: the filter wheel was turned to '{position}' and stands "
+                f"between two positions; check that it turns freely",
+                device=label,
+            )
+        if found != position:
+            raise ReadBackError(
+                f"{label}: the filter wheel was turned to '{position}' and reads "
+                f"'{found}'; check that it turns freely, and its cable",
                 device=label,
             )
 
