@@ -134,6 +134,7 @@ def test_each_fault_is_named_and_the_rest_is_still_looked_at(
 def test_a_protocol_that_can_never_run_here_is_named(config, tmp_path):
     data = yaml.safe_load(config.read_text())
     data["lasers"] = [line for line in data["lasers"] if line["nm"] != 488]
+    del data["filter_wheel"]["lines"][488]
     config.write_text(yaml.safe_dump(data))
     faults = bad(config, tmp_path, FakeMicroscope())
     assert "488 nm" in faults["protocol demo"]
