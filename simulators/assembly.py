@@ -11,6 +11,7 @@ import numpy as np
 from simulators.crisp import Crisp
 from simulators.faults.plan import FaultPlan
 from simulators.films import FilmWorld
+from simulators.filterwheel import Wheel
 from simulators.instrument import Instrument
 from simulators.lights import LINES_NM
 from simulators.motion import Motion
@@ -63,6 +64,7 @@ def assemble(
         ),
         clock=clock,
         faults=faults,
+        wheel=Wheel(time_scale=options.time_scale, clock=clock),
         is_gated=options.gated_light,
         interlock_cuts=options.interlock_cuts_light,
         crisp=Crisp(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from her2sr_acq.config import DeviceConfig, resolve
 from her2sr_acq.errors import PlanRejectedError, RunConflictError
 from her2sr_acq.ownership import holder
 from her2sr_proc.store.atomic import write_text
+from her2sr_proc.store.holding import try_hold
 
 PACKAGED = "simulated"
 BURST_FRAMES = 5000
@@ -77,10 +77,8 @@ def held(out: Path, configuration: dict[str, Any]) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _in_use(out, "another demo") from None
+        if not try_hold(descriptor):
+            raise _in_use(out, "another demo")
         if owner := holder(out):
             raise _in_use(out, f"process {owner.pid}")
         yield _write(out, configuration)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from her2sr_proc.errors import StateError, WriteError
 from her2sr_proc.schema.case import NAMED, Act, Identity
 from her2sr_proc.scoring import record
 from her2sr_proc.scoring.case import Case
+from her2sr_proc.store.holding import try_hold
 from her2sr_proc.store.lines import LineWriter, read_lines
 
 Clock = Callable[[], str]
@@ -44,7 +44,7 @@ def alone(
     descriptor = os.open(place, os.O_RDONLY)
     try:
         deadline = clock() + within_s
-        while not _is_ours(descriptor):
+        while not try_hold(descriptor):
             if clock() >= deadline:
                 raise StateError(
                     f"another program has held {path.name} of {place.name} for "
@@ -54,14 +54,6 @@ def alone(
         yield
     finally:
         os.close(descriptor)
-
-
-def _is_ours(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class CaseFile:

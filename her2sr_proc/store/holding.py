@@ -20,17 +20,28 @@ def held(path: Path) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_hold(descriptor):
             raise StateError(
                 f"another call is at work on {path}; wait for its end, or stop it"
-            ) from None
-        except OSError:  # a share: NFS locks no file that is open for reading alone
-            pass
+            )
         yield
     finally:
         os.close(descriptor)
+
+
+def try_hold(descriptor: int) -> bool:
+    """Lock what is open for one, at once; return False where another has it.
+
+    True, without a lock, on a share that knows none: NFS locks nothing that is open for
+    reading alone, and without its lock service nothing at all.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sweep(folder: Path) -> None:

@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -84,7 +84,8 @@ class RawHold:
         if self._descriptor < 0:
             return
         before = os.fstat(self._descriptor).st_size
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        with suppress(OSError):  # a share that knows no locks
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._sleep(GAP_S)
         self._take(self._kind, 0.0)
         if os.fstat(self._descriptor).st_size != before:
