@@ -131,7 +131,8 @@ def _peaks_of(
             np.linspace(a - 0.5, b - 0.5, (b - a) * fine + 1)
             for a, b in zip(first, stop, strict=True)
         ]
-        density, _, _ = np.histogram2d(*places[inside].T, bins=edges)
+        y_px, x_px = places[inside].T
+        density, _, _ = np.histogram2d(y_px, x_px, bins=edges)
         sigma = kernel_px * fine
         density = ndimage.gaussian_filter(density, sigma, mode="constant")
         density *= 2.0 * np.pi * sigma**2
