@@ -24,6 +24,7 @@ I32 = npt.NDArray[np.int32]
 Row = dict[str, object]
 
 NOT_JUDGED = "nuclei are not judged without their image: the frame's border alone"
+NO_DEPTH = "loci out of focus leave few localizations: a run's own counter sees them"
 NOT_LINKED = (
     "not linked: a dye that was lit for many frames counts as often; link the table "
     "with `her2sr link`"
@@ -61,7 +62,7 @@ def count_tables(
     pixel_nm = facts.pixel_nm if facts is not None else pixel_nm
     field = next((name for t, _ in found.values() if (name := _field(t))), "")
     rows = _nuclei(labels, pixel_nm / 1000.0, field)
-    flags = [NOT_JUDGED]
+    flags = [NOT_JUDGED, NO_DEPTH]
     for probe, (table, _) in found.items():
         counts = count_table(table, labels, pixel_nm=pixel_nm, params=CountParams())
         for label, arms in counts.items():
