@@ -44,6 +44,7 @@ def build() -> typer.Typer:
     from her2sr_proc import (
         cli_background,
         cli_compare,
+        cli_count,
         cli_denoise,
         cli_ensemble,
         cli_frames,
@@ -95,6 +96,7 @@ def build() -> typer.Typer:
         cli_frames,
         cli_threshold,
         cli_nuclei,
+        cli_count,
         cli_background,
         cli_denoise,
         cli_bench,
@@ -339,6 +341,12 @@ def run(
     ] = None,
     sample: Annotated[str, typer.Option(help="a pseudonym, never a name")] = "sample",
     operator: Annotated[str, typer.Option(help="a pseudonym")] = "operator",
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch/--no-watch", help="no: leave it to the service that holds DATA"
+        ),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Make one run and watch it to its end; Ctrl-C asks it to stop.
@@ -351,14 +359,20 @@ def run(
     from her2sr_acq.verbs.run import RunOrder, order_run
 
     order = RunOrder(
-        protocol, resolve(config), data, tuple(overrides or ()), sample, operator
+        protocol,
+        resolve(config),
+        data,
+        tuple(overrides or ()),
+        sample,
+        operator,
+        is_watched=watch,
     )
     view = order_run(order)
     if as_json:
         typer.echo(view.model_dump_json(indent=2))
     else:
         typer.echo(f"{view.state}: {data / 'runs' / view.folder}")
-    if view.state != "completed":
+    if watch and view.state != "completed":
         raise typer.Exit(_refuse(_complaint(view), 1))
 
 
@@ -415,7 +429,12 @@ def recover(
         typer.echo("nothing was left unfinished")
 
 
-def estop(data: Data, by: By = "operator", reason: Reason = "e-stop") -> None:
+def estop(
+    data: Data,
+    by: By = "operator",
+    reason: Reason = "e-stop",
+    as_json: AsJson = False,
+) -> None:
     """Put every light out, with the service dead too, and latch.
 
     Example: her2sr estop --data data
@@ -423,7 +442,13 @@ def estop(data: Data, by: By = "operator", reason: Reason = "e-stop") -> None:
     from her2sr_acq.verbs.safety import estop as put_out
 
     outcome = put_out(data, by=by, reason=reason)
-    typer.echo(outcome.sentence)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps(asdict(outcome)))
+    else:
+        typer.echo(outcome.sentence)
     if not outcome.is_dark:
         raise typer.Exit(3)
 

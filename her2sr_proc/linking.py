@@ -37,7 +37,8 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
         ``last_frame``: the last; ``detections``: how many, also where rows are
         molecules that were linked before. Width, background and its noise: means.
         Log-likelihood: summed. Status: the highest. Rows that know no uncertainty do
-        not weigh beside those that do; alone, they weigh alike.
+        not weigh beside those that do; alone, they weigh alike. A column of words stays
+        where every row says the same.
 
     Raises `TableError` for a row without a position.
     """
@@ -48,7 +49,13 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
     numbers = np.concatenate([one.numbers for one in found])
     order = np.empty(len(numbers), np.int64)
     order[numbers] = np.arange(len(numbers))
-    return _joined(found, order)
+    merged = _joined(found, order)
+    words = {
+        name: np.full(len(merged), array[0], array.dtype)
+        for name, array in table.columns.items()
+        if len(array) and array.dtype.kind not in "fiu" and (array == array[0]).all()
+    }
+    return Localizations({**words, **merged.columns})
 
 
 def _parts(table: Localizations) -> Iterator[Localizations]:

@@ -42,7 +42,20 @@ COLUMNS: tuple[Column, ...] = (
     Column("status", "int16", "", "0: converged; otherwise see the fit's codes"),
 )
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+ORIGIN: tuple[Column, ...] = (
+    Column("channel", "str", "", "channel of the run; empty: of no run"),
+    Column("field", "str", "", "field of the run; empty: of no run"),
+)
+"""Text that native files carry a row, so that tables of several units can be joined.
 
+In memory a table is of one unit and goes without them, unless its rows differ.
+"""
+FURTHER: tuple[Column, ...] = (
+    Column("centroid", "int8", "", "1: middle of a blob; 2: it may be; 0: a molecule"),
+    Column("last_frame", "int32", "", "in which a linked molecule was seen last"),
+    Column("detections", "int32", "", "localizations that were linked to one"),
+)
+"""What some steps add."""
 
 SPARE, LEAST_ROWS = 1.125, 4096
 """Room that is taken for further rows: a share, and so many at least."""

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, Gathered, Localizations, empty
+from her2sr_proc.schema.table import COLUMNS, ORIGIN, Gathered, Localizations, empty
 from her2sr_proc.store import tables
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.picasso import read_picasso, write_picasso
@@ -96,7 +96,35 @@ def test_parquet_says_the_unit_of_every_column(tmp_path):
     tables.write_parquet(tmp_path / "t.parquet", empty(), {})
     schema = pq.read_schema(tmp_path / "t.parquet")
     units = {field.name: field.metadata[b"unit"].decode() for field in schema}
-    assert units == {c.name: c.unit for c in COLUMNS}
+    assert units == {c.name: c.unit for c in (*COLUMNS, *ORIGIN)}
+
+
+def test_every_row_of_a_units_parquet_names_its_channel_and_field(tmp_path):
+    one, two = tmp_path / "488.parquet", tmp_path / "561.parquet"
+    tables.write_parquet(one, table(), {"channel": "488", "field": "r00_c01"})
+    tables.write_parquet(two, empty(), {"channel": "561", "field": "r00_c01"})
+    rows = pa.concat_tables([pq.read_table(one), pq.read_table(two)])
+    assert set(rows["channel"].to_pylist()) == {"488"}
+    assert set(rows["field"].to_pylist()) == {"r00_c01"}
+    inside, _ = tables.read_parquet(one)
+    assert list(inside.columns) == [c.name for c in COLUMNS]
+
+
+def test_a_table_made_of_a_units_keeps_its_origin_without_the_metadata(tmp_path):
+    unit, made = tmp_path / "488.parquet", tmp_path / "made.parquet"
+    tables.write_parquet(unit, table(), {"channel": "488", "field": "r00_c01"})
+    tables.write_table(made, tables.read_table(unit)[0], FACTS, form="native")
+    assert set(pq.read_table(made)["field"].to_pylist()) == {"r00_c01"}
+    assert tables.is_whole_parquet(made)
+
+
+def test_rows_of_several_channels_keep_their_own(tmp_path):
+    path, again = tmp_path / "t.parquet", tmp_path / "again.parquet"
+    rows = table()
+    rows.columns["channel"] = np.array(["488", "561"] * 25, object)
+    tables.write_parquet(path, rows, {"channel": "488"})
+    tables.write_table(again, tables.read_table(path)[0], FACTS, form="native")
+    assert pq.read_table(again)["channel"].to_pylist() == ["488", "561"] * 25
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "hdf5"])
