@@ -36,6 +36,7 @@ def build() -> typer.Typer:
     from her2sr_proc import (
         cli_background,
         cli_compare,
+        cli_count,
         cli_denoise,
         cli_ensemble,
         cli_frames,
@@ -77,6 +78,7 @@ def build() -> typer.Typer:
         cli_frames,
         cli_threshold,
         cli_nuclei,
+        cli_count,
         cli_background,
         cli_denoise,
         cli_bench,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import typer
 
-from her2sr_acq.cli_manners import EXITS, By, Data, Reason, refuse
+from her2sr_acq.cli_manners import EXITS, AsJson, By, Data, Reason, refuse
 
 
 def register(app: typer.Typer) -> None:
@@ -13,7 +16,12 @@ def register(app: typer.Typer) -> None:
         app.command(epilog=EXITS)(verb)
 
 
-def estop(data: Data, by: By = "operator", reason: Reason = "e-stop") -> None:
+def estop(
+    data: Data,
+    by: By = "operator",
+    reason: Reason = "e-stop",
+    as_json: AsJson = False,
+) -> None:
     """Put every light out, with the service dead too, and latch.
 
     Example: her2sr estop --data data
@@ -21,7 +29,10 @@ def estop(data: Data, by: By = "operator", reason: Reason = "e-stop") -> None:
     from her2sr_acq.verbs.safety import estop as put_out
 
     outcome = put_out(data, by=by, reason=reason)
-    typer.echo(outcome.sentence)
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome)))
+    else:
+        typer.echo(outcome.sentence)
     if not outcome.is_dark:
         raise typer.Exit(3)
 

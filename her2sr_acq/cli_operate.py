@@ -60,6 +60,12 @@ def run(
     ] = None,
     sample: Annotated[str, typer.Option(help="a pseudonym, never a name")] = "sample",
     operator: Annotated[str, typer.Option(help="a pseudonym")] = "operator",
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch/--no-watch", help="no: leave it to the service that holds DATA"
+        ),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Make one run and watch it to its end; Ctrl-C asks it to stop.
@@ -72,14 +78,20 @@ def run(
     from her2sr_acq.verbs.run import RunOrder, order_run
 
     order = RunOrder(
-        protocol, resolve(config), data, tuple(overrides or ()), sample, operator
+        protocol,
+        resolve(config),
+        data,
+        tuple(overrides or ()),
+        sample,
+        operator,
+        is_watched=watch,
     )
     view = order_run(order)
     if as_json:
         typer.echo(view.model_dump_json(indent=2))
     else:
         typer.echo(f"{view.state}: {data / 'runs' / view.folder}")
-    if view.state != "completed":
+    if watch and view.state != "completed":
         raise typer.Exit(refuse(complaint(view), 1))
 
 

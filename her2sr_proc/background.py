@@ -75,7 +75,14 @@ class RollingBall:
         ------
         DataError
             When a value is not finite.
+        RequestError
+            For numbers of another kind, in which a difference would wrap around.
         """
+        if frames.dtype not in (np.uint16, np.float32):
+            raise RequestError(
+                f"the ball rolls under uint16 or float32, not {frames.dtype.name}; "
+                f"convert the frames"
+            )
         room = self._room()
         out = np.empty_like(frames)
         is_counts = frames.dtype == np.uint16

@@ -45,6 +45,8 @@ class View:
     lights: tuple[Light, ...]
     is_held: bool = False
     """Whether a focus lock follows the slide's drift along the axis."""
+    passes: float = 1.0
+    """Share of the light that the filter before the camera lets through."""
 
 
 def powers(lights: tuple[Light, ...]) -> F64:

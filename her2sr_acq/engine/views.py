@@ -132,6 +132,9 @@ class UnitView(Frozen):
     not_scorable: str = Field(
         default="", description="why it may not be scored, however complete it is"
     )
+    emission_filter: str = Field(
+        default="", description="of the filter wheel, as read back before the light"
+    )
     stack: StackRecord | None = None
     activation: tuple[ActivationStep, ...] = ()
 

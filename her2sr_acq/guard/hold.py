@@ -17,10 +17,9 @@ from typing import Self
 
 import psutil
 
-from her2sr_acq.errors import RunConflictError
-from her2sr_acq.ownership import holder
+from her2sr_acq.errors import AcqError, RunConflictError
+from her2sr_acq.ownership import holder, try_lock
 from her2sr_proc.store.layout import DataFolder
-from her2sr_proc.store.locks import try_lock
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +41,21 @@ class GuardHold:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Take the folder. Raises `RunConflictError` when another guard has it."""
+        """Take the folder. Raises `RunConflictError` when another guard has it.
+
+        Raises `ConfigError` where the file system knows no locks.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not try_lock(self._descriptor, fcntl.LOCK_EX):
+        try:
+            if not try_lock(self._path, self._descriptor, fcntl.LOCK_EX):
+                raise RunConflictError(
+                    f"{self._data} is held by another guard; use its service, stop it, "
+                    f"or choose another data folder"
+                )
+        except AcqError:
             os.close(self._descriptor)
-            raise RunConflictError(
-                f"{self._data} is held by another guard; use its service, stop it, or "
-                f"choose another data folder"
-            )
+            raise
         if os.fstat(self._descriptor).st_size == 0:
             self._write("")  # takes its place on the disk now, while there is some
         return self

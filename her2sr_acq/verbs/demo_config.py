@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from her2sr_acq.config import DeviceConfig, resolve
 from her2sr_acq.errors import PlanRejectedError, RunConflictError
 from her2sr_acq.ownership import holder
 from her2sr_proc.store.atomic import write_text
-from her2sr_proc.store.locks import try_lock
+from her2sr_proc.store.holding import try_hold
 
 PACKAGED = "simulated"
 BURST_FRAMES = 5000
@@ -46,10 +45,7 @@ class DemoOptions:
 
 
 def parse_fields(text: str) -> tuple[int, int]:
-    """Return rows and columns of, for example, ``2x2``.
-
-    Raises `PlanRejectedError` for anything else.
-    """
+    """Return rows and columns of, for example, ``2x2``."""
     rows, sign, columns = text.lower().partition("x")
     if not (sign and rows.isdigit() and columns.isdigit()):
         raise PlanRejectedError(
@@ -81,7 +77,7 @@ def held(out: Path, configuration: dict[str, Any]) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if not try_lock(descriptor, fcntl.LOCK_EX):
+        if not try_hold(descriptor):
             raise _in_use(out, "another demo")
         if owner := holder(out):
             raise _in_use(out, f"process {owner.pid}")

@@ -50,21 +50,37 @@ class RunOrder:
     overrides: tuple[str, ...]
     sample: str
     operator: str
+    is_watched: bool = True
+    """Else the run is left to the service that holds ``data``."""
 
 
 def order_run(order: RunOrder) -> RunView:
-    """Submit a run and return it once it is over.
+    """Submit a run and return it once it is over; as it was accepted if not watched.
 
     Raises `PlanRejectedError` before any process is started when the request alone
-    shows that it cannot be met.
+    shows that it cannot be met, `RunConflictError` where a run that nobody watches has
+    no service to be left to.
     """
     request = _request(order)
+    if not order.is_watched:
+        return _leave(order, request)
     with (
         termination_as_interrupt(),
         shown() as show,
         service(order.config, order.data, show) as running,
     ):
         return submit_and_follow(running, request, show)
+
+
+def _leave(order: RunOrder, request: RunRequest) -> RunView:
+    """Submit a run to the service that holds the data, and return at once."""
+    if holder(order.data) is None:
+        raise RunConflictError(
+            f"no service holds {order.data} that the run could be left to; start one "
+            f"with `her2sr serve`, or watch the run"
+        )
+    with shown() as show, service(order.config, order.data, show) as running:
+        return running.rest.submit(request, idempotency_key=uuid.uuid4().hex)
 
 
 def submit_and_follow(

@@ -5,7 +5,7 @@ Counts as CSV and outlines as GeoJSON (QuPath) are written with every answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,11 @@ def export_run(run: RunFolder) -> tuple[Path, ...]:
 
 def write_counts_parquet(path: Path, fields: Iterable[FieldResult]) -> None:
     """Write the rows of ``counts.csv`` as Parquet, with types and units."""
-    rows = list(count_rows(fields))
+    write_rows_parquet(path, list(count_rows(fields)))
+
+
+def write_rows_parquet(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows with the columns of ``counts.csv``; what a row lacks is unknown."""
     schema = _schema()
     columns = {
         field.name: pa.array(

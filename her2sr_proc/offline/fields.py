@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from her2sr_proc.arms import ChannelEvidence, owners_of
 from her2sr_proc.counting import FieldCounts, count_field
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.nuclei import Nucleus, describe
 from her2sr_proc.offline.axial import with_axial_drift
 from her2sr_proc.offline.entering import apart_reasons, cleaned_reasons
@@ -35,7 +36,7 @@ from her2sr_proc.store.layout import FLUCTUATIONS, RunFolder
 from her2sr_proc.store.ledger import UnitHistory, counted_attempts, read_ledger
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.noise import read_noise
-from her2sr_proc.store.results import write_field
+from her2sr_proc.store.results import read_field, write_field
 from her2sr_proc.store.tables import read_parquet, read_parquet_metadata
 
 F32 = npt.NDArray[np.float32]
@@ -58,6 +59,10 @@ class _Field:
     def name(self) -> str:
         return self.facts.name
 
+    @property
+    def pixel_um(self) -> float:
+        return self.manifest.camera.pixel_nm / 1000.0
+
 
 def close_field(run: RunFolder, field: str, *, watch: Stopwatch | None = None) -> None:
     """Find the nuclei of a field, count their signals, write labels and result.
@@ -67,46 +72,89 @@ def close_field(run: RunFolder, field: str, *, watch: Stopwatch | None = None) -
     how long every step takes.
     """
     watch = watch or Stopwatch()
-    manifest = read_manifest(run)
-    histories = read_ledger(run.ledger, field=field)
-    facts = next(f for f in manifest.fields if f.name == field)
-    attempts = counted_attempts(manifest, histories, field)
-    for key in attempts.values():
+    view = _view(run, field)
+    for key in view.attempts.values():
         close_unit(run, key, watch=watch)
-    view = _Field(run, manifest, facts, histories, attempts)
     flags = [*_missing(view), *(f"apart: {reason}" for reason in _apart(view))]
     with watch.step("drift"):
-        lie, moved = measure(manifest, _tables(view))
-    lie = with_axial_drift(lie, manifest, _answering(view))
+        lie, moved = measure(view.manifest, _tables(view))
+    lie = with_axial_drift(lie, view.manifest, _answering(view))
     flags += moved
     dapi = _nuclei_image(view)
     if dapi is None:
         write_field(run, _result(view, (), None, flags, lie))
         return
-    pixel_um = manifest.camera.pixel_nm / 1000.0
-    params = manifest.profile.nuclei
     with watch.step("nuclei"):
-        found = segment(dapi, pixel_um=pixel_um, params=params)
-        labels = found.labels
-        nuclei = describe(labels, dapi, pixel_um=pixel_um, params=params)
+        found = segment(
+            dapi, pixel_um=view.pixel_um, params=view.manifest.profile.nuclei
+        )
+        nuclei = _described(view, found.labels, dapi)
     if not nuclei:
         flags.append("no nucleus was found")
     if found.fallback_reason:
         flags.append(f"nuclei by the classical watershed: {found.fallback_reason}")
-    write_tiff(run.labels(field), labels, pixel_nm=manifest.camera.pixel_nm)
-    phases = _nuclei_phases(view, labels)
+    write_tiff(run.labels(field), found.labels, pixel_nm=view.pixel_um * 1000.0)
     with watch.step("count"):
-        counts = count_field(
-            labels,
-            _evidence(view),
-            pixel_nm=manifest.camera.pixel_nm,
-            params=manifest.profile.count,
-        )
+        rows, counts = _counted(view, found.labels, nuclei)
+    write_field(run, _result(view, rows, counts, [*flags, *counts.flags], lie, found))
+
+
+def count_labels(run: RunFolder, field: str, labels: I32, source: str) -> FieldResult:
+    """Return what a computed field counts in other nuclei than its own; write nothing.
+
+    Parameters
+    ----------
+    run : RunFolder
+    field : str
+        One that was computed, with an image of nuclei.
+    labels : int32 array, shape (height, width)
+        Nuclei from 1; 0 is background.
+    source : str
+        Where they are from: named in the result.
+
+    Raises `StateError` where the field was not computed.
+    """
+    view = _view(run, field)
+    former, dapi = read_field(run, field), _nuclei_image(view)
+    if former is None or dapi is None:
+        what = "was not computed yet" if former is None else "has no image of nuclei"
+        raise StateError(f"field {field} of {run.name} {what}; `her2sr process` it")
+    nuclei = _described(view, labels, dapi)
+    rows, counts = _counted(view, labels, nuclei)
+    flags = [*_missing(view), *(f"apart: {reason}" for reason in _apart(view))]
+    lie = former.geometry or FieldGeometry()
+    found = Segmentation(labels, source)
+    return _result(view, rows, counts, [*flags, *counts.flags], lie, found)
+
+
+def _view(run: RunFolder, field: str) -> _Field:
+    manifest = read_manifest(run)
+    histories = read_ledger(run.ledger, field=field)
+    facts = next(f for f in manifest.fields if f.name == field)
+    attempts = counted_attempts(manifest, histories, field)
+    return _Field(run, manifest, facts, histories, attempts)
+
+
+def _described(view: _Field, labels: I32, dapi: F32) -> list[Nucleus]:
+    params = view.manifest.profile.nuclei
+    return list(describe(labels, dapi, pixel_um=view.pixel_um, params=params))
+
+
+def _counted(
+    view: _Field, labels: I32, nuclei: Sequence[Nucleus]
+) -> tuple[tuple[NucleusCounts, ...], FieldCounts]:
+    phases = _nuclei_phases(view, labels)
+    counts = count_field(
+        labels,
+        _evidence(view),
+        pixel_nm=view.pixel_um * 1000.0,
+        params=view.manifest.profile.count,
+    )
     rows = tuple(
         _nucleus(view, nucleus, counts, phases.get(nucleus.label, {}))
         for nucleus in nuclei
     )
-    write_field(run, _result(view, rows, counts, [*flags, *counts.flags], lie, found))
+    return rows, counts
 
 
 def _evidence(view: _Field) -> list[ChannelEvidence]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from her2sr_proc.errors import TableError
+from her2sr_proc.errors import AbsentError, TableError
 from her2sr_proc.schema.counts import PROBES, Region
 from her2sr_proc.schema.results import ARMS
 
@@ -54,8 +54,10 @@ def read_counts(path: Path, arm: str) -> CountTable:
     """Read the counts of one arm.
 
     Raises `TableError` for a file that is no table of counts, or a value that cannot
-    be, with its row.
+    be, with its row; `AbsentError` when there is no such file.
     """
+    if not path.exists():
+        raise AbsentError(f"there is no table {path}; check the path")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)

@@ -11,8 +11,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from her2sr_proc.errors import DataError, StateError
-from her2sr_proc.schema.counts import PROBES, FieldResult, NucleusCounts
-from her2sr_proc.schema.results import ARMS, RunResult
+from her2sr_proc.schema.counts import (
+    PROBES,
+    FieldResult,
+    NucleusCounts,
+    Probe,
+    ProbeCount,
+)
+from her2sr_proc.schema.results import ARMS, ArmName, RunResult
 from her2sr_proc.schema.times import Times, summed
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.layout import RunFolder
@@ -35,11 +41,26 @@ _COUNT_SUFFIXES = ("ambiguous", "estimated", "low", "high")
 def count_columns() -> list[str]:
     """Return the names of the columns of ``counts.csv``, in order."""
     names = ["run", "field", *_NUCLEUS_COLUMNS]
-    for arm in ARMS:
-        for probe in PROBES:
-            stem = f"{probe.lower()}_{arm}"
-            names += [stem, *(f"{stem}_{suffix}" for suffix in _COUNT_SUFFIXES)]
+    for stem in count_stems():
+        names += [stem, *(f"{stem}_{suffix}" for suffix in _COUNT_SUFFIXES)]
     return names
+
+
+def count_stems() -> list[str]:
+    """Return the names of the columns that hold counts, such as ``her2_sr``."""
+    return [f"{probe.lower()}_{arm}" for arm in ARMS for probe in PROBES]
+
+
+def count_cells(probe: Probe, arm: ArmName, count: ProbeCount) -> dict[str, object]:
+    """Return the cells that one count fills."""
+    stem = f"{probe.lower()}_{arm}"
+    return {
+        stem: count.count,
+        f"{stem}_ambiguous": str(count.ambiguous).lower(),
+        f"{stem}_estimated": str(count.estimated).lower(),
+        f"{stem}_low": count.low,
+        f"{stem}_high": count.high,
+    }
 
 
 def count_rows(fields: Iterable[FieldResult]) -> Iterator[dict[str, object]]:
@@ -51,11 +72,16 @@ def count_rows(fields: Iterable[FieldResult]) -> Iterator[dict[str, object]]:
 
 def write_counts(run: RunFolder, fields: Iterable[FieldResult]) -> None:
     """Write ``results/counts.csv`` whole."""
+    write_count_rows(run.counts, count_rows(fields))
+
+
+def write_count_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    """Write rows as ``counts.csv`` has them; what a row lacks stays empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, count_columns(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(count_rows(fields))
-    write_text(run.counts, text.getvalue())
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def write_field(run: RunFolder, result: FieldResult) -> None:
@@ -112,12 +138,7 @@ def _row(nucleus: NucleusCounts) -> dict[str, object]:
     row["excluded"] = str(nucleus.excluded).lower()
     for arm, probes in nucleus.counts.items():
         for probe, count in probes.items():
-            stem = f"{probe.lower()}_{arm}"
-            row[stem] = count.count
-            row[f"{stem}_ambiguous"] = str(count.ambiguous).lower()
-            row[f"{stem}_estimated"] = str(count.estimated).lower()
-            row[f"{stem}_low"] = count.low
-            row[f"{stem}_high"] = count.high
+            row |= count_cells(probe, arm, count)
     return row
 
 

@@ -17,7 +17,13 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, Localizations, concatenate
+from her2sr_proc.schema.table import (
+    COLUMNS,
+    FURTHER,
+    ORIGIN,
+    Localizations,
+    concatenate,
+)
 from her2sr_proc.store.atomic import replacing, require_writable
 from her2sr_proc.store.columns import as_table, require_names, require_numbers
 from her2sr_proc.store.facts import MovieFacts
@@ -37,7 +43,7 @@ FORMS: dict[TableForm, tuple[str, ...]] = {
 """The suffixes of a form; the first one stands for it."""
 ROWS_TOGETHER = 2**18
 """Of a table that is written from parts."""
-_KNOWN = {column.name: column for column in COLUMNS}
+_KNOWN = {column.name: column for column in (*COLUMNS, *ORIGIN, *FURTHER)}
 
 
 def write_parquet(path: Path, table: Localizations, metadata: dict[str, str]) -> None:
@@ -84,6 +90,10 @@ def write_parquet_parts(
 def _arrow(table: Localizations, metadata: dict[str, str]) -> pa.Table:
     arrays = {name: np.ascontiguousarray(a) for name, a in table.columns.items()}
     filled = {name: pa.array(array) for name, array in arrays.items()}
+    rows = len(next(iter(arrays.values())))
+    for origin in ORIGIN:
+        said = pa.scalar(metadata.get(origin.name, ""), pa.string())
+        filled.setdefault(origin.name, pa.repeat(said, rows))
     fields = [
         pa.field(name, array.type, metadata=_column_facts(name))
         for name, array in filled.items()
@@ -104,14 +114,27 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
     table.
     """
     with _parquet(path) as file:
+        names = file.schema_arrow.names
+        require_names(path, names)
+        metadata = _metadata(file)
+        columns = {}
         try:
-            content = file.read()
+            # one after another: of a column read twice, as Arrow's and as numpy's, no
+            # other is there twice
+            for name in names:
+                column = file.read([name]).column(0)
+                if not _is_told(name, column, metadata):
+                    columns[name] = column.to_numpy()
         except (OSError, ValueError, pa.ArrowException) as exc:
             raise _unreadable(path, exc) from exc
-        metadata = _metadata(file)
-    require_names(path, content.column_names)
-    columns = {n: content.column(n).to_numpy() for n in content.column_names}
     return as_table(path, columns, is_exact=True), metadata
+
+
+def _is_told(name: str, column: pa.ChunkedArray, metadata: dict[str, str]) -> bool:
+    """Return whether a column of origin says in every row what the file says once."""
+    if name not in {origin.name for origin in ORIGIN}:
+        return False
+    return set(column.unique().to_pylist()) <= {metadata.get(name, "")}
 
 
 def read_parquet_metadata(path: Path) -> dict[str, str]:
@@ -122,11 +145,12 @@ def read_parquet_metadata(path: Path) -> dict[str, str]:
 
 
 def read_parquet_names(path: Path) -> list[str]:
-    """Return the columns of a native table. Raises `TableError`."""
+    """Return the columns of numbers of a native table. Raises `TableError`."""
     with _parquet(path) as file:
         names = list(file.schema_arrow.names)
     require_names(path, names)
-    return names
+    texts = {origin.name for origin in ORIGIN}
+    return [name for name in names if name not in texts]
 
 
 def _metadata(file: pq.ParquetFile) -> dict[str, str]:
@@ -285,7 +309,17 @@ def read_table(
         return _read_csv(path, pixel_nm), None
     table, metadata = read_parquet(path)
     # a unit's table says nothing: its run's manifest knows
-    return table, MovieFacts.from_metadata(path, metadata)
+    facts = MovieFacts.from_metadata(path, metadata)
+    return _with_origin(table, metadata), facts
+
+
+def _with_origin(table: Localizations, metadata: dict[str, str]) -> Localizations:
+    """Return a table whose rows say where they are from, to outlive its metadata."""
+    columns = dict(table.columns)
+    for origin in ORIGIN:
+        if said := metadata.get(origin.name, ""):
+            columns.setdefault(origin.name, np.full(len(table), said, object))
+    return Localizations(columns)
 
 
 def _read_csv(path: Path, pixel_nm: float) -> Localizations:

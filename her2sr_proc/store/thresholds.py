@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from her2sr_proc.errors import DataError, RequestError
+from her2sr_proc.errors import AbsentError, DataError, RequestError
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.cohort import ThresholdRow
 from her2sr_proc.schema.threshold import ThresholdFile, ThresholdModel
@@ -46,8 +46,13 @@ def write_model(path: Path, model: ThresholdModel, *, labels: Path | None) -> st
 def read_model(path: Path) -> ThresholdFile:
     """Return the model of a file.
 
-    Raises `DataError` when it is missing, no model, or changed since it was written.
+    Raises `AbsentError` when it is missing, `DataError` when it is no model, or changed
+    since it was written.
     """
+    if not path.exists():
+        raise AbsentError(
+            f"there is no model {path}; name the JSON that `her2sr threshold fit` wrote"
+        )
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise DataError(f"{path} is too large for a threshold; name its JSON")

@@ -81,6 +81,10 @@ class TiffMovie:
 
     def _find_pages(self) -> _Pages | _Plane:
         first = self._file.pages.first
+        if _are_planes_frames(self._file):
+            stored = np.dtype(first.dtype).newbyteorder(self._file.byteorder)
+            shape = (first.samplesperpixel, *first.shape[-2:])
+            return _Plane(self._path, shape, stored, first.dataoffsets[0])
         if first.samplesperpixel > 1 or first.photometric.name == "PALETTE":
             raise MovieError(
                 f"{self._path} is a colour image ({first.photometric.name}); camera "
@@ -103,6 +107,23 @@ class TiffMovie:
             raise _cut_off(self._path, f"{len(pages)} of {claimed} frames are there")
         shape = series.shape if is_stack else (len(pages), *first.shape)
         return _Pages(self._path, pages, shape, dtype)
+
+
+def _are_planes_frames(file: tifffile.TiffFile) -> bool:
+    """Return whether what a file calls one colour image is a movie of 3 or 4 frames.
+
+    tifffile, told nothing of colour, takes so many frames of 8 or 16 bit for planes of
+    red, green and blue. Colour pictures hold the samples of a pixel together.
+    """
+    first = file.pages.first
+    return bool(
+        len(file.pages) == 1
+        and first.photometric.name == "RGB"
+        and first.planarconfig.name == "SEPARATE"
+        and first.samplesperpixel in (3, 4)
+        and first.is_contiguous
+        and str(first.software).startswith("tifffile")
+    )
 
 
 class _Pages:

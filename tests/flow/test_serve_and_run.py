@@ -11,8 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from her2sr_acq.config import resolve
+from her2sr_acq.errors import RunConflictError
 from her2sr_acq.ownership import holder
 from her2sr_acq.verbs.demo_config import DemoOptions, write_configuration
+from her2sr_acq.verbs.run import RunOrder, order_run
 
 HER2SR = Path(sys.executable).with_name("her2sr")
 TINY = [
@@ -144,3 +147,22 @@ def test_interrupting_a_run_stops_it_and_all_that_was_started(tmp_path):
     assert out.startswith("aborted: ")
     assert "Traceback" not in err
     assert holder(tmp_path) is None
+
+
+def test_a_run_that_nobody_watches_is_left_to_the_service(service):
+    config, data, address = service
+    command = [HER2SR, "run", "demo", "--config", config, "--data", data, *TINY]
+    made = subprocess.run(
+        [*command, "--no-watch", "--json"], capture_output=True, text=True, timeout=60
+    )
+    assert made.returncode == 0, made.stderr
+    left = json.loads(made.stdout)
+    assert left["state"] not in FINAL
+    with httpx.Client(base_url=address, timeout=30) as client:
+        assert until(client, left["id"], FINAL)["state"] == "completed"
+
+
+def test_a_run_that_nobody_watches_needs_a_service(tmp_path):
+    with pytest.raises(RunConflictError, match="start one with `her2sr serve`"):
+        order_run(RunOrder("demo", resolve("simulated"), tmp_path, (), "s", "o", False))
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from night_audit import Audit, audit
 from nights import Night, night, seconds_between
+from steady import Span, steady_growth_mb
 from vitals import Sampler
 
 from her2sr_acq.config import resolve
@@ -83,6 +84,8 @@ class RealTime:
     lit_outside_s: float
     seconds: float
     """From the order to the answer."""
+    bursts: list[Span]
+    """By the onlooker, on the clock of the samples."""
     exposure_ms: float
     violations: list[str] = field(default_factory=list)
 
@@ -90,6 +93,10 @@ class RealTime:
     def lags_s(self) -> list[float]:
         """The localizer's lag at every look within the bursts."""
         return [look.lag_s(self.exposure_ms) for look in self.looks]
+
+    def grown_mb(self, name: str) -> float | None:
+        """Return what a process goes on taking; None where bursts are too short."""
+        return steady_growth_mb(self.sampler.vitals[name].samples, self.bursts)
 
     def burst_s(self) -> dict[str, tuple[float, float]]:
         """Return, by channel, the seconds of its unit and those of its exposures."""
@@ -113,7 +120,8 @@ def take(
     """Take the field, then compare everything that was noted of it.
 
     The localizer closes a unit while the next is taken, so that its memory rises and
-    falls, and its peak is judged; every other process does the same all the time.
+    falls, and its peak is judged; every other process does the same in every burst,
+    and what it goes on taking is judged (`steady`).
     """
     with night(config or resolve("simulated"), folder / "data") as service:
         began = time.monotonic()
@@ -136,11 +144,13 @@ def take(
         light,
         history.lit_outside_s,
         seconds,
+        _bursts(history),
         request.plan.channels[0].exposure_ms,
     )
     for name, vitals in sampler.vitals.items():
-        if name != "localizer" and vitals.growth_mb > growth_mb:
-            done.violations.append(f"{name} grew by {vitals.growth_mb:.1f} MB")
+        grown_mb = done.grown_mb(name)
+        if name != "localizer" and grown_mb is not None and grown_mb > growth_mb:
+            done.violations.append(f"{name} grew by {grown_mb:.1f} MB")
         if vitals.is_lost or vitals.peak_mb > peak_mb:
             done.violations.append(f"{name} ended, or took {vitals.peak_mb:.0f} MB")
     done.violations += _judge(done)
@@ -169,6 +179,18 @@ def _ended(service: Night, run_id: str) -> RunView:
         service.launcher.check()
         time.sleep(LOOK_S / 4)
     return view
+
+
+def _bursts(history: LightHistory) -> list[Span]:
+    spans: list[Span] = []
+    begun = 0.0
+    for change in history.changes:
+        if change.what == "burst" and change.on:
+            begun = change.monotonic_s
+        elif change.what == "burst" and begun:
+            spans.append((begun, change.monotonic_s))
+            begun = 0.0
+    return spans
 
 
 def _light(

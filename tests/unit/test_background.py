@@ -112,3 +112,10 @@ def test_values_keep_what_counts_lose():
     rounded = np.clip(np.floor(values + np.float32(0.5)), 0, 65535)
     assert np.abs(rounded - ball.block(movie).astype(np.float32)).max() <= 1
     assert values.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
+def test_numbers_that_would_wrap_around_are_refused(dtype):
+    ball = RollingBall((20, 30), radius_px=5)
+    with pytest.raises(RequestError, match=np.dtype(dtype).name):
+        ball.block(np.zeros((1, 20, 30), dtype))

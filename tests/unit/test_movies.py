@@ -100,6 +100,20 @@ def test_a_single_frame_and_8_bit_pixels_are_a_movie(tmp_path):
         np.testing.assert_array_equal(movie.read(0, 1)[0], frame)
 
 
+@pytest.mark.parametrize("frames", [3, 4])
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "u1"])
+@pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")
+def test_few_frames_that_tifffile_took_for_colours_are_frames(tmp_path, frames, dtype):
+    path, few = tmp_path / "few.tif", (MOVIE[:frames] // 20).astype(dtype)
+    tifffile.imwrite(path, few)
+    with tifffile.TiffFile(path) as file:
+        assert file.pages.first.photometric.name == "RGB"  # or this tests nothing
+    np.testing.assert_array_equal(whole(path), few)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(MovieError, match="truncated"):
+        whole(path)
+
+
 def test_frames_are_sorted_as_people_count(tmp_path):
     folder_of_frames(tmp_path / "f")
     with contextlib.closing(open_movie(tmp_path / "f")) as movie:

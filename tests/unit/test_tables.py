@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, Localizations, empty
+from her2sr_proc.schema.table import COLUMNS, ORIGIN, Gathered, Localizations, empty
 from her2sr_proc.store import tables
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.picasso import read_picasso, write_picasso
@@ -37,6 +37,31 @@ def table(rows=50) -> Localizations:
     columns["uncertainty_y_nm"] = columns["uncertainty_x_nm"]
     columns["uncertainty_nm"] = columns["uncertainty_x_nm"]
     return Localizations(columns)
+
+
+@pytest.mark.parametrize("rows", [50, 20_000])
+def test_tables_that_are_gathered_are_those_joined_at_once(rows):
+    whole, gathered = table(rows), Gathered()
+    bounds = [0, 3, 3, 20, 41, *range(100, rows, 1234)]
+    for part in np.split(np.arange(rows), bounds):
+        gathered.add(whole.take(part))
+    found = gathered.take()
+    assert list(found.columns) == list(whole.columns)
+    for name, column in whole.columns.items():
+        assert found[name].dtype == column.dtype
+        np.testing.assert_array_equal(found[name], column)
+    assert len(gathered.take()) == 0
+
+
+def test_gathered_columns_hold_the_widest_of_their_kinds():
+    narrow, wide = table(3), table(4)
+    wide.columns["x_nm"] = wide["x_nm"].astype(np.float64) + 1e-9
+    gathered = Gathered()
+    for part in (narrow, wide):
+        gathered.add(part)
+    found = gathered.take()["x_nm"]
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found[3:], wide["x_nm"])
 
 
 def assert_close(one, other, names):
@@ -71,7 +96,35 @@ def test_parquet_says_the_unit_of_every_column(tmp_path):
     tables.write_parquet(tmp_path / "t.parquet", empty(), {})
     schema = pq.read_schema(tmp_path / "t.parquet")
     units = {field.name: field.metadata[b"unit"].decode() for field in schema}
-    assert units == {c.name: c.unit for c in COLUMNS}
+    assert units == {c.name: c.unit for c in (*COLUMNS, *ORIGIN)}
+
+
+def test_every_row_of_a_units_parquet_names_its_channel_and_field(tmp_path):
+    one, two = tmp_path / "488.parquet", tmp_path / "561.parquet"
+    tables.write_parquet(one, table(), {"channel": "488", "field": "r00_c01"})
+    tables.write_parquet(two, empty(), {"channel": "561", "field": "r00_c01"})
+    rows = pa.concat_tables([pq.read_table(one), pq.read_table(two)])
+    assert set(rows["channel"].to_pylist()) == {"488"}
+    assert set(rows["field"].to_pylist()) == {"r00_c01"}
+    inside, _ = tables.read_parquet(one)
+    assert list(inside.columns) == [c.name for c in COLUMNS]
+
+
+def test_a_table_made_of_a_units_keeps_its_origin_without_the_metadata(tmp_path):
+    unit, made = tmp_path / "488.parquet", tmp_path / "made.parquet"
+    tables.write_parquet(unit, table(), {"channel": "488", "field": "r00_c01"})
+    tables.write_table(made, tables.read_table(unit)[0], FACTS, form="native")
+    assert set(pq.read_table(made)["field"].to_pylist()) == {"r00_c01"}
+    assert tables.is_whole_parquet(made)
+
+
+def test_rows_of_several_channels_keep_their_own(tmp_path):
+    path, again = tmp_path / "t.parquet", tmp_path / "again.parquet"
+    rows = table()
+    rows.columns["channel"] = np.array(["488", "561"] * 25, object)
+    tables.write_parquet(path, rows, {"channel": "488"})
+    tables.write_table(again, tables.read_table(path)[0], FACTS, form="native")
+    assert pq.read_table(again)["channel"].to_pylist() == ["488", "561"] * 25
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "hdf5"])
