@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from her2sr_proc import cli_bench
+from her2sr_proc.cli_options import AsJson
 from her2sr_proc.cli_progress import begin, showing
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ def pipeline(
         Path | None,
         typer.Option("--out", help="folder whose disk is measured; default: temporary"),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take one burst at full rate through the real processes; name what gives out.
 

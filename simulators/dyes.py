@@ -287,7 +287,6 @@ class Dyes:
             begin_s,
             self._lit_s,
             self._rate,
-            self._latent_rate,
             self._kinetics,
             ageing,
             table.species,

@@ -73,7 +73,11 @@ class Intervals:
         self._used = 0
 
     def note(self, inside: I64, photons: F64, frame: int) -> None:
-        """Note one frame: which dyes shone. The table must be that of `begin`."""
+        """Note one frame: which dyes shone. The table must be that of `begin`.
+
+        ``inside``: int64, shape (n,), rows of the table; ``photons``: float64, shape
+        (n,), photo-electrons of each in this frame.
+        """
         if self._used + inside.size > len(self._found):
             self._spill()
         self._used = life.note_intervals(

@@ -112,7 +112,10 @@ class Burst:
 
     @property
     def steady(self) -> tuple[Look, Look]:
-        """The first and last look of the steady state."""
+        """The first and last look of the steady state.
+
+        Raises `ServiceUnavailableError` for a burst too short to tell.
+        """
         settled = [one for one in self.looks if one.written >= SETTLED * self.frames]
         if len(settled) < 3:
             raise ServiceUnavailableError(

@@ -1,4 +1,8 @@
-"""One writer at a time for a folder or a file, in whichever process."""
+"""One writer at a time for a folder or a file, in whichever process.
+
+For what is made as a whole by one call, such as a copy. Raw frames have many readers
+and writers at once, and one who rewrites them waits for those: see `raw_hold`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from her2sr_proc.errors import StateError
+from her2sr_proc.store.locks import try_lock_or_trust
 
 
 @contextmanager
@@ -20,7 +25,7 @@ def held(path: Path) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if not try_hold(descriptor):
+        if not try_lock_or_trust(descriptor, fcntl.LOCK_EX):
             raise StateError(
                 f"another call is at work on {path}; wait for its end, or stop it"
             )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from night_audit import Audit, audit
-from nights import Night, night
+from nights import Night, night, seconds_between
 from steady import Span, steady_growth_mb
 from vitals import Sampler
 
@@ -103,7 +102,7 @@ class RealTime:
         """Return, by channel, the seconds of its unit and those of its exposures."""
         return {
             unit.channel: (
-                _seconds(unit.started_utc, unit.ended_utc),
+                seconds_between(unit.started_utc, unit.ended_utc),
                 unit.requested * self.exposure_ms / 1000.0,
             )
             for unit in self.field.units
@@ -243,11 +242,3 @@ def _judge(done: RealTime) -> list[str]:
                 f"{channel} took {took_s:.1f} s for {exposed_s:.1f} s of light"
             )
     return wrong
-
-
-def _seconds(begun: str | None, ended: str | None) -> float:
-    assert begun is not None
-    assert ended is not None
-    return (
-        datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
-    ).total_seconds()
