@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from her2sr_acq.errors import AcqError, ConfigError, RunConflictError
 from her2sr_proc.schema.model import Frozen
 from her2sr_proc.store.layout import DataFolder
+from her2sr_proc.store.locks import try_lock
 
 TRIES = 5
 PAUSE_S = 0.05
@@ -63,7 +64,7 @@ class Hold:
 
     def _take(self) -> None:
         for attempt in range(1, TRIES + 1):
-            if try_lock(self._path, self._descriptor, fcntl.LOCK_EX):
+            if try_own(self._path, self._descriptor, fcntl.LOCK_EX):
                 return
             if attempt < TRIES:
                 self._sleep(PAUSE_S)
@@ -88,7 +89,7 @@ def holder(data: Path) -> Holder | None:
         return None
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if try_lock(path, descriptor, fcntl.LOCK_SH):
+        if try_own(path, descriptor, fcntl.LOCK_SH):
             return None
         return _read(path)
     except ConfigError:
@@ -103,27 +104,24 @@ def require_locks(data: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try_lock(path, descriptor, fcntl.LOCK_SH)
+        try_own(path, descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
 
-def try_lock(path: Path, descriptor: int, kind: int) -> bool:
+def try_own(path: Path, descriptor: int, kind: int) -> bool:
     """Lock an open file at once; return False where others have it.
 
     Raises `ConfigError` where the file system knows no locks.
     """
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return try_lock(descriptor, kind)
     except OSError as exc:
         raise ConfigError(
             f"{path.parent} lies on a file system that knows no locks "
             f"({exc.strerror}), so that two services could take it at once; choose a "
             f"folder on a disk of this computer, or start the lock service of the share"
         ) from exc
-    return True
 
 
 def _read(path: Path) -> Holder | None:

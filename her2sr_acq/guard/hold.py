@@ -18,7 +18,7 @@ from typing import Self
 import psutil
 
 from her2sr_acq.errors import AcqError, RunConflictError
-from her2sr_acq.ownership import holder, try_lock
+from her2sr_acq.ownership import holder, try_own
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class GuardHold:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if not try_lock(self._path, self._descriptor, fcntl.LOCK_EX):
+            if not try_own(self._path, self._descriptor, fcntl.LOCK_EX):
                 raise RunConflictError(
                     f"{self._data} is held by another guard; use its service, stop it, "
                     f"or choose another data folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ from her2sr_proc.errors import StateError, WriteError
 from her2sr_proc.schema.case import NAMED, Act, Identity
 from her2sr_proc.scoring import record
 from her2sr_proc.scoring.case import Case
-from her2sr_proc.store.holding import try_hold
 from her2sr_proc.store.lines import LineWriter, read_lines
+from her2sr_proc.store.locks import try_lock_or_trust
 
 Clock = Callable[[], str]
 """Returns the present as ISO 8601 in UTC."""
@@ -44,7 +45,7 @@ def alone(
     descriptor = os.open(place, os.O_RDONLY)
     try:
         deadline = clock() + within_s
-        while not try_hold(descriptor):
+        while not try_lock_or_trust(descriptor, fcntl.LOCK_EX):
             if clock() >= deadline:
                 raise StateError(
                     f"another program has held {path.name} of {place.name} for "

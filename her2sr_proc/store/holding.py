@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from her2sr_proc.errors import StateError
+from her2sr_proc.store.locks import try_lock_or_trust
 
 
 @contextmanager
@@ -24,28 +25,13 @@ def held(path: Path) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if not try_hold(descriptor):
+        if not try_lock_or_trust(descriptor, fcntl.LOCK_EX):
             raise StateError(
                 f"another call is at work on {path}; wait for its end, or stop it"
             )
         yield
     finally:
         os.close(descriptor)
-
-
-def try_hold(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
-    """Lock what is open for one, or for many by ``LOCK_SH``; False: another has it.
-
-    True, without a lock, on a share that knows none: NFS locks nothing that is open for
-    reading alone, and without its lock service nothing at all.
-    """
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def sweep(folder: Path) -> None:

@@ -17,8 +17,8 @@ from typing import Self
 
 from her2sr_proc.errors import StateError
 from her2sr_proc.store.atomic import make_folder
-from her2sr_proc.store.holding import try_hold
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.locks import try_lock_or_trust
 
 PATIENCE_S = 3.0
 """How long a call waits: whoever codes frames anew in idle hours lets others in by
@@ -115,7 +115,7 @@ class RawHold:
         raise self._refusal()
 
     def _try(self, kind: int) -> bool:
-        return self._descriptor < 0 or try_hold(self._descriptor, kind)
+        return self._descriptor < 0 or try_lock_or_trust(self._descriptor, kind)
 
     def _refusal(self) -> StateError:
         pid = _other(self._descriptor)
