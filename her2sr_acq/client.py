@@ -202,6 +202,10 @@ class Client:
         """Return the packaged protocols and what each would cost."""
         return _PROTOCOLS.validate_json(self._ask("GET", f"{API}/protocols").content)
 
+    def live_jpeg(self) -> bytes:
+        """Return the newest frame on disk as a picture."""
+        return self._ask("GET", f"{API}/live.jpg").content
+
     def estop(self, *, reason: str = "e-stop") -> Stopped:
         """Put every light out and latch. Needs no lease."""
         answer = self._ask("POST", f"{API}/estop", json={"reason": reason})

@@ -67,6 +67,15 @@ def test_the_key_goes_with_the_request():
     assert seen == ["k7"]
 
 
+def test_the_live_picture_comes_as_it_was_sent():
+    def handler(request):
+        assert request.url.path == "/api/v1/live.jpg"
+        return httpx.Response(200, content=b"\xff\xd8picture")
+
+    with client(handler) as rest:
+        assert rest.live_jpeg() == b"\xff\xd8picture"
+
+
 def test_a_latched_microscope_is_told_from_a_silent_one():
     latched = {"code": "latched", "detail": "no run may start: light"}
     with client(lambda _: httpx.Response(503, json=latched)) as rest:
