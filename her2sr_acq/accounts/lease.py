@@ -2,11 +2,14 @@
 
 Each new holder gets a larger number, the fence, and sends it with every order. Orders
 with a smaller one are refused, also by the hardware process, so that an order that was
-long on its way cannot undo what the next holder did. A holder that is silent loses it.
+long on its way cannot undo what the next holder did. A holder that is silent loses it,
+by a clock that nobody sets: the stamp that is told is for people, and for a service
+that was started anew.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +20,8 @@ from her2sr_acq.accounts.roles import Actor
 from her2sr_acq.errors import LeaseError, LeaseHeldError
 
 TTL_S = 30.0
+LONGEST_S = 300.0
+"""A stamp further ahead than a lease can last is of a clock that was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,19 @@ class Lease:
     """The one lease of a data folder. May be used from any thread."""
 
     def __init__(
-        self, database: ServiceDatabase, audit: Audit, *, now: Callable[[], datetime]
+        self,
+        database: ServiceDatabase,
+        audit: Audit,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._audit = audit
         self._now = now
+        self._clock = clock
+        self._ends = (-1, 0.0)
+        """Fence of the lease that was given here last, and its end by the clock."""
 
     def take(self, actor: Actor, *, ttl_s: float = TTL_S, force: bool = False) -> Grant:
         """Give the lease to ``actor``, or prolong the one it has.
@@ -47,7 +60,7 @@ class Lease:
         expires = (now + timedelta(seconds=ttl_s)).isoformat(timespec="milliseconds")
         with self._database.writing():
             fence, name, credential, until = self._row()
-            is_held = _is_after(until, now)
+            is_held = self._is_held(fence, until)
             is_ours = is_held and credential == actor.credential
             if is_held and not is_ours and not force:
                 raise LeaseHeldError(
@@ -66,6 +79,7 @@ class Lease:
                 actor.credential,
                 expires,
             )
+            self._ends = (fence, self._clock() + ttl_s)
         return Grant(fence=fence, holder=actor.name, expires_utc=expires)
 
     def give_back(self, actor: Actor) -> None:
@@ -79,7 +93,7 @@ class Lease:
     def require(self, actor: Actor, fence: int | None) -> None:
         """Raise `LeaseError` unless ``actor`` holds the lease of that fence now."""
         current, name, credential, until = self._row()
-        if not _is_after(until, self._now()):
+        if not self._is_held(current, until):
             raise LeaseError("nobody holds the lease; ask for it by POST /lease first")
         if credential != actor.credential:
             raise LeaseError(
@@ -93,13 +107,17 @@ class Lease:
                 f"that counts; send the fence of POST /lease in the header Lease"
             )
 
+    def _is_held(self, fence: int, until: str) -> bool:
+        """Return whether a lease lasts; ``until`` is empty where it was given back."""
+        given, end_s = self._ends
+        if not until or given == fence:
+            return bool(until) and self._clock() < end_s
+        left = datetime.fromisoformat(until) - self._now()
+        return timedelta() < left <= timedelta(seconds=LONGEST_S)
+
     def _row(self) -> tuple[int, str, str, str]:
         rows = self._database.rows(
             "SELECT fence, name, credential, expires_utc FROM lease"
         )
         fence, name, credential, until = rows[0]
         return int(fence), str(name), str(credential), str(until)
-
-
-def _is_after(stamp: str, now: datetime) -> bool:
-    return bool(stamp) and datetime.fromisoformat(stamp) > now

@@ -274,8 +274,9 @@ class Desk:
         return tiles(protocol.grid, centre_um=centre, size_um=size_um)
 
     def _unused_id(self) -> str:
+        newest = next((run.id for run in self._station.database.runs(limit=1)), "")
         while True:
-            name = run_id(self._station.clock.utc(), self._token)
+            name = run_id(self._station.clock.utc(), self._token, newest=newest)
             if not self._station.data.run(name).root.exists():
                 return name
 

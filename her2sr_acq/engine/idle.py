@@ -26,6 +26,8 @@ AT_ONCE = ((signal.SIGKILL, 5.0),)
 """What is killed has lost nothing, and nobody waits for it."""
 MEASURE_S = 10.0
 """Over so long the load is taken; a shorter moment is always busy."""
+MOST_KILLS = 3
+"""So often in a row it may be killed before it waits for the next run."""
 
 
 class Idle:
@@ -64,6 +66,7 @@ class Idle:
         self._since = self._measured = clock()
         self._is_running = False
         self._is_done = False
+        self._kills = 0
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +91,7 @@ class Idle:
             if self._is_running:
                 self._reap()
             elif not is_free:
-                self._since, self._is_done = self._clock(), False
+                self._rest_anew()
             elif not self._is_done and self._has_rested(self._config):
                 log.info("nobody measures: finished runs are coded anew")
                 self._child.start()
@@ -106,19 +109,29 @@ class Idle:
     def make_way(self) -> None:
         """Kill the process, if it runs; it goes on after the next rest."""
         with self._lock:
-            self._since, self._is_done = self._clock(), False
+            self._rest_anew()
             if self._is_running:
                 self._child.stop()
                 self._is_running = False
 
+    def _rest_anew(self) -> None:
+        self._since, self._is_done, self._kills = self._clock(), False, 0
+
     def _reap(self) -> None:
-        """See whether the process has ended; there is no more to do till a run ends."""
-        if self._child.exit_code is None:
+        """See whether the process has ended; there is no more to do till a run ends.
+
+        One that was killed, as for want of memory, goes on after the next rest, unless
+        that has befallen it several times in a row.
+        """
+        code = self._child.exit_code
+        if code is None:
             return
-        if self._child.exit_code:
+        if code:
             log.warning("%s", self._child.obituary())
         self._child.stop()
-        self._is_running, self._is_done = False, True
+        self._kills = self._kills + 1 if code < 0 else 0
+        self._since = self._clock()
+        self._is_running, self._is_done = False, self._kills in (0, MOST_KILLS)
 
 
 def _command(data: Path) -> tuple[str, ...]:

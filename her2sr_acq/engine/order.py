@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import FieldView, RunRequest, RunView, UnitView
@@ -14,10 +15,25 @@ from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.schema.model import Frozen
 
+STAMP = "%Y%m%dT%H%M%S"
+_STAMPED = re.compile(r"\d{8}T\d{6}")
+SET_BACK = timedelta(days=1)
+"""A name further ahead than this is of a clock that was wrong, and not followed."""
 
-def run_id(now: datetime, token: Callable[[int], str]) -> str:
-    """Return a name that sorts by time, such as ``20261123T221859-3fa0``."""
-    return f"{now:%Y%m%dT%H%M%S}-{token(2)}"
+
+def run_id(now: datetime, token: Callable[[int], str], *, newest: str = "") -> str:
+    """Return a name that sorts by time, such as ``20261123T221859-3fa0``.
+
+    Names are the order of runs and of the queue. Within the second of the ``newest``
+    run, or after a clock that was set back, it is a second past that one, so that it
+    sorts behind it all the same.
+    """
+    stamp = f"{now:{STAMP}}"
+    last = newest.partition("-")[0]
+    if _STAMPED.fullmatch(last) and stamp <= last <= f"{now + SET_BACK:{STAMP}}":
+        later = datetime.strptime(last, STAMP).replace(tzinfo=UTC)
+        stamp = f"{later + timedelta(seconds=1):{STAMP}}"
+    return f"{stamp}-{token(2)}"
 
 
 def request_digest(request: RunRequest) -> str:

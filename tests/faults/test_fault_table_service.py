@@ -37,6 +37,7 @@ from stations import protocol, request, rig
 from strangers import OVERSIZED, bothered, tcp, unix
 
 from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.order import run_id
 from her2sr_acq.guard.messages import SOCKET as GUARD
 from her2sr_acq.runtime import FRAMES, address
 from her2sr_proc.store.chain import read_events
@@ -173,6 +174,25 @@ def test_row_17_a_clock_that_jumps_changes_neither_order_nor_durations(tmp_path,
     assert [event.sequence for event in events] == list(range(len(events)))
     steps = [b.monotonic_s - a.monotonic_s for a, b in pairwise(events)]
     assert all(0.0 <= step < 5.0 for step in steps)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_row_17_runs_and_queue_keep_their_order_over_a_clock_that_is_set(
+    tmp_path, hours
+):
+    now = [datetime(2026, 3, 29, 12, 0, tzinfo=UTC)]
+    with rig(tmp_path, clock=Clock(utc=lambda: now[0])) as engine:
+        names = [engine.take().id]
+        now[0] += timedelta(hours=hours)
+        names += [engine.take().id for _ in range(2)]
+        assert [view.id for view in engine.desk.runs()] == names[::-1]
+    assert names == sorted(set(names))
+
+
+def test_row_17_a_run_of_a_clock_that_was_wrong_by_years_is_not_followed():
+    now = datetime(2026, 3, 29, 12, 0, tzinfo=UTC)
+    name = run_id(now, lambda _: "ab12", newest="20990101T000000-0000")
+    assert name == "20260329T120000-ab12"
 
 
 # --- row 20: fifty start at once

@@ -114,6 +114,21 @@ def test_where_nothing_is_left_it_waits_for_the_next_run(empty):
         assert after(work, hours, 11)
 
 
+def test_killed_by_somebody_it_goes_on_after_the_next_rest_three_times_at_most(empty):
+    hours, starts = Hours(), 0
+    killed = (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    with idle(empty, hours, command=killed) as work:
+        while after(work, hours, 11):
+            starts += 1
+            while work.pid is not None:
+                work.look(is_free=True)
+                time.sleep(0.01)
+            assert not after(work, hours, 9)
+        assert starts == 3
+        after(work, hours, 1, is_free=False)  # a run comes, and goes
+        assert after(work, hours, 11)
+
+
 def coder(data):
     words = [sys.executable, "-m", "her2sr_proc.offline.idle", "--data", data.root]
     return subprocess.Popen(words, stderr=subprocess.PIPE, text=True)

@@ -18,12 +18,19 @@ class Hand:
     """A clock that goes when it is told to."""
 
     at: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    passed_s: float = 0.0
+    """Of the clock that nobody sets."""
 
     def __call__(self) -> datetime:
         return self.at
 
     def pass_s(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
+        self.passed_s += seconds
+
+    def is_set_by(self, hours: float) -> None:
+        """Set the clock on the wall, while no time passes."""
+        self.at += timedelta(hours=hours)
 
 
 @pytest.fixture
@@ -50,4 +57,4 @@ def people(database, audit, hand) -> People:
 
 @pytest.fixture
 def lease(database, audit, hand) -> Lease:
-    return Lease(database, audit, now=hand)
+    return Lease(database, audit, now=hand, clock=lambda: hand.passed_s)

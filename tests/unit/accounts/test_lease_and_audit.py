@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from her2sr_acq.accounts.lease import Lease
 from her2sr_acq.accounts.roles import Actor, Role
 from her2sr_acq.engine.fence import Fence
 from her2sr_acq.errors import LeaseError, LeaseHeldError, StorageError
@@ -22,6 +23,33 @@ def test_a_dead_holders_lease_runs_out_and_the_next_fence_is_larger(lease, hand)
     assert second.fence > first.fence
     with pytest.raises(LeaseError, match="bob steers"):
         lease.require(ANN, first.fence)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_set_neither_ends_a_lease_nor_prolongs_it(lease, hand, hours):
+    fence = lease.take(ANN, ttl_s=30).fence
+    hand.is_set_by(hours)
+    hand.pass_s(20)
+    lease.require(ANN, fence)
+    hand.pass_s(11)
+    with pytest.raises(LeaseError, match="nobody holds"):
+        lease.require(ANN, fence)
+    assert lease.take(BOB).fence > fence
+
+
+@pytest.mark.parametrize("hours", [-2, 0, 2])
+def test_a_service_that_starts_anew_takes_no_stamp_that_no_lease_could_have(
+    lease, hand, database, audit, hours
+):
+    fence = lease.take(ANN, ttl_s=30).fence
+    hand.is_set_by(hours)
+    anew = Lease(database, audit, now=hand, clock=lambda: hand.passed_s)
+    if hours:
+        assert anew.take(BOB).fence > fence
+        return
+    anew.require(ANN, fence)
+    with pytest.raises(LeaseHeldError):
+        anew.take(BOB)
 
 
 def test_who_prolongs_a_lease_keeps_its_fence(lease, hand):
