@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from her2sr_proc import cli_bench
+from her2sr_proc.cli_options import AsJson
 from her2sr_proc.cli_progress import begin, showing
 
 if TYPE_CHECKING:
@@ -38,13 +39,21 @@ def pipeline(
     size: Annotated[
         int, typer.Option("--size", min=64, max=4096, help="pixels of a side")
     ] = 2048,
+    lit_before: Annotated[
+        float,
+        typer.Option(
+            "--lit-before",
+            min=0,
+            max=600,
+            help="seconds of light that the slide has had: 0 shows undecayed tissue "
+            "throughout, the hardest; 75 the middle of a published burst",
+        ),
+    ] = 0.0,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="folder whose disk is measured; default: temporary"),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take one burst at full rate through the real processes; name what gives out.
 
@@ -68,7 +77,9 @@ def pipeline(
         bounds = stages.measure_bounds(folder, usage.cores())
         # a stop from outside must end the processes, and put the light out
         with termination_as_interrupt(), showing("frames") as tell:
-            burst = rate.measure(folder, frames=frames, size=size, tell=tell)
+            burst = rate.measure(
+                folder, frames=frames, size=size, lit_before_s=lit_before, tell=tell
+            )
         if burst.run is None:
             raise typer.Exit(1)
         run = DataFolder(folder / "data").run(burst.run.id)

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from her2sr_acq.cli_manners import EXITS, AsJson, Config, Data
+
 if TYPE_CHECKING:
     from her2sr_acq.calibrating.order import MeterStep, Order, Outcome, Progress
 
-EXITS = (
-    "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request, 3 unsafe or "
-    "interlocked."
-)
 USED_BY: dict[str, tuple[str, ...]] = {
     "line": ("camera", "beads", "power", "flat", "pixel"),
     "exposure_ms": ("camera", "beads", "power", "flat", "pixel"),
@@ -50,13 +48,8 @@ def calibrate(
             "illumination (even film); pixel: its size (bead film or ruler)",
         ),
     ],
-    config: Annotated[
-        str,
-        typer.Option("--config", help="device configuration: a packaged name or path"),
-    ],
-    data: Annotated[
-        Path, typer.Option("--data", help="folder that holds the runs")
-    ] = Path("data"),
+    config: Config,
+    data: Data = Path("data"),
     operator: Annotated[str, typer.Option(help="a pseudonym")] = "operator",
     line: Annotated[
         list[int] | None,
@@ -90,9 +83,7 @@ def calibrate(
     seconds: Annotated[
         float | None, typer.Option(help="of light for each power; default: 2, or 15")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print the result as JSON")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure the instrument itself; later runs are taken with what was found.
 

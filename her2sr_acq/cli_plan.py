@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-EPILOG = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
+from her2sr_proc.cli_options import EXITS
+
 HELP = """Exchange tile plans with programs that speak useq (napari-micromanager,
 pymmcore-gui).
 
@@ -18,10 +19,10 @@ Example: her2sr plan export demo --config simulated --centre 0,0 --out demo.yaml
 def register(app: typer.Typer) -> None:
     """Add ``plan`` and its verbs."""
     group = typer.Typer(
-        help=HELP, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
+        help=HELP, epilog=EXITS, no_args_is_help=True, rich_markup_mode=None
     )
-    group.command("export", epilog=EPILOG)(export)
-    group.command("import", epilog=EPILOG)(take_in)
+    group.command("export", epilog=EXITS)(export)
+    group.command("import", epilog=EXITS)(take_in)
     app.add_typer(group, name="plan")
 
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from her2sr_acq.accounts.roles import Role
+from her2sr_acq.cli_manners import AsJson, Data
+from her2sr_proc.cli_options import EXITS
 
-EPILOG = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
-Data = Annotated[Path, typer.Option("--data", help="folder that holds the runs")]
 Name = Annotated[str, typer.Argument(help="a pseudonym or account name")]
 By = Annotated[str, typer.Option(help="who does it; it stands in the audit")]
-AsJson = Annotated[bool, typer.Option("--json", help="print as JSON")]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,13 +25,13 @@ def register(app: typer.Typer) -> None:
     users = typer.Typer(
         help="Who may operate this microscope, and with which token.\n\n"
         "Example: her2sr users add op-2 --role operator --data data",
-        epilog=EPILOG,
+        epilog=EXITS,
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     for verb in (add, remove, token, revoke, audit):
-        users.command(epilog=EPILOG)(verb)
-    users.command("list", epilog=EPILOG)(show)
+        users.command(epilog=EXITS)(verb)
+    users.command("list", epilog=EXITS)(show)
     app.add_typer(users, name="users")
 
 

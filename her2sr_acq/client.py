@@ -21,19 +21,17 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from her2sr_acq import errors
+from her2sr_acq.engine.choice_views import SelectionRequest, SelectionView
+from her2sr_acq.engine.device_views import CheckupView, DevicesView
+from her2sr_acq.engine.hand_views import StagePosition
 from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import (
-    CheckupView,
-    DevicesView,
     FieldView,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
-    SelectionRequest,
-    SelectionView,
-    StagePosition,
     StopRequest,
 )
 from her2sr_acq.errors import (
@@ -203,10 +201,6 @@ class Client:
     def protocols(self) -> list[ProtocolView]:
         """Return the packaged protocols and what each would cost."""
         return _PROTOCOLS.validate_json(self._ask("GET", f"{API}/protocols").content)
-
-    def live_jpeg(self) -> bytes:
-        """Return the newest frame on disk as a picture."""
-        return self._ask("GET", f"{API}/live.jpg").content
 
     def estop(self, *, reason: str = "e-stop") -> Stopped:
         """Put every light out and latch. Needs no lease."""

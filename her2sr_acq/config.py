@@ -17,6 +17,7 @@ from her2sr_acq.config_focus import FocusConfig
 from her2sr_acq.config_light import SampleLight
 from her2sr_acq.config_notify import NotifyConfig
 from her2sr_acq.config_storage import StorageConfig
+from her2sr_acq.config_wheel import FilterWheelConfig
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.guard.settings import GuardConfig
 from her2sr_proc.schema.calibration import CalibrationKind
@@ -204,6 +205,7 @@ class DeviceConfig(Frozen):
     camera: CameraConfig
     stage: StageConfig
     focus: FocusConfig
+    filter_wheel: FilterWheelConfig | None = None
     lasers: tuple[LaserConfig, ...] = Field(min_length=1)
     watches: tuple[WatchConfig, ...] = ()
     guard: GuardConfig = GuardConfig()
@@ -221,6 +223,17 @@ class DeviceConfig(Frozen):
     def _one_line_per_wavelength(self) -> Self:
         if len({laser.nm for laser in self.lasers}) != len(self.lasers):
             raise ValueError("lasers: every nm may stand only once")
+        return self
+
+    @model_validator(mode="after")
+    def _filters_are_of_lines_there_are(self) -> Self:
+        known = {laser.nm for laser in self.lasers}
+        unknown = set(self.filter_wheel.lines if self.filter_wheel else ()) - known
+        if unknown:
+            raise ValueError(
+                f"filter_wheel.lines: there is no laser of {min(unknown)} nm; correct "
+                f"the line"
+            )
         return self
 
     @model_validator(mode="after")

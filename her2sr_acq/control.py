@@ -12,25 +12,25 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from her2sr_acq import errors
+from her2sr_acq.engine.choice_views import SelectionRequest, SelectionView
 from her2sr_acq.engine.database import LISTED
-from her2sr_acq.engine.views import (
-    CheckupView,
-    DevicesView,
-    FieldView,
-    Health,
+from her2sr_acq.engine.device_views import CheckupView, DevicesView
+from her2sr_acq.engine.hand_views import (
     Jog,
     Marks,
     Picture,
+    SnapRequest,
+    StagePosition,
+    StageView,
+)
+from her2sr_acq.engine.views import (
+    FieldView,
+    Health,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
-    SelectionRequest,
-    SelectionView,
-    SnapRequest,
-    StagePosition,
-    StageView,
     StopRequest,
 )
 from her2sr_acq.errors import AcqError, ServiceUnavailableError

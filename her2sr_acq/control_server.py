@@ -15,19 +15,17 @@ import zmq
 from pydantic import Field, TypeAdapter, ValidationError
 
 from her2sr_acq.config import describe
+from her2sr_acq.engine.choice_views import SelectionRequest
 from her2sr_acq.engine.database import LISTED
 from her2sr_acq.engine.desk import Desk
 from her2sr_acq.engine.fence import Fence
+from her2sr_acq.engine.hand_views import Jog, SnapRequest, StagePosition
 from her2sr_acq.engine.views import (
     FieldView,
-    Jog,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
-    SelectionRequest,
-    SnapRequest,
-    StagePosition,
     StopRequest,
 )
 from her2sr_acq.errors import AcqError, PlanRejectedError

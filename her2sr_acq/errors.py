@@ -23,6 +23,7 @@ AcqError
 │  ├─ InterlockError       an interlock is open or a laser reports a fault
 │  ├─ ConditionError       a watched value is outside its range
 │  ├─ FocusError           the focus was not found, or is not held
+│  ├─ FilterWheelError     the filter of a burst is not proven in the light's path
 │  └─ LightError           a laser is not proven off
 ├─ SelectionError          no fields were chosen; the run ends in the dark
 ├─ DoseError               a place would get more light than it may
@@ -173,6 +174,12 @@ class FocusError(DeviceError):
     """The focus was not found, or is not held; nothing was lit for a burst."""
 
     code = "focus"
+
+
+class FilterWheelError(DeviceError):
+    """The filter of a burst is not proven in the light's path."""
+
+    code = "filter-wheel"
 
 
 class LightError(DeviceError):

@@ -26,7 +26,7 @@ from her2sr_acq.errors import (
     ServiceUnavailableError,
 )
 from her2sr_acq.guard.settings import settings_for, write_settings
-from her2sr_acq.ownership import holder
+from her2sr_acq.ownership import holder, require_locks
 from her2sr_acq.roster import Roster
 from her2sr_acq.runtime import VARIABLE, runtime_folder
 from her2sr_proc.store.layout import DataFolder
@@ -184,6 +184,8 @@ class Launcher:
         return any(child.spec.name == "guard" for child in self._children)
 
     def _refuse_held_data(self) -> None:
+        if self._has_guard:
+            require_locks(self._data)
         owner = holder(self._data)
         if owner and self._has_guard:
             raise RunConflictError(

@@ -20,17 +20,11 @@ class Notifier:
 
     address: str = ""
     """Of systemd's socket; empty: nobody listens."""
-    watchdog_s: float = 0.0
-    """Within which a sign of life is due; 0: none is."""
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> Notifier:
         """Return what the service manager asked for."""
-        address = environment.get("NOTIFY_SOCKET", "")
-        micros = environment.get("WATCHDOG_USEC", "")
-        is_mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        wanted_s = int(micros) / 1e6 if micros.isdecimal() and is_mine else 0.0
-        return Notifier(address, wanted_s if address else 0.0)
+        return Notifier(environment.get("NOTIFY_SOCKET", ""))
 
     def say(self, *lines: str) -> None:
         """Send lines such as ``READY=1``."""

@@ -16,8 +16,8 @@ from her2sr_proc.clusters import scale_of
 from her2sr_proc.dense import Region, Seen, Sparse, dense_regions
 from her2sr_proc.doublets import merging_px, sister_pairs
 from her2sr_proc.schema.calibration import AffineTransform
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import Cluster, Isolated, Probe, ProbeCount, SignalMark
-from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.signals import Fluctuation, Signals
@@ -93,7 +93,11 @@ class ArmSignals:
 
 
 def owners_of(labels: I32, *, pixel_nm: float, params: CountParams) -> I32:
-    """Return the nucleus whose signals stand at each pixel, its margin included."""
+    """Return the nucleus whose signals stand at each pixel, its margin included.
+
+    Int32, shape (height, width): labels from 1, 0 is nobody's. Where margins of two
+    meet, the nearer one has the pixel.
+    """
     grown = expand_labels(labels, params.margin_um * 1000.0 / pixel_nm)
     return np.asarray(grown, np.int32)
 

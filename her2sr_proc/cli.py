@@ -12,9 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
-
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
+from her2sr_proc.cli_options import EXITS, AsJson
 
 
 def register(app: typer.Typer) -> None:
@@ -95,7 +93,7 @@ def localize(
         Literal["thunderstorm", "picasso", "native"] | None,
         typer.Option("--table-format", help="default: what the suffix stands for"),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find and fit the spots of a movie; uncertainties are the Cramer-Rao bound.
 
@@ -202,7 +200,7 @@ def render(
         int | None,
         typer.Option("--jobs", min=1, max=256, help="threads that draw tiles"),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw localizations as a super-resolution image, or at many scales for deep zoom.
 

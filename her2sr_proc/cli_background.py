@@ -10,22 +10,7 @@ from typing import Annotated
 
 import typer
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
-Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="threads")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-Expected = Annotated[
-    int | None,
-    typer.Option(
-        "--expect-frames", min=1, help="refuse a movie that has more or fewer"
-    ),
-]
-Scrub = Annotated[
-    bool,
-    typer.Option(
-        "--scrub",
-        help="write scale and interval alone: no names, dates, labels, OME metadata",
-    ),
-]
+from her2sr_proc.cli_options import EXITS, AsJson, Expected, Jobs, Scrub
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +36,7 @@ def background(
     jobs: Jobs = 1,
     expect_frames: Expected = None,
     scrub: Scrub = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Subtract the background of every frame by a rolling ball, bit for bit as ImageJ.
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
     from her2sr_proc import benchmark
-
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 
 
 def register(app: typer.Typer) -> typer.Typer:
@@ -52,9 +51,7 @@ def bench(
         typer.Option("--against", help="localize the same movie with a peer, too"),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell how fast this machine localizes a movie of spots at random places.
 

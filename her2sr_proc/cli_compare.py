@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
+from her2sr_proc.cli_options import AsJson
 from her2sr_proc.cli_runs import plain_errors, run_progress
 from her2sr_proc.schema.banner import BANNER
 
@@ -54,9 +55,7 @@ def compare(
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="of the halves of the ring correlation")
     ] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a movie conventionally, as the paper did it, and as recommended.
 

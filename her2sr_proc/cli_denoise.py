@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
     from her2sr_proc.schema.denoise import TrainParams
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 HELP = """Take noise off movies with a network that learned from noisy frames alone.
 
 For looking, and for the paper's profile: noise that is taken off is no longer the
@@ -28,9 +28,6 @@ Example: her2sr denoise apply c.tif --model model.zip --out c_clean.tif
 
 Example: her2sr denoise import n2v_fiji.zip --out model.zip
 """
-JOBS = 4
-"""Threads at most unless asked for: each holds 0.4 GB."""
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Out = Annotated[Path, typer.Option("--out", help="MODEL.zip")]
 Licence = Annotated[
     str | None,
@@ -122,7 +119,7 @@ def train(
     ] = None,
     licence: Licence = None,
     jobs: Jobs = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a network on movies of one channel; needs PyTorch (extra train).
 
@@ -180,7 +177,7 @@ def apply(
         typer.Option("--tile-px", min=16, max=4096, help="a multiple of 16; memory"),
     ] = 512,
     jobs: Jobs = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a movie with less noise, after saying how long that will take.
 
@@ -207,7 +204,7 @@ def import_model(
     ],
     out: Out,
     licence: Licence = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Take over a model of Fiji's Noise2Void, and compare it with its own sample.
 

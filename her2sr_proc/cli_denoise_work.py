@@ -35,6 +35,7 @@ from her2sr_proc.store.atomic import require_writable
 from her2sr_proc.store.frames import FrameSource, open_movie
 
 MOST_THREADS = 4
+"""Unless asked for: each holds 0.4 GB."""
 LONG_S = 120
 """From here on a duration is told in minutes."""
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from her2sr_proc.cli_tables import EXITS, Json, Locs, Pixel, open_table, write_back
+from her2sr_proc.cli_options import EXITS, AsJson
+from her2sr_proc.cli_tables import Locs, Pixel, open_table, write_back
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def ensemble(
         int, typer.Option("--seed", min=0, help="of the interval's resampling")
     ] = 1,
     camera_pixel_nm: Pixel = 130.0,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell where the ensemble phase of a burst ends; mark rows that lie before it.
 
@@ -65,7 +66,7 @@ def ensemble(
     from her2sr_proc.clumps import find_clumps
     from her2sr_proc.ensemble import ensemble_end, mark_centroids
     from her2sr_proc.errors import RequestError
-    from her2sr_proc.schema.params import EnsembleParams, LociParams
+    from her2sr_proc.schema.count_params import EnsembleParams, LociParams
 
     if out is not None and out.suffix.lower() != ".parquet":
         raise RequestError(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson, Expected, Scrub
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
     from her2sr_proc.store.frames import FrameSource
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 HELP = """Take movies apart, put them together, keep some of their frames.
 
 Frames are numbered from 1, as slices in ImageJ; names are taken in natural order, 10
@@ -27,20 +27,6 @@ Movie = Annotated[
     Path, typer.Argument(metavar="MOVIE", help="as for localize; floats too")
 ]
 Out = Annotated[Path, typer.Option("--out", help="OUT.tif, or OUT.ome.tif")]
-Expected = Annotated[
-    int | None,
-    typer.Option(
-        "--expect-frames", min=1, help="refuse a movie that has more or fewer"
-    ),
-]
-Scrub = Annotated[
-    bool,
-    typer.Option(
-        "--scrub",
-        help="write scale and interval alone: no names, dates, labels, OME metadata",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +49,7 @@ def keep(
     ] = 1,
     expect_frames: Expected = None,
     scrub: Scrub = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Keep frames from first to last, both, in steps: ImageJ's Slice Keeper.
 
@@ -101,7 +87,7 @@ def combine(
     ] = False,
     expect_frames: Expected = None,
     scrub: Scrub = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put movies one after another, or the frames of a folder, into one stack.
 
@@ -135,7 +121,7 @@ def split(
     out: Annotated[Path, typer.Option("--out", help="folder of one TIFF a frame")],
     expect_frames: Expected = None,
     scrub: Scrub = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write every frame as a file of its own, numbered from 1, as ImageJ does.
 

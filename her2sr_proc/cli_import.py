@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
+from her2sr_proc.cli_options import AsJson
 from her2sr_proc.cli_runs import plain_errors, run_progress, summary
 from her2sr_proc.schema.banner import BANNER
 
@@ -97,9 +98,7 @@ def import_run(
     process: Annotated[
         bool, typer.Option("--process", help="process it too, up to the report")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a run folder of movies, which every other verb and page reads as its own.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     F32 = npt.NDArray[np.float32]
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 BLOCK_FRAMES = 50
 COLUMNS = (
     *("label", "y_px", "x_px", "area_um2", "solidity", "edge", "focus", "overlap"),
@@ -69,9 +69,7 @@ def nuclei(
     table: Annotated[
         Path | None, typer.Option("--table", help="NUCLEI.csv: what was measured")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find the nuclei of an averaged DAPI image, judge and write them.
 
@@ -81,7 +79,7 @@ def nuclei(
 
     from her2sr_proc.errors import RequestError
     from her2sr_proc.nuclei import describe
-    from her2sr_proc.schema.params import NucleiParams
+    from her2sr_proc.schema.count_params import NucleiParams
     from her2sr_proc.store.atomic import require_writable, telling
     from her2sr_proc.store.regions import require_suffix, write_labels
 
@@ -145,7 +143,7 @@ def _found(
     dapi: F32, labels: Path | None, pixel_um: float, params: object
 ) -> Segmentation:
     """Return the labels of a file, or those that the method finds."""
-    from her2sr_proc.schema.params import NucleiParams
+    from her2sr_proc.schema.count_params import NucleiParams
     from her2sr_proc.segmentation.choice import Segmentation, segment
     from her2sr_proc.store.regions import read_labels
 
@@ -159,7 +157,7 @@ def _found(
 def _usual(dapi: F32, params: object) -> float:
     """Return the width of a pixel at which the nuclei would be of the usual size."""
     from her2sr_proc.errors import NetworkError
-    from her2sr_proc.schema.params import NucleiParams
+    from her2sr_proc.schema.count_params import NucleiParams
     from her2sr_proc.segmentation.instances import measured_diameter_px
     from her2sr_proc.segmentation.network import Network
 

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
-
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 
 
 def register(app: typer.Typer) -> None:
@@ -34,9 +33,7 @@ def report(
             help="counts as Parquet and nuclei as OME-Zarr labels beside the report",
         ),
     ] = True,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the report of a run, with exports for other programs; or one of many runs.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from her2sr_proc.schema.results import Arm
     from her2sr_proc.scoring.case import Case
     from her2sr_proc.scoring.groups import Totals
-
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 
 
 def register(app: typer.Typer) -> None:
@@ -89,9 +88,7 @@ def score(
         str, typer.Option("--sign", metavar="MEANING", help="sign the answer")
     ] = "",
     reopen: Annotated[bool, typer.Option("--reopen", help="needs --reason")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score counts after ASCO/CAP 2018 (breast), and keep the case's record.
 
@@ -103,7 +100,7 @@ def score(
     """
     from her2sr_proc.offline.casefile import alone
     from her2sr_proc.offline.casework import ScoreRequest, score_case
-    from her2sr_proc.schema.params import ScoreParams
+    from her2sr_proc.schema.score_params import ScoreParams
 
     if single_probe:
         _single_probe(her2, nuclei, as_json=as_json)

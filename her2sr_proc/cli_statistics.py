@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
     from her2sr_proc.report.cohort_page import CohortPage
-
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 
 
 def register(app: typer.Typer) -> None:
@@ -46,9 +45,7 @@ def statistics(
             help="CSV of case, observer, her2, cep17, group: kappa, ICC, Bland-Altman",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON object")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write tables 1 to 3 and figures 2 to 5 of the paper for a cohort.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from her2sr_proc.schema.table import Localizations
     from her2sr_proc.store.facts import MovieFacts
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
 Locs = Annotated[Path, typer.Argument(metavar="LOCS", help=".parquet, .csv or .hdf5")]
 Out = Annotated[Path, typer.Option("--out", help="LOCS2: .parquet, .csv or .hdf5")]
 Pixel = Annotated[
@@ -30,7 +30,6 @@ Pixel = Annotated[
         "--camera-pixel-nm", min=1, max=10_000, help="where LOCS does not say"
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 SHORT = {
     "x": "x_nm",
     "y": "y_nm",
@@ -58,7 +57,7 @@ def keep(
     ],
     out: Out,
     camera_pixel_nm: Pixel = 130.0,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Keep the rows of a table for which a formula over its columns is true.
 
@@ -104,7 +103,7 @@ def link(
         int, typer.Option("--gap", min=0, max=1_000_000, help="dark frames between")
     ] = 1,
     camera_pixel_nm: Pixel = 130.0,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Merge the localizations of a molecule that was lit for several frames.
 
@@ -137,7 +136,7 @@ def drift(
         typer.Option("--trace", help="CSV of the drift: frame, x_nm, y_nm"),
     ] = None,
     camera_pixel_nm: Pixel = 130.0,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find how the sample moved, and write the table as if it had not.
 
@@ -169,7 +168,7 @@ def resolution(
         int, typer.Option("--seed", min=0, help="of the splits into halves")
     ] = 1,
     camera_pixel_nm: Pixel = 130.0,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell density, precision and resolution of a table; link re-blinks first.
 

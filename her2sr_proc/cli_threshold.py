@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 import typer
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
+from her2sr_proc.cli_options import EXITS, AsJson, Expected, Jobs, Scrub
+
 HELP = """Thresholds of frames whose background was subtracted.
 
 Label some frames, fit a model to the labels, apply it to the movie; or apply the
@@ -20,7 +21,6 @@ paper's mean + k SD at once.
 
 Example: her2sr threshold apply flat.tif --k 4.84 --out kept.tif
 """
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Channel = Annotated[
     str | None, typer.Option("--channel", help="such as 488; the labels' and model's")
 ]
@@ -63,7 +63,7 @@ def label(
         int, typer.Option("--margin-px", min=0, max=1000, help="around the nuclei")
     ] = 6,
     channel: Channel = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Label frames by rule: the smallest threshold that leaves few spots off nuclei.
 
@@ -104,7 +104,7 @@ def fit(
         Path | None,
         typer.Option("--figure", help="F.png or F.svg: chosen against the model"),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a threshold to labelled frames; a line that explains too little is refused.
 
@@ -131,17 +131,10 @@ def apply(
         typer.Option("--mode", help="above it: keep the value, or take it off"),
     ] = "tozero",
     channel: Channel = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="threads")] = 1,
-    expect_frames: Annotated[
-        int | None,
-        typer.Option(
-            "--expect-frames", min=1, help="refuse a movie that has more or fewer"
-        ),
-    ] = None,
-    scrub: Annotated[
-        bool, typer.Option("--scrub", help="write scale and interval alone")
-    ] = False,
-    as_json: Json = False,
+    jobs: Jobs = 1,
+    expect_frames: Expected = None,
+    scrub: Scrub = False,
+    as_json: AsJson = False,
 ) -> None:
     """Set everything below its frame's threshold to 0.
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import Cluster, Isolated, ProbeCount
-from her2sr_proc.schema.params import CountParams
 
 F64 = npt.NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.schema.counts import PROBES, FieldResult, Probe, scored
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm, Truth
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import Totals, group_of, score
 from her2sr_proc.store.truth import SpecimenTruth
 

@@ -29,6 +29,7 @@ from her2sr_proc.clusters import scale_of, settled
 from her2sr_proc.coincidence import coincidence
 from her2sr_proc.registration import moved
 from her2sr_proc.schema.calibration import AffineTransform
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import (
     PROBES,
     Cluster,
@@ -38,7 +39,6 @@ from her2sr_proc.schema.counts import (
     SignalMark,
     Staining,
 )
-from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ARMS, ArmName
 from her2sr_proc.signals import (
     Signals,

@@ -18,8 +18,8 @@ from scipy import ndimage
 from her2sr_proc.arms import owners_of
 from her2sr_proc.doublets import merging_px, sister_pairs
 from her2sr_proc.maxima import prominent_maxima
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import ProbeCount
-from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.schema.table import Localizations, require_places
 

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.params import CountParams
+from her2sr_proc.schema.count_params import CountParams
 
 F64 = npt.NDArray[np.float64]
 COMPANY = 4

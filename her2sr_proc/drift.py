@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -89,21 +89,35 @@ def measure_drift(
             f"choose a --segment of {math.ceil(frames / MOST_SEGMENTS)} frames or more",
             frames=frames,
         )
-    segment = np.searchsorted(edges, table["frame"], side="right") - 1
-    counts = np.bincount(segment, minlength=len(edges) - 1)
+    parts = _segments(table, edges)
+    counts = [len(part) for part in parts]
     if np.median(counts) < LEAST_PER_SEGMENT:
         raise RequestError(
             f"there are {np.median(counts):.0f} localizations in {segment_frames} "
             f"frames, too few to see a drift; choose a longer --segment, or leave it"
         )
-    where = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
-    parts = [where[segment == n] for n in range(len(edges) - 1)]
     measure: Callable[[list[F64]], F64] = (
         by_intersections if method == "aim" else (by_correlation)
     )
     places = measure(parts)
     middles = 0.5 * (edges[:-1] + edges[1:]) - 0.5
     return Drift(_interpolated(middles, places, frames))
+
+
+def _segments(table: Localizations, edges: F64) -> list[F64]:
+    """Return the places of every segment, in the table's order; views of one array.
+
+    Sorted once: to look through the table for each segment would cost the square of
+    its length.
+    """
+    segment = np.searchsorted(edges, table["frame"], side="right") - 1
+    where = np.empty((len(table), 2))
+    for axis, name in enumerate(("x_nm", "y_nm")):
+        where[:, axis] = table[name]
+    if (segment[1:] < segment[:-1]).any():
+        where = where[np.argsort(segment, kind="stable")]
+    counts = np.bincount(segment, minlength=len(edges) - 1)
+    return np.split(where, np.cumsum(counts)[:-1])
 
 
 def _interpolated(middles: F64, places: F64, frames: int) -> F64:
@@ -127,12 +141,11 @@ def by_intersections(parts: list[F64]) -> F64:
         places[n] = known.best_shift(parts[n], places[n - 1], own=None)
         known.add(parts[n] - places[n])
     for _ in range(PASSES - 1):
-        still = [part - place for part, place in zip(parts, places, strict=True)]
-        reference = _Cells(np.concatenate(still))
+        reference = _Cells.of_all(parts, places)
         places = np.stack(
             [
-                reference.best_shift(part, place, own=own)
-                for part, place, own in zip(parts, places, still, strict=True)
+                reference.best_shift(part, place, own=part - place)
+                for part, place in zip(parts, places, strict=True)
             ]
         )
     return places
@@ -146,12 +159,27 @@ class _Cells:
     """
 
     def __init__(self, where: F64) -> None:
-        self._runs: list[tuple[I64, I64]] = []
-        self.add(where)
+        self._runs = [_counted_keys(_key(_cell(where)))]
+
+    @classmethod
+    def of_all(cls, parts: list[F64], places: F64) -> Self:
+        """Return the cells of all segments, each back from where it had moved.
+
+        Holds one number a localization and is then one run, which is looked through
+        faster than several.
+        """
+        keys = np.empty(sum(map(len, parts)), np.int64)
+        end = 0
+        for part, place in zip(parts, places, strict=True):
+            start, end = end, end + len(part)
+            keys[start:end] = _key(_cell(part - place))
+        whole = cls(np.empty((0, 2)))
+        whole._runs = [_counted_keys(keys)]
+        return whole
 
     def add(self, where: F64) -> None:
         """Count more localizations."""
-        self._runs.append(np.unique(_key(_cell(where)), return_counts=True))
+        self._runs.append(_counted_keys(_key(_cell(where))))
         while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(
             self._runs[-1][0]
         ):
@@ -183,6 +211,15 @@ class _Cells:
 
     def _meets(self, cells: I64) -> float:
         return float(sum(counted(keys, counts, cells) for keys, counts in self._runs))
+
+
+def _counted_keys(keys: I64) -> tuple[I64, I64]:
+    """Return each key once, sorted, and how often it was there; sorts ``keys``."""
+    keys.sort()
+    is_new = np.ones(keys.size, np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=is_new[1:])
+    starts = np.flatnonzero(is_new)
+    return keys[starts], np.diff(starts, append=keys.size)
 
 
 def _merged(one: tuple[I64, I64], other: tuple[I64, I64]) -> tuple[I64, I64]:

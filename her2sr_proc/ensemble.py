@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
 from her2sr_proc.clumps import NONE, Clumps
-from her2sr_proc.schema.params import EnsembleParams
+from her2sr_proc.schema.count_params import EnsembleParams
 from her2sr_proc.schema.table import Localizations
 
 F64 = npt.NDArray[np.float64]

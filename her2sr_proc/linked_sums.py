@@ -40,7 +40,10 @@ class LinkedSums:
         return cls({}, nothing, nothing, nothing)
 
     def take(self, which: I64 | Sequence[int]) -> LinkedSums:
-        """Return those of some of the molecules."""
+        """Return those of some of the molecules.
+
+        ``which``: mask or rows of the molecules.
+        """
         at = np.asarray(which, np.int64)
         totals = {name: total[at] for name, total in self.totals.items()}
         return LinkedSums(totals, self.first[at], self.last[at], self.status[at])

@@ -5,6 +5,7 @@ Knows tables, whole or in parts; no files.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,8 +14,10 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from her2sr_proc.linked_sums import Kinds, LinkedSums
-from her2sr_proc.schema.table import Localizations, concatenate, require_places
+from her2sr_proc.schema.table import Localizations, require_places
 
+ROWS_TOGETHER = 2**15
+"""Of a table whose rows are all there: their sums are 20 MB."""
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
@@ -40,15 +43,45 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
     Raises `TableError` for a row without a position.
     """
     linker = Linker(distance_nm=distance_nm, gap=gap)
-    found = [linker.add(table), linker.finish()]
+    # without a row too: its columns are those of the result
+    found = [linker.add(part) for part in _parts(table)] or [linker.add(table)]
+    found.append(linker.finish())
     numbers = np.concatenate([one.numbers for one in found])
-    merged = concatenate([one.rows for one in found]).take(np.argsort(numbers))
+    order = np.empty(len(numbers), np.int64)
+    order[numbers] = np.arange(len(numbers))
+    merged = _joined(found, order)
     words = {
         name: np.full(len(merged), array[0], array.dtype)
         for name, array in table.columns.items()
         if len(array) and array.dtype.kind not in "fiu" and (array == array[0]).all()
     }
     return Localizations({**words, **merged.columns})
+
+
+def _parts(table: Localizations) -> Iterator[Localizations]:
+    """Yield the rows in order of frames, whole frames at a time, some rows together.
+
+    Sums of many rows in double precision are several times the table.
+    """
+    frame, order = table["frame"], None
+    if np.less(frame[1:], frame[:-1]).any():
+        order = np.argsort(frame, kind="stable")
+        frame = frame[order]
+    start = 0
+    while start < len(frame):
+        last = frame[min(start + ROWS_TOGETHER, len(frame)) - 1]
+        end = int(np.searchsorted(frame, last, side="right"))
+        yield table.take(np.arange(start, end) if order is None else order[start:end])
+        start = end
+
+
+def _joined(found: list[Linked], order: I64) -> Localizations:
+    """Return the rows in order, column by column: one alone stands twice in memory."""
+    columns = {}
+    for name in list(found[0].rows.columns):
+        whole = np.concatenate([one.rows.columns.pop(name) for one in found])
+        columns[name] = whole[order]
+    return Localizations(columns)
 
 
 class Linked(NamedTuple):

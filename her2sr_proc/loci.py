@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from her2sr_proc.bounds import resolvable_nm
 from her2sr_proc.clumps import Clumps
 from her2sr_proc.linking import link
-from her2sr_proc.schema.params import LociParams
+from her2sr_proc.schema.count_params import LociParams
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.splitting import split, without_bridges
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage import measure
 
-from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.schema.count_params import NucleiParams
 from her2sr_proc.segmentation.measures import Measures, measures
 
 F32 = npt.NDArray[np.float32]

@@ -15,7 +15,6 @@ from scipy.spatial import cKDTree
 
 from her2sr_proc.errors import DataError
 from her2sr_proc.schema.calibration import AffineTransform
-from her2sr_proc.schema.table import Localizations
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
@@ -98,7 +97,11 @@ def register(moving_nm: F64, fixed_nm: F64, *, frame_nm: tuple[float, float]) ->
 
 
 def cross_validated_nm(source: F64, target: F64) -> float:
-    """Return the rms distance of pairs from fits that have not seen them."""
+    """Return the rms distance of pairs from fits that have not seen them.
+
+    ``source, target``: float64, shape (pairs, 2), x and y in nm. The folds are the same
+    in every call.
+    """
     order = np.random.default_rng(2018).permutation(len(source))
     errors = np.empty(len(source))
     for fold in range(FOLDS):
@@ -125,18 +128,6 @@ def moved(points_nm: F64, transform: AffineTransform | None) -> F64:
     if transform is None:
         return points_nm
     return _mapped(matrix_of(transform), points_nm)
-
-
-def moved_table(
-    table: Localizations, transform: AffineTransform | None
-) -> Localizations:
-    """Return a table with its positions in the reference frame; the rest as it is."""
-    if transform is None:
-        return table
-    where = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
-    found = moved(where, transform).astype(np.float32)
-    changed = {"x_nm": found[:, 0].copy(), "y_nm": found[:, 1].copy()}
-    return Localizations({**table.columns, **changed})
 
 
 def moved_image(

@@ -119,7 +119,10 @@ def _draw(
 
 
 def drawn_sigma_nm(uncertainty_nm: F64, params: RenderParams) -> F64:
-    """Return how wide each localization is drawn."""
+    """Return how wide each localization is drawn.
+
+    In nm; shape (localizations,).
+    """
     if params.fixed_sigma_nm is not None:
         return np.full_like(uncertainty_nm, params.fixed_sigma_nm)
     return np.asarray(np.maximum(uncertainty_nm, params.minimum_sigma_nm))
@@ -146,7 +149,10 @@ def draw_points(
 
 
 def smooth(counts: F32) -> F32:
-    """Return the averaged shifted histogram of counts a pixel."""
+    """Return the averaged shifted histogram of counts a pixel.
+
+    ``counts``: shape (height, width), localizations a pixel; so is what is returned.
+    """
     for axis in (0, 1):
         counts = correlate1d(counts, SHIFTED, axis=axis, mode="constant")
     return counts

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from her2sr_proc.schema.params import CountParams
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.spots import Optics, Spots, TwoScales, find_spots
 
@@ -54,7 +54,10 @@ class Signals:
     """Spots that told what is typical."""
 
     def take(self, rows: Mask) -> Signals:
-        """Return the signals that a mask selects."""
+        """Return the signals that a mask selects.
+
+        ``rows``: bool, shape (signals,).
+        """
         return Signals(
             self.spots.take(rows), self.relative[rows], self.typical, self.isolated
         )

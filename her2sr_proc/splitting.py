@@ -21,7 +21,7 @@ from her2sr_proc.mixture import (
     one_blob,
     two_blobs,
 )
-from her2sr_proc.schema.params import LociParams
+from her2sr_proc.schema.count_params import LociParams
 
 F64 = npt.NDArray[np.float64]
 

@@ -24,7 +24,7 @@ from her2sr_proc.kernels.points import (
     splined_at,
 )
 from her2sr_proc.maxima import prominent_maxima
-from her2sr_proc.schema.params import SpotParams
+from her2sr_proc.schema.count_params import SpotParams
 
 F64 = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp]

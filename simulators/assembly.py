@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from simulators.crisp import Crisp
 from simulators.faults.plan import FaultPlan
 from simulators.films import FilmWorld
+from simulators.filterwheel import Wheel
 from simulators.instrument import Instrument
 from simulators.lights import LINES_NM
 from simulators.motion import Motion
@@ -22,7 +25,8 @@ FOCUS_SETTLE_S = 0.02
 def warm_up(options: SimulationOptions) -> None:
     """Compile what a burst needs in a small world that nobody will look at.
 
-    Otherwise the first burst would wait for the compiler with its light on.
+    Otherwise the first burst would wait for the compiler with its light on; and its
+    truth would load and fill what writes it, which looks as if a burst left something.
     """
     world = _world(options.model_copy(update={"height": 16, "width": 16}))
     light = tuple(Light(nm=nm, power=0.1) for nm in LINES_NM)
@@ -31,6 +35,9 @@ def warm_up(options: SimulationOptions) -> None:
     world.begin_burst(view)
     world.expose(view, np.zeros((16, 16), np.uint16))
     world.end_burst()
+    if options.truth_folder is not None:
+        with tempfile.TemporaryDirectory(prefix="her2sr-warm-") as folder:
+            world.write_truth(Path(folder))
 
 
 def assemble(
@@ -57,6 +64,7 @@ def assemble(
         ),
         clock=clock,
         faults=faults,
+        wheel=Wheel(time_scale=options.time_scale, clock=clock),
         is_gated=options.gated_light,
         interlock_cuts=options.interlock_cuts_light,
         crisp=Crisp(

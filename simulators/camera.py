@@ -94,6 +94,9 @@ class Camera:
         """Fill ``out`` from its moments with noise from a shifted bank: rates only.
 
         Rows take the same numbers from other starts, so far pixels correlate.
+
+        ``moments``: float32, shape (2, height, width), mean and sd in counts; ``out``:
+        uint16, shape (height, width).
         """
         sensor.expose_fast(
             moments[0],

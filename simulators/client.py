@@ -26,6 +26,7 @@ from simulators.protocol import (
     Struck,
     Travel,
     TruthFolder,
+    WheelTurn,
 )
 
 DEADLINE_S = 5.0
@@ -63,6 +64,10 @@ class MicroscopeClient:
     def move_focus(self, z_um: float) -> None:
         """Set the focus drive in motion."""
         self._ask("move_focus", FocusMove(z_um=z_um).model_dump())
+
+    def turn_wheel(self, place: float) -> None:
+        """Set the filter wheel in motion."""
+        self._ask("turn_wheel", WheelTurn(place=place).model_dump())
 
     def order_lock(self, order: LockOrder) -> None:
         """Tell the focus lock what to do."""

@@ -61,6 +61,7 @@ class Dyes:
         self._shifts_um = np.array(shifts)
         self._scratch = np.zeros((2, WIDEST_PX))
         self._kept: dict[int, Emitters] = {}
+        """By tile; of those that are not in the table."""
         self._spans: list[tuple[int, int, int]] = []
         self._lit_s = self._seen_s = 0.0
         self.table = joined([])
@@ -100,7 +101,7 @@ class Dyes:
         self._lit_s += seconds
 
     def leave(self, ageing: float) -> None:
-        """Put the dyes back on the slide, with all the light they have had."""
+        """Give the dyes all the light they have had."""
         if self._lit_s > 0.0:
             self._catch_up(ageing)
             unseen = np.zeros(self._outside.size)
@@ -109,9 +110,6 @@ class Dyes:
             self.table.dose += rate * self._lit_s
             self._lit_s = self._seen_s = 0.0
         self._wake_by(np.ones(len(SPECIES)))
-        for number, start, stop in self._spans:
-            self._kept[number] = self.table.part(start, stop)
-        self._spans = []
 
     def _catch_up(self, ageing: float) -> None:
         """Let the light since the last frame fall on the dyes `inside`."""
@@ -181,13 +179,22 @@ class Dyes:
         return np.array([drift_um[1] / pixel, drift_um[0] / pixel, drift_um[2]])
 
     def _gather(self, tiles: list[Tile]) -> None:
-        """Take the dyes of tiles together into one table."""
+        """Take the dyes of tiles together into one table, and put those there back.
+
+        The table stays where another laser shines on the same place: copies of it
+        would be memory that a second burst takes and no other.
+        """
+        if [tile.number for tile in tiles] == [number for number, *_ in self._spans]:
+            return
+        for number, start, stop in self._spans:
+            self._kept[number] = self.table.part(start, stop)
+        self._spans, self.table = [], joined([])
         start, parts = 0, []
         for tile in tiles:
-            if tile.number not in self._kept:
+            part = self._kept.pop(tile.number, None)
+            if part is None:
                 haze = self._specimen.kind_of(tile).haze
-                self._kept[tile.number] = emitters_of(tile, self._options, haze)
-            part = self._kept[tile.number]
+                part = emitters_of(tile, self._options, haze)
             self._spans.append((tile.number, start, start + len(part)))
             start += len(part)
             parts.append(part)
@@ -280,7 +287,6 @@ class Dyes:
             begin_s,
             self._lit_s,
             self._rate,
-            self._latent_rate,
             self._kinetics,
             ageing,
             table.species,

@@ -143,7 +143,7 @@ class FilmWorld:
                 if options.film == "bead_film":
                     self._add_beads(EMISSION_NM[nm], float(dose), (x, y, z))
                 self._add_light(float(dose))
-        self._still *= np.float32(options.camera.quantum_efficiency)
+        self._still *= np.float32(options.camera.quantum_efficiency * view.passes)
 
     def _add_light(self, dose: float) -> None:
         options = self.options

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from her2sr_acq.errors import DeviceError
 from simulators.crisp import Crisp
+from simulators.filterwheel import Wheel
 from simulators.lights import LightFaults, Lights
 from simulators.motion import Motion
 from simulators.protocol import LockOrder
@@ -58,6 +59,7 @@ class Instrument:
         *,
         stage: Motion,
         crisp: Crisp,
+        wheel: Wheel,
         clock: Callable[[], float],
         faults: LightFaults | None = None,
         interlock_cuts: bool = False,
@@ -66,6 +68,7 @@ class Instrument:
         self.stage = stage
         self.focus = crisp.focus
         self.crisp = crisp
+        self.wheel = wheel
         self.lights = Lights(
             clock,
             before_change=self._count_stray,
@@ -142,6 +145,16 @@ class Instrument:
         self.crisp.drive_taken()
         return self._move(self.focus, (z_um,))
 
+    def turn_wheel(self, place: float) -> None:
+        """Set out for a filter; the slide does not notice such short moves.
+
+        Raises `DeviceError` for one that there is not.
+        """
+        try:
+            self.wheel.turn(place)
+        except ValueError as exc:
+            raise DeviceError(str(exc)) from exc
+
     def order_lock(self, order: LockOrder) -> None:
         """Tell the focus lock what to do. Raises `DeviceError` for what it cannot."""
         if order.offset_um is not None:
@@ -186,6 +199,8 @@ class Instrument:
             for line in self.lights.states()
             if line.on and line.percent > 0.0
         )
+        # a weak line beside a strong one is seen through the strong one's filter
+        strongest = max(lights, key=lambda light: light.power, default=None)
         return View(
             x_um=x_um,
             y_um=y_um,
@@ -193,6 +208,7 @@ class Instrument:
             exposure_s=exposure_s,
             lights=lights,
             is_held=is_held,
+            passes=1.0 if strongest is None else self.wheel.share_of(strongest.nm),
         )
 
     def _move(self, drive: Motion, target_um: tuple[float, ...]) -> float:

@@ -45,6 +45,7 @@ from simulators.protocol import (
     Struck,
     Travel,
     TruthFolder,
+    WheelTurn,
 )
 from simulators.ring import FRAMES, FrameSender
 from simulators.slots import RING, FrameRing
@@ -91,6 +92,7 @@ class Microscope:
             "state": self._state,
             "move_stage": self._move_stage,
             "move_focus": self._move_focus,
+            "turn_wheel": self._turn_wheel,
             "lock": self._order_lock,
             "start": self._start,
             "stop": self._stop,
@@ -166,6 +168,8 @@ class Microscope:
             out_of_focus_um=instrument.out_of_focus_um(),
             stage_is_moving=instrument.stage.is_moving(),
             focus_is_moving=instrument.focus.is_moving(),
+            wheel=instrument.wheel.position(),
+            wheel_is_moving=instrument.wheel.is_moving(),
             lights=instrument.lights.states(),
             is_exposing=exposer.is_exposing,
             bursts=self._bursts,
@@ -185,6 +189,10 @@ class Microscope:
     def _move_focus(self, body: Body) -> Body:
         to = FocusMove.model_validate(body)
         return {"seconds": self._instrument.move_focus(to.z_um)}
+
+    def _turn_wheel(self, body: Body) -> Body:
+        self._instrument.turn_wheel(WheelTurn.model_validate(body).place)
+        return {}
 
     def _order_lock(self, body: Body) -> Body:
         order = LockOrder.model_validate(body)

@@ -45,6 +45,8 @@ class View:
     lights: tuple[Light, ...]
     is_held: bool = False
     """Whether a focus lock follows the slide's drift along the axis."""
+    passes: float = 1.0
+    """Share of the light that the filter before the camera lets through."""
 
 
 def powers(lights: tuple[Light, ...]) -> F64:
@@ -84,7 +86,10 @@ def chromatic_um(
 
 
 def lift_um(options: StageOptions, x_um: F64 | float, y_um: F64 | float) -> F64 | float:
-    """Return how much higher the tilted slide lies at a place than at its origin."""
+    """Return how much higher the tilted slide lies at a place than at its origin.
+
+    In micrometres; any shape, that of the places.
+    """
     return (options.tilt_x_mrad * x_um + options.tilt_y_mrad * y_um) / 1000.0
 
 

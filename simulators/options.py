@@ -191,6 +191,12 @@ class SimulationOptions(Frozen):
         le=500,
         description="5000/f frames span the decay of 5000; blinks keep their length",
     )
+    lit_before_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=3600,
+        description="light of its own that every field has had before a burst",
+    )
     truth_folder: str | None = None
     record_intervals: bool = True
     mounts: tuple[MountOptions, ...] = Field(

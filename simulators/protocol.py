@@ -21,6 +21,12 @@ class FocusMove(Frozen):
     z_um: float
 
 
+class WheelTurn(Frozen):
+    """Body of ``turn_wheel``; a place between two positions is where it jams."""
+
+    place: float
+
+
 class LockOrder(Frozen):
     """Body of ``lock``: what the focus lock shall do, or which plane it shall hold."""
 
@@ -101,6 +107,8 @@ class MicroscopeState(Frozen):
     )
     stage_is_moving: bool
     focus_is_moving: bool
+    wheel: int = Field(description="filter in the light's path; -1: between two")
+    wheel_is_moving: bool
     lights: tuple[LightState, ...]
     is_exposing: bool
     bursts: int = Field(description="bursts begun since the start")

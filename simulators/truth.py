@@ -6,8 +6,9 @@ Written for whoever compares answers with it; nothing of the simulator reads it 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,18 +25,31 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
+ROWS_TOGETHER = 2**16
 INTERVALS_KEPT = 20_000_000
 """Beyond this, intervals are no longer kept, and the card says so."""
+
+
+class _Burst(NamedTuple):
+    """What was noted in one burst."""
+
+    facts: tuple[int, int, float, float]
+    """Its number, laser and place: the first columns, the same in every row."""
+    emitter: I64
+    signal: I32
+    frames: I32
+    """Shape (rows, 2): first and last."""
 
 
 class Intervals:
     """Notes in which frames of which burst a dye shone."""
 
     def __init__(self) -> None:
-        self._bursts: list[pa.Table] = []
-        self._parts: list[I64] = []
+        self._bursts: list[_Burst] = []
+        self._parts: list[I32] = []
+        self._found: I64 = np.zeros((0, 3), np.int64)
         self._rows = 0
-        self._schema = pa.schema(
+        self.schema = pa.schema(
             [
                 ("burst", pa.int32()),
                 ("laser_nm", pa.int32()),
@@ -54,11 +68,16 @@ class Intervals:
         self._dyes = dyes
         self._first: I32 = np.full(len(dyes), -1, np.int32)
         self._last: I32 = np.full(len(dyes), -1, np.int32)
-        self._found: I64 = np.zeros((2 * len(dyes) + 1, 3), np.int64)
+        if len(self._found) != 2 * len(dyes) + 1:
+            self._found = np.zeros((2 * len(dyes) + 1, 3), np.int64)
         self._used = 0
 
     def note(self, inside: I64, photons: F64, frame: int) -> None:
-        """Note one frame: which dyes shone. The table must be that of `begin`."""
+        """Note one frame: which dyes shone. The table must be that of `begin`.
+
+        ``inside``: int64, shape (n,), rows of the table; ``photons``: float64, shape
+        (n,), photo-electrons of each in this frame.
+        """
         if self._used + inside.size > len(self._found):
             self._spill()
         self._used = life.note_intervals(
@@ -70,6 +89,7 @@ class Intervals:
         self._spill()
         still = np.flatnonzero(self._first >= 0)
         rows = np.column_stack([still, self._first[still], self._last[still]])
+        rows = rows.astype(np.int32)
         found = np.concatenate([*self._parts, rows])
         self._parts = []
         if self._rows + len(found) > INTERVALS_KEPT:
@@ -77,33 +97,36 @@ class Intervals:
             return
         self._rows += len(found)
         found = found[np.lexsort((found[:, 1], found[:, 0]))]
-        dye, count = found[:, 0], len(found)
-        columns = [
-            np.full(count, burst),
-            np.full(count, laser_nm),
-            np.full(count, stage_um[0]),
-            np.full(count, stage_um[1]),
-            self._dyes.number[dye],
-            self._dyes.signal[dye],
-            found[:, 1],
-            found[:, 2],
-        ]
+        dye = found[:, 0]
         self._bursts.append(
-            pa.Table.from_arrays(
-                [
-                    pa.array(c).cast(f.type)
-                    for c, f in zip(columns, self._schema, strict=True)
-                ],
-                schema=self._schema,
+            _Burst(
+                (burst, laser_nm, *stage_um),
+                self._dyes.number[dye],
+                self._dyes.signal[dye].astype(np.int32),
+                found[:, 1:].copy(),
             )
         )
 
-    def table(self) -> pa.Table:
-        """Return everything noted so far."""
-        return pa.concat_tables([self._schema.empty_table(), *self._bursts])
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield everything noted so far, in order, some rows at a time."""
+        yield self.schema.empty_table()
+        kinds = [field.type.to_pandas_dtype() for field in self.schema]
+        for burst in self._bursts:
+            for start in range(0, len(burst.emitter), ROWS_TOGETHER):
+                rows = slice(start, start + ROWS_TOGETHER)
+                emitter = burst.emitter[rows]
+                columns = [*(np.full(len(emitter), fact) for fact in burst.facts)]
+                columns += [emitter, burst.signal[rows], *burst.frames[rows].T]
+                yield pa.Table.from_arrays(
+                    [
+                        pa.array(np.ascontiguousarray(column, kind))
+                        for column, kind in zip(columns, kinds, strict=True)
+                    ],
+                    schema=self.schema,
+                )
 
     def _spill(self) -> None:
-        self._parts.append(self._found[: self._used].copy())
+        self._parts.append(self._found[: self._used].astype(np.int32))
         self._used = 0
 
 
@@ -125,14 +148,16 @@ def write(
     card : dict
         What the world adds to ``specimen.json``.
     """
-    tables = {
-        "nuclei": _nuclei(specimen),
-        "loci": _loci(specimen),
-        "intervals": intervals.table(),
-    }
+    tables = {"nuclei": _nuclei(specimen), "loci": _loci(specimen)}
     for name, table in tables.items():
         with atomic.replacing(folder / f"{name}.parquet") as path:
             pq.write_table(table, path, compression="zstd")
+    with (
+        atomic.replacing(folder / "intervals.parquet") as path,
+        pq.ParquetWriter(path, intervals.schema, compression="zstd") as writer,
+    ):
+        for table in intervals.tables():
+            writer.write_table(table)
     text = {
         "version": 1,
         "kind": options.specimen,

@@ -79,6 +79,8 @@ class World:
         """Start a burst: a numbered run of frames of one view."""
         self.end_burst()
         self._aim(view)
+        if self.options.lit_before_s:
+            self._shine(self.options.lit_before_s)
         self._burst_frame = 0
         if self.options.record_intervals:
             self._intervals.begin(self._dyes.table)
@@ -211,19 +213,20 @@ class World:
         photons, drift = self._lit(view)
         np.copyto(self._image, background)
         self._dyes.draw(self._image, photons, drift)
-        self._image *= np.float32(self.options.camera.quantum_efficiency)
+        efficiency = self.options.camera.quantum_efficiency * view.passes
+        self._image *= np.float32(efficiency)
         self._camera.expose(self._image, view.exposure_s, self._frames, out)
 
     def _render_fast(self, view: View, out: U16) -> None:
         background, is_new = self._background.rate(view.exposure_s)
         photons, drift = self._lit(view)
         if is_new:
-            efficiency = np.float32(self.options.camera.quantum_efficiency)
-            np.multiply(background, efficiency, out=self._image)
+            efficiency = self.options.camera.quantum_efficiency * view.passes
+            np.multiply(background, np.float32(efficiency), out=self._image)
             self._camera.moments(self._image, view.exposure_s, self._moments)
         self._camera.expose_fast(self._moments, self._frames, out)
         noise = self._camera.noise(self._frames)
-        self._dyes.draw_counts(out, photons, drift, noise)
+        self._dyes.draw_counts(out, photons * view.passes, drift, noise)
 
     def _lit(self, view: View) -> tuple[F64, F64]:
         """Let the light of one frame fall; return photons of dyes and drift in um."""

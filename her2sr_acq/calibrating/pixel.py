@@ -24,6 +24,8 @@ def calibrate(taker: Taker, order: Order) -> Measured:
     """Return the size of a pixel and how camera and stage lie to each other.
 
     The sample is a bead film or a ruler; the stage comes back to where it was.
+
+    Raises `DataError` for pictures that do not tell it.
     """
     nm = taker.lines(order.lines_nm)[0]
     percent = order.percent or PERCENT

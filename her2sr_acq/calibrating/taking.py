@@ -26,6 +26,7 @@ from her2sr_acq.errors import (
     RunConflictError,
 )
 from her2sr_acq.plan.estimate import wall_exposure_ms
+from her2sr_acq.plan.filters import filter_of
 from her2sr_acq.plan.models import CameraPlan, Channel
 from her2sr_proc.photon_transfer import Moments
 from her2sr_proc.schema.manifest import FieldFacts
@@ -55,8 +56,9 @@ def lines_of(config: DeviceConfig, wanted: tuple[int, ...]) -> tuple[int, ...]:
 def check_light(
     config: DeviceConfig, nm: int, percent: float, exposure_ms: float
 ) -> None:
-    """Raise `PlanRejectedError` for light or an exposure beyond its limit."""
+    """Raise `PlanRejectedError` for what is beyond a limit, or without a filter."""
     laser = config.laser(nm)
+    filter_of(str(nm), nm, "", config)
     if percent > laser.limit_percent:
         raise PlanRejectedError(
             f"{percent:g} % of the {nm} nm laser is above its limit of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from her2sr_acq.checkup import light
@@ -22,6 +23,7 @@ def devices(config: DeviceConfig, hardware: Hardware) -> list[Finding]:
         *light.watches(hardware),
         _camera(config, hardware),
         _place(config, hardware),
+        *_filters(config, hardware),
         *(
             Finding(
                 f"{reading.role} {reading.label}",
@@ -69,6 +71,24 @@ def _camera(config: DeviceConfig, hardware: Hardware) -> Finding:
             f"{expected[0]} x {expected[1]}; change one of them",
         )
     return Finding("frame size", True, f"{found[0]} x {found[1]} pixels")
+
+
+def _filters(config: DeviceConfig, hardware: Hardware) -> Iterator[Finding]:
+    """Tell which colour is seen through which filter, and where the wheel stands."""
+    if config.filter_wheel is None or hardware.wheel is None:
+        return
+    lines = config.filter_wheel.lines
+    pairs = ", ".join(f"{nm} nm by {lines[nm]}" for nm in sorted(lines))
+    missing = sorted({laser.nm for laser in config.lasers} - set(lines))
+    place = hardware.wheel.position()
+    if not place:
+        detail = "it stands between two positions; turn it by hand, check its cable"
+    elif missing:
+        without = ", ".join(map(str, missing))
+        detail = f"{pairs}; no filter for {without} nm; it stands at {place}"
+    else:
+        detail = f"{pairs}; it stands at {place}"
+    yield Finding("filter wheel", bool(place), detail)
 
 
 def _place(config: DeviceConfig, hardware: Hardware) -> Finding:

@@ -155,6 +155,18 @@ class FocusLock(Protocol):
         ...
 
 
+class FilterWheel(Protocol):
+    """The wheel or turret with a filter for each colour of emission."""
+
+    def turn_to(self, position: str) -> None:
+        """Turn, wait, read back. Raises `ReadBackError` when it stands elsewhere."""
+        ...
+
+    def position(self) -> str:
+        """Return the label of where it stands as read; empty: between positions."""
+        ...
+
+
 class Laser(Protocol):
     """One line of light."""
 
@@ -222,6 +234,8 @@ class Hardware(Protocol):
     focus: Focus
     lock: FocusLock | None
     """None: nothing holds the focus by itself."""
+    wheel: FilterWheel | None
+    """None: every colour is seen through the same filters."""
     lasers: Mapping[int, Laser]
     """Wavelength in nm -> line."""
     watches: Sequence[Watch]

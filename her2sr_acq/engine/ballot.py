@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from her2sr_acq.engine.views import SelectionRequest
+from her2sr_acq.engine.choice_views import SelectionRequest
 from her2sr_acq.errors import PlanRejectedError, RunConflictError
 
 TOLD = 6

@@ -14,6 +14,7 @@ from her2sr_acq.config import DeviceConfig
 from her2sr_acq.devices.ports import Frame, Hardware, Laser
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.dose import DoseBook
+from her2sr_acq.engine.filters import Filters
 from her2sr_acq.engine.outcome import Light, Outcome
 from her2sr_acq.errors import (
     AcqError,
@@ -60,6 +61,7 @@ class Burst:
         self._clock = clock
         self.light = light
         self.dose = dose
+        self._filters = Filters(hardware.wheel, config, light=light)
 
     def take(
         self,
@@ -87,6 +89,7 @@ class Burst:
             self.light.require()
             self.dose.require(tile, channel)
             self._compare(tile)
+            outcome.emission_filter = self._filters.insert(channel)
             self._hardware.lasers[channel.laser_nm].set_power(channel.power_percent)
             self._hardware.camera.arm(
                 frames=channel.frames,
@@ -99,9 +102,18 @@ class Burst:
                 self._expose(channel, add, outcome, beside_nm)
             finally:
                 self._note_dose(tile, channel, outcome, purpose)
+                self._look_at_filter(channel, outcome)
         except AcqError as exc:
             outcome.fault = exc
         return outcome
+
+    def _look_at_filter(self, channel: Channel, outcome: Outcome) -> None:
+        """Ask the wheel after the light; a doubt is a fault of the burst."""
+        try:
+            self._filters.require_still(outcome.emission_filter, channel)
+        except AcqError as exc:
+            outcome.filter_doubt = str(exc)
+            outcome.fault = outcome.fault or exc
 
     def dark_adu(self, channel: Channel, camera: CameraPlan) -> float:
         """Return the mean of a picture of the channel's exposure without light."""

@@ -56,7 +56,10 @@ def named(
 
 
 def of_regions(overview: Overview, inside: Sequence[str]) -> Choice:
-    """Choose the tiles inside the regions that hold tissue, in their order."""
+    """Choose the tiles inside the regions that hold tissue, in their order.
+
+    Raises `SelectionError` when none of them holds tissue.
+    """
     kept = [f for f in inside if overview.tile(f).holds_tissue]
     if not kept:
         raise SelectionError(

@@ -9,16 +9,12 @@ from typing import Literal
 
 from her2sr_acq.engine.ballot import closed
 from her2sr_acq.engine.choice import Choice, suggested
+from her2sr_acq.engine.choice_views import OverviewTile, SelectionRequest, SelectionView
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.rebuild import order_of
 from her2sr_acq.engine.slot import Slot
 from her2sr_acq.engine.states import FINAL, RunState
-from her2sr_acq.engine.views import (
-    OverviewTile,
-    RunView,
-    SelectionRequest,
-    SelectionView,
-)
+from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import RunConflictError, RunNotFoundError
 from her2sr_acq.plan.tiling import frame_um
 from her2sr_proc.schema.manifest import FieldFacts

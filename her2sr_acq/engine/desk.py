@@ -14,7 +14,9 @@ from her2sr_acq.config import DeviceConfig
 from her2sr_acq.engine import calibrations
 from her2sr_acq.engine.choices import Choices
 from her2sr_acq.engine.database import LISTED
+from her2sr_acq.engine.device_views import DevicesView, DeviceView
 from her2sr_acq.engine.examining import Examining
+from her2sr_acq.engine.hand_views import StagePosition
 from her2sr_acq.engine.handwork import Handwork
 from her2sr_acq.engine.helm import Helm
 from her2sr_acq.engine.order import RunOrder, request_digest, run_id
@@ -22,15 +24,12 @@ from her2sr_acq.engine.preflight import preflight, refused
 from her2sr_acq.engine.slot import Slot
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.views import (
-    DevicesView,
-    DeviceView,
     FieldView,
     Health,
     Preflight,
     ProtocolView,
     RunRequest,
     RunView,
-    StagePosition,
 )
 from her2sr_acq.engine.worker import Worker
 from her2sr_acq.errors import AcqError, PlanRejectedError, RunConflictError

@@ -45,12 +45,10 @@ class BlockCounts(_Told):
 
 
 class UnitSummary(_Told):
-    """A finished unit in four numbers."""
+    """What the engine asks of a finished unit; the answer tells more."""
 
     localizations: int
     frames: int
-    median_photons: float = 0.0
-    median_sigma_nm: float = 0.0
 
 
 class Nuclei(_Told):

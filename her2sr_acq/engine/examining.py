@@ -10,8 +10,8 @@ from functools import partial
 
 from her2sr_acq.checkup import host, light, microscope
 from her2sr_acq.checkup.finding import Finding
+from her2sr_acq.engine.device_views import CheckupView, Found
 from her2sr_acq.engine.slot import Slot
-from her2sr_acq.engine.views import CheckupView, Found
 from her2sr_acq.errors import AcqError
 from her2sr_acq.plan.load import known
 

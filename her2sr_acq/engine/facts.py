@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from her2sr_acq.config import DeviceConfig
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.station import Station
+from her2sr_acq.plan.filters import filter_of
+from her2sr_acq.plan.models import Channel
 from her2sr_proc.schema.calibration import RunCalibration
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
 from her2sr_proc.store.profiles import load_profile
 from her2sr_proc.versions import SHAPING, versions
 
 PACKAGES = (*SHAPING, "pymmcore", "pymmcore-plus")
+
+
+def _facts_of(channel: Channel, config: DeviceConfig) -> ChannelFacts:
+    """Return what stays of a channel, with the filter that it is seen through."""
+    told = channel.model_dump(include=set(ChannelFacts.model_fields))
+    seen = filter_of(channel.name, channel.laser_nm, channel.emission_filter, config)
+    return ChannelFacts.model_validate(told | {"emission_filter": seen})
 
 
 def manifest_of(
@@ -25,10 +35,7 @@ def manifest_of(
         protocol=order.protocol.name,
         plan=order.protocol.model_dump(mode="json"),
         channels=tuple(
-            ChannelFacts.model_validate(
-                channel.model_dump(include=set(ChannelFacts.model_fields))
-            )
-            for channel in order.protocol.channels
+            _facts_of(channel, config) for channel in order.protocol.channels
         ),
         fields=order.tiles,
         frame_height=config.camera.height,

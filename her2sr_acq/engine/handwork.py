@@ -15,10 +15,7 @@ from typing import TypeVar
 from her2sr_acq.devices.ports import Frame
 from her2sr_acq.engine.burst import Burst
 from her2sr_acq.engine.dose import DoseBook
-from her2sr_acq.engine.outcome import Light
-from her2sr_acq.engine.reins import Reins
-from her2sr_acq.engine.slot import Slot
-from her2sr_acq.engine.views import (
+from her2sr_acq.engine.hand_views import (
     Jog,
     Mark,
     Marks,
@@ -27,6 +24,9 @@ from her2sr_acq.engine.views import (
     StageView,
     Travel,
 )
+from her2sr_acq.engine.outcome import Light
+from her2sr_acq.engine.reins import Reins
+from her2sr_acq.engine.slot import Slot
 from her2sr_acq.errors import DoseError, PlanRejectedError, RunConflictError
 from her2sr_acq.plan import limits
 from her2sr_acq.plan.models import CameraPlan, Channel

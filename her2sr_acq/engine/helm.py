@@ -24,7 +24,10 @@ class Helm:
         self._slot = slot
 
     def pause(self, run_id: str) -> RunView:
-        """Hold a run before its next burst. Pausing a paused run changes nothing."""
+        """Hold a run before its next burst. Pausing a paused run changes nothing.
+
+        Raises `RunConflictError` for a run that is not under way.
+        """
         run = self._in_progress(run_id, "pause")
         if run.view.state is RunState.STOPPING:
             raise RunConflictError("cannot pause a run that is stopping")

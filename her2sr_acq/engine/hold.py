@@ -5,6 +5,7 @@ from __future__ import annotations
 from her2sr_acq.errors import (
     AcqError,
     ConditionError,
+    FilterWheelError,
     GuardError,
     InterlockError,
     LatchedError,
@@ -13,6 +14,7 @@ from her2sr_acq.errors import (
 
 HOLDING = (
     ConditionError,
+    FilterWheelError,
     GuardError,
     InterlockError,
     LatchedError,

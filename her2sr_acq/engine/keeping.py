@@ -25,7 +25,7 @@ def keep(
     Returns a sentence for every copy that could not be made. A copy comes first: it is
     made from frames that may go afterwards. Nothing goes that another call reads.
     """
-    failed = _copies(order, folder, tracker) if order.protocol.raw.tiff_copy else []
+    failed = _copies(folder, tracker) if order.protocol.raw.tiff_copy else []
     if not failed and order.protocol.keep_raw != "all":
         try:
             with hold.alone():
@@ -43,7 +43,7 @@ def _discard(
         tracker.note("raw frames", what=said)
 
 
-def _copies(order: RunOrder, folder: RunFolder, tracker: Tracker) -> list[str]:
+def _copies(folder: RunFolder, tracker: Tracker) -> list[str]:
     failed = []
     for unit in tracker.units:
         key = tracker.key_of(unit)

@@ -19,6 +19,10 @@ class Outcome:
     counts: list[int] = field(default_factory=list)
     """The camera's own count of every frame delivered, if it gives one."""
     lit_s: float = 0.0
+    emission_filter: str = ""
+    """Label of the filter that was read back before the light; empty: no wheel."""
+    filter_doubt: str = ""
+    """Why the frames may have been seen through another one; empty: no doubt."""
     stopped: bool = False
     fault: AcqError | None = None
     """Why it ended early, when nobody asked it to."""

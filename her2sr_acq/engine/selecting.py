@@ -12,13 +12,13 @@ from datetime import UTC, timedelta
 from her2sr_acq.engine import choice as rules
 from her2sr_acq.engine.ballot import Ballot
 from her2sr_acq.engine.choice import Choice
+from her2sr_acq.engine.choice_views import SelectionRequest
 from her2sr_acq.engine.hold import HoldError
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.overview import Overviewer
 from her2sr_acq.engine.reins import Reins
 from her2sr_acq.engine.station import Station
 from her2sr_acq.engine.tracker import Tracker
-from her2sr_acq.engine.views import SelectionRequest
 from her2sr_acq.errors import AcqError, SelectionError
 from her2sr_acq.plan.limits import overlapped
 from her2sr_acq.plan.select import SelectPlan

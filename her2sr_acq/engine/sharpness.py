@@ -107,6 +107,8 @@ def energies(adu: U16, camera: CameraModel, scale: Scale, *, side: int) -> Energ
     """Return how sharp every one of ``side`` by ``side`` parts of a picture is.
 
     What is left over at the far edges belongs to no part. Raises as `sharpness_of`.
+
+    ``adu``: uint16, shape (height, width), camera counts.
     """
     electrons = (adu.astype(np.float64) - camera.offset_adu) * camera.e_per_adu
     light = float(electrons.mean())

@@ -17,7 +17,11 @@ LONGEST_PX = 4096
 
 
 def thumb_of(light_e: npt.NDArray[np.floating]) -> F32:
-    """Return a picture reduced by averaging, its longest side about `THUMB_PX`."""
+    """Return a picture reduced by averaging, its longest side about `THUMB_PX`.
+
+    Shape (height, width), photo-electrons a pixel; sides that do not divide lose their
+    rest at the far edge.
+    """
     factor = max(1, -(-max(light_e.shape) // THUMB_PX))
     factor = min(factor, *light_e.shape)
     height, width = (side // factor for side in light_e.shape)

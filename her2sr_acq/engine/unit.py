@@ -309,6 +309,7 @@ class UnitTaker:
             lost_between=sum(gap.missing for gap in found),
             suspected=suspected,
         )
+        seen = "" if witness is None else witness.not_scorable()
         state, reason = verdict(taps, fault=outcome.fault, stopped=outcome.stopped)
         record = UnitRecord(
             key=key,
@@ -323,7 +324,8 @@ class UnitTaker:
             reason=reason,
             gaps=found,
             focus=None if witness is None else witness.focus(),
-            not_scorable="" if witness is None else witness.not_scorable(),
+            not_scorable="; ".join(filter(None, (seen, outcome.filter_doubt))),
+            emission_filter=outcome.emission_filter,
             stack=beside.stack,
             activation=tuple(beside.activation),
         )

@@ -30,10 +30,10 @@ class Readable:
 
 def reread(path: Path, records: Iterable[BlockRecord]) -> Readable:
     """Read every block of a unit and compare its checksum."""
-    frames, fault = 0, ""
+    frames, fault, room = 0, "", raw.BlockRoom()
     for record in records:
         try:
-            frames += len(raw.read_block(path, record))
+            frames += len(raw.read_block(path, record, room))
         except (DataError, OSError, ValueError, RuntimeError) as exc:
             fault = fault or str(exc)
     return Readable(frames, fault)

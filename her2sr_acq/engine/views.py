@@ -1,12 +1,14 @@
-"""What the engine tells and is asked: the models of the control socket and of REST."""
+"""What is asked and told of runs and their readiness: control socket and REST.
+
+Hands, devices and the choice of fields have files of their own beside this one.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from datetime import UTC
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import (
     AwareDatetime,
@@ -29,8 +31,16 @@ from her2sr_proc.schema.ledger import (
     UnitState,
 )
 from her2sr_proc.schema.model import Frozen
-from her2sr_proc.schema.selection import FIELD, TileScore
-from her2sr_proc.schema.span import Span
+
+
+def pseudonym(value: str) -> str:
+    """Return a name that may stand in records. Raises `ValueError` for any other."""
+    if not re.fullmatch(NAME, value):  # `match` lets a final newline pass
+        raise ValueError(
+            f"'{value}' is no pseudonym: use 1 to 64 letters, digits, '-' and '_', "
+            f"and never a patient's name or number"
+        )
+    return value
 
 
 class RunRequest(Frozen):
@@ -77,12 +87,7 @@ class RunRequest(Frozen):
     @field_validator("sample", "operator")
     @classmethod
     def _is_a_pseudonym(cls, value: str) -> str:
-        if not re.fullmatch(NAME, value):  # `match` lets a final newline pass
-            raise ValueError(
-                f"'{value}' is no pseudonym: use 1 to 64 letters, digits, '-' and '_', "
-                f"and never a patient's name or number"
-            )
-        return value
+        return pseudonym(value)
 
     @field_validator("not_before", mode="before")
     @classmethod
@@ -126,6 +131,9 @@ class UnitView(Frozen):
     focus: FocusRecord | None = None
     not_scorable: str = Field(
         default="", description="why it may not be scored, however complete it is"
+    )
+    emission_filter: str = Field(
+        default="", description="of the filter wheel, as read back before the light"
     )
     stack: StackRecord | None = None
     activation: tuple[ActivationStep, ...] = ()
@@ -177,22 +185,6 @@ class RunView(Frozen):
     )
 
 
-class DeviceView(Frozen):
-    """What one device says of itself."""
-
-    label: str
-    role: str
-    adapter: str
-    values: dict[str, str]
-
-
-class DevicesView(Frozen):
-    """Every device, read at one moment."""
-
-    taken_utc: str = Field(description="read then; during a run the last reading stays")
-    devices: tuple[DeviceView, ...]
-
-
 class ProtocolView(Frozen):
     """A packaged protocol and what it would cost on this microscope."""
 
@@ -220,23 +212,6 @@ class Preflight(Frozen):
     )
 
 
-class Found(Frozen):
-    """One thing that the doctor looked at."""
-
-    subject: str
-    state: Literal["good", "bad", "note"] = Field(
-        description="note: nobody has checked it, or it could not be asked now"
-    )
-    detail: str = Field(description="what was found, or the cure")
-
-
-class CheckupView(Frozen):
-    """What the doctor found, as `her2sr doctor` tells it."""
-
-    taken_utc: str
-    found: tuple[Found, ...]
-
-
 class StopRequest(Frozen):
     """How a run is ended early."""
 
@@ -245,244 +220,11 @@ class StopRequest(Frozen):
     )
 
 
-REACH_UM = 1e6
-"""No stage of a microscope goes a metre; its own limits are the configuration's."""
-FOCUS_REACH_UM = 1e5
-
-StageUm = Annotated[float, Span(-REACH_UM, REACH_UM, "um")]
-
-
-class StagePosition(Frozen):
-    """A place of the stage, in the coordinates of the microscope."""
-
-    x_um: StageUm
-    y_um: StageUm
-
-
-class Jog(Frozen):
-    """A step of stage and focus from where they are."""
-
-    dx_um: StageUm = 0.0
-    dy_um: StageUm = 0.0
-    dz_um: Annotated[float, Span(-FOCUS_REACH_UM, FOCUS_REACH_UM, "um")] = 0.0
-
-
-class Travel(Frozen):
-    """How far an axis may go."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, limits: tuple[float, float]) -> Travel:
-        """Return the soft limits of an axis as a configuration holds them."""
-        return cls(low=limits[0], high=limits[1])
-
-
-class StageView(Frozen):
-    """Where stage and focus stand."""
-
-    x_um: float
-    y_um: float
-    z_um: float
-    lock: str = Field(default="", description="the focus lock's own word, if any")
-    x_limits_um: Travel | None = Field(
-        default=None, description="soft limits, where the service tells them"
-    )
-    y_limits_um: Travel | None = None
-    z_limits_um: Travel | None = None
-    look_ceiling_s: float | None = Field(
-        default=None, description="of full power, that looking may spend on one place"
-    )
-
-
-class Mark(Frozen):
-    """A place that a person marked."""
-
-    name: str = Field(pattern=NAME)
-    x_um: float
-    y_um: float
-    z_um: float
-
-
-CORNER, REGION = "corner-", "region-"
-"""How the names of marks begin that make a grid, and that make a region."""
-
-
-class Marks(Frozen):
-    """The places marked, and the rectangle that holds them.
-
-    The rectangle is that of the marks `corner-...` where there are two, else of all.
-    """
-
-    marks: tuple[Mark, ...]
-    centre_um: tuple[float, float] | None = Field(
-        default=None, description="of the rectangle, for grid.centre"
-    )
-    size_um: tuple[float, float] | None = Field(
-        default=None, description="width and height of the rectangle"
-    )
-    rows: int | None = Field(
-        default=None, description="of fields side by side that cover the rectangle"
-    )
-    columns: int | None = None
-    region: dict[str, JsonValue] | None = Field(
-        default=None,
-        description="GeoJSON of the area through the marks region-... in their order, "
-        "for select.regions; of three at least",
-    )
-
-    @classmethod
-    def of(
-        cls, marks: tuple[Mark, ...], *, tile_um: tuple[float, float] | None = None
-    ) -> Marks:
-        """Return marks with their rectangle; without a mark there is none.
-
-        ``tile_um``: height and width of a field, where they are known.
-        """
-        if not marks:
-            return cls(marks=())
-        corners = [m for m in marks if m.name.startswith(CORNER)]
-        held = corners if len(corners) > 1 else list(marks)
-        x, y = ([m.x_um for m in held], [m.y_um for m in held])
-        wide, high = max(x) - min(x), max(y) - min(y)
-        rows = columns = None
-        if tile_um is not None:
-            rows = max(1, math.ceil(high / tile_um[0] - SLACK))
-            columns = max(1, math.ceil(wide / tile_um[1] - SLACK))
-        return cls(
-            marks=marks,
-            centre_um=((min(x) + max(x)) / 2.0, (min(y) + max(y)) / 2.0),
-            size_um=(wide, high),
-            rows=rows,
-            columns=columns,
-            region=_region([m for m in marks if m.name.startswith(REGION)]),
-        )
-
-
-SLACK = 0.02
-"""Of a field: so little beyond its edge is not worth another row."""
-
-
-def _region(points: list[Mark]) -> dict[str, JsonValue] | None:
-    if len(points) < 3:
-        return None
-    ring: list[JsonValue] = [[m.x_um, m.y_um] for m in (*points, points[0])]
-    return {
-        "type": "Feature",
-        "properties": {"name": "marked by hand"},
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-    }
-
-
-class SnapRequest(Frozen):
-    """One picture that somebody wants to see."""
-
-    laser_nm: Annotated[int, Span(200, 2000, "nm")] = 561
-    power_percent: Annotated[float, Span(0, 100, "%", is_above=True)] = 2.0
-    exposure_ms: Annotated[float, Span(0, 1000, "ms", is_above=True)] = 30.0
-
-
-class Picture(Frozen):
-    """A picture, and what it cost."""
-
-    height: int
-    width: int
-    adu_base64: str = Field(description="uint16, little endian, row by row")
-    dose_s: float = Field(description="of full power, on this place, by looking")
-    ceiling_s: float = Field(description="at which looking there ends")
-    stage: StageView
-
-
 class RetakeRequest(Frozen):
     """Channels of a field that are to be taken again, deliberately."""
 
     channels: tuple[str, ...] | None = Field(
         default=None, description="default: every channel of the field"
-    )
-
-
-class SelectionRequest(Frozen):
-    """The fields that a person chose from an overview."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"fields": ["r03_c04", "r07_c02"], "by": "op-2"}]
-        }
-    )
-
-    fields: tuple[Annotated[str, Field(pattern=FIELD)], ...] = Field(
-        min_length=1,
-        max_length=1000,
-        description="in the order they are taken",
-        json_schema_extra={"uniqueItems": True},
-    )
-    by: str = Field(
-        max_length=64,
-        description="who chose: a pseudonym or an account name",
-        json_schema_extra={"pattern": NAME},
-    )
-
-    @field_validator("by")
-    @classmethod
-    def _is_a_pseudonym(cls, value: str) -> str:
-        if not re.fullmatch(NAME, value):
-            raise ValueError(
-                f"'{value}' is no pseudonym: use 1 to 64 letters, digits, '-' and '_'"
-            )
-        return value
-
-    @field_validator("fields")
-    @classmethod
-    def _each_once(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
-        twice = sorted({name for name in fields if fields.count(name) > 1})
-        if twice:
-            raise ValueError(f"{twice[0]} is named twice; name every field once")
-        return fields
-
-
-class OverviewTile(TileScore):
-    """One tile of the grid as it is offered to choose from."""
-
-    row: int
-    column: int
-    x_um: float = Field(description="stage x of its centre")
-    y_um: float
-    picture: str | None = Field(description="address of its PNG; none: not taken yet")
-    chosen: bool | None = Field(description="none: not decided yet")
-
-
-class SelectionView(Frozen):
-    """What there is to choose from, and what was chosen."""
-
-    run: str
-    state: Literal["none", "looking", "open", "made", "ended"] = Field(
-        description="none: the protocol takes every tile; looking: the overview is "
-        "being taken; open: a person's choice is waited for; made; ended: the run is "
-        "over without a choice"
-    )
-    choose: str = Field(default="", description="as the protocol says")
-    until_utc: str | None = Field(default=None, description="open: it ends then")
-    tile_height_um: float
-    tile_width_um: float
-    tiles: tuple[OverviewTile, ...]
-    picture: str | None = Field(
-        default=None, description="address of the PNG of the whole grid"
-    )
-    scored_by: str = Field(default="", description="what the scores are")
-    fall_back: str = Field(default="", description="why they are not nuclear area")
-    by: str = ""
-    rule: str = ""
-    seed: int | None = None
-    chosen: tuple[str, ...] = Field(default=(), description="in order of acquisition")
-    most: int | None = Field(
-        default=None, description="open: how many fields may be chosen"
-    )
-    suggested: tuple[str, ...] = Field(
-        default=(), description="open: what the seeded rule would take, in its order"
-    )
-    suggested_rule: str = Field(
-        default="", description="how that was drawn, or why nothing is suggested"
     )
 
 

@@ -17,8 +17,8 @@ from typing import Self
 
 import psutil
 
-from her2sr_acq.errors import RunConflictError
-from her2sr_acq.ownership import holder
+from her2sr_acq.errors import AcqError, RunConflictError
+from her2sr_acq.ownership import holder, try_own
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
@@ -41,17 +41,21 @@ class GuardHold:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Take the folder. Raises `RunConflictError` when another guard has it."""
+        """Take the folder. Raises `RunConflictError` when another guard has it.
+
+        Raises `ConfigError` where the file system knows no locks.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
+            if not try_own(self._path, self._descriptor, fcntl.LOCK_EX):
+                raise RunConflictError(
+                    f"{self._data} is held by another guard; use its service, stop it, "
+                    f"or choose another data folder"
+                )
+        except AcqError:
             os.close(self._descriptor)
-            raise RunConflictError(
-                f"{self._data} is held by another guard; use its service, stop it, or "
-                f"choose another data folder"
-            ) from exc
+            raise
         if os.fstat(self._descriptor).st_size == 0:
             self._write("")  # takes its place on the disk now, while there is some
         return self

@@ -13,6 +13,7 @@ from her2sr_acq.config import DeviceConfig
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.beside import check_beside
 from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
+from her2sr_acq.plan.filters import filter_of
 from her2sr_acq.plan.frame import effective
 from her2sr_acq.plan.models import Channel, Protocol, focus_channel, overview_channel
 from her2sr_acq.plan.outline import Box, Outline
@@ -54,8 +55,9 @@ def check(
 
 
 def check_channel(channel: Channel, config: DeviceConfig) -> None:
-    """Raise `PlanRejectedError` if a burst asks for light or time beyond the limits."""
+    """Raise `PlanRejectedError` if a burst asks for more than there is or may be."""
     _check_light(channel, config)
+    filter_of(channel.name, channel.laser_nm, channel.emission_filter, config)
     _check_exposure(channel, config)
 
 

@@ -34,7 +34,10 @@ def packaged(name: str) -> Protocol:
 
 
 def find(name_or_path: str) -> Protocol:
-    """Return a protocol from a file of that path, or the packaged one of that name."""
+    """Return a protocol from a file of that path, or the packaged one of that name.
+
+    Raises `PlanRejectedError` when there is neither, or the file is wrong.
+    """
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"} and path.is_file():
         return read(path)
@@ -80,7 +83,10 @@ def regions(path: Path) -> JsonValue:
 
 
 def parse_override(text: str) -> tuple[str, JsonValue]:
-    """Split ``key=value`` as given to ``--set``; the value is read as YAML."""
+    """Split ``key=value`` as given to ``--set``; the value is read as YAML.
+
+    Raises `PlanRejectedError` for a text without a key or a value.
+    """
     key, sign, value = text.partition("=")
     if not sign or not key:
         raise PlanRejectedError(f"'{text}' is not of the form key=value")

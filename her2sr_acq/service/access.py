@@ -111,7 +111,7 @@ def _check(request: Request, context: Context, need: Need) -> Actor | None:
         gate.limit(actor, brought.address)
     if need.role is None:
         return actor
-    actor = gate.admit(actor, need.role, brought)
+    actor = gate.admit(actor, need.role)
     if request.method not in SAFE_METHODS:
         gate.require_own_page(actor, brought)
     if need.lease:

@@ -82,7 +82,10 @@ class Archive:
         return self._existing(run, run.report, "report")
 
     def preview(self, run_id: str, field: str, channel: str, kind: str) -> Path:
-        """Return the path of a preview PNG; ``kind`` is one of `KINDS`."""
+        """Return the path of a preview PNG; ``kind`` is one of `KINDS`.
+
+        Raises `RunNotFoundError` where there is no such picture.
+        """
         run = self._run(run_id)
         if not (re.match(FIELD, field) and re.match(NAME, channel) and kind in KINDS):
             raise RunNotFoundError(
@@ -92,7 +95,10 @@ class Archive:
         return self._existing(run, path, f"{kind} image of {field}/{channel}")
 
     def overview_picture(self, run_id: str, name: str) -> Path:
-        """Return the path of a tile's overview PNG, or of the whole ``grid``'s."""
+        """Return the path of a tile's overview PNG, or of the whole ``grid``'s.
+
+        Raises `RunNotFoundError` where there is no such picture.
+        """
         run = self._run(run_id)
         if name == "grid":
             return self._existing(run, run.overview_mosaic, "overview")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from her2sr_acq.engine.views import OverviewTile, SelectionView
+from her2sr_acq.engine.choice_views import OverviewTile, SelectionView
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.scenes import Scene, attempt
 

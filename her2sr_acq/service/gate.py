@@ -105,7 +105,7 @@ class Gate:
         else:
             self._buckets.take(actor.credential, self._rates.usual)
 
-    def admit(self, actor: Actor | None, role: Role, brought: Credentials) -> Actor:
+    def admit(self, actor: Actor | None, role: Role) -> Actor:
         """Return the actor if its role suffices.
 
         Raises `LoginNeededError` for a stranger and `ForbiddenError` for a lesser role.

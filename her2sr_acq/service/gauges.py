@@ -13,7 +13,9 @@ from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING
 
-from her2sr_acq.engine.views import DevicesView, FieldView, Health, RunView, UnitView
+from her2sr_acq.engine.device_views import DevicesView
+from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.views import FieldView, Health, RunView, UnitView
 from her2sr_acq.errors import AcqError
 from her2sr_acq.service.left_out import is_left_out
 from her2sr_proc.errors import ProcError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from her2sr_acq.service.context import Context
 
 PIXEL_BYTES = 2
+SHORT = ("partial", "failed", "skipped")
+"""States of a burst that has not what was asked of it, and never will by itself."""
 FEW_HOURS = 2.0
 """Of room on the disk, below which the page warns."""
 
@@ -137,8 +141,10 @@ def points(
     """Return a trace as points of an SVG polyline, the largest value on top."""
     if not values:
         return ""
+    if len(values) == 1:  # one point alone would draw nothing
+        values = [*values, *values]
     low, span = min(values), max(values) - min(values)
-    step = width / max(1, len(values) - 1)
+    step = width / (len(values) - 1)
     return " ".join(
         f"{step * n:.1f},{height * ((low + span - v) / span if span else 0.5):.1f}"
         for n, v in enumerate(values)
@@ -259,10 +265,14 @@ def _alarms(
     for trouble in health.troubles if health else ():
         yield Alarm(trouble, "run.cure_trouble")
     if run.reason:
-        yield Alarm(run.reason, "run.cure_reason")
+        cure = "run.cure_stopped" if run.state == "aborted" else "run.cure_reason"
+        yield Alarm(run.reason, cure)
     if hours is not None and hours < FEW_HOURS:
         yield Alarm(f"the disk is full in {hours:.1f} h", "run.cure_disk")
-    for unit in units:
-        if unit.reason and unit.state in ("partial", "failed", "skipped"):
-            name = f"{unit.field}/{unit.channel}"
-            yield Alarm(f"{name}: {unit.reason}", "run.cure_unit")
+    short = [u for u in units if u.reason and u.state in SHORT]
+    if run.state in FINAL:  # the morning page lists them; nothing goes on here
+        if short:
+            yield Alarm(f"{len(short)} bursts are incomplete", "run.cure_ended")
+        return
+    for unit in short:
+        yield Alarm(f"{unit.field}/{unit.channel}: {unit.reason}", "run.cure_unit")

@@ -83,6 +83,12 @@ def word(value: str, section: str) -> str:
     return value.replace("_", " ") if entry is None else entry[SPOKEN.get()]
 
 
+def known(value: str, section: str) -> str:
+    """Return the word of a section for a value; as it is where there is none."""
+    entry = load().texts.get(f"{section}.{phrases.code_of(value)}")
+    return value if entry is None else entry[SPOKEN.get()]
+
+
 def t(key: str, **values: object) -> str:
     """Return a text of the table in the language of the visitor."""
     return load().text(SPOKEN.get(), key, **values)

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import TypeVar
 
-from her2sr_acq.engine.views import Check, Found
+from her2sr_acq.engine.device_views import Found
+from her2sr_acq.engine.views import Check
 from her2sr_acq.service.strings import LANGUAGES, load
 
 Line = TypeVar("Line", Check, Found)

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
+from her2sr_acq.engine.choice_views import SelectionRequest, SelectionView
 from her2sr_acq.engine.database import LISTED
-from her2sr_acq.engine.views import (
-    CheckupView,
-    DevicesView,
-    FieldView,
-    Health,
+from her2sr_acq.engine.device_views import CheckupView, DevicesView
+from her2sr_acq.engine.hand_views import (
     Jog,
     Marks,
     Picture,
+    SnapRequest,
+    StagePosition,
+    StageView,
+)
+from her2sr_acq.engine.views import (
+    FieldView,
+    Health,
     Preflight,
     ProtocolView,
     RetakeRequest,
     RunRequest,
     RunView,
-    SelectionRequest,
-    SelectionView,
-    SnapRequest,
-    StagePosition,
-    StageView,
     StopRequest,
 )
 from her2sr_acq.guard.messages import Status, Stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from her2sr_acq.accounts.roles import Actor, Role
-from her2sr_acq.engine.views import DevicesView
+from her2sr_acq.engine.device_views import DevicesView
 from her2sr_acq.errors import AcqError
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.scenes import Scene

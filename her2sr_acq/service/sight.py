@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from her2sr_acq.engine.views import RunView, SelectionView
+from her2sr_acq.engine.choice_views import SelectionView
+from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import AcqError
 from her2sr_acq.service.choice_scene import Frame, Size, frame_of
 from her2sr_acq.service.context import Context

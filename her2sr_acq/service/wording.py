@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 SYMBOLS = {
     "planned": "·",
     "acquiring": "▶",
@@ -72,6 +74,17 @@ def moment(stamp: str) -> str:
     return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def coded(text: str) -> Markup:
+    """Return a text whose words between backticks are marked up as code."""
+    parts = [escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # a backtick without its fellow is only a sign
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if n % 2 else part
+        for n, part in enumerate(parts)
+    )
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "words": words,
     "duration": duration,
@@ -80,4 +93,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "interval": interval,
     "moment": moment,
+    "coded": coded,
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
-from her2sr_acq.ownership import Hold, Holder, holder
+from her2sr_acq.ownership import Hold, Holder, holder, require_locks
 from her2sr_proc.store.atomic import replacing, replacing_folder, write_text
 from her2sr_proc.store.layout import DataFolder
 
@@ -63,6 +63,7 @@ def restore(data: Path, source: Path, clock: Clock | None = None) -> list[str]:
                 f"{source / name} is not as it was backed up; use another backup"
             )
         _check(source / name)
+    require_locks(data)
     owner = holder(data)
     if owner is not None:
         raise RunConflictError(

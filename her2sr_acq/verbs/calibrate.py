@@ -38,7 +38,7 @@ from her2sr_acq.errors import (
 )
 from her2sr_acq.guard.settings import settings_for, write_settings
 from her2sr_acq.launcher import GUARD_STEPS, PROVEN_DARK, Launcher
-from her2sr_acq.ownership import holder
+from her2sr_acq.ownership import holder, require_locks
 from her2sr_acq.plan.foresight import require_writable
 from her2sr_acq.runtime import VARIABLE, runtime_folder
 from her2sr_proc.store.atomic import write_text
@@ -80,6 +80,7 @@ def calibrate(
         )
     _check(order, config)
     require_writable(data)
+    require_locks(data)
     if owner := holder(data):
         raise RunConflictError(
             f"{data} is held by process {owner.pid}; stop its service before the "

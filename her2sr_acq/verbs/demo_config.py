@@ -17,6 +17,7 @@ from her2sr_acq.config import DeviceConfig, resolve
 from her2sr_acq.errors import PlanRejectedError, RunConflictError
 from her2sr_acq.ownership import holder
 from her2sr_proc.store.atomic import write_text
+from her2sr_proc.store.locks import try_lock_or_trust
 
 PACKAGED = "simulated"
 BURST_FRAMES = 5000
@@ -45,7 +46,10 @@ class DemoOptions:
 
 
 def parse_fields(text: str) -> tuple[int, int]:
-    """Return rows and columns of, for example, ``2x2``."""
+    """Return rows and columns of, for example, ``2x2``.
+
+    Raises `PlanRejectedError` for anything else.
+    """
     rows, sign, columns = text.lower().partition("x")
     if not (sign and rows.isdigit() and columns.isdigit()):
         raise PlanRejectedError(
@@ -77,10 +81,8 @@ def held(out: Path, configuration: dict[str, Any]) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _in_use(out, "another demo") from None
+        if not try_lock_or_trust(descriptor, fcntl.LOCK_EX):
+            raise _in_use(out, "another demo")
         if owner := holder(out):
             raise _in_use(out, f"process {owner.pid}")
         yield _write(out, configuration)

@@ -36,14 +36,19 @@ OPEN = (UnitState.PLANNED, UnitState.ACQUIRING)
 Tell = Callable[[int, int], None]
 
 
-def configuration(folder: Path, size: int) -> Path:
+def configuration(folder: Path, size: int, lit_before_s: float) -> Path:
     """Write the packaged simulated configuration at full size and rate."""
     packaged = resolve("simulated")
     data = yaml.safe_load(packaged.read_text())
     data["mmcore"].update(cfg=str(packaged.with_suffix(".cfg")), buffer_mb=1024)
     data["camera"].update(width=size, height=size)
     data["simulator"]["options"].update(
-        width=size, height=size, noise="replay", time_scale=1.0, specimen="demo"
+        width=size,
+        height=size,
+        noise="replay",
+        time_scale=1.0,
+        specimen="demo",
+        lit_before_s=lit_before_s,
     )
     path = folder / "full-rate.yaml"
     path.write_text(yaml.safe_dump(data))
@@ -107,7 +112,10 @@ class Burst:
 
     @property
     def steady(self) -> tuple[Look, Look]:
-        """The first and last look of the steady state."""
+        """The first and last look of the steady state.
+
+        Raises `ServiceUnavailableError` for a burst too short to tell.
+        """
         settled = [one for one in self.looks if one.written >= SETTLED * self.frames]
         if len(settled) < 3:
             raise ServiceUnavailableError(
@@ -117,10 +125,12 @@ class Burst:
         return settled[0], settled[-1]
 
 
-def measure(folder: Path, *, frames: int, size: int, tell: Tell) -> Burst:
+def measure(
+    folder: Path, *, frames: int, size: int, lit_before_s: float, tell: Tell
+) -> Burst:
     """Take one burst through the real processes and return what was seen of it."""
     burst = Burst(frames, size)
-    config = configuration(folder, size)
+    config = configuration(folder, size, lit_before_s)
     with Launcher(config, folder / "data", port=0) as launcher:
         control = ControlClient(launcher.runtime)
         run = control.submit(request(frames))

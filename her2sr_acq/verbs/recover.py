@@ -20,7 +20,7 @@ from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.verification import reread
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
-from her2sr_acq.ownership import Hold, Holder, holder
+from her2sr_acq.ownership import Hold, Holder, holder, require_locks
 from her2sr_proc.errors import ProcError, StateError
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.layout import DataFolder, RunFolder
@@ -114,6 +114,7 @@ def _folder(path: Path) -> DataFolder:
 
 
 def _refuse_held(data: DataFolder) -> None:
+    require_locks(data.root)
     owner = holder(data.root)
     if owner is not None:
         raise RunConflictError(

@@ -101,7 +101,11 @@ def submit_and_follow(
 
 @contextmanager
 def service(config: Path, data: Path, show: Show) -> Iterator[Service]:
-    """Yield the service that holds ``data``, or one started here and stopped after."""
+    """Yield the service that holds ``data``, or one started here and stopped after.
+
+    Raises `RunConflictError` when it holds another microscope, or was started without a
+    web service.
+    """
     require_token(data)
     owner = holder(data)
     if owner is None:

@@ -47,7 +47,10 @@ class ShortError:
 
 
 def shortened(card: Card, onnx: bytes, frames: Sequence[U16]) -> bytes:
-    """Return the weights as 8-bit integers, with scales from these frames."""
+    """Return the weights as 8-bit integers, with scales from these frames.
+
+    ``frames``: uint16, each of shape (height, width), camera counts.
+    """
     from onnxruntime.quantization import (
         CalibrationMethod,
         QuantFormat,

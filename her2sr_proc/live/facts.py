@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from her2sr_proc.errors import DataError, StateError
-from her2sr_proc.live.counted import counted_nuclei
+from her2sr_proc.live.counted import scorable_counts
 from her2sr_proc.live.questions import Body
 from her2sr_proc.overview import nuclei_in_overview
 from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.schema.counts import PROBES, scored
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.scoring import ratio_interval
 from her2sr_proc.segmentation.choice import segment
@@ -79,24 +78,14 @@ class Facts:
         """
         folder = self.data.run(run)
         manifest = read_manifest(folder)
-        results = counted_nuclei(folder, manifest)
-        rows = list(scored(results))
-        fields = {result.field: 0 for result in results}
-        for name, _ in rows:
-            fields[name] += 1
-        names = list(fields)
-        her2, cep17 = (
-            np.array(
-                [n.counts[manifest.profile.headline][probe].count for _, n in rows],
-                np.int64,
-            )
-            for probe in PROBES
-        )
-        codes = np.array([names.index(name) for name, _ in rows], np.int64)
-        found = ratio_interval(her2, cep17, field=codes)
+        counts = scorable_counts(folder, manifest)
+        sizes = {name: len(of_field) for name, of_field in counts.items()}
+        together = np.concatenate([np.empty((0, 2), np.int64), *counts.values()])
+        codes = np.repeat(np.arange(len(sizes)), list(sizes.values()))
+        found = ratio_interval(together[:, 0], together[:, 1], field=codes)
         return {
-            "fields": dict(fields),
-            "nuclei": len(rows),
+            "fields": dict(sizes),
+            "nuclei": len(together),
             "width": None if found is None else found[1] - found[0],
         }
 

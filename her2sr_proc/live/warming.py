@@ -13,12 +13,8 @@ from her2sr_proc.fluctuation import Fluctuations
 from her2sr_proc.localizer import localize_block
 from her2sr_proc.rendering import render
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
-from her2sr_proc.schema.params import (
-    PAPER_LOCALIZE,
-    LocalizeParams,
-    RenderParams,
-    SpotParams,
-)
+from her2sr_proc.schema.count_params import SpotParams
+from her2sr_proc.schema.params import PAPER_LOCALIZE, LocalizeParams, RenderParams
 from her2sr_proc.spots import Optics, TwoScales, find_spots
 
 SIDE = 32

@@ -5,6 +5,7 @@ Reads the ledger and the metadata of the tables; opens no frame.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
 from her2sr_proc.schema.results import Accounting, UnitAccounting
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import UnitHistory, read_ledger
+from her2sr_proc.store.ledger import UnitTally, read_tallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,18 @@ def table_facts(path: Path) -> TableFacts | None:
         ) from exc
 
 
-def account(run: RunFolder, manifest: Manifest) -> Accounting:
+def account(
+    run: RunFolder,
+    manifest: Manifest,
+    tallies: Mapping[UnitKey, UnitTally] | None = None,
+) -> Accounting:
     """Return the frames of every planned unit, and of every further attempt.
 
     A field that was not chosen is not asked for; a later attempt of it is.
+    ``tallies``: of the ledger, where it was read just now.
     """
-    histories = read_ledger(run.ledger)
+    if tallies is None:
+        tallies = read_tallies(run.ledger)
     left_out = manifest.selection.skipped if manifest.selection else {}
     keys = [
         UnitKey(run=manifest.run, field=field.name, channel=channel.name)
@@ -73,14 +80,13 @@ def account(run: RunFolder, manifest: Manifest) -> Accounting:
     planned = set(keys)
     keys += [
         key
-        for key, history in histories.items()
+        for key, tally in tallies.items()
         if key not in planned
-        and not (key.field in left_out and _state(history)[0] == UnitState.SKIPPED)
+        and not (key.field in left_out and _state(tally)[0] == UnitState.SKIPPED)
     ]
     keys.sort(key=lambda key: (key.field, key.attempt))
     units = tuple(
-        _unit(run, manifest.channel(key.channel), key, histories.get(key))
-        for key in keys
+        _unit(run, manifest.channel(key.channel), key, tallies.get(key)) for key in keys
     )
     return Accounting(
         requested=sum(unit.requested for unit in units),
@@ -95,15 +101,12 @@ def account(run: RunFolder, manifest: Manifest) -> Accounting:
 
 
 def _unit(
-    run: RunFolder, channel: ChannelFacts, key: UnitKey, history: UnitHistory | None
+    run: RunFolder, channel: ChannelFacts, key: UnitKey, tally: UnitTally | None
 ) -> UnitAccounting:
     table = table_facts(run.table(key))
-    verdict = history.verdict if history else None
-    written = history.frames if history else 0
-    published = (
-        sum(b.frames for b in history.blocks.values() if b.published) if history else 0
-    )
-    state, reason = _state(history)
+    state, reason = _state(tally)
+    tally = tally or UnitTally(key)
+    verdict, written = tally.verdict, tally.frames
     return UnitAccounting(
         field=key.field,
         channel=key.channel,
@@ -113,7 +116,7 @@ def _unit(
         requested=verdict.requested if verdict else channel.frames,
         delivered=verdict.delivered if verdict else written,
         written=written,
-        published=published,
+        published=tally.published,
         replayed=table.replayed_frames if table else 0,
         localizable=written if channel.role == "signal" else 0,
         localized=table.localized_frames if table else 0,
@@ -121,9 +124,9 @@ def _unit(
     )
 
 
-def _state(history: UnitHistory | None) -> tuple[str, str]:
-    if history is None:
+def _state(tally: UnitTally | None) -> tuple[str, str]:
+    if tally is None:
         return UnitState.PLANNED.value, "never begun"
-    if history.verdict is None:
+    if tally.verdict is None:
         return UnitState.PARTIAL.value, "the ledger has no end of this burst"
-    return history.verdict.state.value, history.verdict.reason
+    return tally.verdict.state.value, tally.verdict.reason

@@ -14,6 +14,7 @@ from her2sr_proc.schema.case import NAMED, Act, Identity
 from her2sr_proc.scoring import record
 from her2sr_proc.scoring.case import Case
 from her2sr_proc.store.lines import LineWriter, read_lines
+from her2sr_proc.store.locks import try_lock_or_trust
 
 Clock = Callable[[], str]
 """Returns the present as ISO 8601 in UTC."""
@@ -44,7 +45,7 @@ def alone(
     descriptor = os.open(place, os.O_RDONLY)
     try:
         deadline = clock() + within_s
-        while not _is_ours(descriptor):
+        while not try_lock_or_trust(descriptor, fcntl.LOCK_EX):
             if clock() >= deadline:
                 raise StateError(
                     f"another program has held {path.name} of {place.name} for "
@@ -54,14 +55,6 @@ def alone(
         yield
     finally:
         os.close(descriptor)
-
-
-def _is_ours(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 class CaseFile:

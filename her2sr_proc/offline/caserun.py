@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from her2sr_proc.errors import DataError
 from her2sr_proc.offline.settling import run_evidence
 from her2sr_proc.schema.assessment import Evidence
-from her2sr_proc.schema.params import ScoreParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 

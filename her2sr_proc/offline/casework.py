@@ -33,8 +33,8 @@ from her2sr_proc.schema.case import (
     Viewed,
 )
 from her2sr_proc.schema.counts import Region
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import Origin, Sample, Totals, assess
 from her2sr_proc.scoring.case import Case
 from her2sr_proc.scoring.edits import Edits, with_edits

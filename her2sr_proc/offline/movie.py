@@ -18,7 +18,7 @@ import numpy.typing as npt
 from her2sr_proc.burst import new_localizer
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
-from her2sr_proc.schema.table import Localizations, concatenate, empty
+from her2sr_proc.schema.table import Gathered, Localizations, empty
 from her2sr_proc.schema.threshold import CleaningParams
 from her2sr_proc.store.frames import FrameSource
 
@@ -96,14 +96,15 @@ def localize_movie(
     )
 
     started = clock()
-    tables = [empty()]
+    tables = Gathered()
+    tables.add(empty())
     input_s = fit_s = 0.0
     waiting: deque[tuple[int, Future[tuple[Localizations, float]]]] = deque()
 
     def collect() -> float:
         end, future = waiting.popleft()
         table, seconds = future.result()
-        tables.append(table)
+        tables.add(table)
         progress(end - frames.start, len(frames))
         return seconds
 
@@ -117,7 +118,7 @@ def localize_movie(
                 fit_s += collect()
         while waiting:
             fit_s += collect()
-    table = concatenate(tables)
+    table = tables.take()
     return Outcome(table, len(frames), input_s, fit_s, clock() - started)
 
 

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from her2sr_proc.clumps import find_clumps, find_clumps_by_tile
 from her2sr_proc.dense import Sparse
 from her2sr_proc.ensemble import EnsembleEnd, ensemble_end, mark_centroids
+from her2sr_proc.schema.count_params import CountParams, EnsembleParams
 from her2sr_proc.schema.counts import EnsemblePhase
-from her2sr_proc.schema.params import CountParams, EnsembleParams, Profile
+from her2sr_proc.schema.params import Profile
 from her2sr_proc.schema.table import Localizations
 
 I32 = npt.NDArray[np.int32]

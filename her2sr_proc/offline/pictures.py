@@ -79,9 +79,11 @@ def mean_frame(unit: Unit, frames: int) -> F32 | None:
 
 
 def _readable_blocks(unit: Unit) -> Iterator[tuple[BlockRecord, raw.U16]]:
+    """Yield blocks and their frames, which the next one overwrites."""
+    room = raw.BlockRoom()
     for record in unit.records():
         try:
-            adu = raw.read_block(unit.run.raw(unit.key), record)
+            adu = raw.read_block(unit.run.raw(unit.key), record, room)
         except DataError:  # reported where the block is counted
             continue
         yield record, adu

@@ -32,8 +32,8 @@ from her2sr_proc.schema.counts import (
     ProbeCount,
 )
 from her2sr_proc.schema.manifest import FieldFacts, Manifest
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import ARMS, ArmName, RunResult
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import Assessed, Origin, assess
 from her2sr_proc.scoring.case import Case
 from her2sr_proc.scoring.gathering import gather, with_resolution

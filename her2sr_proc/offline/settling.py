@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from her2sr_proc.clusters import Scale, pooled, scale_of, settled
 from her2sr_proc.schema.assessment import Evidence
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import (
     PROBES,
     Cluster,
@@ -18,7 +19,6 @@ from her2sr_proc.schema.counts import (
     ProbeCount,
     Staining,
 )
-from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.results import ARMS
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from her2sr_proc.density import count_table
 from her2sr_proc.errors import RequestError
 from her2sr_proc.nuclei import Exclusion
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import Probe
-from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.images import read_tiff

@@ -19,7 +19,7 @@ from her2sr_proc.offline.pictures import ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import BlockRecord
-from her2sr_proc.schema.table import Localizations, concatenate
+from her2sr_proc.schema.table import Gathered, Localizations
 from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store import raw
 from her2sr_proc.store.calibrations import camera_of
@@ -117,12 +117,17 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
         return False
     with ThreadPoolExecutor(threads) as crew:
         replay = Replay(unit, crew.map)
-        parts = [part for r in unit.records() if (part := _part(unit, r, replay))]
+        gathered, parts = Gathered(), list[_Part]()
+        for record in unit.records():
+            if (found := _part(unit, record, replay)) is not None:
+                part, of_block = found
+                parts.append(part)
+                gathered.add(of_block)
     frames = sum(part.record.frames for part in parts)
     until = max((p.record.first_frame + p.record.frames for p in parts), default=0)
     with unit.watch.step("ensemble"):
         table, phase = with_phase(
-            concatenate([part.table for part in parts]),
+            gathered.take(),
             frames=until,
             profile=unit.manifest.profile,
         )
@@ -170,12 +175,13 @@ class Replay:
 @dataclass(frozen=True, slots=True)
 class _Part:
     record: BlockRecord
-    table: Localizations
     is_replayed: bool
 
 
-def _part(unit: Unit, record: BlockRecord, replay: Replay) -> _Part | None:
-    """Return the table of a block, from the live localizer or from disk."""
+def _part(
+    unit: Unit, record: BlockRecord, replay: Replay
+) -> tuple[_Part, Localizations] | None:
+    """Return a block with its table, from the live localizer or from disk."""
     path = unit.run.table_part(unit.key, record.key.block)
     if path.exists():
         try:
@@ -183,7 +189,7 @@ def _part(unit: Unit, record: BlockRecord, replay: Replay) -> _Part | None:
         except DataError:  # torn by a crash: computed anew
             path.unlink()
         else:
-            return _Part(record, table, metadata.get("source") == "replayed")
+            return _Part(record, metadata.get("source") == "replayed"), table
     try:
         table = replay.localize(record)
     except DataError:  # counted: the frames stay missing at the last tap
@@ -195,4 +201,4 @@ def _part(unit: Unit, record: BlockRecord, replay: Replay) -> _Part | None:
         "frames": str(record.frames),
     }
     write_parquet(path, table, metadata)
-    return _Part(record, table, is_replayed=True)
+    return _Part(record, is_replayed=True), table

@@ -13,12 +13,19 @@ from pathlib import Path
 
 from her2sr_proc.errors import DataError, IntegrityError
 from her2sr_proc.offline.accounting import account
-from her2sr_proc.schema.ledger import BlockRecord
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.ledger import BlockRecord, DiscardRecord
 from her2sr_proc.schema.results import Accounting, UnitAccounting
 from her2sr_proc.store import kept, raw
 from her2sr_proc.store.layout import RunFolder
-from her2sr_proc.store.ledger import UnitHistory, read_ledger, unit_of
-from her2sr_proc.store.lines import read_lines
+from her2sr_proc.store.ledger import (
+    UnitHistory,
+    UnitTally,
+    read_ledger,
+    read_tallies,
+    unit_of,
+)
+from her2sr_proc.store.lines import numbered_lines
 from her2sr_proc.store.manifest import read_manifest
 
 Progress = Callable[[str, int, int], None]
@@ -53,23 +60,34 @@ def verify(run: RunFolder, progress: Progress) -> Verdict:
     manifest or ledger cannot be understood.
     """
     manifest = read_manifest(run)
-    histories = read_ledger(run.ledger)
-    total = sum(_compared(history) for history in histories.values())
+    tallies = read_tallies(run.ledger)
+    total = sum(_compared(tally) for tally in tallies.values())
     damage: list[str] = []
-    done = 0
-    for history in histories.values():
-        for fault in _check_unit(run, history):
+    done, room = 0, raw.BlockRoom()
+    for history in _histories(run, tallies):
+        for fault in _check_unit(run, history, room):
             progress("checking blocks", done := done + 1, total)
             damage += [fault] if fault else []
         damage += _miscounted(history)
         damage += _stack_damage(run, history)
-    events = read_lines(run.events)
-    damage += broken_links(events)
-    damage += broken_links(read_lines(run.case), name=run.case.name)
-    accounting = account(run, manifest)
+    events = sum(1 for _ in numbered_lines(run.events))
+    for chain in (run.events, run.case):
+        lines = (text for _, text in numbered_lines(chain))
+        damage += broken_links(lines, name=chain.name)
+    accounting = account(run, manifest, tallies)
     gaps = tuple(gap for unit in accounting.units for gap in _gaps(unit))
-    discarded = tuple(_given_up(h) for h in histories.values() if h.discarded)
-    return Verdict(total, len(events), accounting, tuple(damage), gaps, discarded)
+    discarded = tuple(_given_up(d) for t in tallies.values() if (d := t.discarded))
+    return Verdict(total, events, accounting, tuple(damage), gaps, discarded)
+
+
+def _histories(run: RunFolder, units: Iterable[UnitKey]) -> Iterator[UnitHistory]:
+    """Yield the blocks of units; those of one field are in memory at a time."""
+    field, held = "", dict[UnitKey, UnitHistory]()
+    for unit in units:
+        if unit.field != field:
+            field = unit.field
+            held = read_ledger(run.ledger, field=field, times=False)
+        yield held[unit]
 
 
 def broken_links(lines: Iterable[str], name: str = "events.jsonl") -> list[str]:
@@ -111,7 +129,9 @@ def _stack_damage(run: RunFolder, history: UnitHistory) -> list[str]:
     return []
 
 
-def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
+def _check_unit(
+    run: RunFolder, history: UnitHistory, room: raw.BlockRoom
+) -> Iterator[str]:
     """Yield for each block what is wrong with it, or nothing."""
     if history.discarded is not None:
         yield from kept.check_kept(run, history.discarded)
@@ -119,7 +139,7 @@ def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
     path = run.raw(history.key)
     for _, record in sorted(history.blocks.items()):
         try:
-            _read(run, path, record)
+            _read(run, path, record, room)
         except IntegrityError as exc:
             yield str(exc)
         except (DataError, ValueError, RuntimeError) as exc:
@@ -129,32 +149,30 @@ def _check_unit(run: RunFolder, history: UnitHistory) -> Iterator[str]:
             yield ""
 
 
-def _read(run: RunFolder, path: Path, record: BlockRecord) -> None:
+def _read(run: RunFolder, path: Path, record: BlockRecord, room: raw.BlockRoom) -> None:
     """Read a block, by the ledger of now where it was coded anew since. Raises so.
 
     One that was given up since on purpose is not read.
     """
     try:
-        raw.read_block(path, record)
+        raw.read_block(path, record, room)
     except IntegrityError:
-        now = read_ledger(run.ledger, field=record.key.field)[unit_of(record.key)]
+        units = read_ledger(run.ledger, field=record.key.field, times=False)
+        now = units[unit_of(record.key)]
         if now.discarded is not None:
             return
         anew = now.blocks[record.key.block]
         if anew == record:
             raise
-        raw.read_block(path, anew)
+        raw.read_block(path, anew, room)
 
 
-def _compared(history: UnitHistory) -> int:
-    said = history.discarded
-    return len(history.blocks) if said is None else len(said.kept)
+def _compared(tally: UnitTally) -> int:
+    said = tally.discarded
+    return tally.blocks if said is None else len(said.kept)
 
 
-def _given_up(history: UnitHistory) -> str:
-    said = history.discarded
-    if said is None:
-        return ""
+def _given_up(said: DiscardRecord) -> str:
     rest = f"{said.kept_frames} of them kept"
     if said.crop is not None:
         rest += f", {100 * said.crop.share:.1f} % of their pixels, around nuclei"

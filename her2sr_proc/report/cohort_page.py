@@ -6,8 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from her2sr_proc.report.templates import environment, style
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.cohort import Cohort
 from her2sr_proc.statistics.formats import fixed, p_text
@@ -55,22 +54,12 @@ class CohortPage:
 
 def render_cohort(page: CohortPage) -> str:
     """Return the page as HTML."""
-    loader = PackageLoader("her2sr_proc", "report")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["fixed"] = fixed
-    environment.filters["p"] = p_text
-    sheets = [
-        loader.get_source(environment, name)[0] for name in ("report.css", "cohort.css")
-    ]
+    made = environment()
+    made.filters["fixed"] = fixed
+    made.filters["p"] = p_text
     statuses = [sample.status for sample in page.cohort.samples]
-    return environment.get_template("cohort.html.j2").render(
-        css="\n".join(sheets),
+    return made.get_template("cohort.html.j2").render(
+        css=style("report.css", "cohort.css"),
         banner=BANNER,
         page=page,
         tests=page.tests(),

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from her2sr_proc.report.pictures import Stretch, data_uri, stretch_sparse
+from her2sr_proc.report.templates import environment
 from her2sr_proc.resolution import Resolution
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.params import Profile
@@ -89,23 +89,22 @@ def render_comparison(
     frames : int
         Of the movie.
     """
-    environment = Environment(
-        loader=PackageLoader("her2sr_proc", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
     height, width = conventional.shape
-    return environment.get_template("compare.html.j2").render(
-        banner=BANNER,
-        frames=frames,
-        height=height,
-        width=width,
-        pixel_nm=f"{pixel_nm:g}",
-        channel=channel,
-        pictures=list(_pictures(conventional, sides, pixel_nm)),
-        rows=list(_rows(sides, frames)),
-        sides=sides,
-        made_with=made_with,
+    return (
+        environment()
+        .get_template("compare.html.j2")
+        .render(
+            banner=BANNER,
+            frames=frames,
+            height=height,
+            width=width,
+            pixel_nm=f"{pixel_nm:g}",
+            channel=channel,
+            pictures=list(_pictures(conventional, sides, pixel_nm)),
+            rows=list(_rows(sides, frames)),
+            sides=sides,
+            made_with=made_with,
+        )
     )
 
 

@@ -69,7 +69,10 @@ class Scene:
 
 
 def window_around(labels: npt.NDArray[np.int32], nucleus: int, margin: int) -> Window:
-    """Return a square around a nucleus with a margin, kept inside the field."""
+    """Return a square around a nucleus with a margin, kept inside the field.
+
+    ``labels``: int32, shape (height, width).
+    """
     rows, columns = np.nonzero(labels == nucleus)
     height, width = labels.shape
     down, right = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1

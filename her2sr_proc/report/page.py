@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from her2sr_proc.comparison import Comparison
 from her2sr_proc.report import charts
@@ -22,6 +21,7 @@ from her2sr_proc.report.pictures import (
     stretch,
     stretch_sparse,
 )
+from her2sr_proc.report.templates import bounds, environment, style
 from her2sr_proc.schema.counts import FieldResult, NucleusCounts, scored
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.results import Arm, ArmName, RunResult
@@ -91,24 +91,13 @@ class _Panel:
 
 def render(data: ReportData) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("her2sr_proc", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    environment.filters["interval"] = interval
-    environment.filters["bounds"] = bounds
-    source, _, _ = PackageLoader("her2sr_proc", "report").get_source(
-        environment, "report.css"
-    )
+    made = environment()
+    made.filters["interval"] = interval
     tiles, results, panels = _fields(data)
     pixel_um = data.manifest.camera.pixel_nm / 1000.0
     nuclei, accepted = list(scored(results)), _rows(results, excluded=False)
-    return environment.get_template("report.html.j2").render(
-        css=source,
+    return made.get_template("report.html.j2").render(
+        css=style("report.css"),
         manifest=data.manifest,
         result=data.result,
         headline=data.result.arms[data.result.headline],
@@ -284,18 +273,6 @@ def _agreement(
     return rows
 
 
-def _number(value: float | None, digits: int = 2) -> str:
-    """Return a number as the page shows it; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
 def interval(arm: Arm) -> str:
     """Return the sampling interval of an arm's ratio in words."""
     return bounds(arm.ratio_interval_95)
-
-
-def bounds(values: tuple[float, float] | None) -> str:
-    """Return an interval in words."""
-    if values is None:
-        return "no interval"
-    return f"{values[0]:.2f} to {values[1]:.2f}"

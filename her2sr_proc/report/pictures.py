@@ -44,13 +44,19 @@ SIGNAL_LEVELS = (85.0, 99.9)
 
 
 def stretch(probe: str, image: npt.NDArray[np.float32]) -> Stretch:
-    """Return levels from percentiles of an image, or of a sample of its pixels."""
+    """Return levels from percentiles of an image, or of a sample of its pixels.
+
+    ``image``: float32, shape (height, width), any unit.
+    """
     low, high = np.percentile(image, LEVELS.get(probe, SIGNAL_LEVELS))
     return Stretch(float(low), float(high))
 
 
 def stretch_sparse(image: F32, white: float = 80.0) -> Stretch:
-    """Return levels for an image that is empty nearly everywhere."""
+    """Return levels for an image that is empty nearly everywhere.
+
+    ``image``: float32, shape (height, width), any unit.
+    """
     lit = image[image > 0]
     return Stretch(0.0, float(np.percentile(lit, white)) if lit.size else 1.0)
 
@@ -85,7 +91,10 @@ def composite(
 
 
 def resized(image: F32, shape: tuple[int, int]) -> F32:
-    """Return the image at another size: area means down, smooth up."""
+    """Return the image at another size: area means down, smooth up.
+
+    Float32, shape (height, width) in and out; the total changes with the area.
+    """
     picture = Image.fromarray(np.asarray(image, np.float32))
     shrinks = shape[0] < image.shape[0]
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
@@ -93,7 +102,10 @@ def resized(image: F32, shape: tuple[int, int]) -> F32:
 
 
 def data_uri(picture: U8, quality: int = 88) -> str:
-    """Return a JPEG as text that stands in a page by itself."""
+    """Return a JPEG as text that stands in a page by itself.
+
+    ``picture``: uint8, shape (height, width) or (height, width, 3).
+    """
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

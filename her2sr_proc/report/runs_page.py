@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from her2sr_proc.report import charts
-from her2sr_proc.report.page import ARM_TITLES, bounds
+from her2sr_proc.report.page import ARM_TITLES
+from her2sr_proc.report.templates import environment, style
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.manifest import Manifest
 from her2sr_proc.schema.results import ARMS, Arm, RunResult
@@ -57,16 +56,6 @@ class RunRow:
 
 def render_runs(rows: Sequence[RunRow], *, made_with: dict[str, str]) -> str:
     """Return the page as HTML."""
-    loader = PackageLoader("her2sr_proc", "report")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["bounds"] = bounds
-    environment.filters["number"] = lambda v: "–" if v is None else f"{v:.2f}"
     profiles = {f"{r.result.profile} {r.result.profile_digest}" for r in rows}
     chart = charts.ratios(
         [
@@ -74,15 +63,19 @@ def render_runs(rows: Sequence[RunRow], *, made_with: dict[str, str]) -> str:
             for row in rows
         ]
     )
-    return environment.get_template("runs.html.j2").render(
-        css=loader.get_source(environment, "report.css")[0],
-        banner=BANNER,
-        rows=rows,
-        arms=ARMS,
-        titles=ARM_TITLES,
-        chart=chart,
-        profiles=sorted(profiles),
-        made_with=made_with,
+    return (
+        environment()
+        .get_template("runs.html.j2")
+        .render(
+            css=style("report.css"),
+            banner=BANNER,
+            rows=rows,
+            arms=ARMS,
+            titles=ARM_TITLES,
+            chart=chart,
+            profiles=sorted(profiles),
+            made_with=made_with,
+        )
     )
 
 

@@ -27,24 +27,26 @@ from her2sr_proc.schema.reading import (
 )
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.schema.review import (
+    AgreementView,
+    AnswerOfArm,
+    EntryView,
+    NucleusDetail,
+    NucleusView,
+    ReadingView,
+    Reviewer,
+    ReviewView,
+)
+from her2sr_proc.schema.review_requests import (
     Accept,
     ActRequest,
     Adjudicate,
-    AgreementView,
-    AnswerOfArm,
     AnswerRequest,
     CountRequest,
     EnterIhc,
-    EntryView,
     InclusionRequest,
-    NucleusDetail,
-    NucleusView,
     ReadingRequest,
-    ReadingView,
     RegionsRequest,
     Reopen,
-    Reviewer,
-    ReviewView,
     Sign,
     SignatureRequest,
 )

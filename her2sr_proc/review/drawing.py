@@ -8,7 +8,7 @@ import numpy as np
 
 from her2sr_proc.errors import AbsentError, RequestError
 from her2sr_proc.schema.reading import Picture, ReadingItem, ReadingOpened
-from her2sr_proc.schema.review import Pictures, ReadingRequest
+from her2sr_proc.schema.review_requests import Pictures, ReadingRequest
 from her2sr_proc.scoring.case import Case
 from her2sr_proc.scoring.readings import next_name
 

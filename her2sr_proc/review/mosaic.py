@@ -15,7 +15,8 @@ from her2sr_proc.review.pictures import MOST_PX, SIZES_PX
 from her2sr_proc.review.regions import places
 from her2sr_proc.schema.manifest import ChannelFacts
 from her2sr_proc.schema.pyramid import PyramidFacts
-from her2sr_proc.schema.review import AreaDrawn, Layer, MosaicView, Outline
+from her2sr_proc.schema.review import Layer, MosaicView, Outline
+from her2sr_proc.schema.review_requests import AreaDrawn
 from her2sr_proc.scoring.case import Case
 from her2sr_proc.store.deepzoom import FACTS, TILING, files_of
 from her2sr_proc.store.images import shape_of

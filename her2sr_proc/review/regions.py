@@ -8,7 +8,8 @@ from her2sr_proc.errors import AbsentError, RequestError
 from her2sr_proc.review.machine import Machine
 from her2sr_proc.schema.case import RegionsMarked
 from her2sr_proc.schema.counts import Region
-from her2sr_proc.schema.review import AreaDrawn, FieldPlace, RegionsRequest
+from her2sr_proc.schema.review import FieldPlace
+from her2sr_proc.schema.review_requests import AreaDrawn, RegionsRequest
 from her2sr_proc.store.counts_table import CountTable
 from her2sr_proc.store.marks import Area, from_areas
 

@@ -113,6 +113,11 @@ class UnitRecord(Frozen):
     not_scorable: str = Field(
         default="", description="why it may not be scored, however complete it is"
     )
+    emission_filter: str = Field(
+        default="",
+        description="label of the filter wheel's position that was read back before "
+        "the light; empty: no wheel, or nothing was lit",
+    )
     stack: StackRecord | None = None
     activation: tuple[ActivationStep, ...] = Field(
         default=(), description="of the 405 nm line beside the burst, step by step"

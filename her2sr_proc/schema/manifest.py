@@ -32,6 +32,12 @@ class ChannelFacts(Frozen):
     exposure_ms: float = Field(gt=0)
     frames: int = Field(gt=0)
     role: Role
+    emission_filter: str = Field(
+        default="",
+        max_length=64,
+        description="label of the filter wheel's position; empty: there is no wheel; "
+        "in a protocol: that of the line in the device configuration",
+    )
     spot_sigma_nm: float | None = Field(
         default=None,
         ge=40,

@@ -57,6 +57,8 @@ FURTHER: tuple[Column, ...] = (
 )
 """What some steps add."""
 
+SPARE, LEAST_ROWS = 1.125, 4096
+"""Room that is taken for further rows: a share, and so many at least."""
 FARTHEST_NM = 1e9
 """A metre: no stage goes farther."""
 
@@ -85,8 +87,7 @@ class Localizations:
 
 def require_places(table: Localizations) -> None:
     """Raise `TableError` for a row whose position is nowhere: nothing is near it."""
-    places = np.column_stack([table["x_nm"], table["y_nm"]]).astype(np.float64)
-    lost = ~(np.abs(places) < FARTHEST_NM).all(axis=1)
+    lost = ~(_is_near(table["x_nm"]) & _is_near(table["y_nm"]))
     if lost.any():
         limit = f"{FARTHEST_NM:.0e}".replace("+0", "")
         raise TableError(
@@ -95,6 +96,10 @@ def require_places(table: Localizations) -> None:
             f"them with her2sr filter LOCS "
             f"'abs(x_nm) < {limit} & abs(y_nm) < {limit}'"
         )
+
+
+def _is_near(position_nm: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    return np.abs(position_nm.astype(np.float64, copy=False)) < FARTHEST_NM
 
 
 def farthest(position_nm: npt.NDArray[np.generic]) -> float:
@@ -116,3 +121,48 @@ def concatenate(tables: Sequence[Localizations]) -> Localizations:
     return Localizations(
         {name: np.concatenate([table[name] for table in tables]) for name in names}
     )
+
+
+class Gathered:
+    """Tables of the same columns as one, in the order in which they are added.
+
+    Columns grow where they are: as parts and as a whole a table would stand in memory
+    twice, and small parts that are freed do not go back to the system.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, npt.NDArray[np.generic]] = {}
+        self._rows = 0
+
+    def add(self, table: Localizations) -> None:
+        """Add the next rows."""
+        if not self._columns:
+            self._columns = {n: a[:0].copy() for n, a in table.columns.items()}
+        end = self._rows + len(table)
+        room = len(self._columns["frame"])
+        if end > room:
+            room = max(end, int(SPARE * room), LEAST_ROWS)
+        for name in self._columns:
+            column = self._fitting(name, table[name].dtype)
+            # others look at it in this method alone
+            column.resize(room, refcheck=False)
+            column[self._rows : end] = table[name]
+        self._rows = end
+
+    def take(self) -> Localizations:
+        """Return the whole table, and hold nothing any more."""
+        columns, self._columns = self._columns, {}
+        for column in columns.values():
+            column.resize(self._rows, refcheck=False)
+        self._rows = 0
+        return Localizations(columns) if columns else empty()
+
+    def _fitting(
+        self, name: str, kind: np.dtype[np.generic]
+    ) -> npt.NDArray[np.generic]:
+        """Return a column that can hold another's numbers too."""
+        column = self._columns[name]
+        if column.dtype != kind:
+            column = column.astype(np.result_type(column.dtype, kind), copy=False)
+            self._columns[name] = column
+        return column

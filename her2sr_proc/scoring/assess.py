@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.schema.assessment import Assessment, Evidence
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.budget import Budget, budget
 from her2sr_proc.scoring.chances import group_probabilities
 from her2sr_proc.scoring.control import chromosome_words, control, subset
@@ -236,7 +236,6 @@ def _arm(work: _Work, found: Findings) -> Arm:
 def _assessment(work: _Work, found: Findings, sampling: dict[str, float]) -> Assessment:
     tumour, confidence = work.tumour, work.confidence
     checked = control(work.sample, tumour, confidence=confidence)
-    said = answer(found, work.params)
     common = work.budget
     return Assessment(
         mode=work.params.mode,
@@ -259,7 +258,7 @@ def _assessment(work: _Work, found: Findings, sampling: dict[str, float]) -> Ass
         },
         tags=tuple(tags(tumour.totals)),
         notes=(*chromosome_words(checked), *_notes(work), RESEARCH),
-        blockers=tuple(blockers(found, said, work.params)),
+        blockers=tuple(blockers(found, work.params)),
     )
 
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from her2sr_proc.schema.assessment import Criterion, Evidence, Verdict
-from her2sr_proc.schema.params import ScoreParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.control import is_within
 from her2sr_proc.scoring.cut import copies_of, lacking_by_cut, retained_shares
 from her2sr_proc.scoring.groups import Totals

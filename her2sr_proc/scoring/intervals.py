@@ -105,6 +105,8 @@ def ratio_interval(
 
     None when it is unbounded (the mean CEP17 does not differ from nothing) or when
     fewer than two nuclei were counted.
+
+    ``her2, cep17, field``: int64, shape (nuclei,); nuclei of one field vary together.
     """
     found = spread(her2, cep17, field)
     return None if found is None else fieller(found, confidence)
@@ -113,7 +115,10 @@ def ratio_interval(
 def mean_interval(
     her2: I64, field: I64 | None = None, confidence: float = CONFIDENCE
 ) -> Interval | None:
-    """Return Student's interval of the signals a nucleus; None below two nuclei."""
+    """Return Student's interval of the signals a nucleus; None below two nuclei.
+
+    ``her2, field``: int64, shape (nuclei,); nuclei of one field vary together.
+    """
     found = spread(her2, her2, field)
     if found is None:
         return None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from her2sr_proc.schema.assessment import Criterion, Subset, Trend
 from her2sr_proc.schema.case import Outcome
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Status
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.criteria import REJECTING
 from her2sr_proc.scoring.groups import (
     NEEDS_IHC,
@@ -83,7 +83,7 @@ def answer(found: Findings, params: ScoreParams) -> Answer:
     return Answer("insufficient" if few else "definite", group, reasons, said)
 
 
-def blockers(found: Findings, said: Answer, params: ScoreParams) -> Iterator[str]:
+def blockers(found: Findings, params: ScoreParams) -> Iterator[str]:
     """Yield every reason for which nobody can sign the answer as final."""
     if not found.is_marked:
         yield UNMARKED

@@ -6,6 +6,9 @@ like biology. Tested by permutation, so that no distribution is assumed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
@@ -18,6 +21,8 @@ F64 = npt.NDArray[np.float64]
 LEAST_FIELDS = 6
 """Fields below which no order of them is rarer than 1 in 100."""
 LEAST_NUCLEI = 10
+TOGETHER = 2**19
+"""Numbers of the draws that are in memory at a time."""
 VISITS, CENTRE = "visit order", "distance from the field's centre"
 
 
@@ -70,7 +75,7 @@ def _visit(
     weight = sizes / sizes.sum()
     score = weight * (np.bincount(index, ranks) / sizes - ranks.mean())
     orders = generator.permuted(np.tile(visit, (draws, 1)), axis=1)
-    return _judged(visit, orders, score)
+    return _judged(visit, [orders], score)
 
 
 def _centre(
@@ -88,16 +93,36 @@ def _centre(
     distance = rankdata(sample.distance_um[order])
     if not score.any():
         return None
-    # one sort of random keys by field shuffles every field on its own
-    keys = generator.random((draws, len(order))) + field
-    return _judged(distance, distance[np.argsort(keys, axis=1)], score)
+    shuffled = _shuffled(distance, np.append(0, np.cumsum(sizes)), draws, generator)
+    return _judged(distance, shuffled, score)
 
 
-def _judged(x: F64, permuted: F64, score: F64) -> tuple[float, float]:
+def _shuffled(
+    x: F64, bounds: I64, draws: int, generator: np.random.Generator
+) -> Iterator[F64]:
+    """Yield draws of ``x`` with every field shuffled on its own, some at a time.
+
+    Every field is sorted for itself: all at once would cost more than their number,
+    and the memory of every draw of every nucleus.
+    """
+    together = max(1, TOGETHER // x.size)
+    for first in range(0, draws, together):
+        rows = min(together, draws - first)
+        keys = generator.random((rows, x.size))
+        for start, end in pairwise(bounds):
+            order = np.argsort(keys[:, start:end], axis=1)
+            keys[:, start:end] = x[start:end][order]
+        yield keys
+
+
+def _judged(x: F64, permuted: Iterable[F64], score: F64) -> tuple[float, float]:
     """Return the correlation of ``x`` with ``score``, and its two-sided p."""
     centred = score - score.mean()
     value = float((x - x.mean()) @ centred)
-    under = permuted @ centred - x.mean() * centred.sum()
-    extreme = int((np.abs(under) >= abs(value) - 1e-9).sum())
+    draws = extreme = 0
+    for some in permuted:
+        under = some @ centred - x.mean() * centred.sum()
+        extreme += int((np.abs(under) >= abs(value) - 1e-9).sum())
+        draws += len(some)
     scale = float(np.linalg.norm(x - x.mean()) * np.linalg.norm(centred))
-    return value / scale if scale else 0.0, (1 + extreme) / (1 + len(permuted))
+    return value / scale if scale else 0.0, (1 + extreme) / (1 + draws)

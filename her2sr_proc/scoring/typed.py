@@ -6,8 +6,8 @@ import numpy as np
 
 from her2sr_proc.errors import RequestError
 from her2sr_proc.schema.assessment import Evidence
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.chances import totals_probabilities
 from her2sr_proc.scoring.criteria import on_totals
 from her2sr_proc.scoring.groups import Totals, group_of
@@ -62,7 +62,7 @@ def score_totals(
         outcome=said.outcome,
         comment=comment(said.group, said.outcome) if said.group else "",
     )
-    return arm, (TYPED, *blockers(found, said, params))
+    return arm, (TYPED, *blockers(found, params))
 
 
 def _require_possible(totals: Totals) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from her2sr_proc.errors import NetworkError
-from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.schema.count_params import NucleiParams
 from her2sr_proc.segmentation import classical, instances, plugins
 from her2sr_proc.segmentation.frames import require_image
 from her2sr_proc.segmentation.network import Network

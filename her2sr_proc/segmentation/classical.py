@@ -14,7 +14,7 @@ from scipy import ndimage
 from skimage import filters, segmentation
 from skimage.morphology import disk, h_maxima
 
-from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.schema.count_params import NucleiParams
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]

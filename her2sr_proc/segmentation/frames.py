@@ -40,7 +40,10 @@ def require_image(image: npt.NDArray[np.generic]) -> None:
 
 
 def normalised(image: npt.NDArray[np.generic]) -> F64:
-    """Return the image with its darkest percent at 0 and its brightest parts at 1."""
+    """Return the image with its darkest percent at 0 and its brightest parts at 1.
+
+    Shape (height, width), any unit and offset in; float64 out.
+    """
     values = image.astype(np.float64)
     low, high = np.percentile(values, (LOW_PERCENTILE, HIGH_PERCENTILE))
     return np.asarray((values - low) / max(float(high - low), 1e-12), np.float64)

@@ -174,7 +174,10 @@ def _sampled(labels: I32, shape: tuple[int, ...]) -> I32:
 
 
 def without_debris(labels: I32, smallest_px2: float) -> I32:
-    """Return labels without those of a smaller area, numbered from 1."""
+    """Return labels without those of a smaller area, numbered from 1.
+
+    Int32, shape (height, width); 0 is background.
+    """
     sizes = np.bincount(labels.ravel())
     kept = np.where(sizes[labels] < smallest_px2, 0, labels).astype(np.int32)
     return np.asarray(segmentation.relabel_sequential(kept)[0], np.int32)

@@ -39,7 +39,11 @@ def landscape(maps: F32, inside: npt.NDArray[np.bool_]) -> F64:
 
 
 def votes(maps: F32, inside: npt.NDArray[np.bool_]) -> F64:
-    """Return how many ways of the pixels inside lead to each pixel."""
+    """Return how many ways of the pixels inside lead to each pixel.
+
+    ``maps``: float32, shape (5, height, width), the last two the ways down and right;
+    ``inside``: bool, shape (height, width), as is what is returned.
+    """
     height, width = inside.shape
     places = np.argwhere(inside)
     ways = (2.0 * maps[3:, inside].T - 1.0) * REACH_PX
@@ -49,7 +53,11 @@ def votes(maps: F32, inside: npt.NDArray[np.bool_]) -> F64:
 
 
 def depth_of(labels: I32) -> F64:
-    """Return the distance to the outline over its largest value in that nucleus."""
+    """Return the distance to the outline over its largest value in that nucleus.
+
+    ``labels``: int32, shape (height, width), as is what is returned, from 0
+    (outside) to 1.
+    """
     inner = segmentation.find_boundaries(labels, mode="inner", background=-1)
     distance = ndimage.distance_transform_edt((labels > 0) & ~inner) + 0.5
     distance = np.where(labels > 0, distance, 0.0)
@@ -81,6 +89,9 @@ def consistency(maps: F32, labels: I32) -> float:
     """Return from 0 to 1 how well depths agree with those of the labels they led to.
 
     At a size of nuclei that the network does not know, they do not.
+
+    ``maps``: float32, shape (5, height, width), the second the depths; ``labels``:
+    int32, shape (height, width). Without a nucleus 0.
     """
     inside = labels > 0
     if not inside.any():

@@ -156,7 +156,7 @@ def _means(image: F64, labels: I32, count: int) -> F64:
     return np.asarray(sums / pixels, np.float64)
 
 
-def _window(scene: _Scene, box: tuple[int, ...], reach_px: int) -> tuple[slice, slice]:
+def _window(box: tuple[int, ...], reach_px: int) -> tuple[slice, slice]:
     top, left, bottom, right = box
     return (
         slice(max(0, top - reach_px), bottom + reach_px),
@@ -170,7 +170,7 @@ def _edge_um(scene: _Scene, label: int, box: tuple[int, ...], over: float) -> fl
     ``over`` is the light well inside, over the background.
     """
     reach = max(1, round(NEAR_UM / scene.pixel_um))
-    window = _window(scene, box, reach)
+    window = _window(box, reach)
     labels = scene.labels[window]
     own = labels == label
     rim = own & ~ndimage.binary_erosion(own, border_value=1)
@@ -186,7 +186,7 @@ def _edge_um(scene: _Scene, label: int, box: tuple[int, ...], over: float) -> fl
 def _overlap(scene: _Scene, label: int, box: tuple[int, ...]) -> float:
     """Return the area beside neighbours that is brighter than either, over its own."""
     reach = max(1, round(NEAR_UM / scene.pixel_um))
-    window = _window(scene, box, 2 * reach)
+    window = _window(box, 2 * reach)
     labels = scene.labels[window]
     light = scene.dapi[window] - scene.background
     own = labels == label

@@ -90,6 +90,8 @@ def differences(first: F64, second: F64) -> F64:
     """Return ``second - first`` without the last digits, where equal ones differ.
 
     2.3 - 2.1 and 1.2 - 1.0 are one difference, though not in binary.
+
+    Shape (pairs,), as both lists.
     """
     largest = float(np.max(np.abs([first, second]), initial=0.0))
     if largest == 0.0:
@@ -107,7 +109,10 @@ def tied(values: F64) -> int:
 
 
 def double_ranks(values: F64) -> I64:
-    """Return twice the mid-ranks: whole numbers, with ties too."""
+    """Return twice the mid-ranks: whole numbers, with ties too.
+
+    Shape (values,); the smallest value has 2 where it is alone.
+    """
     return np.asarray(np.rint(2 * rankdata(values)), np.int64)
 
 

@@ -84,7 +84,8 @@ def require_numbers(path: Path, name: str, array: Array) -> Array:
 def _require_whole(path: Path, name: str, array: Array, bounds: np.iinfo[Any]) -> None:
     with np.errstate(invalid="ignore"):
         is_good = (array >= _LEAST.get(name, bounds.min)) & (array <= bounds.max)
-        is_good &= np.rint(array) == array
+        if array.dtype.kind == "f":
+            is_good &= np.rint(array) == array
     if not is_good.all():
         raise TableError(
             f"row {int(np.argmin(is_good)) + 1} of {path} has a {name} that cannot be: "

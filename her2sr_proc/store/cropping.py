@@ -31,7 +31,10 @@ SAMPLES = 4096
 
 
 def boxes_of(labels: I32, margin_px: int) -> tuple[Box, ...]:
-    """Return a box for every nucleus with so many pixels around it, in their order."""
+    """Return a box for every nucleus with so many pixels around it, in their order.
+
+    ``labels``: int32, shape (height, width); from 1, 0 is background.
+    """
     height, width = labels.shape
     found = []
     for label in np.unique(labels[labels > 0]):
@@ -82,7 +85,11 @@ def noise_pixels(shape: tuple[int, int]) -> Mask:
 
 
 def mean_picture(blocks: Iterator[U16]) -> U16:
-    """Return the mean of all frames, in camera counts."""
+    """Return the mean of all frames, in camera counts.
+
+    ``blocks``: uint16, each of shape (frames, height, width). Rounded; shape (height,
+    width). Of no block there is no picture: give one at least.
+    """
     total, count = 0.0, 0
     for adu in blocks:
         total = total + adu.sum(axis=0, dtype=np.float64)
@@ -91,7 +98,10 @@ def mean_picture(blocks: Iterator[U16]) -> U16:
 
 
 def write_fill(path: Path, picture: U16, *, pixel_nm: float) -> str:
-    """Write what stands for the pixels that go; return its SHA-256."""
+    """Write what stands for the pixels that go; return its SHA-256.
+
+    ``picture``: uint16, shape (height, width), camera counts. Raises `OSError`.
+    """
     write_tiff(path, picture, pixel_nm=pixel_nm)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -113,5 +123,9 @@ def read_fill(path: Path, said: CropRecord) -> U16:
 
 
 def whole(adu: U16, mask: Mask, fill: U16) -> U16:
-    """Return kept frames with the picture where no pixel was kept."""
+    """Return kept frames with the picture where no pixel was kept.
+
+    ``adu``: uint16, shape (frames, height, width); ``mask`` (True: kept) and ``fill``:
+    shape (height, width).
+    """
     return np.where(mask, adu, fill)

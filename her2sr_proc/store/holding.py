@@ -1,4 +1,8 @@
-"""One writer at a time for a folder or a file, in whichever process."""
+"""One writer at a time for a folder or a file, in whichever process.
+
+For what is made as a whole by one call, such as a copy. Raw frames have many readers
+and writers at once, and one who rewrites them waits for those: see `raw_hold`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from her2sr_proc.errors import StateError
+from her2sr_proc.store.locks import try_lock_or_trust
 
 
 @contextmanager
@@ -20,17 +25,28 @@ def held(path: Path) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock_or_trust(descriptor, fcntl.LOCK_EX):
             raise StateError(
                 f"another call is at work on {path}; wait for its end, or stop it"
-            ) from None
-        except OSError:  # a share: NFS locks no file that is open for reading alone
-            pass
+            )
         yield
     finally:
         os.close(descriptor)
+
+
+def try_hold(descriptor: int) -> bool:
+    """Lock what is open for one, at once; return False where another has it.
+
+    True, without a lock, on a share that knows none: NFS locks nothing that is open for
+    reading alone, and without its lock service nothing at all.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sweep(folder: Path) -> None:

@@ -103,7 +103,10 @@ class PreviewStyle:
 def write_preview(
     path: Path, image: npt.NDArray[np.generic], style: PreviewStyle | None = None
 ) -> None:
-    """Write a PNG of a 2-d image, stretched between two percentiles and coloured."""
+    """Write a PNG of a 2-d image, stretched between two percentiles and coloured.
+
+    ``image``: shape (height, width), any unit. Raises `OSError`.
+    """
     style = style or PreviewStyle()
     reduced, factor = _reduce(image.astype(np.float32), style.longest_px)
     picture = Image.fromarray(_paint(_stretch(reduced, style), style.colour), "RGB")

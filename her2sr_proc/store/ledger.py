@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,37 @@ class UnitHistory:
         return sorted(self.blocks.values(), key=lambda block: block.first_frame)
 
 
+@dataclass(slots=True)
+class UnitTally:
+    """How many frames the ledger has of one unit and attempt, and how it ended."""
+
+    key: UnitKey
+    verdict: UnitRecord | None = None
+    discarded: DiscardRecord | None = None
+    _frames: dict[int, int] = field(default_factory=dict)
+    """By block, below 0 where the bus did not take it; its last line counts."""
+
+    def take(self, block: BlockRecord) -> None:
+        """Count a block, in place of what was said of it before."""
+        signed = block.frames if block.published else -block.frames
+        self._frames[block.key.block] = signed
+
+    @property
+    def blocks(self) -> int:
+        """How many there are."""
+        return len(self._frames)
+
+    @property
+    def frames(self) -> int:
+        """Frames that were safely on disk; they may be discarded since."""
+        return sum(map(abs, self._frames.values()))
+
+    @property
+    def published(self) -> int:
+        """Those of them that the bus took."""
+        return sum(signed for signed in self._frames.values() if signed > 0)
+
+
 def unit_of(key: UnitKey) -> UnitKey:
     """Return the unit that a block belongs to."""
     return UnitKey(
@@ -49,13 +81,49 @@ def unit_of(key: UnitKey) -> UnitKey:
     )
 
 
-def read_ledger(path: Path, *, field: str = "") -> dict[UnitKey, UnitHistory]:
+def read_ledger(
+    path: Path, *, field: str = "", times: bool = True
+) -> dict[UnitKey, UnitHistory]:
     """Return the history of every unit, in the order they first appear.
 
     With ``field`` of its units alone, which costs the same however long a run goes on.
+    Without ``times`` blocks have none: they are most of what a long burst holds here.
     Raises `IntegrityError` when an acknowledged line is not a ledger line.
     """
     units: dict[UnitKey, UnitHistory] = {}
+    for unit, line in _lines(path, field):
+        history = units.setdefault(unit, UnitHistory(unit))
+        if isinstance(line, BlockRecord):
+            kept = line if times else line.model_copy(update={"t_s": ()})
+            history.blocks[line.key.block] = kept
+        elif isinstance(line, UnitRecord):
+            history.verdict = line
+        else:
+            history.discarded = line
+    return units
+
+
+def read_tallies(path: Path) -> dict[UnitKey, UnitTally]:
+    """Return how many frames the ledger has of every unit, as `read_ledger` orders it.
+
+    Raises as it; holds no line of it.
+    """
+    units: dict[UnitKey, UnitTally] = {}
+    for unit, line in _lines(path, ""):
+        tally = units.setdefault(unit, UnitTally(unit))
+        if isinstance(line, BlockRecord):
+            tally.take(line)
+        elif isinstance(line, UnitRecord):
+            tally.verdict = line
+        else:
+            tally.discarded = line
+    return units
+
+
+def _lines(
+    path: Path, field: str
+) -> Iterator[tuple[UnitKey, BlockRecord | UnitRecord | DiscardRecord]]:
+    """Yield the lines of all units or of a field's, each with its unit."""
     lines = lines_naming(path, field) if field else numbered_lines(path)
     for number, text in lines:
         try:
@@ -67,16 +135,8 @@ def read_ledger(path: Path, *, field: str = "") -> dict[UnitKey, UnitHistory]:
                 path=str(path),
             ) from exc
         unit = unit_of(line.key)
-        if field and unit.field != field:
-            continue
-        history = units.setdefault(unit, UnitHistory(unit))
-        if isinstance(line, BlockRecord):
-            history.blocks[line.key.block] = line
-        elif isinstance(line, UnitRecord):
-            history.verdict = line
-        else:
-            history.discarded = line
-    return units
+        if not field or unit.field == field:
+            yield unit, line
 
 
 def counted_attempts(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw_tiff, raw_zarr
 from her2sr_proc.store.atomic import sync_folder
+from her2sr_proc.store.block_room import BlockRoom
 from her2sr_proc.store.raw_zarr import ARRAY, chunk_path
 from her2sr_proc.store.rawform import (
     Coding,
@@ -24,7 +25,7 @@ from her2sr_proc.store.rawform import (
     require_same,
 )
 
-__all__ = ["ARRAY", "Coding", "Prepared", "RawShape", "chunk_path"]
+__all__ = ["ARRAY", "BlockRoom", "Coding", "Prepared", "RawShape", "chunk_path"]
 
 U16 = npt.NDArray[np.uint16]
 
@@ -98,14 +99,15 @@ def check_block(path: Path, block: int, prepared: Prepared) -> None:
         require_same(chunk_path(path, block), 0, prepared.data)
 
 
-def read_block(path: Path, record: BlockRecord) -> U16:
+def read_block(path: Path, record: BlockRecord, room: BlockRoom | None = None) -> U16:
     """Return the frames of one block after comparing its checksum.
 
+    They are lent where there is ``room`` for them: the next block overwrites them.
     Raises `IntegrityError` when it is absent or differs from the ledger.
     """
     if is_tiff(path):
         return raw_tiff.read_block(path, record)
-    return raw_zarr.read_block(path, record)
+    return raw_zarr.read_block(path, record, room or BlockRoom())
 
 
 def open_array(path: Path) -> Any:  # noqa: ANN401 - zarr ships no usable types

@@ -1,7 +1,8 @@
 """Who touches the raw frames of a run: many who add or read, or one who rewrites.
 
 The lock is the kernel's, on the ledger: it leaves nothing behind, and whoever was
-killed has let go. Shares that know no locks are used without one.
+killed has let go. Shares that know no locks are used without one. What has only ever
+one writer is held by the simpler `holding`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from her2sr_proc.errors import StateError
 from her2sr_proc.store.atomic import make_folder
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.locks import try_lock_or_trust
 
 PATIENCE_S = 3.0
 """How long a call waits: whoever codes frames anew in idle hours lets others in by
@@ -84,7 +86,8 @@ class RawHold:
         if self._descriptor < 0:
             return
         before = os.fstat(self._descriptor).st_size
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        with suppress(OSError):  # a share that knows no locks
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._sleep(GAP_S)
         self._take(self._kind, 0.0)
         if os.fstat(self._descriptor).st_size != before:
@@ -112,15 +115,7 @@ class RawHold:
         raise self._refusal()
 
     def _try(self, kind: int) -> bool:
-        if self._descriptor < 0:
-            return True
-        try:
-            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # a share that knows no locks
-            return True
-        return True
+        return self._descriptor < 0 or try_lock_or_trust(self._descriptor, kind)
 
     def _refusal(self) -> StateError:
         pid = _other(self._descriptor)

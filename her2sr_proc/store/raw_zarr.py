@@ -20,6 +20,7 @@ from numcodecs.blosc import SHUFFLE, Blosc
 from her2sr_proc.errors import IntegrityError, MovieError
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store.atomic import sync_file, sync_folder, write_all, write_text
+from her2sr_proc.store.block_room import BlockRoom
 from her2sr_proc.store.rawform import (
     Coding,
     Prepared,
@@ -33,6 +34,8 @@ U16 = npt.NDArray[np.uint16]
 ARRAY = "0"
 CODERS: dict[Coding, tuple[str, int]] = {"fast": ("lz4", 1), "dense": ("zstd", 3)}
 """Name and level of blosc's coder."""
+HEADER = 16
+"""Bytes before a chunk's content; the second four are the length when decoded."""
 
 
 def create(path: Path, shape: RawShape, facts: RawFacts) -> None:
@@ -126,21 +129,23 @@ def write_block(path: Path, block: int, prepared: Prepared) -> None:
         sync_folder(folder)
 
 
-def read_block(path: Path, record: BlockRecord) -> U16:
-    """Return the frames of one block after comparing its checksum."""
+def read_block(path: Path, record: BlockRecord, room: BlockRoom) -> U16:
+    """Return the frames of one block, lent, after comparing its checksum."""
     chunk, where = chunk_path(path, record.key.block), block_name(record)
     if not chunk.exists():
         raise IntegrityError(f"{where} is missing", path=str(chunk))
-    data = chunk.read_bytes()
+    data = room.read(chunk)
     if digest(data) not in record.digests:
         raise IntegrityError(f"{where} does not match its checksum", path=str(chunk))
     (length, height, width), chunk_frames = _sizes(path)
-    pixels = np.frombuffer(Blosc().decode(data), dtype="<u2")
     # the last chunk of an array is as long as the others, filled up behind its end
     is_last = record.first_frame + record.frames == length
     expected = chunk_frames if is_last else record.frames
-    if pixels.size != expected * height * width:
+    count = expected * height * width
+    if len(data) < HEADER or int.from_bytes(data[4:8], "little") != 2 * count:
         raise IntegrityError(f"{where} holds another number of frames than the ledger")
+    pixels = room.pixels(count)
+    Blosc().decode(data, out=pixels)
     return pixels.reshape(expected, height, width)[: record.frames]
 
 

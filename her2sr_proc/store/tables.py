@@ -114,34 +114,27 @@ def read_parquet(path: Path) -> tuple[Localizations, dict[str, str]]:
     table.
     """
     with _parquet(path) as file:
+        names = file.schema_arrow.names
+        require_names(path, names)
         metadata = _metadata(file)
-        require_names(path, file.schema_arrow.names)
+        columns = {}
         try:
-            told = _told_by(file, metadata)
-            content = file.read([n for n in file.schema_arrow.names if n not in told])
+            # one after another: of a column read twice, as Arrow's and as numpy's, no
+            # other is there twice
+            for name in names:
+                column = file.read([name]).column(0)
+                if not _is_told(name, column, metadata):
+                    columns[name] = column.to_numpy()
         except (OSError, ValueError, pa.ArrowException) as exc:
             raise _unreadable(path, exc) from exc
-    columns = {name: content.column(name).to_numpy() for name in content.column_names}
     return as_table(path, columns, is_exact=True), metadata
 
 
-def _told_by(file: pq.ParquetFile, metadata: dict[str, str]) -> set[str]:
-    """Return which columns of origin say in every row what the file says once.
-
-    Told by the limits that Parquet keeps of every column: no row is read for it.
-    """
-    told: dict[str, set[object]] = {origin.name: set() for origin in ORIGIN}
-    for group in range(file.metadata.num_row_groups):
-        rows = file.metadata.row_group(group)
-        for at in range(rows.num_columns):
-            column = rows.column(at)
-            if column.path_in_schema in told and rows.num_rows:
-                limits = column.statistics
-                known = limits is not None and limits.has_min_max
-                known = known and not limits.null_count
-                ends = {limits.min, limits.max} if known else {None}
-                told[column.path_in_schema] |= ends
-    return {name for name, ends in told.items() if ends <= {metadata.get(name, "")}}
+def _is_told(name: str, column: pa.ChunkedArray, metadata: dict[str, str]) -> bool:
+    """Return whether a column of origin says in every row what the file says once."""
+    if name not in {origin.name for origin in ORIGIN}:
+        return False
+    return set(column.unique().to_pylist()) <= {metadata.get(name, "")}
 
 
 def read_parquet_metadata(path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 from typing import Self
 
@@ -63,8 +64,10 @@ class UnitMovie:
 
     def _block_of(self, frame: int) -> tuple[int, U16]:
         """Return the first frame and the frames of the block that holds a frame."""
-        for record in self._records:
-            if record.first_frame <= frame < record.first_frame + record.frames:
+        # the last that begins there or before: of a long burst there are many
+        at = bisect_right(self._records, frame, key=lambda r: r.first_frame)
+        for record in self._records[max(at - 1, 0) : at]:
+            if frame < record.first_frame + record.frames:
                 return record.first_frame, self._block(record)
         raise MovieError(
             f"frame {frame} of {self._path} was never written (the burst ended "

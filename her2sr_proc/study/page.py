@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from her2sr_proc.report.charts import truth_lines
+from her2sr_proc.report.templates import environment, style
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.cohort import Cohort
 from her2sr_proc.schema.results import Arm, ArmName
@@ -66,21 +65,10 @@ class StudyData:
 
 def render(data: StudyData) -> str:
     """Return the page as HTML."""
-    loader = PackageLoader("her2sr_proc", "report")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    sheets = [
-        loader.get_source(environment, name)[0] for name in ("report.css", "cohort.css")
-    ]
+    made = environment()
     measured = [s for s in data.samples if s.measured is not None]
-    return environment.get_template("study.html.j2").render(
-        css="\n".join(sheets),
+    return made.get_template("study.html.j2").render(
+        css=style("report.css", "cohort.css"),
         banner=BANNER,
         data=data,
         options=data.plan.options,
@@ -173,7 +161,3 @@ def _moves(cohort: Cohort) -> Iterator[tuple[str, list[tuple[int, int, int]]]]:
             ]
             cells.append((GROUP_MOVES.get((row, column), 0), counts[0], counts[1]))
         yield row, cells
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

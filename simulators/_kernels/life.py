@@ -49,7 +49,6 @@ def advance(
     begin_s: float,
     end_s: float,
     rate: F64,
-    latent_rate: F64,
     kinetics: F64,
     ageing: float,
     species: U8,
@@ -69,8 +68,7 @@ def advance(
     ----------
     index : int64 array, (n,); which dyes
     begin_s, end_s : float; lit seconds since the light was switched to this view
-    rate, latent_rate : float64 array, (dyes,); dose per second, after and before
-        conversion
+    rate : float64 array, (dyes,); dose per second, once converted
     kinetics : float64 array, (species, 5); on, off, life dose, survival, and light
         while first bright over that of a blink
     ageing : float; lives are divided by it, dark states multiplied

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from her2sr_proc.schema.model import Frozen
 
 FaultyDevice = Literal[
-    "stage", "focus", "lock", "camera", "laser", "interlock", "temperature"
+    "stage", "focus", "lock", "wheel", "camera", "laser", "interlock", "temperature"
 ]
 FaultKind = Literal[
     "raises",
@@ -42,6 +42,7 @@ SUITED = MappingProxyType(
         "stage": CALLS | {"stuck"},
         "focus": CALLS | {"stuck"},
         "lock": CALLS,
+        "wheel": CALLS | {"stuck"},
         "camera": CALLS | FRAMES,
         "laser": CALLS | {"stuck", "fault", "mute", "weak"},
         "interlock": CALLS | {"open"},
@@ -62,8 +63,8 @@ class FaultOptions(Frozen):
     late         the call works after ``duration_s``
     hangs        the call does not come back for ``duration_s``, or until healed
     lost         the call does nothing and says that it did
-    stuck        a drive never moves and never stops being busy; a laser (``nm``)
-                 accepts to be shut and stays on
+    stuck        a drive never moves and never stops being busy, the filter wheel
+                 between two filters; a laser (``nm``) accepts to be shut and stays on
     lies         a reading: ``value`` instead, or added to it for stage and focus
     stall        the camera exposes nothing more for ``duration_s``, or until healed
     drop         a frame is exposed and not delivered

@@ -56,7 +56,11 @@ def make(recipe: Recipe, *, seed: int, frames: int | None = None) -> Movie:
 
 
 def add_spots(mean: F64, x_px: F64, y_px: F64, photons: F64, sigma_px: float) -> None:
-    """Add pixel-integrated Gaussians to an image, each within `REACH` widths."""
+    """Add pixel-integrated Gaussians to an image, each within `REACH` widths.
+
+    ``mean``: float64, shape (height, width), photo-electrons, added to in place; places
+    and photo-electrons have shape (spots,). Parts outside the image are lost.
+    """
     reach = int(np.ceil(REACH * sigma_px))
     offsets = np.arange(-reach, reach + 2) - 0.5
     shares = []

@@ -54,7 +54,10 @@ class Nucleus:
     angle_rad: float
 
     def depth(self, x_px: F64, y_px: F64) -> F64:
-        """Return how far outside points are: 0 in the middle, 1 on the rim."""
+        """Return how far outside points are: 0 in the middle, 1 on the rim.
+
+        Any shape, that of the places; above 1 they are outside it.
+        """
         dx, dy = x_px - self.x_px, y_px - self.y_px
         along = dx * np.cos(self.angle_rad) + dy * np.sin(self.angle_rad)
         across = dy * np.cos(self.angle_rad) - dx * np.sin(self.angle_rad)

@@ -3,8 +3,8 @@
 Run it: ``python tests/bench/bench_kernels.py [--side 2048] [--tissue]``. Prints, for
 the movie of `her2sr bench` (2000 spots, sigma 1.3 px): how many spots go which way, the
 thread's milliseconds of each way in a frame, and microseconds of every step of the fits
-that are done sixteen side by side. ``--tissue`` adds a frame of the simulated slide as
-bright as a burst begins. Thread time, so that other work on the machine counts little.
+that are done sixteen side by side. ``--tissue`` adds frames of the simulated slide as
+a burst goes on. Thread time, so that other work on the machine counts little.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from simulators.world import Light, View, World
 SPOTS, SIGMA_PX = 2000, 1.3
 SPOT_NM = 92.0
 """Of the 561 channel, as the packaged protocols have it."""
+LIT_BEFORE_S = (0.0, 9.0, 36.0, 75.0, 150.0)
+"""From the first frame of a published burst to its last."""
 ROUNDS, CALLS = 5, 2000
 STEPS = {
     "_fit_plain": "plain spots, sixteen side by side",
@@ -147,9 +149,14 @@ def lane_times(sigma_px: float) -> None:
         print(f"  {us:6.3f} us a spot: {name}")
 
 
-def tissue(side: int) -> None:
-    """Print what a frame of the simulated slide takes, as a burst begins."""
-    world = World(SimulationOptions(height=side, width=side, noise="fast"))
+def tissue(side: int, lit_before_s: float) -> None:
+    """Print what a frame of the simulated slide takes, after so much light."""
+    print(f"the simulated slide after {lit_before_s:g} s of light:")
+    world = World(
+        SimulationOptions(
+            height=side, width=side, noise="fast", lit_before_s=lit_before_s
+        )
+    )
     view = View(0.0, 0.0, 1.5, 0.03, (Light(561, 0.4),))
     world.begin_burst(view)
     movie = np.zeros((3, side, side), np.uint16)
@@ -173,8 +180,8 @@ def main() -> None:
     print("a plain spot, steps of a fit (shares and gather three to five times):")
     lane_times(SIGMA_PX)
     if options.tissue:
-        print("the simulated slide as a burst begins:")
-        tissue(options.side)
+        for lit_before_s in LIT_BEFORE_S:
+            tissue(options.side, lit_before_s)
 
 
 if __name__ == "__main__":

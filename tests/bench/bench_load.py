@@ -164,7 +164,7 @@ def pressed(folder: Path, times: int, seed: int) -> bool:
 def burst(folder: Path, seconds: float, size: int) -> bool:
     """Measure a burst under load, print it, and return whether it is as asked."""
     frames = int(seconds * 1000.0 / EXPOSURE_MS) // 100 * 100
-    config = configuration(folder, size)
+    config = configuration(folder, size, lit_before_s=0.0)
     with night(config, folder / "burst") as service:
         run = service.control.submit(request(frames))
         until(lambda: service.control.run(run.id).frames_done, within_s=PATIENCE_S)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from nuclei_scores import Agreement, agreement, area_ratio, touching_pairs
 
-from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.schema.count_params import NucleiParams
 from her2sr_proc.segmentation import choice
 from her2sr_proc.segmentation.instances import measured_diameter_px
 from her2sr_proc.segmentation.network import MODEL, Network

@@ -27,7 +27,8 @@ from her2sr_proc.ensemble import ensemble_end
 from her2sr_proc.ground import ground_of, with_ground
 from her2sr_proc.localizer import Localizer
 from her2sr_proc.loci import find_loci
-from her2sr_proc.schema.params import EnsembleParams, LocalizeParams, LociParams
+from her2sr_proc.schema.count_params import EnsembleParams, LociParams
+from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import Localizations
 from simulators.smlm.regime import RECIPES, RegimeMovie, RegimeRecipe, make
 

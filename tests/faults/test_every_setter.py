@@ -50,6 +50,7 @@ def quick(path: Path) -> None:
         laser.get("sample", {}).pop("step_adu", None)
     data["stage"].update(timeout_s=0.3, long_travel_um=5.0)
     data["focus"].update(timeout_s=0.3, travel_z_um=-15.0)
+    data["filter_wheel"].update(timeout_s=0.3)
     if data["name"] == "demo adapters":
         data["camera"]["readout_modes"] = {"high": {"Gain": "3"}}
         gate = {"label": "Gate405", "enable_property": "State"}
@@ -80,6 +81,7 @@ def bench(microscope, tmp_path):
     # Every setting must be made anew: what was right by chance would hide a fault.
     hardware.stage.move_to(x_um=0.0, y_um=0.0)
     hardware.focus.move_to(z_um=1.0)
+    hardware.wheel.turn_to("open")
     hardware.camera.arm(frames=1, exposure_ms=10.0)
     for laser in hardware.lasers.values():
         laser.set_power(1.0)
@@ -122,6 +124,7 @@ def require_true_labels(units, core) -> None:
         for found in frames:
             assert found["place"] == (10 if place == "r00_c00" else 60, 20), name
             assert found["lit"] == {int(channel): PERCENT}, name
+            assert found["filter"] == core.config.filter_wheel.lines[int(channel)], name
             assert found["roi"] == ROI, name
             assert found["exposure_ms"] == 20.0, name
             assert found["mode"] == found["mode"] | wanted_mode, name
@@ -154,6 +157,7 @@ SETTERS = {
     "setROI",
     "setProperty",
     "setShutterOpen",
+    "setStateLabel",
     "startSequenceAcquisition",
     "stop",
     *HARMLESS,
@@ -231,7 +235,7 @@ def test_no_property_that_fails_leaves_a_wrong_label(bench, microscope, what, ki
     assert view.state != "completed"
 
 
-@pytest.mark.parametrize("drive", ["stage", "focus"])
+@pytest.mark.parametrize("drive", ["stage", "focus", "filter_wheel"])
 @pytest.mark.parametrize("stop", [None, "raises", "times out", "silent"])
 def test_a_drive_that_never_arrives_takes_no_frame(bench, microscope, drive, stop):
     label = getattr(microscope[1], drive).label

@@ -219,8 +219,8 @@ def test_row_06_the_light_is_out_in_a_tenth_of_a_second_and_latched(service, fau
     assert found.violations == ()
 
 
-# --- row 7: a setting reads back as another. A wheel of filters is no device here: the
-# line of light and the read-out stand for it.
+# --- row 7: a setting reads back as another. The wheel of filters has its own tests in
+# `test_fault_table_filters`.
 
 
 STALE = [

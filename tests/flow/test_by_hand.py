@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from stations import protocol, request, rig
 
+from her2sr_acq.engine.hand_views import Jog, Mark, Marks, SnapRequest
 from her2sr_acq.engine.handwork import LIVE_CEILING_S
-from her2sr_acq.engine.views import Jog, Mark, Marks, SnapRequest
 from her2sr_acq.errors import (
     DoseError,
     InterlockError,

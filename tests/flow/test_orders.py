@@ -10,7 +10,7 @@ from stations import Rig, protocol, request, rig
 
 from her2sr_acq.control import ControlClient
 from her2sr_acq.control_server import ControlServer
-from her2sr_acq.engine.views import StagePosition
+from her2sr_acq.engine.hand_views import StagePosition
 from her2sr_acq.errors import LeaseError, PlanRejectedError, RunConflictError
 from her2sr_acq.runtime import CONTROL, address
 from her2sr_proc.store.chain import read_events

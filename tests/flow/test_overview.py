@@ -8,10 +8,10 @@ from fake_localizer import FakeLocalizer
 from fake_microscope import FakeMicroscope, Faults
 from stations import protocol, request, rig
 
+from her2sr_acq.engine.choice_views import SelectionRequest
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.states import RunState
-from her2sr_acq.engine.views import SelectionRequest
 from her2sr_acq.errors import (
     PlanRejectedError,
     RunConflictError,

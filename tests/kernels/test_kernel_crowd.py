@@ -146,6 +146,18 @@ def test_there_are_never_more_than_the_rule_allows():
     assert resolve(counts, [(8, 8, 3000.0)], RULE._replace(surplus=40))[0] <= crowd.MOST
 
 
+@pytest.mark.parametrize(("side", "most"), [(5, 2), (6, 3), (7, 5)])
+def test_a_small_region_holds_no_more_spots_than_its_pixels_tell_apart(side, most):
+    rng = np.random.default_rng(6)
+    middle = (side - 1) / 2
+    blob = np.add.outer(*[(np.arange(side) - middle) ** 2] * 2)
+    counts = rng.poisson(30 + 4000 * np.exp(-blob / (2 * 2.2**2)))
+    assert resolve(counts, [(middle, middle, 9000.0)])[0] <= most
+    # those that were found one by one are never too many to be fitted together
+    found = [(x, y, 3000.0) for x in (1.0, side - 2.0) for y in (1.0, side - 2.0)]
+    assert resolve(counts, found)[0] <= max(most, len(found))
+
+
 def test_a_blob_that_three_spots_do_not_explain_is_given_up():
     rng = np.random.default_rng(8)
     blob = np.add.outer((np.arange(17) - 8.0) ** 2, (np.arange(17) - 8.0) ** 2)

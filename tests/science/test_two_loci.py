@@ -10,7 +10,7 @@ from her2sr_proc.bounds import split_p_value, split_probability
 from her2sr_proc.clumps import Clumps
 from her2sr_proc.loci import find_loci
 from her2sr_proc.mixture import Points, as_points, one_blob, two_blobs
-from her2sr_proc.schema.params import LociParams
+from her2sr_proc.schema.count_params import LociParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
 from her2sr_proc.splitting import dye_shares
 

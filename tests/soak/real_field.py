@@ -6,7 +6,8 @@ length, 30 ms a frame by the clock on the wall. Prints what was asked for and wh
 there, the localizer's lag, the ledger of light beside the plan and an onlooker, and
 memory as it went; ends with 1 when a frame is not accounted for, light is not booked,
 the localizer was more than 2 s behind or took more than 2 GB, a burst took longer than
-its exposures, or another process grew. Needs a machine of two cores that does nothing
+its exposures, or another process grew: went on taking memory from burst to burst, by
+the rule of ``tests/support/steady.py``. Needs a machine of two cores that does nothing
 else. Six minutes.
 """
 
@@ -56,7 +57,9 @@ def report(done: RealTime) -> None:
         print(vitals.line())
     for vitals in done.sampler.vitals.values():
         print(f"{vitals.name:>12}, MB as time goes: {curve(vitals)}")
-        print(f"{'':>12}  peak {vitals.peak_mb:.0f} MB")
+        grown_mb = done.grown_mb(vitals.name)
+        told = "bursts too short to tell" if grown_mb is None else f"{grown_mb:+.1f} MB"
+        print(f"{'':>12}  peak {vitals.peak_mb:.0f} MB; from burst to burst {told}")
     for wrong in done.violations:
         print(f"VIOLATION: {wrong}")
 

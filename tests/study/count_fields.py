@@ -27,8 +27,8 @@ from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.offline.pipeline import close_run, process_run
 from her2sr_proc.schema.case import RegionsMarked
 from her2sr_proc.schema.manifest import Manifest
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import RunResult
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest, write_manifest

@@ -15,8 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import Arm
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import REGIONS, Assessed, Sample, assess, ratio_interval
 from her2sr_proc.scoring.cut import retained_shares
 from her2sr_proc.scoring.intervals import AFTER_WIDTH

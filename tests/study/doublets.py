@@ -14,7 +14,8 @@ from collections import Counter
 import numpy as np
 
 from her2sr_proc.doublets import merging_px, sister_pairs
-from her2sr_proc.schema.params import CountParams, ScoreParams
+from her2sr_proc.schema.count_params import CountParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import REGIONS, Sample, assess
 from simulators.cells import Nucleus, Tissue, nuclei_of
 from simulators.kinds import KINDS, Kind

@@ -237,6 +237,7 @@ class FakeMicroscope:
         self.stage = FakeStage(self)
         self.focus = FakeFocus()
         self.lock = None
+        self.wheel = None
         self.lasers = {nm: FakeLaser(self, nm) for nm in (405, 488, 561)}
         if self.faults.on_from_the_start_nm:
             self.lasers[self.faults.on_from_the_start_nm].lit = True

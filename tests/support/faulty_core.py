@@ -69,6 +69,7 @@ def truth(core, config) -> dict:
         "exposure_ms": float(core.getProperty(camera, "Exposure")),
         "roi": list(core.getROI(camera)),
         "lit": lit,
+        "filter": core.getStateLabel(config.filter_wheel.label),
         "mode": {
             name: core.getProperty(camera, name)
             for mode in config.camera.readout_modes.values()

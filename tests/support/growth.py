@@ -145,7 +145,11 @@ def plot(found: Sequence[Series], path: Path) -> None:
     axes = list(dict.fromkeys(one.axis for one in found))
     rows = -(-len(axes) // 2)
     figure, panels = plt.subplots(
-        rows, min(2, len(axes)), figsize=(11, 4.2 * rows), squeeze=False
+        rows,
+        min(2, len(axes)),
+        figsize=(14, 3.9 * rows),
+        squeeze=False,
+        layout="constrained",
     )
     for panel, axis in zip(panels.flat, axes, strict=False):
         for one in (s for s in found if s.axis == axis):
@@ -155,10 +159,10 @@ def plot(found: Sequence[Series], path: Path) -> None:
         low, high = (np.array(panel.get_xlim()), np.array(panel.get_ylim()))
         panel.plot(low, high[1] * low / low[1], "k:", lw=1, label="linear")
         panel.set(xlabel=axis, ylabel="CPU seconds", ylim=high)
-        panel.legend(fontsize=6)
+        # beside the panel: inside, it lies on points wherever a cost is high or low
+        panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     for panel in list(panels.flat)[len(axes) :]:
         panel.set_visible(False)
     figure.suptitle("Cost against size; in brackets the exponent. Research use only")
-    figure.tight_layout()
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)

@@ -178,13 +178,14 @@ class Store:
         return work
 
     def reading(self, frames: int, side: int, block: int) -> Callable[[], None]:
-        """Return the reading of that unit, every block compared with its checksum."""
+        """Return the reading of that unit, as `her2sr verify` compares its blocks."""
         self.writing(frames, side, block)()
         path = self._folder / "561.ome.zarr"
+        room = raw.BlockRoom()
 
         def work():
             for record in self._records:
-                raw.read_block(path, record)
+                raw.read_block(path, record, room)
 
         return work
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from serving import serving
+
 
 @dataclass
 class Hook:
@@ -64,14 +66,8 @@ def hook_server(**how: object) -> Iterator[Hook]:
         if hook.tls is not None:
             server.socket = hook.tls.wrap_socket(server.socket, server_side=True)
         hook.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+        with serving(server, hook.ended):
             yield hook
-        finally:
-            hook.ended.set()
-            server.shutdown()
-            thread.join()
 
 
 def until(true, within_s: float = 5.0) -> None:

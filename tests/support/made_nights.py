@@ -20,11 +20,12 @@ from run_folders import make_run
 
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.device_views import DevicesView
 from her2sr_acq.engine.ledger import RunLedger
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.states import RunEvent
 from her2sr_acq.engine.tracker import Tracker
-from her2sr_acq.engine.views import DevicesView, FieldView, Health, RunRequest, RunView
+from her2sr_acq.engine.views import FieldView, Health, RunRequest, RunView
 from her2sr_acq.errors import RunNotFoundError
 from her2sr_acq.guard.messages import Status
 from her2sr_acq.plan.models import Protocol

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from serving import serving
+
 
 @dataclass
 class Letterbox:
@@ -118,11 +120,5 @@ def mail_server(**how: object) -> Iterator[Letterbox]:
     handler = type("Handler", (_Handler,), {"box": box})
     with _Server(("127.0.0.1", 0), handler) as server:
         box.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
+        with serving(server, box.ended):
             yield box
-        finally:
-            box.ended.set()
-            server.shutdown()
-            thread.join()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -159,3 +160,12 @@ def night(
     """Run a service from start to end."""
     with Launcher(config, data, port=0, only=only) as launcher:
         yield Night(launcher, DataFolder(data.resolve()))
+
+
+def seconds_between(begun: str | None, ended: str | None) -> float:
+    """Return the seconds between two stamps of a run that both stand."""
+    assert begun is not None
+    assert ended is not None
+    return (
+        datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
+    ).total_seconds()

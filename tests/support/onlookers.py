@@ -126,6 +126,7 @@ def laboratory(folder: Path, *, time_scale: float) -> Iterator[Laboratory]:
         for laser in data["lasers"]:  # no dark pictures: here every burst is counted
             laser["sample"]["step_adu"] = None
         data["focus"].update(timeout_s=0.3, travel_z_um=-15.0)
+        data["filter_wheel"].update(timeout_s=0.3)
         bench.config.write_text(yaml.safe_dump(data))
         with opened(bench.config, folder) as hardware:
             camera = TimedCamera(hardware.camera)

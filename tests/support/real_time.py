@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from night_audit import Audit, audit
-from nights import Night, night
+from nights import Night, night, seconds_between
+from steady import Span, steady_growth_mb
 from vitals import Sampler
 
 from her2sr_acq.config import resolve
@@ -84,6 +84,8 @@ class RealTime:
     lit_outside_s: float
     seconds: float
     """From the order to the answer."""
+    bursts: list[Span]
+    """By the onlooker, on the clock of the samples."""
     exposure_ms: float
     violations: list[str] = field(default_factory=list)
 
@@ -92,11 +94,15 @@ class RealTime:
         """The localizer's lag at every look within the bursts."""
         return [look.lag_s(self.exposure_ms) for look in self.looks]
 
+    def grown_mb(self, name: str) -> float | None:
+        """Return what a process goes on taking; None where bursts are too short."""
+        return steady_growth_mb(self.sampler.vitals[name].samples, self.bursts)
+
     def burst_s(self) -> dict[str, tuple[float, float]]:
         """Return, by channel, the seconds of its unit and those of its exposures."""
         return {
             unit.channel: (
-                _seconds(unit.started_utc, unit.ended_utc),
+                seconds_between(unit.started_utc, unit.ended_utc),
                 unit.requested * self.exposure_ms / 1000.0,
             )
             for unit in self.field.units
@@ -114,7 +120,8 @@ def take(
     """Take the field, then compare everything that was noted of it.
 
     The localizer closes a unit while the next is taken, so that its memory rises and
-    falls, and its peak is judged; every other process does the same all the time.
+    falls, and its peak is judged; every other process does the same in every burst,
+    and what it goes on taking is judged (`steady`).
     """
     with night(config or resolve("simulated"), folder / "data") as service:
         began = time.monotonic()
@@ -137,11 +144,13 @@ def take(
         light,
         history.lit_outside_s,
         seconds,
+        _bursts(history),
         request.plan.channels[0].exposure_ms,
     )
     for name, vitals in sampler.vitals.items():
-        if name != "localizer" and vitals.growth_mb > growth_mb:
-            done.violations.append(f"{name} grew by {vitals.growth_mb:.1f} MB")
+        grown_mb = done.grown_mb(name)
+        if name != "localizer" and grown_mb is not None and grown_mb > growth_mb:
+            done.violations.append(f"{name} grew by {grown_mb:.1f} MB")
         if vitals.is_lost or vitals.peak_mb > peak_mb:
             done.violations.append(f"{name} ended, or took {vitals.peak_mb:.0f} MB")
     done.violations += _judge(done)
@@ -170,6 +179,18 @@ def _ended(service: Night, run_id: str) -> RunView:
         service.launcher.check()
         time.sleep(LOOK_S / 4)
     return view
+
+
+def _bursts(history: LightHistory) -> list[Span]:
+    spans: list[Span] = []
+    begun = 0.0
+    for change in history.changes:
+        if change.what == "burst" and change.on:
+            begun = change.monotonic_s
+        elif change.what == "burst" and begun:
+            spans.append((begun, change.monotonic_s))
+            begun = 0.0
+    return spans
 
 
 def _light(
@@ -221,11 +242,3 @@ def _judge(done: RealTime) -> list[str]:
                 f"{channel} took {took_s:.1f} s for {exposed_s:.1f} s of light"
             )
     return wrong
-
-
-def _seconds(begun: str | None, ended: str | None) -> float:
-    assert begun is not None
-    assert ended is not None
-    return (
-        datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
-    ).total_seconds()

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from her2sr_proc.bounds import position_bound_px, split_probability
 from her2sr_proc.ensemble import EnsembleEnd
 from her2sr_proc.loci import Locus
-from her2sr_proc.schema.params import LociParams
+from her2sr_proc.schema.count_params import LociParams
 from her2sr_proc.schema.table import Localizations
 from simulators.smlm.movie import CAMERA
 from simulators.smlm.regime import RegimeMovie

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from her2sr_proc.schema.assessment import Evidence
-from her2sr_proc.schema.params import ScoreParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import REGIONS, Assessed, Origin, Sample, assess
 
 PARAMS = ScoreParams(resamples=400)

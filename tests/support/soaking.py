@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -16,6 +15,7 @@ from nights import (
     night,
     night_config,
     night_request,
+    seconds_between,
 )
 from vitals import GROWTH_MB, Sampler
 
@@ -47,14 +47,14 @@ class Soak:
     @property
     def unit_s(self) -> float:
         """Median seconds from the beginning of a unit to its verdict."""
-        return median(_seconds(u.started_utc, u.ended_utc) for u in self._units)
+        return median(seconds_between(u.started_utc, u.ended_utc) for u in self._units)
 
     @property
     def overhead_s(self) -> float:
         """Median seconds of a field beyond the exposure of its frames."""
         begun = [tile.units[0].started_utc for tile in self.fields]
         exposed_s = sum(u.requested for u in self.fields[0].units) * EXPOSURE_MS / 1000
-        return median(_seconds(a, b) for a, b in pairwise(begun)) - (
+        return median(seconds_between(a, b) for a, b in pairwise(begun)) - (
             exposed_s / TIME_SCALE
         )
 
@@ -147,11 +147,3 @@ def _judge(soak: Soak, units: int, frames: int) -> list[str]:
     if soak.bursts != units:
         wrong.append(f"the microscope saw {soak.bursts} bursts for {units} units")
     return wrong
-
-
-def _seconds(begun: str | None, ended: str | None) -> float:
-    assert begun is not None
-    assert ended is not None
-    return (
-        datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
-    ).total_seconds()

@@ -3,7 +3,7 @@
 import pytest
 
 from her2sr_acq.engine.ballot import Ballot, closed
-from her2sr_acq.engine.views import SelectionRequest
+from her2sr_acq.engine.choice_views import SelectionRequest
 from her2sr_acq.errors import RunConflictError
 
 CHOICE = SelectionRequest(fields=("r00_c00",), by="op-2")

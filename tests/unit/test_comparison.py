@@ -4,7 +4,7 @@ import numpy as np
 
 from her2sr_proc.comparison import CountedField, compare
 from her2sr_proc.schema.counts import FieldResult, NucleusCounts
-from her2sr_proc.schema.params import ScoreParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.store.truth import SpecimenTruth, TrueLoci, TrueNuclei
 
 PIXEL_UM = 0.1

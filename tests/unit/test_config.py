@@ -47,6 +47,21 @@ BROKEN = [
     pytest.param(
         lambda d: d.update(lasers=d["lasers"] * 2), "only once", id="line twice"
     ),
+    pytest.param(
+        lambda d: d.update(filter_wheel={"label": "W", "lines": {640: "red"}}),
+        "no laser of 640 nm",
+        id="filter of no line",
+    ),
+    pytest.param(
+        lambda d: d.update(filter_wheel={"label": "W", "lines": {}}),
+        "'filter_wheel.lines'",
+        id="wheel without a filter",
+    ),
+    pytest.param(
+        lambda d: d.update(filter_wheel={"label": "W", "lines": {561: ""}}),
+        "'filter_wheel.lines.561'",
+        id="filter without a name",
+    ),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from her2sr_proc.arms import ChannelEvidence
 from her2sr_proc.counting import count_field
 from her2sr_proc.doublets import merging_px, sister_pairs
-from her2sr_proc.schema.params import CountParams
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.table import Localizations, empty
 from her2sr_proc.signals import Fluctuation
 from her2sr_proc.spots import Optics, Spots, draw

@@ -5,8 +5,8 @@ import pytest
 
 from her2sr_proc.clusters import Scale, guess, pooled, scale_of, settled
 from her2sr_proc.dense import Seen, Sparse, dense_regions
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import Cluster, Isolated, ProbeCount
-from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.table import Localizations, empty
 from her2sr_proc.spots import Optics, Spots, draw
 

@@ -6,7 +6,7 @@ import pytest
 from her2sr_proc.clumps import Clumps, find_clumps
 from her2sr_proc.ensemble import EnsembleEnd, ensemble_end, mark_centroids
 from her2sr_proc.errors import TableError
-from her2sr_proc.schema.params import EnsembleParams
+from her2sr_proc.schema.count_params import EnsembleParams
 from her2sr_proc.schema.table import COLUMNS, Localizations, empty
 
 FRAMES, LOCI, DYE = 1000, 30, 350.0

@@ -5,7 +5,8 @@ import pytest
 from growth import BEGIN, END, Point, Series, into_page, power_law
 from growth_log import Step, measure, read_log, series_of
 
-from her2sr_proc.drift import by_intersections
+from her2sr_proc.drift import _segments, by_intersections
+from her2sr_proc.schema.table import Localizations
 
 SIZES = [1000, 3000, 10_000, 30_000, 100_000, 300_000]
 
@@ -66,6 +67,20 @@ def test_a_drift_does_not_depend_on_the_order_of_rows():
     ]
     shuffled = [chance.permutation(part) for part in parts]
     np.testing.assert_array_equal(by_intersections(parts), by_intersections(shuffled))
+
+
+def test_segments_hold_the_rows_of_their_frames_in_the_tables_order():
+    chance = np.random.default_rng(6)
+    frame = chance.integers(0, 90, 500)
+    frame[(frame >= 30) & (frame < 45)] = 89  # a segment without a row
+    where = chance.uniform(0, 4000, (500, 2)).astype(np.float32)
+    columns = {"frame": frame, "x_nm": where[:, 0], "y_nm": where[:, 1]}
+    edges = np.linspace(0, 90, 7)
+    found = _segments(Localizations(columns), edges)
+    number = np.searchsorted(edges, frame, side="right") - 1
+    assert [len(part) for part in found] == np.bincount(number, minlength=6).tolist()
+    for n, part in enumerate(found):
+        np.testing.assert_array_equal(part, where[number == n].astype(np.float64))
 
 
 def empty(_size):

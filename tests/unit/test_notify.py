@@ -67,10 +67,3 @@ def test_an_abstract_socket_is_reached_too():
         name = "@" + end.getsockname()[1:].decode()
         Notifier(name).say("READY=1")
         assert end.recv(100) == b"READY=1"
-
-
-def test_the_watchdog_of_another_process_is_not_ours():
-    told = {"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "10000000"}
-    assert Notifier.from_environment(told).watchdog_s == 10.0
-    told["WATCHDOG_PID"] = "1"
-    assert Notifier.from_environment(told).watchdog_s == 0.0

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from her2sr_proc.errors import DataError
 from her2sr_proc.nuclei import Exclusion, describe, outline
-from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.schema.count_params import NucleiParams
 from her2sr_proc.segmentation.choice import segment
 
 PIXEL_UM = 0.13

@@ -7,6 +7,7 @@ import yaml
 from fake_microscope import make_config
 from pydantic import ValidationError
 
+from her2sr_acq.config_wheel import FilterWheelConfig
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan import limits, load
 from her2sr_acq.plan.estimate import estimate, wall_exposure_ms
@@ -233,6 +234,54 @@ REFUSED = [
     pytest.param("grid.centre", [499.5, 0], "r00_c01 would be at x", id="stage x"),
     pytest.param("grid.centre", [0, -499.5], "r00_c00 would be at y", id="stage y"),
 ]
+
+
+WHEEL = {"label": "Wheel", "lines": {561: "red", 405: "blue"}, "also": ["open"]}
+
+
+def with_wheel(**changes):
+    wheel = FilterWheelConfig.model_validate(WHEEL | changes)
+    return make_config().model_copy(update={"filter_wheel": wheel})
+
+
+def taken(config, **changes) -> None:
+    grid = {"positions": [[0.0, 0.0]]}
+    limits.check(make(grid=grid, **changes), (), config, free_bytes=ROOM)
+
+
+def test_a_channel_without_a_position_of_the_wheel_is_refused():
+    with pytest.raises(PlanRejectedError, match="channel 488 has no position"):
+        taken(with_wheel())
+
+
+LOOKS = [
+    pytest.param({"focus": {"method": "image", "laser_nm": 488}}, "focus", id="focus"),
+    pytest.param({"select": {"laser_nm": 488}}, "overview", id="overview"),
+]
+
+
+@pytest.mark.parametrize(("changes", "name"), LOOKS)
+def test_pictures_of_focus_and_overview_need_a_filter_too(changes, name):
+    red = [c for c in make().model_dump(mode="json")["channels"] if c["name"] == "561"]
+    taken(with_wheel(), channels=red)
+    with pytest.raises(PlanRejectedError, match=f"channel {name} has no position"):
+        taken(with_wheel(), channels=red, **changes)
+
+
+def test_a_channel_may_name_a_filter_of_its_own_that_there_is():
+    channels = make().model_dump(mode="json")["channels"]
+    channels[1]["emission_filter"] = "open"
+    taken(with_wheel(), channels=channels)
+    channels[1]["emission_filter"] = "green"
+    with pytest.raises(PlanRejectedError, match="'green', and Wheel has red, blue, op"):
+        taken(with_wheel(), channels=channels)
+
+
+def test_a_filter_is_refused_where_there_is_no_wheel():
+    channels = make().model_dump(mode="json")["channels"]
+    channels[0]["emission_filter"] = "red"
+    with pytest.raises(PlanRejectedError, match="fake has no filter wheel"):
+        taken(make_config(), channels=channels)
 
 
 @pytest.mark.parametrize(("key", "value", "message"), REFUSED)

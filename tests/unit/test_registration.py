@@ -7,12 +7,10 @@ from her2sr_proc.errors import DataError
 from her2sr_proc.registration import (
     moved,
     moved_image,
-    moved_table,
     register,
     within_region,
 )
 from her2sr_proc.schema.calibration import AffineTransform
-from her2sr_proc.schema.table import concatenate, empty
 
 FRAME = (66_000.0, 66_000.0)
 TRUE = AffineTransform(xx=1.0008, xy=2e-4, x_nm=28.0, yx=-1e-4, yy=0.9995, y_nm=-17.0)
@@ -90,19 +88,6 @@ def test_two_films_that_have_nothing_in_common_are_refused():
     fixed, _ = film(80, seed=2)
     with pytest.raises(DataError, match="beads"):
         register(moving, fixed, frame_nm=FRAME)
-
-
-def test_a_table_is_moved_and_nothing_else_of_it_changes():
-    columns = {name: np.zeros(2, a.dtype) for name, a in empty().columns.items()}
-    columns["x_nm"] = np.array([0.0, 10_000.0], np.float32)
-    columns["frame"] = np.array([3, 4], np.int32)
-    table = concatenate([type(empty())(columns)])
-    found = moved_table(table, TRUE)
-    assert found["x_nm"] == pytest.approx([28.0, 10_036.0])
-    assert found["y_nm"] == pytest.approx([-17.0, -18.0])
-    assert found["frame"].tolist() == [3, 4]
-    assert found["x_nm"].dtype == np.float32
-    assert moved_table(table, None) is table
 
 
 def test_an_image_is_moved_as_its_points_are():

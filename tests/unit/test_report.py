@@ -19,7 +19,6 @@ from her2sr_proc.schema.counts import (
     SignalMark,
 )
 from her2sr_proc.schema.manifest import ChannelFacts, FieldFacts, Manifest
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import (
     ARMS,
     Accounting,
@@ -27,6 +26,7 @@ from her2sr_proc.schema.results import (
     Truth,
     UnitAccounting,
 )
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import Sample, assess, score
 
 SIZE = 96

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from her2sr_proc.schema.params import ScoreParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import Totals, group_of, ratio_interval, score
 
 PARAMS = ScoreParams(resamples=500)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from her2sr_proc.errors import DataError, NetworkError, RequestError, SegmenterError
-from her2sr_proc.schema.params import NucleiParams
+from her2sr_proc.schema.count_params import NucleiParams
 from her2sr_proc.segmentation import instances, network, plugins
 from her2sr_proc.segmentation.choice import segment
 from her2sr_proc.segmentation.network import MODEL, Network

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from her2sr_proc.schema.params import CountParams
+from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.table import Localizations, empty
 from her2sr_proc.signals import (
     Fluctuation,

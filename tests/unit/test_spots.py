@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from her2sr_proc.schema.params import SpotParams
+from her2sr_proc.schema.count_params import SpotParams
 from her2sr_proc.spots import Optics, Spots, TwoScales, draw, find_spots, noise_of
 
 FINE_PX, COARSE_PX, BLOB_PX = 1.0, 2.0, 0.65

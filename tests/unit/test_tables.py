@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from her2sr_proc.errors import RequestError, TableError
-from her2sr_proc.schema.table import COLUMNS, ORIGIN, Localizations, empty
+from her2sr_proc.schema.table import COLUMNS, ORIGIN, Gathered, Localizations, empty
 from her2sr_proc.store import tables
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.picasso import read_picasso, write_picasso
@@ -37,6 +37,31 @@ def table(rows=50) -> Localizations:
     columns["uncertainty_y_nm"] = columns["uncertainty_x_nm"]
     columns["uncertainty_nm"] = columns["uncertainty_x_nm"]
     return Localizations(columns)
+
+
+@pytest.mark.parametrize("rows", [50, 20_000])
+def test_tables_that_are_gathered_are_those_joined_at_once(rows):
+    whole, gathered = table(rows), Gathered()
+    bounds = [0, 3, 3, 20, 41, *range(100, rows, 1234)]
+    for part in np.split(np.arange(rows), bounds):
+        gathered.add(whole.take(part))
+    found = gathered.take()
+    assert list(found.columns) == list(whole.columns)
+    for name, column in whole.columns.items():
+        assert found[name].dtype == column.dtype
+        np.testing.assert_array_equal(found[name], column)
+    assert len(gathered.take()) == 0
+
+
+def test_gathered_columns_hold_the_widest_of_their_kinds():
+    narrow, wide = table(3), table(4)
+    wide.columns["x_nm"] = wide["x_nm"].astype(np.float64) + 1e-9
+    gathered = Gathered()
+    for part in (narrow, wide):
+        gathered.add(part)
+    found = gathered.take()["x_nm"]
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found[3:], wide["x_nm"])
 
 
 def assert_close(one, other, names):

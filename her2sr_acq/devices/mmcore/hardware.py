@@ -20,8 +20,10 @@ from her2sr_acq.devices.mmcore.meter import MMMeter
 from her2sr_acq.devices.mmcore.speech import same_value, speaking_to
 from her2sr_acq.devices.mmcore.stage import MMStage
 from her2sr_acq.devices.mmcore.watch import MMWatch
+from her2sr_acq.devices.mmcore.wheel import MMFilterWheel
 from her2sr_acq.devices.ports import (
     Camera,
+    FilterWheel,
     Focus,
     FocusLock,
     Laser,
@@ -81,6 +83,11 @@ class MMHardware:
             self._attempt(partial(MMWatch, handle, watch))
             for watch in config.all_watches()
         ]
+        wheel = (
+            None
+            if config.filter_wheel is None
+            else self._attempt(partial(MMFilterWheel, handle, config.filter_wheel))
+        )
         meter = (
             None
             if config.meter is None
@@ -93,6 +100,7 @@ class MMHardware:
         self.stage: Stage = _cleared(stage, focus, lock, config)
         self.focus: Focus = focus
         self.lock: FocusLock | None = lock
+        self.wheel: FilterWheel | None = wheel
         self.meter: Meter | None = meter
         self.watches: Sequence[Watch] = [w for w in watches if w is not None]
         self._lines = {nm: line for nm, line in lines.items() if line is not None}
@@ -119,6 +127,8 @@ class MMHardware:
         }
         if self._config.focus.lock is not None:
             roles[self._config.focus.lock.label] = "focus lock"
+        if self._config.filter_wheel is not None:
+            roles[self._config.filter_wheel.label] = "filter wheel"
         lasers = [
             self._reading(line.label, f"laser {line.nm}", self._lines[line.nm].readings)
             for line in self._config.lasers

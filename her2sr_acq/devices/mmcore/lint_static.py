@@ -36,6 +36,7 @@ def lint_static(config: DeviceConfig, cfg: CfgFile) -> StaticReport:
         *_focus_faults(config, cfg),
         *_light_faults(config, cfg),
         *_pixel_faults(config, cfg),
+        *_filter_faults(config, cfg),
     ]
     return StaticReport(tuple(faults), tuple(_unverified(config, cfg)))
 
@@ -107,6 +108,26 @@ def _pixel_faults(config: DeviceConfig, cfg: CfgFile) -> Iterator[str]:
             )
 
 
+def _filter_faults(config: DeviceConfig, cfg: CfgFile) -> Iterator[str]:
+    """Tell of positions that the cfg names otherwise; a cfg that names none may do."""
+    wheel = config.filter_wheel
+    if wheel is None:
+        return
+    named = [
+        line.arguments[2]
+        for line in cfg.lines
+        if line.command == "Label"
+        and len(line.arguments) == 3
+        and line.arguments[0] == wheel.label
+    ]
+    for label in wheel.labels:
+        if named and label not in named:
+            yield (
+                f"{cfg.path.name} names no position '{label}' of {wheel.label}; it "
+                f"names {', '.join(named)}; correct filter_wheel, or a Label line"
+            )
+
+
 def _unverified(config: DeviceConfig, cfg: CfgFile) -> Iterator[str]:
     """Say which properties no source was read for, device by device."""
     used = list(_named(config))
@@ -136,6 +157,8 @@ def _named(config: DeviceConfig) -> Iterator[tuple[str, str]]:
     if (lock := config.focus.lock) is not None:
         yield lock.label, lock.state_property
         yield lock.label, lock.offset_property or ""
+    if config.filter_wheel is not None:
+        yield config.filter_wheel.label, "Label"
     for mode in config.camera.readout_modes.values():
         yield from ((config.camera.label, name) for name in mode)
     for laser in config.lasers:

@@ -23,16 +23,25 @@ class Drive:
     settle_s: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    can_stop: bool = True
+    """False: a state device, which the core knows no way to stop."""
 
     def wait(self) -> None:
         """Return once the drive is at rest and has settled.
 
-        Raises `DeviceTimeoutError`, after telling the drive to stop, when it is not.
+        Raises `DeviceTimeoutError` when it is not, after telling it to stop if that can
+        be told.
         """
         core = self.handle.core
         deadline = self.clock() + self.timeout_s
         while self._is_busy():
             if self.clock() >= deadline:
+                if not self.can_stop:
+                    raise DeviceTimeoutError(
+                        f"{self.label}: still turning after {self.timeout_s:g} s; "
+                        f"check that it turns freely",
+                        device=self.label,
+                    )
                 with speaking_to(self.label):
                     core.stop(self.label)
                 raise DeviceTimeoutError(

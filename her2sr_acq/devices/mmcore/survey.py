@@ -21,6 +21,7 @@ from her2sr_acq.devices.mmcore.lock import open_lock
 from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.devices.mmcore.stage import MMStage
 from her2sr_acq.devices.mmcore.watch import MMWatch
+from her2sr_acq.devices.mmcore.wheel import MMFilterWheel
 from her2sr_acq.devices.ports import Seen
 from her2sr_acq.errors import AcqError
 
@@ -101,6 +102,9 @@ def _roles(handle: CoreHandle, config: DeviceConfig) -> Iterator[Seen]:
     ]
     if (lock := config.focus.lock) is not None:
         uses.append(("focus lock", lock.label, partial(open_lock, handle, lock)))
+    if (wheel := config.filter_wheel) is not None:
+        turn = partial(MMFilterWheel, handle, wheel)
+        uses.append(("filter wheel", wheel.label, turn))
     uses += [
         (watch.name, watch.label, partial(MMWatch, handle, watch))
         for watch in config.all_watches()

@@ -108,6 +108,10 @@ KNOWN: dict[Adapter, Names] = {
             "Signal Noise Ratio",
         }
     ),
+    ("ASIFW1000", "ASIFWController"): _STAGE | {"Firmware version"},
+    ("ASIFW1000", "ASIFilterWheel"): frozenset(
+        {"ASIFilterWheelNumber", "ClosedPosition", "SpeedSetting", "SerialCommand"}
+    ),
     ("MicroFPGA", "MicroFPGA-Hub"): _STAGE,
     ("MicroFPGA", "Laser Trigger"): frozenset(
         {"Number of lasers"}

@@ -5,17 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import Field
 
-from her2sr_acq.engine.views import (
-    CheckupView,
-    DevicesView,
+from her2sr_acq.engine.device_views import CheckupView, DevicesView
+from her2sr_acq.engine.hand_views import (
     Jog,
     Marks,
     Picture,
-    ProtocolView,
     SnapRequest,
     StagePosition,
     StageView,
 )
+from her2sr_acq.engine.views import ProtocolView
 from her2sr_acq.errors import RunConflictError
 from her2sr_acq.service import phrases
 from her2sr_acq.service.access import ACT, ORDER, OrderDep

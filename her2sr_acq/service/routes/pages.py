@@ -108,6 +108,7 @@ def _environment() -> Environment:
         said=language.said,
         sentence=language.sentence,
         word=language.word,
+        known=language.known,
         duration=language.duration,
     )
     environment.globals.update(

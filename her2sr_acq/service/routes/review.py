@@ -14,21 +14,23 @@ from her2sr_acq.service.reviewing import desk, mosaic, reviewer
 from her2sr_proc.schema.reading import MOST_ITEMS
 from her2sr_proc.schema.results import ArmName
 from her2sr_proc.schema.review import (
-    ActRequest,
     AgreementView,
     AnswerOfArm,
-    AnswerRequest,
-    CountRequest,
     EntryView,
-    InclusionRequest,
     MosaicView,
     NucleusDetail,
     NucleusView,
-    ReadingRequest,
     ReadingView,
-    RegionsRequest,
     Reviewer,
     ReviewView,
+)
+from her2sr_proc.schema.review_requests import (
+    ActRequest,
+    AnswerRequest,
+    CountRequest,
+    InclusionRequest,
+    ReadingRequest,
+    RegionsRequest,
     SignatureRequest,
 )
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path
 from fastapi.responses import FileResponse
 from pydantic import Field, JsonValue, field_validator
 
-from her2sr_acq.engine.views import RunView, SelectionRequest, SelectionView
+from her2sr_acq.engine.choice_views import SelectionRequest, SelectionView
+from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import PlanRejectedError
 from her2sr_acq.plan.outline import Box, Outline, read_outlines
 from her2sr_acq.service.access import ORDER, VIEWER, ActorDep, OrderDep, name_of

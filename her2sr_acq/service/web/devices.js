@@ -11,6 +11,11 @@ function filled(text, values) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+// The word for what a driver says of itself; what is no word of the table stays.
+function known(said) {
+  return JSON.parse(hands.dataset.readings)[said.toLowerCase().replace(/[^a-z0-9]+/g, "_")] ?? said;
+}
+
 async function ask(path, method = "GET", body = undefined) {
   const options = { method, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body) };
   const answer = await (method === "GET" ? fetch(path) : order(path, options));
@@ -21,7 +26,7 @@ async function ask(path, method = "GET", body = undefined) {
 
 function tellStage(stage) {
   const told = { x: stage.x_um.toFixed(1), y: stage.y_um.toFixed(1), z: stage.z_um.toFixed(2) };
-  part("where").textContent = filled(hands.dataset.where, told) + (stage.lock ? ` · ${stage.lock}` : "");
+  part("where").textContent = filled(hands.dataset.where, told) + (stage.lock ? ` · ${hands.dataset.lock.replace("{state}", known(stage.lock))}` : "");
   if (!stage.x_limits_um) return;
   part("dose-limit").textContent = filled(part("dose-limit").dataset.text, { ceiling: stage.look_ceiling_s });
   const range = ({ low, high }) => `${low} – ${high}`;

@@ -15,6 +15,16 @@ function place(root) {
   }
 }
 
+function tellClocks(root) {
+  for (const time of root.querySelectorAll("[data-clock]")) time.textContent = clock(time.dateTime);
+}
+
+// The clock of this browser, as a person reads it; records are in UTC.
+function clock(stamp) {
+  const options = { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return new Date(stamp).toLocaleString(document.documentElement.lang, options);
+}
+
 function away(isAway) {
   document.getElementById("away").hidden = !isAway;
 }

@@ -7,6 +7,7 @@ const ARMS = ["sr_merged", "sr", "conventional"];
 const TABS = ["regions", "reading", "nuclei", "case", "agreement", "record"];
 const section = (name) => document.getElementById(name);
 const button = (text, work) => { const b = make("button", { type: "button" }, text); b.addEventListener("click", doing(work)); return b; };
+const person = (by) => (by === "not-logged-in" ? t("nobody") : by);
 const identity = (said) => t(said === "account" ? "by_account" : "by_name");
 let review, tab = "regions";
 
@@ -22,6 +23,15 @@ async function show(name) {
   tab = name;
   for (const one of TABS) section(one).hidden = one !== name;
   for (const one of document.querySelectorAll("[data-tab]")) one.setAttribute("aria-current", one.dataset.tab === name);
+  section(name).setAttribute("aria-busy", "true"); // an empty part says that it is asked for
+  try {
+    await fill(name);
+  } finally {
+    section(name).removeAttribute("aria-busy");
+  }
+}
+
+async function fill(name) {
   await { regions: () => openSlide(refresh), reading: () => openReading(review, refresh), nuclei: showNuclei, case: showCase, agreement: showAgreement, record: showRecord }[name]();
 }
 
@@ -41,7 +51,7 @@ async function showNuclei() {
 function card(n) {
   const box = make("article", { className: n.is_excluded ? "out" : "" });
   const src = (picture) => `${base}/nuclei/${n.key}/${picture}/both.png`;
-  const pictures = make("div", { className: "pair" }, ...["superresolution", "conventional"].map((p) => make("figure", {}, make("img", { src: src(p), alt: `${n.key}, ${p}`, loading: "lazy", width: 200, height: 200 }), make("figcaption", {}, t(`picture_${p}`)))));
+  const pictures = make("div", { className: "pair" }, ...["superresolution", "conventional"].map((p) => make("figure", {}, make("img", { src: src(p), alt: `${n.key}, ${t(`picture_${p}`)}`, loading: "lazy", width: 200, height: 200 }), make("figcaption", {}, t(`picture_${p}`)))));
   const rows = ARMS.filter((arm) => n.counts[arm]).map((arm) => { const c = n.counts[arm]; const changed = c.her2 !== c.machine_her2 || c.cep17 !== c.machine_cep17; return [t(`arm_${arm}`), `${c.her2} : ${c.cep17}${c.is_ambiguous ? " ?" : ""}${c.is_estimated ? " ≈" : ""}`, changed ? t("machine", { her2: c.machine_her2, cep17: c.machine_cep17 }) : ""]; });
   box.append(make("h3", {}, `${n.is_excluded ? "✕ " : ""}${n.key} `, make("small", {}, region(n.region))), pictures, table([t("arm"), "HER2 : CEP17", ""], rows));
   if (n.is_excluded) box.append(make("p", { className: "figures" }, n.reason || n.exclusion_reason));
@@ -74,7 +84,7 @@ async function showCase() {
 
 // Who was shown counts, and when: whoever signs is told who was not blind.
 function sights() {
-  const line = (s) => make("li", {}, t(s.is_before_review ? "sight_before" : "sight", { by: s.by === "not-logged-in" ? t("nobody") : s.by, identity: identity(s.identity), at: s.utc.slice(0, 19) }));
+  const line = (s) => make("li", {}, t(s.is_before_review ? "sight_before" : "sight", { by: person(s.by), identity: identity(s.identity), at: s.utc.slice(0, 19) }));
   const doubt = (r) => make("li", {}, t("not_vouched", { name: r.name, by: r.by }));
   return make("div", { id: "sights" }, make("h3", {}, t("sights")), make("ul", {}, ...review.sights.map(line), ...review.readings.filter((r) => !r.is_vouched).map(doubt)));
 }
@@ -96,15 +106,30 @@ async function showAgreement() {
   place.replaceChildren();
   const found = await ask("/agreement");
   place.append(make("h2", {}, t("agreement")), table([t("first"), t("second"), t("picture"), t("probe"), "n", t("same"), t("within"), t("kappa"), "ICC(2,1)", t("bias"), t("limits")],
-    found.rows.map((r) => [r.first, r.second, r.picture, r.probe, String(r.nuclei), String(r.same), String(r.within_one), number(r.kappa), `${number(r.icc)} (${span(r.icc_interval_95)})`, number(r.bias), span(r.limits_of_agreement)])),
+    found.rows.map((r) => [r.first, r.second, t(`picture_${r.picture}`), r.probe, String(r.nuclei), String(r.same), String(r.within_one), number(r.kappa), `${number(r.icc)} (${span(r.icc_interval_95)})`, number(r.bias), span(r.limits_of_agreement)])),
     make("p", { className: "figures" }, t("kappa_note", { categories: found.categories.join(", "), untold: [...new Set(found.rows.flatMap((r) => r.untold))].join(" ") })));
+}
+
+// An act in words; REST has it whole, under the names of the record.
+function acted(act) {
+  const told = Object.entries(act).filter(([key, value]) => key !== "kind" && value !== "" && value !== null);
+  return told.map(([key, value]) => `${t(`key_${key}`)}: ${worth(key, value)}`).join(" · ") || "–";
+}
+
+function worth(key, value) {
+  if (typeof value === "boolean") return t(value ? "yes" : "no");
+  if (key === "arm") return t(`arm_${value}`);
+  if (key === "outcome") return t(value);
+  if (key === "totals") return acted(value);
+  if (key === "counts_sha256") return `${value.slice(0, 12)}…`;
+  return typeof value === "object" ? t("several", { count: Object.keys(value).length }) : String(value);
 }
 
 async function showRecord() {
   const lines = [];
   for (let part; !part || part.length === 500;) { part = await ask(`/record?after=${lines.length}&limit=500`); lines.push(...part); }
   section("record").replaceChildren(make("h2", {}, t("record", { count: review.entries })), make("p", { className: "figures" }, t("record_head", { head: review.head || "–" })),
-    table(["", t("when"), t("who"), t("what"), t("reason"), t("said")], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19), l.by, t(`kind_${l.kind}`), l.reason, l.act ? JSON.stringify(l.act).slice(0, 160) : t("hidden_now")])));
+    table(["", t("when"), t("who"), t("what"), t("reason"), t("said")], lines.map((l) => [String(l.sequence), l.utc.slice(0, 19).replace("T", " "), person(l.by), t(`kind_${l.kind}`), l.reason, l.act ? acted(l.act) : t("hidden_now")])));
 }
 
 section("who").addEventListener("submit", doing(async () => {

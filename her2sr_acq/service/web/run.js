@@ -7,17 +7,11 @@ const runPart = document.getElementById("run-part");
 const runId = runPart.dataset.run;
 let lostAt = null;
 
-function clocks(root) {
-  for (const time of root.querySelectorAll("time[data-clock]")) {
-    time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang);
-  }
-}
-
 function connected(isConnected) {
   const line = document.getElementById("since");
   lostAt = isConnected ? null : (lostAt ?? new Date());
   line.hidden = isConnected;
-  if (lostAt) line.textContent = line.dataset.text.replace("%", lostAt.toLocaleTimeString());
+  if (lostAt) line.textContent = line.dataset.text.replace("%", lostAt.toLocaleTimeString(document.documentElement.lang));
 }
 
 function follow() {
@@ -81,8 +75,8 @@ async function repeat(act, pauseMs) {
   setTimeout(repeat, pauseMs, act, pauseMs);
 }
 
-clocks(document);
-new MutationObserver(() => clocks(runPart)).observe(runPart, { childList: true });
+tellClocks(document);
+new MutationObserver(() => tellClocks(runPart)).observe(runPart, { childList: true });
 if (document.getElementById("live-picture")) {
   repeat(live, LIVE_MS);
   repeat(growing, GROWING_MS);

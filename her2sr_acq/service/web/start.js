@@ -21,15 +21,6 @@ function judgeSample() {
   return !reason;
 }
 
-function tellClocks(root) {
-  for (const time of root.querySelectorAll("[data-clock]")) time.textContent = clock(time.dateTime);
-}
-
-function clock(stamp) {
-  const options = { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  return new Date(stamp).toLocaleString(document.documentElement.lang, options);
-}
-
 let drawn = 0;
 
 async function draw() {

@@ -57,7 +57,7 @@ def gather(movies: Sequence[Movie], params: TrainParams) -> Pool:
     held_out: list[U16] = []
     seen = []
     each = -(-params.frames // len(movies))
-    side = _window_px(movies, params)
+    side = _window_px(params)
     for movie in movies:
         chosen = stratified(movie.shape[0], each, rng)
         apart = _apart(len(chosen), params, rng)
@@ -131,7 +131,7 @@ def _apart(
     return found
 
 
-def _window_px(movies: Sequence[Movie], params: TrainParams) -> int:
+def _window_px(params: TrainParams) -> int:
     """Return the largest side of a window that keeps all of them within the bound."""
     side = int((KEPT_BYTES / (2 * params.frames)) ** 0.5)
     return max(side, params.patch_px)

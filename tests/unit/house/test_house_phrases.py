@@ -14,7 +14,7 @@ from her2sr_acq.service.strings import LANGUAGES, load
 from her2sr_proc import errors as proc_errors
 from her2sr_proc.nuclei import Exclusion
 from her2sr_proc.review import shown
-from her2sr_proc.schema.case import Act
+from her2sr_proc.schema.case import Act, Counted
 from her2sr_proc.scoring.workflow import COMMENTS, Event, State
 
 ROOT = Path(__file__).parents[3]
@@ -103,6 +103,14 @@ def test_every_act_of_a_record_has_its_words():
     kinds = [kind.model_fields["kind"].default for kind in Act.__args__[0].__args__]
     assert len(kinds) > 10
     assert all(f"review.kind_{kind}" in load().texts for kind in (*kinds, shown.HIDDEN))
+
+
+def test_every_key_of_an_act_has_its_words():
+    acts = Act.__args__[0].__args__
+    keys = {key for act in acts for key in (*act.model_fields, *Counted.model_fields)}
+    assert len(keys) > 25
+    words = load().texts
+    assert {key for key in keys - {"kind"} if f"review.key_{key}" not in words} == set()
 
 
 def test_no_two_sentences_have_one_shape():

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from her2sr_acq.errors import DeviceError
 from simulators.crisp import Crisp
+from simulators.filterwheel import LEAK, Wheel
 from simulators.instrument import Instrument
 from simulators.motion import Motion
 from simulators.options import LockOptions
@@ -59,6 +61,7 @@ class Bench:
             self.world,
             stage=Motion((0.0, 0.0), **drive, clock=lambda: self.now),
             crisp=crisp,
+            wheel=Wheel(time_scale=10.0, clock=lambda: self.now),
             clock=lambda: self.now,
             **options,
         )
@@ -203,3 +206,37 @@ def test_where_no_light_comes_back_the_lock_reads_dim_and_stays(bench):
     bench.instrument.crisp._glass = lambda x_um, y_um: None
     bench.instrument.move_stage(50.0, 0.0)
     assert bench.instrument.crisp.state() == "Dim"
+
+
+def test_a_line_is_seen_through_its_own_filter_or_an_open_wheel(bench):
+    bench.lights.switch(561, on=True)
+    shares = []
+    for place in (0, 1, 2, 3, 2.5):
+        bench.instrument.turn_wheel(place)
+        bench.now += 1.0
+        shares.append(bench.instrument.view(0.03).passes)
+    assert shares == [1.0, LEAK, LEAK, 1.0, LEAK]
+
+
+def test_a_wheel_that_turns_shows_next_to_nothing_and_reads_no_position(bench):
+    bench.lights.switch(561, on=True)
+    bench.instrument.turn_wheel(3)
+    wheel = bench.instrument.wheel
+    assert (wheel.position(), wheel.is_moving()) == (-1, True)
+    assert bench.instrument.view(0.03).passes == LEAK
+    bench.now += 1.0
+    assert (wheel.position(), wheel.is_moving()) == (3, False)
+
+
+def test_activation_beside_a_burst_does_not_change_the_filter_that_counts(bench):
+    bench.lights.set_power(405, 1.0)
+    for nm in (405, 561):
+        bench.lights.switch(nm, on=True)
+    bench.instrument.turn_wheel(3)
+    bench.now += 1.0
+    assert bench.instrument.view(0.03).passes == 1.0
+
+
+def test_a_place_beyond_the_wheel_is_refused(bench):
+    with pytest.raises(DeviceError, match="the positions 0 to 3"):
+        bench.instrument.turn_wheel(4)

@@ -41,6 +41,20 @@ def test_the_same_calls_give_the_same_frames() -> None:
     np.testing.assert_array_equal(story(), story())
 
 
+def test_a_field_that_has_been_lit_before_is_as_dark_as_after_that_light() -> None:
+    fresh, before = World(options()), World(options(lit_before_s=3.0))
+    bright = record(options(), view(), 1, fresh)
+    faded = record(options(lit_before_s=3.0), view(), 1, before)
+    fresh.illuminate(view(), 2.97)
+    same = record(options(), view(), 1, fresh)
+    offset = 100.0
+    left = (faded.mean() - offset) / (bright.mean() - offset)
+    assert left < 0.9
+    assert (same.mean() - offset) / (bright.mean() - offset) == pytest.approx(
+        left, rel=0.02
+    )
+
+
 def test_another_seed_gives_other_frames() -> None:
     one, other = (record(options(seed=s), view(), 1) for s in (1, 2))
     assert np.mean(one != other) > 0.9

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from her2sr_proc.schema.params import Profile, ScoreParams
+from her2sr_proc.schema.params import Profile
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import REGIONS, Sample, assess
 from her2sr_proc.scoring.cut import copies_of, lacking_by_cut, retained_shares
 

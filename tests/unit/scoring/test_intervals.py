@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from scored_samples import PARAMS, sample
 
-from her2sr_proc.schema.params import ScoreParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.budget import budget
 from her2sr_proc.scoring.chances import group_probabilities, totals_probabilities
 from her2sr_proc.scoring.intervals import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from her2sr_proc.schema.params import ScoreParams
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring.assess import assess
 from her2sr_proc.scoring.cut import retained_shares
 from her2sr_proc.scoring.populations import relative_cuts, second_population

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from her2sr_acq.accounts.database import ServiceDatabase
 from her2sr_acq.accounts.passwords import Passwords
 from her2sr_acq.accounts.roles import Role
-from her2sr_acq.engine import views
+from her2sr_acq.engine import choice_views, device_views, hand_views, views
 from her2sr_acq.engine.states import RunEvent, RunState, advance
 from her2sr_acq.errors import (
     LatchedError,
@@ -132,8 +132,8 @@ class FakeControl:
     retaken: list[tuple[str, tuple[str, ...] | None]] = field(default_factory=list)
     orders: list[tuple[int | None, str]] = field(default_factory=list)
     """Fence and name of everyone who ordered."""
-    places: list[views.Mark] = field(default_factory=list)
-    chosen: views.SelectionRequest | None = None
+    places: list[hand_views.Mark] = field(default_factory=list)
+    chosen: choice_views.SelectionRequest | None = None
     select: SelectPlan | None = None
     """Of the protocol."""
 
@@ -170,11 +170,11 @@ class FakeControl:
 
     def where(self):
         self._alive()
-        return views.StageView(x_um=1.0, y_um=2.0, z_um=3.0)
+        return hand_views.StageView(x_um=1.0, y_um=2.0, z_um=3.0)
 
     def jog(self, jog):
         here = self.where()
-        return views.StageView(
+        return hand_views.StageView(
             x_um=here.x_um + jog.dx_um,
             y_um=here.y_um + jog.dy_um,
             z_um=here.z_um + jog.dz_um,
@@ -183,19 +183,19 @@ class FakeControl:
     def mark(self, name):
         here = self.where()
         place = {n: getattr(here, n) for n in ("x_um", "y_um", "z_um")}
-        self.places = [*self.places, views.Mark(name=name, **place)]
+        self.places = [*self.places, hand_views.Mark(name=name, **place)]
         return self.marks()
 
     def marks(self):
         self._alive()
-        return views.Marks.of(tuple(self.places))
+        return hand_views.Marks.of(tuple(self.places))
 
     def clear_marks(self):
         self.places = []
         return self.marks()
 
     def snap(self, asked):
-        return views.Picture(
+        return hand_views.Picture(
             height=1,
             width=1,
             adu_base64="AAA=",
@@ -207,10 +207,14 @@ class FakeControl:
     def examine(self):
         self._alive()
         found = [
-            views.Found(subject="light", state="good", detail="every line reports off"),
-            views.Found(subject="disk", state="bad", detail="full; offload runs"),
+            device_views.Found(
+                subject="light", state="good", detail="every line reports off"
+            ),
+            device_views.Found(
+                subject="disk", state="bad", detail="full; offload runs"
+            ),
         ]
-        return views.CheckupView(taken_utc=NOW.isoformat(), found=tuple(found))
+        return device_views.CheckupView(taken_utc=NOW.isoformat(), found=tuple(found))
 
     def run(self, run_id):
         self._alive()
@@ -252,10 +256,10 @@ class FakeControl:
         self.run(run_id)
         place = {"row": 0, "column": 0, "x_um": 0.0, "y_um": 0.0, "chosen": None}
         address = f"/api/v1/runs/{run_id}/overview/r00_c00.png"
-        tile = views.OverviewTile(
+        tile = choice_views.OverviewTile(
             field="r00_c00", seen=True, holds_tissue=True, picture=address, **place
         )
-        return views.SelectionView(
+        return choice_views.SelectionView(
             run=run_id,
             state="made" if self.chosen else "open",
             choose="person",
@@ -287,10 +291,10 @@ class FakeControl:
 
     def devices(self):
         self._alive()
-        camera = views.DeviceView(
+        camera = device_views.DeviceView(
             label="Camera", role="camera", adapter="Demo", values={"Exposure": "30"}
         )
-        return views.DevicesView(taken_utc=NOW.isoformat(), devices=(camera,))
+        return device_views.DevicesView(taken_utc=NOW.isoformat(), devices=(camera,))
 
     def health(self):
         self._alive()

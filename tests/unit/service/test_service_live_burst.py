@@ -176,4 +176,5 @@ def test_the_trace_of_one_block_is_a_line_and_a_long_one_is_thinned(tmp_path):
 
 def test_a_flat_trace_runs_through_the_middle():
     assert points([2.0, 2.0]) == "0.0,30.0 300.0,30.0"
+    assert points([2.0]) == "0.0,30.0 300.0,30.0"
     assert points([]) == ""

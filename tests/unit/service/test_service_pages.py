@@ -71,6 +71,45 @@ def test_what_a_run_says_of_itself_is_escaped(client, control, running):
     assert "&lt;script&gt;alert" in page
 
 
+def test_commands_within_a_sentence_are_marked_up_and_still_escaped(
+    client, control, running
+):
+    view = control.held[running]
+    words = {"reason": "go on with `her2sr process <run>`", "state": "aborted"}
+    control.held[running] = view.model_copy(update=words)
+    page = client.get(f"/runs/{running}").text
+    assert "go on with <code>her2sr process &lt;run&gt;</code>" in page
+
+
+def test_a_run_that_is_over_tells_once_that_bursts_are_incomplete(
+    client, control, running
+):
+    view = control.held[running]
+    control.held[running] = view.model_copy(update={"state": "aborted"})
+    page = client.get(f"/parts/runs/{running}").text
+    alarms = page[page.index('id="alarms"') : page.index('id="focus"')]
+    assert "1 bursts are incomplete" in alarms
+    assert "the run goes on" not in alarms
+
+
+@pytest.mark.parametrize(
+    ("spoken", "words"),
+    [("en", ("Exposure (ms)", "Adapter's own")), ("ja", ("露光 (ms)", "カメラ"))],
+)
+def test_what_devices_say_has_its_words_and_else_its_own_name(
+    client, control, monkeypatch, spoken, words
+):
+    seen = control.devices()
+    (camera,) = seen.devices
+    values = {**camera.values, "Adapter's own": "7"}
+    named = camera.model_copy(update={"values": values})
+    told = seen.model_copy(update={"devices": (named,)})
+    monkeypatch.setattr(control, "devices", lambda: told)
+    page = client.get("/parts/devices", headers={"accept-language": spoken}).text
+    assert all(word in page.replace("&#39;", "'") for word in words)
+    assert 'title="Exposure"' in page
+
+
 @pytest.mark.parametrize(
     "name", ["style.css", "page.js", "start.js", "devices.js", "settings.js"]
 )

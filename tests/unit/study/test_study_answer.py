@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import ARMS, Accounting, RunResult, Truth
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.scoring import score
 from her2sr_proc.store.layout import StudyFolder
 from her2sr_proc.study.accuracy import figures

@@ -6,8 +6,8 @@ import pytest
 from her2sr_proc.comparison import CountedField, compare
 from her2sr_proc.errors import StateError
 from her2sr_proc.schema.counts import FieldResult, NucleusCounts, ProbeCount
-from her2sr_proc.schema.params import ScoreParams
 from her2sr_proc.schema.results import ARMS
+from her2sr_proc.schema.score_params import ScoreParams
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.truth import SpecimenTruth, TrueLoci, TrueNuclei
 from her2sr_proc.study.pathologist import mark_run, regions

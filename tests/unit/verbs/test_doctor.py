@@ -18,13 +18,16 @@ from her2sr_acq.verbs.doctor import examine
 
 @dataclass
 class FakePart:
-    """A camera, a stage, a focus drive and a laser at once."""
+    """A camera, a stage, a focus drive, a filter wheel and a laser at once."""
 
     shape: tuple[int, int] = (512, 512)
     place: object = (0.0, 0.0)
     lit: bool = False
 
     def position_um(self):
+        return self.place
+
+    def position(self):
         return self.place
 
     def is_on(self):
@@ -39,6 +42,7 @@ class FakeMicroscope:
     stage: FakePart = field(default_factory=FakePart)
     focus: FakePart = field(default_factory=lambda: FakePart(place=0.0))
     lasers: dict[int, FakePart] = field(default_factory=lambda: {561: FakePart()})
+    wheel: FakePart = field(default_factory=lambda: FakePart(place="open"))
     watches: list[FakeWatch] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     files: StaticReport = field(
@@ -102,6 +106,7 @@ WRONG = [
     pytest.param({"stage": FakePart(place=(9e9, 0.0))}, "position", "limits", id="xy"),
     pytest.param({"focus": FakePart(place=99.0)}, "position", "limits", id="z"),
     pytest.param({"lasers": {561: FakePart(lit=True)}}, "light", "561", id="lit"),
+    pytest.param({"wheel": FakePart(place="")}, "filter wheel", "between", id="wheel"),
     pytest.param({"faults": ["no label X"]}, "presets", "no label X", id="preset"),
     pytest.param({"refuses": "no camera"}, "microscope", "no camera", id="open"),
     pytest.param(
@@ -129,6 +134,7 @@ def test_each_fault_is_named_and_the_rest_is_still_looked_at(
 def test_a_protocol_that_can_never_run_here_is_named(config, tmp_path):
     data = yaml.safe_load(config.read_text())
     data["lasers"] = [line for line in data["lasers"] if line["nm"] != 488]
+    del data["filter_wheel"]["lines"][488]
     config.write_text(yaml.safe_dump(data))
     faults = bad(config, tmp_path, FakeMicroscope())
     assert "488 nm" in faults["protocol demo"]
