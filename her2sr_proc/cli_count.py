@@ -121,10 +121,8 @@ def _of_run(
 ) -> tuple[list[Row], list[str]]:
     from her2sr_proc.offline.recount import recount
     from her2sr_proc.store.layout import RunFolder
-    from her2sr_proc.store.results import count_rows
 
-    fields, flags = recount(RunFolder(folder.resolve()), nuclei, field=field)
-    return list(count_rows(fields)), flags
+    return recount(RunFolder(folder.resolve()), nuclei, field=field)
 
 
 def _write(out: Path, rows: Sequence[Row]) -> None:

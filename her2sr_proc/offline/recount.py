@@ -8,16 +8,16 @@ from pathlib import Path
 from her2sr_proc.errors import RequestError
 from her2sr_proc.offline.fields import count_labels
 from her2sr_proc.offline.settling import cluster_flags, run_scales, settle
-from her2sr_proc.schema.counts import FieldResult
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
-from her2sr_proc.store.regions import SUFFIXES, read_labels
+from her2sr_proc.store.regions import SUFFIXES, numbers_of, read_labels
+from her2sr_proc.store.results import count_rows
 
 
 def recount(
     run: RunFolder, nuclei: Path | None, *, field: str | None = None
-) -> tuple[list[FieldResult], list[str]]:
-    """Return what every field counts in other nuclei, and flags of the whole.
+) -> tuple[list[dict[str, object]], list[str]]:
+    """Return a row a nucleus as ``counts.csv`` has it, and flags of the whole.
 
     Parameters
     ----------
@@ -38,15 +38,20 @@ def recount(
         raise RequestError(f"{run.name} has no field {field}; it has {_some(names)}")
     shape = (manifest.frame_height, manifest.frame_width)
     chosen = [field] if field is not None else names
-    fields = [
-        count_labels(run, name, read_labels(path, shape), f"labels of {path.name}")
-        for name, path in _labels_of(run, nuclei, chosen)
-    ]
+    fields, numbers = [], {}
+    for name, path in _labels_of(run, nuclei, chosen):
+        labels = read_labels(path, shape)
+        numbers[name] = numbers_of(path, labels)
+        fields.append(count_labels(run, name, labels, f"labels of {path.name}"))
     params = manifest.profile.count
     scales = run_scales(fields, params)
     settled = [settle(one, scales, params) for one in fields]
     flags = [f"{one.field}: {flag}" for one in settled for flag in one.flags]
-    return settled, [*flags, *cluster_flags(settled, scales)]
+    rows = [
+        row | {"nucleus": numbers[str(row["field"])][int(str(row["nucleus"]))]}
+        for row in count_rows(settled)
+    ]
+    return rows, [*flags, *cluster_flags(settled, scales)]
 
 
 def _labels_of(

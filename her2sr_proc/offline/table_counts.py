@@ -16,7 +16,12 @@ from her2sr_proc.schema.counts import Probe
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.images import read_tiff
-from her2sr_proc.store.regions import TIFF_SUFFIXES, read_labels, require_suffix
+from her2sr_proc.store.regions import (
+    TIFF_SUFFIXES,
+    numbers_of,
+    read_labels,
+    require_suffix,
+)
 from her2sr_proc.store.results import count_cells
 from her2sr_proc.store.tables import read_table
 
@@ -70,7 +75,8 @@ def count_tables(
                 rows[label] |= count_cells(probe, arm, value)
         if "detections" not in table.columns:
             flags.append(f"{probe}: {NOT_LINKED}")
-    return list(rows.values()), flags
+    numbers = numbers_of(nuclei, labels)
+    return [row | {"nucleus": numbers[n]} for n, row in rows.items()], flags
 
 
 def _nuclei(labels: I32, pixel_um: float, field: str) -> dict[int, Row]:

@@ -123,6 +123,18 @@ def read_labels(path: Path, shape: tuple[int, int]) -> I32:
     return _drawn(path, _read_geojson(path), shape)
 
 
+def numbers_of(path: Path, labels: I32) -> dict[int, int]:
+    """Return the number that a file itself gives each of the labels read from it.
+
+    A label TIFF has its own, which may have gaps; outlines are numbered in their order.
+    """
+    found = [int(label) for label in np.unique(labels) if label]
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return {label: label for label in found}
+    own = [int(value) for value in np.unique(read_tiff(path)) if value]
+    return dict(zip(found, own, strict=True))
+
+
 def regions_of(labels: I32) -> list[Region]:
     """Return the outlines of all labels, between the pixels: drawn anew, the same."""
     found = []

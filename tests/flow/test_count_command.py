@@ -204,3 +204,19 @@ def test_a_table_needs_its_probe_and_its_nuclei(tmp_path):
     assert "--nuclei" in refused(locs, "--probe", "HER2", "--out", out)
     assert "end it in .csv" in refused(locs, "--out", tmp_path / "c.txt")
     assert not out.exists()
+
+
+def test_nuclei_keep_the_numbers_of_their_file(computed, tmp_path):
+    locs, drawn = tmp_path / "t.parquet", tmp_path / "drawn.tif"
+    facts = MovieFacts(pixel_nm=130.0, height_px=SIDE, width_px=SIDE, frames=400)
+    write_table(locs, rows_at(RING, np.random.default_rng(8)), facts, form="native")
+    labels = np.zeros((SIDE, SIDE), np.int32)
+    labels[30:70, 30:48], labels[30:70, 52:70] = 5, 9
+    write_tiff(drawn, labels, pixel_nm=130.0)
+    given = ["--nuclei", drawn, "--out", tmp_path / "c.csv"]
+    said(locs, "--probe", "HER2", *given)
+    assert [row["nucleus"] for row in rows_of(tmp_path / "c.csv")] == ["5", "9"]
+    said(computed.root, *given)
+    rows = rows_of(tmp_path / "c.csv")
+    assert [row["nucleus"] for row in rows] == ["5", "9"]
+    assert [row["cep17_sr"] for row in rows] == ["1", "0"]
