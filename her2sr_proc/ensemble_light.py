@@ -31,4 +31,4 @@ def is_ensemble(significance: F64) -> bool:
         Of every maximum of the frame, as `kernels.abreast.look_wide` writes it.
     """
     glaring = np.count_nonzero(significance > GLARING)
-    return glaring >= max(FEWEST, SHARE * significance.size)
+    return bool(glaring >= max(FEWEST, SHARE * significance.size))

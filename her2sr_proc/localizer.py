@@ -115,7 +115,7 @@ class Localizer:
         self._free_beyond = {
             "known": np.inf, "doubted": params.width_doubt, "free": 0.0
         }[params.width]  # fmt: skip
-        self._parts_blobs = params.width == "doubted" and params.emitters == "multi"
+        self._tells_ensembles = params.width == "doubted" and params.emitters == "multi"
         most = (min(*self._shape, crowd.SIDE) - 1) // 2
         self._larger_px = min(2 * params.radius_px, most)
         z = threshold(params)
@@ -214,10 +214,11 @@ class Localizer:
         if self._free_beyond < np.inf:
             wide = self._look_wide(adu, rows, columns)
         fits = self._fit_abreast(adu, rows, columns, wide > abreast.BRIGHT)
-        blobs = np.zeros(rows.size, np.bool_)
-        if self._parts_blobs and is_ensemble(wide):
-            blobs = wide > abreast.BRIGHT
-        odd = np.flatnonzero((fits[:, -1] < 0) & ~blobs)
+        is_whole = self._tells_ensembles and is_ensemble(wide)
+        blobs = np.flatnonzero((wide > abreast.BRIGHT) & is_whole)
+        is_odd = fits[:, -1] < 0
+        is_odd[blobs] = False
+        odd = np.flatnonzero(is_odd)
         if odd.size and params.detector == "matched":
             where = rows[odd], columns[odd]
             stands = self._relief(adu, *where) > RELIEF * noise_scale
@@ -225,11 +226,11 @@ class Localizer:
         is_doubted = fits[odd, -1] == abreast.DOUBTED
         again = (odd[is_doubted], 0.0), (odd[~is_doubted], self._free_beyond)
         for left, beyond in again:
+            where = rows[left], columns[left]
             fits[left] = self._fit_boxes(
-                adu, rows[left], columns[left], params.radius_px, beyond
+                adu, *where, params.radius_px, beyond, to_end=not is_whole
             )
-        if blobs.any():
-            self._fit_blobs(adu, rows, columns, np.flatnonzero(blobs), fits)
+        self._fit_blobs(adu, rows, columns, blobs, fits)
         shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
         is_near = shift <= params.maximum_shift_px
         is_finite = np.isfinite(fits[:, gauss.LOG_RATIO])
@@ -266,10 +267,17 @@ class Localizer:
         columns: I32,
         radius: int,
         free_beyond: float,
+        *,
+        to_end: bool,
     ) -> F64:
-        """Return all fits in boxes of one size, with the status as last column."""
+        """Return all fits in boxes of one size, with the status as last column.
+
+        ``to_end``: what does not settle side by side is fitted alone, else left open.
+        """
         lowest, highest = self._params.sigma_range_px
         widths = lowest, highest * radius / self._params.radius_px
+        if free_beyond > 0.0 and not to_end:
+            return np.full((rows.size, gauss.RESULTS + 1), float(abreast.OPEN))
         if free_beyond > 0.0:
             return self._fit_alone(adu, rows, columns, radius, free_beyond, widths)
         fits = np.empty((rows.size, abreast.RESULTS + 1))
@@ -279,9 +287,10 @@ class Localizer:
                 adu, rows[left], columns[left], radius, widths, rounds
             )
             left = left[fits[left, -1] == abreast.OPEN]
-        fits[left] = self._fit_alone(
-            adu, rows[left], columns[left], radius, 0.0, widths
-        )
+        if to_end:
+            fits[left] = self._fit_alone(
+                adu, rows[left], columns[left], radius, 0.0, widths
+            )
         return fits
 
     def _fit_widths(
@@ -351,8 +360,11 @@ class Localizer:
     ) -> None:
         """Write the fits of blobs of ensemble light: each alone, its width free.
 
-        In the box that shows the ground beside it where no other spot stands there.
+        In the larger box, which shows the ground beside a blob, where no other spot
+        stands in it and the fit settles there; else in the usual one.
         """
+        if not blobs.size:
+            return
         small, large = self._params.radius_px, self._larger_px
         is_spot = _is_usable(fits[:, -1])
         is_spot[blobs] = True
@@ -364,7 +376,9 @@ class Localizer:
             left = blobs[is_alone] if radius == large else blobs
             if not left.size:
                 continue
-            fitted = self._fit_boxes(adu, rows[left], columns[left], radius, 0.0)
+            fitted = self._fit_boxes(
+                adu, rows[left], columns[left], radius, 0.0, to_end=radius == small
+            )
             status = fitted[:, -1]
             is_found = _is_usable(status) & (status != FitStatus.WIDE)
             is_dim = status != FitStatus.SATURATED
@@ -454,7 +468,7 @@ class Localizer:
             camera,
             workspace.room,
             crowd.noisier(self._rule, workspace.finder.noise_scale),
-            params.emitters == "multi",
+            params.emitters == "multi" and not _is_ensemble_light(fits[:, -1]),
             self._taps,
             params.radius_px,
             params.max_iterations,
@@ -486,7 +500,10 @@ class Localizer:
         radius = self._larger_px
         is_broad = results[:, gauss.SIGMA] > BROAD * params.sigma_px
         is_broad &= (codes != FitStatus.SATURATED) & (codes != FitStatus.CENTROID)
-        broad = np.flatnonzero(is_broad | (codes == crowd.DOUBTED))
+        is_whole = _is_ensemble_light(codes)
+        # among blobs a faint spot that uneven ground casts doubt on is a part of one
+        is_doubted = (codes == crowd.DOUBTED) & (not is_whole)
+        broad = np.flatnonzero(is_broad | is_doubted)
         reach_px = radius + LINK_SIGMAS * params.sigma_px / 2.0
         places = results[:, [gauss.X, gauss.Y]]
         broad = broad[_are_alone(places, broad, reach_px)]
@@ -497,7 +514,9 @@ class Localizer:
         places = np.rint(results[broad, : gauss.PHOTONS]).astype(np.int32)
         columns = np.clip(places[:, gauss.X], 0, self._shape[1] - 1)
         rows = np.clip(places[:, gauss.Y], 0, self._shape[0] - 1)
-        again = self._fit_boxes(adu, rows, columns, radius, 0.0)
+        again = self._fit_boxes(
+            adu, rows, columns, radius, 0.0, to_end=not is_whole
+        )
         status = again[:, -1].astype(np.int16)
         is_seen = again[:, gauss.SIGMA] > BROAD * params.sigma_px
         is_found = _is_usable(status) & (status != FitStatus.WIDE)
@@ -552,6 +571,11 @@ def _lift(adu: U16, offset_adu: npt.NDArray[np.float32]) -> np.float32:
     if offset_adu.min() == offset_adu.max():
         return np.float32(offset_adu.flat[0] - darkest)
     return np.float32(max(0.0, float((offset_adu - adu).max())))
+
+
+def _is_ensemble_light(codes: npt.NDArray[np.generic]) -> bool:
+    """Return whether a frame's fits were made as those of ensemble light."""
+    return bool((codes == FitStatus.CENTROID).any())
 
 
 def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
