@@ -47,7 +47,7 @@ class FitStatus(IntEnum):
     JOINT = 101
     """Fitted together with others, or on sloping ground; the bound says so."""
     CENTROID = 102
-    """A bright blob in a frame of ensemble light: the middle of many dyes, not parted."""
+    """A bright blob in a frame of ensemble light: the middle of many dyes, left whole."""
 
 
 Each = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
@@ -400,7 +400,7 @@ class Localizer:
         return fits
 
     def _look_wide(self, adu: U16, rows: I32, columns: I32) -> F64:
-        """Return by how many deviations evidently wide spots stand out; 0 for others."""
+        """Return by how many deviations evidently wide spots stand out, else 0."""
         significance = np.empty(rows.size)
         abreast.look_wide(
             adu,
@@ -514,9 +514,7 @@ class Localizer:
         places = np.rint(results[broad, : gauss.PHOTONS]).astype(np.int32)
         columns = np.clip(places[:, gauss.X], 0, self._shape[1] - 1)
         rows = np.clip(places[:, gauss.Y], 0, self._shape[0] - 1)
-        again = self._fit_boxes(
-            adu, rows, columns, radius, 0.0, to_end=not is_whole
-        )
+        again = self._fit_boxes(adu, rows, columns, radius, 0.0, to_end=not is_whole)
         status = again[:, -1].astype(np.int16)
         is_seen = again[:, gauss.SIGMA] > BROAD * params.sigma_px
         is_found = _is_usable(status) & (status != FitStatus.WIDE)
