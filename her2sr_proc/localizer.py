@@ -47,7 +47,7 @@ class FitStatus(IntEnum):
     JOINT = 101
     """Fitted together with others, or on sloping ground; the bound says so."""
     CENTROID = 102
-    """A bright blob in a frame of ensemble light: the middle of many dyes, left whole."""
+    """A bright blob in a frame of ensemble light: of many dyes, left whole."""
 
 
 Each = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
@@ -505,8 +505,8 @@ class Localizer:
         is_doubted = (codes == crowd.DOUBTED) & (not is_whole)
         broad = np.flatnonzero(is_broad | is_doubted)
         reach_px = radius + LINK_SIGMAS * params.sigma_px / 2.0
-        places = results[:, [gauss.X, gauss.Y]]
-        broad = broad[_are_alone(places, broad, reach_px)]
+        middles = results[:, [gauss.X, gauss.Y]]
+        broad = broad[_are_alone(middles, broad, reach_px)]
         # a width at its bound is believed only where a larger box confirms it
         codes[codes == FitStatus.WIDE] = crowd.DOUBTED
         if radius <= params.radius_px:
