@@ -101,6 +101,16 @@ class Database:
                     (field.model_dump_json(), view.id, field.name),
                 )
 
+    def forget(self, run_id: str) -> None:
+        """Take a run out of the index, with its fields and key; its folder stays."""
+        with self._transaction():
+            for table, column in (("keys", "run"), ("fields", "run"), ("runs", "id")):
+                self._link.execute(f"DELETE FROM {table} WHERE {column} = ?", (run_id,))
+
+    def ids(self) -> set[str]:
+        """Return the ids of all runs, however many there are."""
+        return {run_id for (run_id,) in self._rows("SELECT id FROM runs")}
+
     def run(self, run_id: str) -> RunView:
         """Return one run. Raises `RunNotFoundError`."""
         rows = self._rows("SELECT view FROM runs WHERE id = ?", run_id)
