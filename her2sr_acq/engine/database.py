@@ -16,10 +16,12 @@ from typing import Self
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import FieldView, RunView
-from her2sr_acq.errors import RunNotFoundError, StorageError
+from her2sr_acq.errors import NewerDatabaseError, RunNotFoundError, StorageError
 
 VERSION = 2
 LISTED = 500
+EVERY = -1
+"""What SQLite takes for no limit."""
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -198,7 +200,7 @@ class Database:
             raise sqlite3.DatabaseError(found)
         (version,) = self._link.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise StorageError(
+            raise NewerDatabaseError(
                 f"the database has version {version} and this program knows {VERSION}; "
                 f"install the newer her2sr"
             )

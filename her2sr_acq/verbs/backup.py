@@ -18,7 +18,12 @@ from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import VERSION as RUNS_VERSION
 from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.rebuild import refresh
-from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
+from her2sr_acq.errors import (
+    ConfigError,
+    NewerDatabaseError,
+    RunConflictError,
+    StorageError,
+)
 from her2sr_acq.ownership import Hold, Holder, holder, require_locks
 from her2sr_proc.store.atomic import (
     replacing_folder,
@@ -103,7 +108,7 @@ def _verified(source: Path, names: dict[str, Path]) -> list[str]:
             )
         version = _check(source / name)
         if version > KNOWN[name]:
-            raise StorageError(
+            raise NewerDatabaseError(
                 f"{source / name} has version {version} and this program knows "
                 f"{KNOWN[name]}; install the newer her2sr"
             )

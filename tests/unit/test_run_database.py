@@ -15,7 +15,8 @@ from her2sr_acq.engine.rebuild import rebuild, refresh
 from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.states import RunEvent, RunState
 from her2sr_acq.engine.tracker import Tracker
-from her2sr_acq.errors import StorageError
+from her2sr_acq.errors import NewerDatabaseError, StorageError
+from her2sr_acq.verbs.recover import apply, look
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.layout import DataFolder
@@ -216,3 +217,33 @@ def test_run_ids_sort_by_time():
     moments = [datetime(2026, 11, 23, 22, 18, s, tzinfo=UTC) for s in (1, 59)]
     ids = [run_id(moment, lambda n: "0f" * n) for moment in moments]
     assert ids == ["20261123T221801-0f0f", "20261123T221859-0f0f"]
+
+
+def test_recover_leaves_the_database_of_a_newer_program_as_it_is(tmp_path):
+    taken(tmp_path)
+    path = DataFolder(tmp_path).database
+    link = sqlite3.connect(path)
+    link.execute("PRAGMA user_version = 99")
+    link.close()
+    before = path.read_bytes()
+    (found,) = look(tmp_path)
+    assert found.act == "stays as it is"
+    assert "install the newer her2sr" in found.found
+    with pytest.raises(NewerDatabaseError):
+        apply(tmp_path)
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_recover_tells_of_a_run_beyond_those_that_a_list_shows(tmp_path):
+    view, _ = taken(tmp_path)
+    data = DataFolder(tmp_path)
+    with Database(data.database) as database:
+        order = database.order(view.id)
+        database.update(view.model_copy(update={"state": RunState.INTERRUPTED}))
+        for n in range(LISTED):
+            later = order.model_copy(
+                update={"id": f"29991231T000000-{n:04x}", "idempotency_key": None}
+            )
+            database.add(later.view(), (), order=later)
+    assert view.id in {finding.subject for finding in look(tmp_path)}
