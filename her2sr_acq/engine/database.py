@@ -101,6 +101,12 @@ class Database:
                     (field.model_dump_json(), view.id, field.name),
                 )
 
+    def forget(self, run_id: str) -> None:
+        """Drop a run, which `rebuild` finds in its folder. None by that id is fine."""
+        with self._transaction():
+            for table, column in (("keys", "run"), ("fields", "run"), ("runs", "id")):
+                self._link.execute(f"DELETE FROM {table} WHERE {column} = ?", (run_id,))
+
     def run(self, run_id: str) -> RunView:
         """Return one run. Raises `RunNotFoundError`."""
         rows = self._rows("SELECT view FROM runs WHERE id = ?", run_id)

@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from her2sr_acq.engine.clock import Clock
+from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.restored import settle
 from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
 from her2sr_acq.ownership import Hold, Holder, holder, require_locks
 from her2sr_acq.verbs.database_copies import (
@@ -52,7 +54,7 @@ def restore(data: Path, source: Path, clock: Clock | None = None) -> list[str]:
         raise StorageError(f"{SUMS} of {source} does not name {unnamed[0]}; {CURE}")
     with _taken(data, clock):
         wanted = {name: found[name] for name in expected}
-        return _put_back(source, wanted, clock.stamp().replace(":", ""))
+        return _put_back(source, wanted, DataFolder(data.resolve()), clock)
 
 
 @contextmanager
@@ -78,8 +80,11 @@ def _taken(data: Path, clock: Clock) -> Iterator[None]:
         yield
 
 
-def _put_back(source: Path, wanted: dict[str, Kind], stamp: str) -> list[str]:
+def _put_back(
+    source: Path, wanted: dict[str, Kind], data: DataFolder, clock: Clock
+) -> list[str]:
     """Do all that may fail before the first name changes; then change names alone."""
+    stamp = clock.stamp().replace(":", "")
     staged = {
         name: k.path.with_name(f".{name}.restoring") for name, k in wanted.items()
     }
@@ -88,8 +93,10 @@ def _put_back(source: Path, wanted: dict[str, Kind], stamp: str) -> list[str]:
         for name, kind in wanted.items():
             with _telling(kind.path):
                 _stage(source / name, staged[name], kind.mode)
+        if index := staged.get(data.database.name):
+            said += _bring_up(index, source / data.database.name, data, clock)
         for kind in wanted.values():
-            _settle(kind.path)
+            _fold(kind.path)
         for kind in wanted.values():
             with _telling(kind.path):
                 said += _keep(kind.path, stamp)
@@ -99,19 +106,28 @@ def _put_back(source: Path, wanted: dict[str, Kind], stamp: str) -> list[str]:
             said.append(f"{name}: put back")
     finally:
         for path in staged.values():
-            path.unlink(missing_ok=True)
+            _remove(path)
     return said
 
 
 def _stage(source: Path, beside: Path, mode: int) -> None:
-    beside.unlink(missing_ok=True)  # of a call that was killed
+    _remove(beside)  # of a call that was killed
     os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode))
     shutil.copyfile(source, beside)
     _give(beside)
     sync_file(beside)
 
 
-def _settle(path: Path) -> None:
+def _bring_up(index: Path, source: Path, data: DataFolder, clock: Clock) -> list[str]:
+    with Database(index) as database:
+        said = settle(database, data, clock, copied_s=source.stat().st_mtime)
+    with closing(sqlite3.connect(index)) as link:
+        link.execute("PRAGMA journal_mode = DELETE")  # one file, to be renamed
+    sync_file(index)
+    return said
+
+
+def _fold(path: Path) -> None:
     """Make what stands there one file by itself; its journal would join the new one.
 
     Raises `RunConflictError` where another process has it open.
@@ -162,6 +178,11 @@ def _swap(staged: Path, target: Path) -> None:
         target.with_name(target.name + suffix).unlink(missing_ok=True)
     staged.replace(target)
     sync_folder(target.parent)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _give(path: Path) -> None:

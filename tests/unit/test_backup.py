@@ -218,7 +218,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("name", ["_stage", "_settle", "_keep", "_swap"])
+@pytest.mark.parametrize("name", ["_stage", "_fold", "_keep", "_swap"])
 @pytest.mark.parametrize("call", [0, 1])
 def test_a_killed_restore_leaves_whole_databases_and_the_next_one_finishes(
     data, tmp_path, monkeypatch, name, call
