@@ -104,7 +104,7 @@ class Database:
                 )
 
     def forget(self, run_id: str) -> None:
-        """Take a run out of the index, with its fields and key; its folder stays."""
+        """Drop a run, which `rebuild` finds in its folder. None by that id is fine."""
         with self._transaction():
             for table, column in (("keys", "run"), ("fields", "run"), ("runs", "id")):
                 self._link.execute(f"DELETE FROM {table} WHERE {column} = ?", (run_id,))

@@ -47,31 +47,6 @@ def rebuild(database: Database, data: DataFolder) -> list[str]:
     return found
 
 
-def refresh(database: Database, data: DataFolder) -> list[str]:
-    """Let every run of a database that was set aside for a while be what it is now.
-
-    Its folder has the last word. A run that had not ended and whose folder tells
-    nothing is taken out of the index: of a queue of another day nothing may start by
-    itself, and no field that was taken since may be taken again. Returns a line for
-    each of those.
-    """
-    open_then = {view.id for view in database.unfinished()}
-    told = []
-    for run_id in sorted(database.ids()):
-        try:
-            order, view, fields = _read(data.run(run_id))
-        except UNREADABLE as exc:
-            if run_id in open_then:
-                database.forget(run_id)
-                told.append(
-                    f"run {run_id} had not ended and is left out: {_first(exc)}"
-                )
-        else:
-            database.forget(run_id)
-            _add(database, order, view, fields)
-    return told
-
-
 def order_of(folder: RunFolder) -> RunOrder:
     """Return the plan of a run from its folder.
 

@@ -11,14 +11,13 @@ from stations import protocol, request, rig
 from her2sr_acq.engine.clock import Clock
 from her2sr_acq.engine.database import LISTED, Database
 from her2sr_acq.engine.order import run_id
-from her2sr_acq.engine.rebuild import rebuild, refresh
+from her2sr_acq.engine.rebuild import rebuild
 from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.states import RunEvent, RunState
 from her2sr_acq.engine.tracker import Tracker
 from her2sr_acq.errors import NewerDatabaseError, StorageError
 from her2sr_acq.verbs.recover import apply, look
 from her2sr_proc.schema.block import UnitKey
-from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store.layout import DataFolder
 
 SMALL = request(plan=protocol(columns=2, frames=20))
@@ -78,44 +77,6 @@ def test_a_copy_of_a_run_folder_beside_it_keeps_no_service_from_its_start(
     with Database(tmp_path / "new.db") as database:
         assert rebuild(database, DataFolder(tmp_path)) == [view.id]
     assert f"its manifest is that of run {view.id}; give the folder" in caplog.text
-
-
-def test_an_index_of_the_middle_of_a_run_learns_from_the_folder_how_it_ended(tmp_path):
-    view, fields = taken(tmp_path)
-    data = DataFolder(tmp_path)
-    with Database(data.database) as database:  # as a backup of that day has it
-        planned = fields[1].units[0].model_copy(update={"state": UnitState.PLANNED})
-        then = fields[1].model_copy(update={"units": (planned, *fields[1].units[1:])})
-        database.update(view.model_copy(update={"state": RunState.RUNNING}), then)
-        assert refresh(database, data) == []
-        assert recover(database, data, Clock()) == []
-        assert facts(database.run(view.id)) == facts(view)
-        assert [units(f) for f in database.fields(view.id)] == [*map(units, fields)]
-        assert database.under_key("k1")[1] == view.id
-
-
-def test_what_waited_in_a_queue_of_another_day_does_not_start_by_itself(tmp_path):
-    view, _ = taken(tmp_path)
-    data = DataFolder(tmp_path)
-    with Database(data.database) as database:
-        order = database.order(view.id).model_copy(
-            update={"id": "20200101T000000-0000", "idempotency_key": None}
-        )
-        database.add(order.view(), order.fields(), order=order)
-        assert [run.id for run in database.queued()] == [order.id]
-        (line,) = refresh(database, data)
-        assert database.queued() == []
-        assert database.ids() == {view.id}
-    assert line.startswith(f"run {order.id} had not ended and is left out: ")
-
-
-def test_an_ended_run_whose_folder_went_elsewhere_stays_in_the_index(tmp_path):
-    view, _ = taken(tmp_path)
-    data = DataFolder(tmp_path)
-    shutil.rmtree(data.run(view.id).root)
-    with Database(data.database) as database:
-        assert refresh(database, data) == []
-        assert database.run(view.id) == view
 
 
 def facts(view):
