@@ -41,7 +41,7 @@ def restore(
 
     Example: her2sr restore --data data --from /mnt/share/backup-20260101
     """
-    from her2sr_acq.verbs.backup import restore as put_back
+    from her2sr_acq.verbs.restore import restore as put_back
 
     for line in put_back(data, source):
         typer.echo(line)

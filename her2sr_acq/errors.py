@@ -30,6 +30,7 @@ AcqError
 ├─ DeliveryError           a notice was not taken by its target; no run waits for it
 ├─ GuardError              the guard refused light, or does not answer
 └─ StorageError            frames could not be written or do not verify
+   └─ NewerDatabaseError   a database is of a newer program, and stays as it is
 """
 
 
@@ -210,6 +211,12 @@ class StorageError(AcqError):
     """Frames could not be written or do not verify."""
 
     code = "storage"
+
+
+class NewerDatabaseError(StorageError):
+    """A database is of a newer program, and stays as it is."""
+
+    code = "newer-database"
 
 
 class DeliveryError(AcqError):

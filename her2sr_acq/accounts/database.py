@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from her2sr_acq.errors import StorageError
+from her2sr_acq.errors import NewerDatabaseError, StorageError
 
 VERSION = 2
 BUSY_S = 5.0
@@ -140,7 +140,7 @@ class ServiceDatabase:
     def _make_tables(self) -> None:
         (version,) = self._link.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise StorageError(
+            raise NewerDatabaseError(
                 f"{self._path} has version {version} and this program knows {VERSION}; "
                 f"install the newer her2sr"
             )

@@ -16,10 +16,12 @@ from typing import Self
 from her2sr_acq.engine.order import RunOrder
 from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import FieldView, RunView
-from her2sr_acq.errors import RunNotFoundError, StorageError
+from her2sr_acq.errors import NewerDatabaseError, RunNotFoundError, StorageError
 
 VERSION = 2
 LISTED = 500
+EVERY = -1
+"""What SQLite takes for no limit."""
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -100,6 +102,16 @@ class Database:
                     "UPDATE fields SET view = ? WHERE run = ? AND name = ?",
                     (field.model_dump_json(), view.id, field.name),
                 )
+
+    def forget(self, run_id: str) -> None:
+        """Drop a run, which `rebuild` finds in its folder. None by that id is fine."""
+        with self._transaction():
+            for table, column in (("keys", "run"), ("fields", "run"), ("runs", "id")):
+                self._link.execute(f"DELETE FROM {table} WHERE {column} = ?", (run_id,))
+
+    def ids(self) -> set[str]:
+        """Return the ids of all runs, however many there are."""
+        return {run_id for (run_id,) in self._rows("SELECT id FROM runs")}
 
     def run(self, run_id: str) -> RunView:
         """Return one run. Raises `RunNotFoundError`."""
@@ -188,7 +200,7 @@ class Database:
             raise sqlite3.DatabaseError(found)
         (version,) = self._link.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise StorageError(
+            raise NewerDatabaseError(
                 f"the database has version {version} and this program knows {VERSION}; "
                 f"install the newer her2sr"
             )

@@ -22,6 +22,9 @@ from her2sr_proc.store.manifest import read_manifest
 
 log = logging.getLogger(__name__)
 
+UNREADABLE = (ProcError, ValueError, LookupError, OSError)
+"""What a run folder raises that does not tell its run."""
+
 
 def rebuild(database: Database, data: DataFolder) -> list[str]:
     """Add every run folder that can be read and that the database does not know.
@@ -29,17 +32,17 @@ def rebuild(database: Database, data: DataFolder) -> list[str]:
     A run whose events do not end in a final state comes back as it was last seen, so
     that recovery finds it.
     """
-    known = {view.id for view in database.runs()}
+    known = database.ids()
     found = []
     for root in sorted(data.runs.glob("[!.]*")) if data.runs.is_dir() else []:
         if root.name in known:
             continue
-        folder = RunFolder(root)
         try:
-            _restore(database, folder)
-        except (ProcError, ValueError, LookupError) as exc:
-            log.warning("%s is left out of the database: %s", root.name, exc)
+            found_run = _read(RunFolder(root))
+        except UNREADABLE as exc:
+            log.warning("%s is left out of the database: %s", root.name, _first(exc))
         else:
+            _add(database, *found_run)
             found.append(root.name)
     return found
 
@@ -65,16 +68,34 @@ def order_of(folder: RunFolder) -> RunOrder:
     )
 
 
-def _restore(database: Database, folder: RunFolder) -> None:
+def _read(folder: RunFolder) -> tuple[RunOrder, RunView, list[FieldView]]:
+    """Return a run as its folder tells it. Raises one of `UNREADABLE`."""
     order = order_of(folder)
+    if order.id != folder.name:
+        raise LookupError(
+            f"its manifest is that of run {order.id}; give the folder that name, or "
+            f"move it out of the data folder if it is a copy"
+        )
     events = read_events(folder)
     fields = _fields(order, read_ledger(folder.ledger), events)
-    database.add(
-        _view(order, fields, events),
-        fields,
-        order=order,
-        request_sha256=request_digest(order.request),
-    )
+    return order, _view(order, fields, events), fields
+
+
+def _first(exc: Exception) -> str:
+    lines = str(exc).strip().splitlines()
+    return lines[0] if lines else type(exc).__name__
+
+
+def _add(
+    database: Database, order: RunOrder, view: RunView, fields: list[FieldView]
+) -> None:
+    key = order.idempotency_key
+    if key is not None and database.under_key(key) is not None:
+        order = order.model_copy(
+            update={"idempotency_key": None}
+        )  # one run alone answers to a key
+    digest = request_digest(order.request)
+    database.add(view, fields, order=order, request_sha256=digest)
 
 
 def _fields(

@@ -1,142 +1,84 @@
-"""``her2sr backup`` and ``restore``: databases of a data folder, copied and checked.
+"""``her2sr backup``: the databases of a data folder, copied and checked.
 
 Source of the copy while others write: SQLite's online backup.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from her2sr_acq.engine.clock import Clock
-from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
-from her2sr_acq.ownership import Hold, Holder, holder, require_locks
-from her2sr_proc.store.atomic import replacing, replacing_folder, write_text
-from her2sr_proc.store.layout import DataFolder
+from her2sr_acq.errors import ConfigError, StorageError
+from her2sr_acq.verbs.database_copies import (
+    SUMS,
+    Kind,
+    address,
+    kinds,
+    require_sound,
+    sha256,
+)
+from her2sr_proc.store.atomic import replacing_folder, write_text
 
-SUMS = "SHA256SUMS"
 BUSY_S = 30.0
+_OF_TARGET = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE")
 
 
 def backup(data: Path, out: Path) -> list[str]:
     """Copy every database of a data folder into a new folder; return their names.
 
-    Raises `ConfigError` where there is none or ``out`` exists, `StorageError` for a
-    database that is damaged or a folder that takes nothing.
+    Raises `ConfigError` where there is none, or ``out`` exists or lies in the data
+    folder, `StorageError` for a database that is damaged or a folder that takes
+    nothing.
     """
-    found = [path for path in _databases(data) if path.exists()]
+    found = [kind for kind in kinds(data).values() if kind.path.exists()]
     if not found:
         raise ConfigError(f"{data} has no database to copy; is it a data folder?")
     if out.exists():
         raise ConfigError(f"{out} exists already; a backup is a folder of its own")
+    if out.resolve().is_relative_to(data.resolve()):
+        raise ConfigError(
+            f"{out} lies in the data folder and would be lost with it; name another "
+            f"place, best on another disk"
+        )
     try:
         with replacing_folder(out) as folder:
-            for path in found:
-                _copy(path, folder / path.name)
-            sums = [f"{_sha256(folder / p.name)}  {p.name}\n" for p in found]
-            write_text(folder / SUMS, "".join(sums))
-    except OSError as exc:
-        raise StorageError(
-            f"{out} cannot be written ({exc.strerror}); make room or choose another"
-        ) from exc
-    return [path.name for path in found]
-
-
-def restore(data: Path, source: Path, clock: Clock | None = None) -> list[str]:
-    """Put the databases of a backup in their places; tell what was done.
-
-    Raises `RunConflictError` while a service holds the data folder, `ConfigError` for
-    a folder that is no backup, `StorageError` for one that is damaged.
-    """
-    clock = clock or Clock()
-    expected = _sums(source)
-    names = {path.name: path for path in _databases(data)}
-    for name, digest in expected.items():
-        if name not in names:
-            raise ConfigError(f"{source} names {name}, which no data folder holds")
-        if not (source / name).is_file() or _sha256(source / name) != digest:
-            raise StorageError(
-                f"{source / name} is not as it was backed up; use another backup"
+            folder.chmod(0o700)  # before there is anything in it
+            for kind in found:
+                _copy(kind, folder / kind.path.name)
+            names = [kind.path.name for kind in found]
+            write_text(
+                folder / SUMS, "".join(f"{sha256(folder / n)}  {n}\n" for n in names)
             )
-        _check(source / name)
-    require_locks(data)
-    owner = holder(data)
-    if owner is not None:
-        raise RunConflictError(
-            f"{data} is held by process {owner.pid}; stop its service first",
-            pid=owner.pid,
-        )
-    me = Holder(
-        pid=os.getpid(), started_utc=clock.stamp(), configuration="restore", runtime=""
-    )
-    with Hold(data.resolve(), me):
-        return [
-            line
-            for name in expected
-            for line in _put_back(source / name, names[name], clock.stamp())
-        ]
+    except OSError as exc:
+        raise _unwritable(out, str(exc.strerror)) from exc
+    return names
 
 
-def _put_back(source: Path, target: Path, stamp: str) -> Iterator[str]:
-    aside = target.with_name(f"{target.name}.before-{stamp.replace(':', '')}")
-    for suffix in ("", "-wal", "-shm"):
-        former = target.with_name(target.name + suffix)
-        if former.exists():
-            former.rename(aside.with_name(aside.name + suffix))
-    if aside.exists():
-        yield f"{target.name}: what stood there is now {aside.name}"
-    with replacing(target) as beside:
-        beside.write_bytes(source.read_bytes())
-    yield f"{target.name}: put back"
-
-
-def _databases(data: Path) -> list[Path]:
-    folder = DataFolder(data.resolve())
-    return [folder.database, folder.accounts]
-
-
-def _copy(path: Path, target: Path) -> None:
+def _copy(kind: Kind, target: Path) -> None:
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    source = address(kind.path, "mode=ro")
     try:
         with (
-            closing(
-                sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S)
-            ) as here,
+            closing(sqlite3.connect(source, uri=True, timeout=BUSY_S)) as here,
             closing(sqlite3.connect(target)) as there,
         ):
             here.backup(there)
+            # one file by itself, which can be opened where nothing can be written
+            there.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.Error as exc:
-        raise StorageError(f"{path} cannot be copied ({exc}); her2sr recover") from exc
-    _check(target)
-
-
-def _check(path: Path) -> None:
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as link:
-            (said,) = link.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.Error as exc:
-        said = str(exc)
-    if said != "ok":
-        raise StorageError(f"{path} is damaged ({said}); use another backup")
-
-
-def _sums(source: Path) -> dict[str, str]:
-    try:
-        lines = (source / SUMS).read_text().splitlines()
-        pairs = [line.split(maxsplit=1) for line in lines]
-        found = {name: digest for digest, name in pairs}
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            f"{source} is no backup: it has no {SUMS} that can be read"
+        if getattr(exc, "sqlite_errorname", "") in _OF_TARGET:
+            raise _unwritable(target.parent, str(exc)) from exc
+        raise StorageError(
+            f"{kind.path} cannot be copied ({exc}); check that this user may read it; "
+            f"if it is damaged, {kind.without}"
         ) from exc
-    if not found:
-        raise ConfigError(f"{source} is an empty backup")
-    return found
+    try:
+        require_sound(target, kind, kind.without)
+    except StorageError as exc:  # the copy is as the original, which has the name
+        raise StorageError(str(exc).replace(str(target), str(kind.path))) from exc
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _unwritable(out: Path, why: str) -> StorageError:
+    return StorageError(f"{out} cannot be written ({why}); make room or choose another")

@@ -13,13 +13,18 @@ from pathlib import Path
 
 from her2sr_acq.engine.boot import boot_name
 from her2sr_acq.engine.clock import Clock
-from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.database import EVERY, Database
 from her2sr_acq.engine.rebuild import rebuild
 from her2sr_acq.engine.recovery import may_go_on, recover
 from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.verification import reread
 from her2sr_acq.engine.views import RunView
-from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
+from her2sr_acq.errors import (
+    ConfigError,
+    NewerDatabaseError,
+    RunConflictError,
+    StorageError,
+)
 from her2sr_acq.ownership import Hold, Holder, holder, require_locks
 from her2sr_proc.errors import ProcError, StateError
 from her2sr_proc.schema.ledger import UnitState
@@ -53,7 +58,7 @@ def look(data_path: Path) -> list[Finding]:
     data = _folder(data_path)
     found = list(_database(data))
     with _reading(data) as database:
-        for view in database.runs() if database is not None else ():
+        for view in database.runs(limit=EVERY) if database is not None else ():
             found += _run(view, data)
     if holder(data.root) is None:
         found += [
@@ -69,7 +74,8 @@ def apply(data_path: Path, clock: Clock | None = None) -> list[Finding]:
     """Do what `look` says, and return what was done.
 
     Raises `RunConflictError` while a service holds the folder: it does the same at its
-    start, and it alone may write.
+    start, and it alone may write. Raises `NewerDatabaseError` and touches nothing where
+    a newer program wrote the database.
     """
     data = _folder(data_path)
     clock = clock or Clock()
@@ -143,6 +149,8 @@ def _database(data: DataFolder) -> Iterator[Finding]:
         return
     try:
         Database(data.database).close()
+    except NewerDatabaseError as exc:
+        yield Finding(data.database.name, str(exc), "stays as it is")
     except StorageError as exc:
         yield Finding(
             data.database.name, str(exc), "would be set aside and made from the runs"
@@ -152,6 +160,8 @@ def _database(data: DataFolder) -> Iterator[Finding]:
 def _set_damaged_aside(data: DataFolder, clock: Clock) -> list[Finding]:
     try:
         Database(data.database).close()
+    except NewerDatabaseError:
+        raise
     except StorageError as exc:
         stamp = clock.stamp().replace(":", "")
         aside = data.database.with_name(f"{data.database.name}.damaged-{stamp}")

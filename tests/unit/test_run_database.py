@@ -1,5 +1,6 @@
 """The run database: an index that says no more and no less than the run folders."""
 
+import shutil
 import sqlite3
 from datetime import UTC, datetime
 
@@ -8,13 +9,14 @@ from fake_microscope import FakeMicroscope, Faults
 from stations import protocol, request, rig
 
 from her2sr_acq.engine.clock import Clock
-from her2sr_acq.engine.database import Database
+from her2sr_acq.engine.database import LISTED, Database
 from her2sr_acq.engine.order import run_id
 from her2sr_acq.engine.rebuild import rebuild
 from her2sr_acq.engine.recovery import recover
 from her2sr_acq.engine.states import RunEvent, RunState
 from her2sr_acq.engine.tracker import Tracker
-from her2sr_acq.errors import StorageError
+from her2sr_acq.errors import NewerDatabaseError, StorageError
+from her2sr_acq.verbs.recover import apply, look
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store.layout import DataFolder
 
@@ -47,6 +49,34 @@ def test_a_lost_database_is_rebuilt_as_it_was(tmp_path, faults):
         assert database.under_key("k1")[1] == view.id
         assert facts(database.run(view.id)) == facts(view)
     assert [units(field) for field in again] == [units(field) for field in fields]
+
+
+def test_a_run_beyond_those_that_a_list_shows_is_known_at_the_next_start(tmp_path):
+    view, _ = taken(tmp_path)
+    data = DataFolder(tmp_path)
+    with Database(data.database) as database:
+        order = database.order(view.id)
+        for n in range(LISTED):
+            later = order.model_copy(
+                update={"id": f"29991231T000000-{n:04x}", "idempotency_key": None}
+            )
+            database.add(later.view(), (), order=later)
+        assert view.id not in {run.id for run in database.runs()}
+        assert rebuild(database, data) == []
+        assert facts(database.run(view.id)) == facts(view)
+
+
+def test_a_copy_of_a_run_folder_beside_it_keeps_no_service_from_its_start(
+    tmp_path, caplog
+):
+    view, _ = taken(tmp_path)
+    folder = DataFolder(tmp_path).run(view.id).root
+    shutil.copytree(folder, folder.with_name(f"{view.id} (copy)"))
+    with Database(DataFolder(tmp_path).database) as database:
+        assert rebuild(database, DataFolder(tmp_path)) == []
+    with Database(tmp_path / "new.db") as database:
+        assert rebuild(database, DataFolder(tmp_path)) == [view.id]
+    assert f"its manifest is that of run {view.id}; give the folder" in caplog.text
 
 
 def facts(view):
@@ -148,3 +178,33 @@ def test_run_ids_sort_by_time():
     moments = [datetime(2026, 11, 23, 22, 18, s, tzinfo=UTC) for s in (1, 59)]
     ids = [run_id(moment, lambda n: "0f" * n) for moment in moments]
     assert ids == ["20261123T221801-0f0f", "20261123T221859-0f0f"]
+
+
+def test_recover_leaves_the_database_of_a_newer_program_as_it_is(tmp_path):
+    taken(tmp_path)
+    path = DataFolder(tmp_path).database
+    link = sqlite3.connect(path)
+    link.execute("PRAGMA user_version = 99")
+    link.close()
+    before = path.read_bytes()
+    (found,) = look(tmp_path)
+    assert found.act == "stays as it is"
+    assert "install the newer her2sr" in found.found
+    with pytest.raises(NewerDatabaseError):
+        apply(tmp_path)
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_recover_tells_of_a_run_beyond_those_that_a_list_shows(tmp_path):
+    view, _ = taken(tmp_path)
+    data = DataFolder(tmp_path)
+    with Database(data.database) as database:
+        order = database.order(view.id)
+        database.update(view.model_copy(update={"state": RunState.INTERRUPTED}))
+        for n in range(LISTED):
+            later = order.model_copy(
+                update={"id": f"29991231T000000-{n:04x}", "idempotency_key": None}
+            )
+            database.add(later.view(), (), order=later)
+    assert view.id in {finding.subject for finding in look(tmp_path)}

@@ -40,3 +40,9 @@ def test_every_locked_version_is_one_we_accept():
 def test_the_lock_holds_names_and_versions_alone():
     assert not any("@" in line or "/" in line or ":" in line for line in LINES[1:])
     assert "torch" not in PINS
+
+
+def test_what_builds_the_wheel_comes_with_the_extra_that_releases_it():
+    """A fresh environment brings a setuptools of its Python, or none."""
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    assert set(built["requires"]) <= set(PROJECT["optional-dependencies"]["release"])
