@@ -210,7 +210,7 @@ class _Reader:
             return lambda _: number
         if kind == "word":
             self._at += 1
-            return lambda _: word[1:-1]
+            return _constant(word[1:-1])
         if kind == "name":
             self._at += 1
             return self._call(word) if self._sign() == "(" else self._name(word)
@@ -249,6 +249,10 @@ class _Reader:
         raise RequestError(
             f"'{self._text}' cannot be read at character {at + 1}: {why}", place=at
         )
+
+
+def _constant(value: Value) -> Node:
+    return lambda _: value
 
 
 def _joined(sign: str, left: Node, right: Node) -> Node:

@@ -12,6 +12,7 @@ from her2sr_proc.schema.counts import FieldResult
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.regions import SUFFIXES, read_labels
+from her2sr_proc.store.results import read_field
 
 
 def recount(
@@ -27,7 +28,7 @@ def recount(
         Labels of the run's only field, or a folder with a file a field, named after it
         (``r00_c00.tif``, ``r00_c00_labels.tif``). None: the run's own.
     field : str or None
-        Count this one alone.
+        Count this one alone; what one signal is worth is told by the others, too.
 
     Raises `StateError` for a field that was not computed, `RequestError` for labels
     that are not of these fields, `DataError` for labels that cannot be read.
@@ -43,10 +44,22 @@ def recount(
         for name, path in _labels_of(run, nuclei, chosen)
     ]
     params = manifest.profile.count
-    scales = run_scales(fields, params)
+    scales = run_scales(with_others(run, names, fields), params)
     settled = [settle(one, scales, params) for one in fields]
     flags = [f"{one.field}: {flag}" for one in settled for flag in one.flags]
     return settled, [*flags, *cluster_flags(settled, scales)]
+
+
+def with_others(
+    run: RunFolder, names: list[str], counted: list[FieldResult]
+) -> list[FieldResult]:
+    """Return what every field of a run says: as counted now, else as it was stored.
+
+    One field alone is settled by what all of them say, as in the run's own answer.
+    """
+    now = {one.field: one for one in counted}
+    found = (now.get(name) or read_field(run, name) for name in names)
+    return [one for one in found if one is not None]
 
 
 def _labels_of(

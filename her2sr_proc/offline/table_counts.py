@@ -13,7 +13,7 @@ from her2sr_proc.errors import RequestError
 from her2sr_proc.nuclei import Exclusion
 from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import Probe
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, farthest, require_one_unit
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.regions import TIFF_SUFFIXES, read_labels, require_suffix
@@ -23,6 +23,8 @@ from her2sr_proc.store.tables import read_table
 I32 = npt.NDArray[np.int32]
 Row = dict[str, object]
 
+BEYOND_PX = 8
+"""A fit, or a drift that was taken off, may place a spot so far beyond the frame."""
 NOT_JUDGED = "nuclei are not judged without their image: the frame's border alone"
 NO_DEPTH = "loci out of focus leave few localizations: a run's own counter sees them"
 NOT_LINKED = (
@@ -57,9 +59,13 @@ def count_tables(
             "the two tables are of frames of another size or scale; give tables of one "
             "field"
         )
+    for table, _ in found.values():
+        require_one_unit(table)
     facts = said[0] if said else None
     labels = read_labels(nuclei, _shape(nuclei, facts))
     pixel_nm = facts.pixel_nm if facts is not None else pixel_nm
+    for table, _ in found.values():
+        _require_inside(table, nuclei, labels, pixel_nm)
     field = next((name for t, _ in found.values() if (name := _field(t))), "")
     rows = _nuclei(labels, pixel_nm / 1000.0, field)
     flags = [NOT_JUDGED, NO_DEPTH]
@@ -111,6 +117,20 @@ def _shape(nuclei: Path, facts: MovieFacts | None) -> tuple[int, int]:
     if len(shape) != 2:
         raise RequestError(f"{nuclei.name} is no image of labels: its shape is {shape}")
     return shape[0], shape[1]
+
+
+def _require_inside(
+    table: Localizations, nuclei: Path, labels: I32, pixel_nm: float
+) -> None:
+    """Refuse labels of a frame that localizations lie beyond: they are of another."""
+    for name, pixels in zip(("y_nm", "x_nm"), labels.shape, strict=True):
+        seen_px = farthest(table[name]) / pixel_nm + 0.5
+        if seen_px > pixels + BEYOND_PX:
+            raise RequestError(
+                f"localizations reach {seen_px:.0f} pixels of {pixel_nm:g} nm in "
+                f"{name[0]}, and {nuclei.name} has {pixels}; give the labels of this "
+                f"field, or the right --camera-pixel-nm"
+            )
 
 
 def _field(table: Localizations) -> str:
