@@ -38,7 +38,7 @@ class FilterWheelConfig(Frozen):
     @classmethod
     def _one_wheel(cls, given: object) -> object:
         if isinstance(given, list | tuple):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004 - pydantic tells of no other one
                 "one filter wheel is driven; name that one alone, and set another once "
                 "by mmcore.settings"
             )

@@ -118,9 +118,10 @@ def _require_apart(out: Path, source: Path, *inputs: Path | None) -> None:
     from her2sr_proc.errors import RequestError
 
     place = out.resolve()
-    if source.is_dir() and place.is_relative_to(source.resolve()):
+    if source.is_dir() and place.is_relative_to(source.resolve()) and out.exists():
         raise RequestError(
-            f"{out} lies in the run, which stays as it is; write the counts elsewhere"
+            f"{out} is a file of the run, which stays as it is; write the counts "
+            f"elsewhere"
         )
     for path in (source, *inputs):
         if path is not None and place == path.resolve():

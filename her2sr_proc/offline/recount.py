@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from her2sr_proc.errors import RequestError
+from her2sr_proc.errors import RequestError, StateError
 from her2sr_proc.offline.fields import count_labels
 from her2sr_proc.offline.settling import cluster_flags, run_scales, settle
 from her2sr_proc.schema.counts import FieldResult
@@ -81,6 +81,11 @@ def _labels_of(
             folder / f"{name}{end}{s}" for end in ("", "_labels") for s in SUFFIXES
         ]
         found = [path for path in files if path.is_file()]
+        if not found and nuclei is None:
+            raise StateError(
+                f"{run.name} has no nuclei of field {name}: it is not computed yet; "
+                f"`her2sr process` it, or give nuclei of your own with --nuclei"
+            )
         if len(found) != 1:
             what = "no file" if not found else f"{len(found)} files"
             raise RequestError(

@@ -237,7 +237,7 @@ def test_counts_are_not_written_over_what_they_are_counted_from(computed, tmp_pa
     locs, labels = tmp_path / "t.parquet", left_half(computed, tmp_path / "l.csv")
     write_table(locs, rows_at(RING, np.random.default_rng(7)), FACTS, form="native")
     before = computed.counts.read_bytes(), locs.read_bytes(), labels.read_bytes()
-    assert "lies in the run" in refused(computed.root, "--out", computed.counts)
+    assert "is a file of the run" in refused(computed.root, "--out", computed.counts)
     given = [locs, "--probe", "HER2", "--nuclei", labels]
     for out in (locs, labels):
         assert "another name" in refused(*given, "--out", out)
@@ -257,3 +257,35 @@ def test_one_field_is_settled_by_what_all_fields_say(computed, tmp_path):
     twice, once = (run_scales(some, CountParams()) for some in (told, told[:1]))
     isolated = "her2_sr_merged"
     assert twice[isolated].isolated == 2 * once[isolated].isolated > 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        (("561", "r00_c00"), ("488", "r00_c01"), "of the fields r00_c00 and r00_c01"),
+        (("561", "r00_c00"), ("561", "r00_c00"), "both tables are of channel 561"),
+        (("", ""), None, "one table is given for both probes"),
+    ],
+)
+def test_tables_that_do_not_belong_together_are_refused(
+    tmp_path, first, second, sentence
+):
+    paths = []
+    for name, origin in (("a", first), ("b", second)):
+        paths.append(tmp_path / f"{name}.parquet" if origin else paths[0])
+        table = rows_at(RING, np.random.default_rng(7))
+        words = dict(zip(("channel", "field"), origin or first, strict=True))
+        said = {n: np.full(len(table), w, object) for n, w in words.items()}
+        joined = Localizations({**table.columns, **said})
+        write_table(paths[-1], joined, FACTS, form="native")
+    write_tiff(tmp_path / "l.tif", disc(), pixel_nm=130.0)
+    out = tmp_path / "c.csv"
+    given = ["--probe", "HER2", "--nuclei", tmp_path / "l.tif", "--out", out]
+    assert sentence in refused(paths[0], "--beside", paths[1], *given)
+    assert not out.exists()
+
+
+def test_a_run_without_nuclei_of_its_own_is_told_to_be_computed(tmp_path):
+    bare = make_run(tmp_path / "r1", frames=FRAMES, size=SIDE)
+    sentence = refused(bare.root, "--out", tmp_path / "c.csv")
+    assert "no nuclei of field r00_c00: it is not computed yet" in sentence
