@@ -18,7 +18,7 @@ import numpy.typing as npt
 from her2sr_proc.errors import RequestError
 
 Value = npt.NDArray[Any] | float
-Node = Callable[[Mapping[str, Value]], Value]
+Node = Callable[[Mapping[str, Value]], Value | str]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
@@ -28,25 +28,25 @@ _TOKEN = re.compile(
 )
 
 
-def _equal(a: Value, b: Value) -> Value:
+def _equal(a: Value | str, b: Value | str) -> Value:
     """Return where both are the same; a word and a number are by how it is written."""
     if not (_is_text(a) or _is_text(b)):
         return np.equal(a, b)
     return np.asarray(_written(a) == _written(b))
 
 
-def _is_text(value: Value) -> bool:
+def _is_text(value: Value | str) -> bool:
     return np.asarray(value).dtype.kind in "OSTU"
 
 
-def _written(value: Value) -> npt.NDArray[Any]:
+def _written(value: Value | str) -> npt.NDArray[Any]:
     array = np.asarray(value)
     if array.dtype.kind == "f" and array.ndim == 0:
         return np.asarray(f"{float(array):.15g}", dtype=object)
     return array.astype(str).astype(object)
 
 
-def _numbers(*values: Value) -> None:
+def _numbers(*values: Value | str) -> None:
     """Refuse words where a formula reckons."""
     if any(_is_text(value) for value in values):
         raise RequestError(
@@ -83,7 +83,7 @@ FUNCTIONS: dict[str, Callable[[Value], Value]] = {
 }
 """As in ThunderSTORM's formulas, with `exp` and `log` besides; std of a sample. Those
 over many values leave out what is no number."""
-_SIGNS: dict[str, Callable[[Value, Value], Value]] = {
+_SIGNS: dict[str, Callable[[Any, Any], Value]] = {
     "+": lambda a, b: a + 1.0 * b,  # a yes counts 1, which numpy denies between two
     "-": lambda a, b: a - 1.0 * b,
     "*": lambda a, b: a * b,
@@ -134,7 +134,13 @@ class Expression:
                 name=unknown[0],
             )
         with np.errstate(all="ignore"), _shallow(self.text):
-            return self._node(values)  # 1/0 is inf, and log(-1) nan: no row passes
+            value = self._node(values)  # 1/0 is inf, and log(-1) nan: no row passes
+        if isinstance(value, str):
+            raise RequestError(
+                f"'{self.text}' is a word, not yes or no, nor a number; compare it "
+                f"with a column, as in \"channel == '561'\""
+            )
+        return value
 
 
 def parse(text: str) -> Expression:
@@ -251,7 +257,7 @@ class _Reader:
         )
 
 
-def _constant(value: Value) -> Node:
+def _constant(value: str) -> Node:
     return lambda _: value
 
 
