@@ -138,6 +138,19 @@ def test_what_is_no_scheduler_is_refused(text):
         schedulers.parse(text)
 
 
+def test_a_cluster_without_workers_is_told_soon_and_given_up_late(
+    frames, tmp_path, caplog
+):
+    run = copied(frames, tmp_path)
+    with cluster(tmp_path, workers=0) as machines:
+        who = schedulers.Dask(machines.address, alone_s=0.1, silent_s=3.0)
+        with pytest.raises(ClusterError, match="no task ended within 3 s"):
+            process_run(run, quiet, scheduler=who)
+    told = [line for line in caplog.messages if "no worker has come" in line]
+    assert len(told) == 1
+    assert not run.result.exists()
+
+
 class Failing:
     """Does no task of one channel, as a worker without memory."""
 
