@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.schema.manifest import Manifest
@@ -58,11 +59,23 @@ def _read(run: RunFolder) -> Manifest:
         faults = exc.errors(include_url=False)
         if all(fault["loc"][:1] == ("profile",) for fault in faults):
             return _with_profile_of_today(run, text)
-        fault = faults[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise DataError(
-            f"manifest.json of {run.name}: '{where}': {fault['msg']}"
-        ) from exc
+        raise DataError(f"manifest.json of {run.name} {_complaint(faults[0])}") from exc
+
+
+def _complaint(fault: ErrorDetails) -> str:
+    """Return what is wrong with a manifest, and what helps."""
+    where = ".".join(str(part) for part in fault["loc"])
+    found = fault["input"]
+    if where == "version" and isinstance(found, int) and found > 1:
+        return (
+            f"has version {found}, which this program does not know; install the newer "
+            f"her2sr that took the run"
+        )
+    if not where:
+        return f"is damaged ({fault['msg']}); restore it from a copy"
+    return (
+        f"is not as it was written: '{where}': {fault['msg']}; restore it from a copy"
+    )
 
 
 def _with_profile_of_today(run: RunFolder, text: str) -> Manifest:
