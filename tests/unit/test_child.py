@@ -124,7 +124,10 @@ def test_a_log_that_cannot_be_opened_keeps_no_process_from_starting(
 
 
 def test_stopping_what_never_started_is_nothing(tmp_path):
-    make(tmp_path, "").stop()
+    child = make(tmp_path, "")
+    child.stop()
+    assert (child.pid, child.exit_code) == (None, None)
+    assert not (tmp_path / "logs").exists()
 
 
 def test_one_that_yields_runs_at_the_niceness_it_was_given(tmp_path):
