@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.schema.manifest import Manifest
@@ -56,13 +57,24 @@ def _read(run: RunFolder) -> Manifest:
         return Manifest.model_validate_json(text)
     except ValidationError as exc:
         faults = exc.errors(include_url=False)
-        if all(fault["loc"][:1] == ("profile",) for fault in faults):
+        if not (serious := [f for f in faults if f["loc"][:1] != ("profile",)]):
             return _with_profile_of_today(run, text)
-        fault = faults[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise DataError(
-            f"manifest.json of {run.name}: '{where}': {fault['msg']}"
-        ) from exc
+        raise DataError(f"manifest.json of {run.name} {_trouble(serious[0])}") from exc
+
+
+def _trouble(fault: ErrorDetails) -> str:
+    """Return what is wrong with a manifest, and what helps."""
+    said = fault["msg"][:1].lower() + fault["msg"][1:]
+    if fault["type"] == "json_invalid":
+        return f"is damaged ({said}); restore it from a copy"
+    where = ".".join(str(part) for part in fault["loc"])
+    if where == "version":
+        return f"has version {fault['input']!r}; install the newer her2sr that wrote it"
+    place = f"at '{where}'" if where else "as a whole"
+    return (
+        f"is not understood {place} ({said}); restore it from a copy, or install the "
+        f"her2sr that wrote it"
+    )
 
 
 def _with_profile_of_today(run: RunFolder, text: str) -> Manifest:
