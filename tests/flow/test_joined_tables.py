@@ -190,7 +190,7 @@ def test_a_picture_is_of_one_channel(tmp_path):
     assert not out.exists()
 
 
-def test_a_table_of_one_unit_is_one_whatever_it_says():
+def test_a_table_of_one_unit_raises_no_error_whatever_it_says():
     rows = table(rows=5)
     require_one_unit(rows)
     for word in ("561", "", None):

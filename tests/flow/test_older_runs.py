@@ -1,5 +1,7 @@
 """Run folders of earlier programs are read, verified, processed and offered again."""
 
+import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from her2sr_acq.cli import build
+from her2sr_acq.cli import build, main
 from her2sr_proc.errors import DataError
 from her2sr_proc.offline.pipeline import process_run
 from her2sr_proc.offline.verify import verify
@@ -110,3 +112,50 @@ def test_a_profile_that_nobody_knows_is_told(older):
     older.manifest.write_text(text)
     with pytest.raises(DataError, match="'homemade' is none that this program knows"):
         verify(older, quiet)
+
+
+BROKEN = [
+    pytest.param(lambda said: "", "is damaged .*restore it", id="empty"),
+    pytest.param(
+        lambda said: said[: len(said) // 2], "is damaged .*restore", id="torn"
+    ),
+    pytest.param(lambda said: "[]", "not understood as a whole", id="a list"),
+    pytest.param(
+        lambda said: json.dumps(json.loads(said) | {"version": 99}),
+        "has version 99; install the newer her2sr",
+        id="newer",
+    ),
+    pytest.param(
+        lambda said: json.dumps(json.loads(said) | {"surprise": 1}),
+        "not understood at 'surprise' .*install the her2sr that wrote it",
+        id="a name of another program",
+    ),
+    pytest.param(
+        lambda said: said.replace('"fields"', '"tiles"', 1),
+        "not understood at 'fields' .*restore it from a copy",
+        id="without its fields",
+    ),
+]
+
+
+@pytest.mark.parametrize(("harm", "says"), BROKEN)
+def test_a_broken_manifest_is_one_sentence_with_a_cure_and_nothing_is_touched(
+    older, tmp_path, capfd, harm, says
+):
+    older.manifest.write_text(harm(older.manifest.read_text()))
+    share = tmp_path / "share"
+    share.mkdir()
+    before = contents(tmp_path)
+    alone = [(verb,) for verb in ("verify", "process", "report", "recompress")]
+    for verb, *rest in (*alone, ("offload", str(share))):
+        with pytest.raises(SystemExit) as end:
+            main([verb, str(older.root), *rest])
+        told = "".join(capfd.readouterr())
+        assert end.value.code == 1
+        (sentence,) = [line for line in told.splitlines() if "manifest" in line]
+        assert re.search(says, sentence), (verb, told)
+    assert contents(tmp_path) == before
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

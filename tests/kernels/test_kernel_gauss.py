@@ -288,9 +288,11 @@ def test_a_saturated_top_is_fitted_without_harm():
 def test_no_spots_is_no_work():
     none = np.empty(0, np.int32)
     image = np.zeros((9, 9), np.float32)
-    results, status = np.empty((0, gauss.RESULTS)), np.empty(0, np.int16)
+    results, status = np.full((1, gauss.RESULTS), -7.0), np.full(1, -7, np.int16)
     shape = (none, none, 3, 1.0, 0.0, 0.4, 5.0, 1.0, np.inf, 50, results, status)
     gauss.fit_spots(image, *camera(image, 1.0), *shape)
+    assert (results == -7.0).all()
+    assert status[0] == -7
 
 
 def test_a_pixel_at_the_ceiling_is_told():

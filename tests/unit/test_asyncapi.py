@@ -51,6 +51,9 @@ def test_questions_and_answers_are_as_the_document_says():
     )
     refused = Answer(ok=False, error=Fault(code="not-found", message="no run"))
     check("Answer", refused.model_dump_json().encode())
+    for name in ("Question", "Answer"):
+        with pytest.raises(jsonschema.ValidationError):
+            check(name, b'{"surprise": 1}')
 
 
 def test_every_verb_of_the_control_socket_is_in_the_document(tmp_path):

@@ -58,6 +58,7 @@ def test_without_a_manager_nothing_is_said():
 
 def test_a_manager_that_is_gone_is_no_fault_of_the_service(tmp_path):
     Notifier(str(tmp_path / "nowhere")).say("READY=1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_abstract_socket_is_reached_too():

@@ -313,9 +313,12 @@ def test_a_region_takes_the_room_of_its_pixels_alone():
         limits.check(plan, (), config, free_bytes=needed - 1)
 
 
-def test_power_at_the_limit_is_allowed():
-    plan = load.override(load.packaged("demo"), {"channels.561.power_percent": 60})
-    limits.check(plan, (), make_config(), free_bytes=ROOM)
+def test_power_at_the_limit_is_allowed_and_none_above_it():
+    at = load.override(load.packaged("demo"), {"channels.561.power_percent": 60})
+    limits.check(at, (), make_config(), free_bytes=ROOM)
+    above = load.override(load.packaged("demo"), {"channels.561.power_percent": 60.001})
+    with pytest.raises(PlanRejectedError, match="limit is 60 %"):
+        limits.check(above, (), make_config(), free_bytes=ROOM)
 
 
 # --- estimate

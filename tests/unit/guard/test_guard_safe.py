@@ -75,7 +75,11 @@ def test_every_line_is_tried_although_one_fails(runtime, lights):
 
 @pytest.fixture
 def serial_laser():
-    """A laser behind a pseudo-terminal: answers ``?`` lines as its dictionary says."""
+    """A laser behind a pseudo-terminal: answers lines as its dictionary says.
+
+    Yields its device, its answers and the lines that it has heard.
+    """
+    heard: list[bytes] = []
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     answers = {b"L=0": b"OK\r\n", b"?L": b"0\r\n"}
@@ -86,11 +90,12 @@ def serial_laser():
             received += os.read(ours, 64)
             *lines, received = received.split(b"\r")
             for line in lines:
+                heard.append(line)
                 os.write(ours, answers[line])
 
     thread = threading.Thread(target=serve)
     thread.start()
-    yield os.ttyname(theirs), answers
+    yield os.ttyname(theirs), answers, heard
     os.write(theirs, b"end")
     thread.join(5.0)
     os.close(ours)
@@ -106,11 +111,13 @@ def serial_way(device: str) -> SafeOff:
 
 
 def test_a_serial_laser_is_shut_and_read_back(serial_laser, tmp_path):
-    shut(serial_way(serial_laser[0]), tmp_path)
+    device, _, heard = serial_laser
+    shut(serial_way(device), tmp_path)
+    assert heard == [b"L=0", b"?L"]
 
 
 def test_a_serial_laser_that_reads_on_is_no_proof(serial_laser, tmp_path):
-    device, answers = serial_laser
+    device, answers, _ = serial_laser
     answers[b"?L"] = b"1\r\n"
     with pytest.raises(LightError, match="answered '1' instead of '0'"):
         shut(serial_way(device), tmp_path)

@@ -16,6 +16,8 @@ def test_a_second_microscope_is_refused_while_the_first_lives(tmp_path):
 
 
 def test_the_folder_is_free_again_when_the_first_has_ended(tmp_path):
-    for _ in range(2):
+    entered = []
+    for n in range(2):
         with alone(tmp_path):
-            pass
+            entered.append(n)
+    assert entered == [0, 1]

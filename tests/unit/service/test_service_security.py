@@ -8,7 +8,7 @@ from her2sr_acq.service.security import MAX_BODY
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
-def test_loopback_is_served(host):
+def test_loopback_without_users_raises_no_refusal(host):
     require_guarded(host, has_users=False)
 
 
