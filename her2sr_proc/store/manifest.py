@@ -65,14 +65,13 @@ def _read(run: RunFolder) -> Manifest:
 def _trouble(fault: ErrorDetails) -> str:
     """Return what is wrong with a manifest, and what helps."""
     said = fault["msg"][:1].lower() + fault["msg"][1:]
-    if fault["type"] == "json_invalid":
-        return f"is damaged ({said}); restore it from a copy"
     where = ".".join(str(part) for part in fault["loc"])
-    if where == "version":
+    if not where:
+        return f"is damaged ({said}); restore it from a copy"
+    if where == "version" and isinstance(fault["input"], int):
         return f"has version {fault['input']!r}; install the newer her2sr that wrote it"
-    place = f"at '{where}'" if where else "as a whole"
     return (
-        f"is not understood {place} ({said}); restore it from a copy, or install the "
+        f"is not understood at '{where}' ({said}); restore it from a copy, or install the "
         f"her2sr that wrote it"
     )
 
