@@ -71,8 +71,8 @@ def _trouble(fault: ErrorDetails) -> str:
     if where == "version" and isinstance(fault["input"], int):
         return f"has version {fault['input']!r}; install the newer her2sr that wrote it"
     return (
-        f"is not understood at '{where}' ({said}); restore it from a copy, or install the "
-        f"her2sr that wrote it"
+        f"is not understood at '{where}' ({said}); restore it from a copy, or install "
+        f"the her2sr that wrote it"
     )
 
 
