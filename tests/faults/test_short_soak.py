@@ -1,6 +1,7 @@
 """Row 22, and the accounts of a long night: a hundred thousand frames, all there.
 
-Bounded memory is shown by what the processes hold; `make soak` does a million frames.
+Bounded memory is shown by what the processes hold; `make soak` does a million frames,
+and measures what a field costs beyond its exposures.
 """
 
 import pytest
@@ -8,7 +9,6 @@ from short import short_folder
 from soaking import soak
 from vitals import Sample, Vitals
 
-OVERHEAD_S = 3.0
 GROWTH_MB = 40.0
 """Within a minute and a half the localizer's heap grows by 8 to 18 MB to where it stays
 for a million frames; a leak of one frame in ten would take more than this."""
@@ -28,7 +28,6 @@ def test_row_22_a_short_night_accounts_for_every_frame_and_grows_by_nothing():
         )
     assert not found.violations, "\n".join(found.violations)
     assert found.audit.accounting.written == 100_000
-    assert found.overhead_s < OVERHEAD_S
 
 
 def vitals(*rss_mb: float, more_threads: int = 0, more_handles: int = 0) -> Vitals:

@@ -69,6 +69,10 @@ class FakeRoom:
         self.has_reserve = True
 
 
+FINISH_S = 60.0
+"""For a run of a few frames, on a machine that has much else to do."""
+
+
 @dataclass
 class Rig:
     """A desk and what stands behind it."""
@@ -82,7 +86,7 @@ class Rig:
 
     def finish(self) -> RunView:
         """Return the run that was submitted last, once the engine is done with it."""
-        self.worker.ask(lambda: None, timeout_s=10.0)
+        self.worker.ask(lambda: None, timeout_s=FINISH_S)
         view = self.desk.runs()[0]
         assert view.state in FINAL, view
         return view
