@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from her2sr_proc.cli_runs import AsJson, plain_errors, run_progress
+from her2sr_proc.cli_runs import FAULT, AsJson, plain_errors, run_progress
 
 if TYPE_CHECKING:
     from her2sr_proc.offline.offload import Offloaded
@@ -102,10 +104,15 @@ def recompress(run_dir: RunOrRuns, as_json: AsJson = False) -> None:
         if hasattr(os, "nice"):
             os.nice(19)  # whoever takes frames meanwhile goes first
         runs = _runs(run_dir)
+        told = []
+        left = Complaints(alone=len(runs) == 1)
         with run_progress() as tell:
-            told = [code_anew(run, tell) for run in runs]
+            for run in runs:
+                with left.collected():
+                    told.append(code_anew(run, tell))
         if as_json:
             typer.echo(json.dumps([asdict(done) for done in told], indent=2))
+            left.leave()
             return
         for done in told:
             ratio = done.bytes_before / done.bytes_after if done.bytes_after else 1.0
@@ -114,6 +121,36 @@ def recompress(run_dir: RunOrRuns, as_json: AsJson = False) -> None:
                 f"were; {done.bytes_before / 1e6:.1f} MB became "
                 f"{done.bytes_after / 1e6:.1f} MB ({ratio:.2f} times smaller)"
             )
+        left.leave()
+
+
+class Complaints:
+    """Faults of some of many runs: the others are done, then all faults are told."""
+
+    def __init__(self, *, alone: bool) -> None:
+        self._alone = alone
+        self._said: list[str] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep what is expected to fail; of one run alone it is told at once."""
+        from her2sr_proc.errors import ProcError, system_sentence
+
+        try:
+            yield
+        except (ProcError, OSError) as exc:
+            if self._alone:
+                raise
+            self._said.append(
+                system_sentence(exc) if isinstance(exc, OSError) else str(exc)
+            )
+
+    def leave(self) -> None:
+        """End the command with 1 where something failed."""
+        for sentence in self._said:
+            typer.echo(f"error: {sentence}", err=True)
+        if self._said:
+            raise typer.Exit(FAULT)
 
 
 def _copy(

@@ -82,10 +82,12 @@ def offload(
 
     Raises `StateError` for a run that is not over or whose frames are being rewritten
     or removed, or a copy that another call makes; `RequestError` for a share that is
-    absent, full or closed, `IntegrityError` when a copy does not read back.
+    absent, full, closed or the run's own place, or a run with symbolic links,
+    `IntegrityError` when a copy does not read back.
     """
     require_over(run)
     folder = _folder(run, share)
+    _require_own(run)
     with RawHold(run), enough_room(folder):
         require_over(run)
         make_folder(folder)
@@ -196,9 +198,23 @@ def _folder(run: RunFolder, share: Path) -> Path:
     if not os.access(share, os.W_OK | os.X_OK):
         raise RequestError(f"{share} takes no files; ask for the right to write there")
     folder = share.resolve() / run.name
-    if folder == run.root.resolve() or run.root.resolve() in folder.parents:
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        raise RequestError(f"{folder} is no folder; rename it, or name another share")
+    if run.root.resolve() in folder.parents or (
+        folder.exists() and folder.samefile(run.root)  # by a link or a second mount too
+    ):
         raise RequestError(f"{share} holds the run itself; name another place")
     return folder
+
+
+def _require_own(run: RunFolder) -> None:
+    """Raise `RequestError` for a symbolic link in a run: its copy would lack files."""
+    for path in sorted(run.root.rglob("*")):
+        if path.is_symlink():
+            raise RequestError(
+                f"{path.relative_to(run.root)} of {run.name} is a symbolic link, which "
+                f"is not followed; put what it leads to there itself, or remove it"
+            )
 
 
 def _sources(run: RunFolder) -> Iterator[tuple[str, Source]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from her2sr_proc.errors import IntegrityError, ProcError, StateError
+from her2sr_proc.errors import IntegrityError, ProcError, StateError, system_sentence
 from her2sr_proc.offline.offload import (
     BY,
     Progress,
@@ -57,6 +58,7 @@ def _release_all(
         raise StateError(
             f"{share} holds no finished copy of {run.name}; offload it first"
         )
+    _require_apart(run, folder, listed)
     missing = _not_listed(run, listed)
     if missing:
         raise IntegrityError(f"{missing} of {run.name} is not in its copy in {share}")
@@ -95,6 +97,8 @@ def _apply(
         done = release_raw(run, share, progress, utc=utc, reason=reason)
     except ProcError as exc:
         return Released(run.name, 0, str(exc))
+    except OSError as exc:  # one run that cannot be written keeps no other waiting
+        return Released(run.name, 0, system_sentence(exc))
     return Released(run.name, done, "" if done else "it has no raw frames here")
 
 
@@ -104,6 +108,31 @@ def _release(
     had = run.raw(unit.key).exists()
     retention.discard(run, unit, record, order)
     return int(had)
+
+
+def _require_apart(run: RunFolder, folder: Path, listed: OffloadList) -> None:
+    """Raise `IntegrityError` where a copy is the run's own files by another name.
+
+    A file made here must not show there: shares mounted from this disk tell no inodes.
+    """
+    there = [folder, *(folder / name for name in listed.files)]
+    here = {_inode(path) for path in (run.root, *(run.root / "raw").rglob("*"))}
+    probe = run.root / f".apart.partial-{os.getpid()}"
+    try:
+        probe.touch()
+        is_same = (folder / probe.name).exists()
+    finally:
+        probe.unlink(missing_ok=True)
+    if is_same or any(_inode(path) in here for path in there if path.exists()):
+        raise IntegrityError(
+            f"{folder} leads to files of {run.root} itself and is no second copy; no "
+            f"raw frame was removed here: offload to another disk"
+        )
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    said = path.stat()
+    return said.st_dev, said.st_ino
 
 
 def _not_listed(run: RunFolder, listed: OffloadList) -> str:

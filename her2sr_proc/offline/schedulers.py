@@ -5,6 +5,7 @@ Both give the same files, bit for bit on one type of processor.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any, Protocol
 
 from her2sr_proc.errors import ClusterError, RequestError
 from her2sr_proc.offline.tasks import Doing, Outcome, Task
+
+log = logging.getLogger(__name__)
 
 LOCAL = "local"
 DASK = "dask://"
@@ -21,6 +24,8 @@ LOST_S = 20.0
 """A scheduler that is away for longer is given up."""
 SILENT_S = 3600.0
 """No task takes longer: then none of the workers works."""
+ALONE_S = 30.0
+"""After this it is told that no worker has come; those of a queue may come late."""
 RETRIES = 2
 """Of a task whose worker died, on another one."""
 
@@ -50,6 +55,7 @@ class Dask:
     clock: Callable[[], float] = time.monotonic
     lost_s: float = LOST_S
     silent_s: float = SILENT_S
+    alone_s: float = ALONE_S
 
     def run(self, doing: Doing, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Yield how every task ended, as they end. Raises `ClusterError`.
@@ -94,7 +100,8 @@ class Dask:
         from distributed import wait
 
         left = dict(futures)
-        seen = heard = self.clock()
+        seen = heard = began = self.clock()
+        is_looked = False
         while left:
             try:
                 with client.as_current():  # of no other client does `wait` know
@@ -113,12 +120,29 @@ class Dask:
                 yield self._outcome(future, left.pop(future))
             if any(f.status in ("cancelled", "lost") for f in left):
                 raise self._lost("it lost the tasks it was given")
+            if not is_looked and now - began > self.alone_s:
+                is_looked = True
+                self._tell_if_alone(client)
             if now - heard > self.silent_s:
                 raise ClusterError(
                     f"no task ended within {self.silent_s:g} s at {self.address}; "
                     f"check that it has workers (`dask worker {self.address}`), then "
                     f"run again: only what is missing is computed"
                 )
+
+    def _tell_if_alone(self, client: Any) -> None:  # noqa: ANN401
+        try:
+            has_workers = bool(client.scheduler_info()["workers"])
+        except (OSError, TimeoutError, KeyError):
+            return  # away for a moment, which others watch
+        if not has_workers:
+            log.warning(
+                "no worker has come to %s within %g s; waiting: start one with "
+                "`dask worker %s`, or end this with Ctrl-C",
+                self.address,
+                self.alone_s,
+                self.address,
+            )
 
     def _outcome(self, future: Any, task: Task) -> Outcome:  # noqa: ANN401
         if future.status == "error":

@@ -8,6 +8,7 @@ Credentials and endpoint come from where the store's own tools look for them
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from her2sr_proc.errors import RequestError, StateError, WriteError
 from her2sr_proc.store.atomic import make_folder
 
 SCHEME = "s3://"
-LAST = ("results/result.json",)
-"""What tells readers that all the rest is there: given back after it."""
+LAST = "results/result.json"
+"""How the name ends, of whichever profile, of what tells readers that all the rest is
+there: given back after it."""
+_URL = re.compile(r"s3://[^/?#\s]+(/+[^/?#\s][^/?#]*)+/*")
 
 
 def is_remote(text: str) -> bool:
@@ -32,6 +35,15 @@ class RemoteRun:
     """One run folder below a URL such as ``s3://bucket/runs/RUN_ID``."""
 
     url: str
+
+    def __post_init__(self) -> None:
+        """Raise `RequestError` for what names no folder of a bucket."""
+        parts = self.url.removeprefix(SCHEME).split("/")
+        if not _URL.fullmatch(self.url) or {".", ".."} & set(parts):
+            raise RequestError(
+                f"'{self.url}' names no run folder in an object store; say "
+                f"s3://BUCKET/FOLDER/RUN_ID"
+            )
 
     @property
     def name(self) -> str:
@@ -70,7 +82,7 @@ class RemoteRun:
             if path.is_file()
         }
         changed = [n for n, p in files.items() if fetched.get(n) != _digest(p)]
-        changed.sort(key=lambda name: (name in LAST, name))
+        changed.sort(key=lambda name: (name.endswith(LAST), name))
         store = self._store()
         with self._told("written"):
             for name in changed:

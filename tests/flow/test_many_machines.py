@@ -138,6 +138,19 @@ def test_what_is_no_scheduler_is_refused(text):
         schedulers.parse(text)
 
 
+def test_a_cluster_without_workers_is_told_soon_and_given_up_late(
+    frames, tmp_path, caplog
+):
+    run = copied(frames, tmp_path)
+    with cluster(tmp_path, workers=0) as machines:
+        who = schedulers.Dask(machines.address, alone_s=0.1, silent_s=3.0)
+        with pytest.raises(ClusterError, match="no task ended within 3 s"):
+            process_run(run, quiet, scheduler=who)
+    told = [line for line in caplog.messages if "no worker has come" in line]
+    assert len(told) == 1
+    assert not run.result.exists()
+
+
 class Failing:
     """Does no task of one channel, as a worker without memory."""
 
@@ -239,3 +252,21 @@ def test_a_store_that_does_not_answer_or_has_no_run_is_told(bucket, monkeypatch)
         process_remote(RemoteRun(f"{bucket}/runs/nothing"), quiet)
     with pytest.raises(StateError, match="could not be read"):
         process_remote(RemoteRun("s3://no-such-bucket/r1"), quiet)
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://", "s3:///", "s3://bucket", "s3:///r1", "s3://b/../r1", "s3://b/r#1"]
+)
+def test_what_names_no_run_in_a_store_is_refused(url):
+    with pytest.raises(RequestError, match="s3://BUCKET/FOLDER/RUN_ID"):
+        RemoteRun(url)
+
+
+@pytest.mark.parametrize("made", ["", "profiles/paper/"])
+def test_the_answer_of_any_profile_is_given_back_last(bucket, tmp_path, made):
+    for name in ("results/result.json", "results/z.csv", "report.html"):
+        path = tmp_path / f"{made}{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    given = RemoteRun(f"{bucket}/r1").give_back(tmp_path, {})
+    assert given[-1] == f"{made}results/result.json"

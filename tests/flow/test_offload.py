@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -290,6 +291,74 @@ def test_the_rule_touches_only_old_runs_with_a_verified_copy(run, share, tmp_pat
     assert "older than 3 days" in verify(run, quiet).discarded[0]
 
 
+def own_place_by_a_link(run, share):
+    (share / "r1").symlink_to(run.root)
+
+
+def own_frames_by_a_link(run, share):
+    raw_there = share / "r1" / "raw"
+    shutil.rmtree(raw_there)
+    raw_there.symlink_to(run.root / "raw")
+
+
+def own_frames_by_second_names(run, share):
+    for path in (run.root / "raw").rglob("*"):
+        if path.is_file():
+            there = share / "r1" / path.relative_to(run.root)
+            there.unlink()
+            there.hardlink_to(path)
+
+
+@pytest.mark.parametrize("trick", [own_frames_by_a_link, own_frames_by_second_names])
+def test_frames_that_are_their_own_copy_are_not_removed(run, share, trick):
+    copy(run, share)
+    trick(run, share)
+    with pytest.raises(IntegrityError, match="is no second copy"):
+        release(run, share)
+    assert len(list(run.units())) == 2
+    assert verify(run, quiet).damage == ()
+    assert not list(run.root.glob(".apart*"))
+
+
+def test_a_share_that_leads_back_to_the_run_is_refused(run, share):
+    own_place_by_a_link(run, share)
+    before = names(run.root)
+    with pytest.raises(RequestError, match="holds the run itself"):
+        copy(run, share)
+    assert names(run.root) == before
+
+
+def test_a_second_mount_of_the_runs_is_no_share(run, tmp_path):
+    again = tmp_path / "again"
+    again.mkdir()
+    mount = ["mount", "--bind", str(run.root.parent), str(again)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no right to mount here")
+    try:
+        with pytest.raises(RequestError, match="holds the run itself"):
+            copy(run, again)
+    finally:
+        subprocess.run(["umount", str(again)], check=True)
+    assert len(list(run.units())) == 2
+
+
+def test_frames_on_another_disk_behind_a_link_are_not_left_out(run, share, tmp_path):
+    (run.root / "raw").rename(tmp_path / "big")
+    (run.root / "raw").symlink_to(tmp_path / "big")
+    with pytest.raises(RequestError, match="raw of r1 is a symbolic link"):
+        copy(run, share)
+    assert list(share.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_the_copy_is_told(run, share):
+    (share / "r1").write_text("mine")
+    with pytest.raises(RequestError, match="is no folder; rename it"):
+        copy(run, share)
+    assert (share / "r1").read_text() == "mine"
+    (kept,) = release_old([run], share, quiet, now=NOW, days=0)
+    assert "Not a directory" in kept.kept_because
+
+
 # --- the verb
 
 
@@ -335,3 +404,14 @@ def test_a_folder_of_runs_takes_the_rule(run, share):
     said = call(run.root.parent, share, "--retain-days", "0")
     assert said.exit_code == 0
     assert "r1: raw frames of 2 units removed" in said.stdout
+
+
+def test_one_damaged_run_keeps_no_other_from_being_coded_anew(run):
+    bad = run.root.parent / "a_bad"
+    bad.mkdir()
+    (bad / "manifest.json").write_text("{")
+    said = CliRunner().invoke(build(), ["recompress", str(run.root.parent)])
+    assert said.exit_code == 1
+    assert "r1: 6 blocks coded anew" in said.stdout
+    assert "manifest.json of a_bad is damaged" in said.stderr
+    assert "restore it from a copy" in said.stderr
