@@ -34,6 +34,16 @@ class FilterWheelConfig(Frozen):
         default=0.0, ge=0, le=10_000, description="after it stands still, still dark"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_wheel(cls, given: object) -> object:
+        if isinstance(given, list | tuple):
+            raise ValueError(  # noqa: TRY004 - pydantic tells of no other one
+                "one filter wheel is driven; name that one alone, and set another once "
+                "by mmcore.settings"
+            )
+        return given
+
     @model_validator(mode="after")
     def _one_label_a_position(self) -> Self:
         if twice := {name for name in self.also if self.also.count(name) > 1}:

@@ -31,4 +31,4 @@ def describe(error: ValidationError) -> str:
     key = ".".join(str(part) for part in fault["loc"]) or "top level"
     more = error.error_count() - 1
     tail = f" (and {more} more)" if more else ""
-    return f"'{key}': {fault['msg']}{tail}"
+    return f"'{key}': {fault['msg'].removeprefix('Value error, ')}{tail}"

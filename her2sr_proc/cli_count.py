@@ -90,7 +90,10 @@ def count(
     typer.echo(BANNER, err=True)
     if out.suffix.lower() not in SUFFIXES:
         raise RequestError(f"{out.name} is no table's name; end it in .csv or .parquet")
+    _require_apart(out, source, nuclei, beside)
     require_writable(out)
+    if nuclei is not None and not nuclei.exists():
+        raise RequestError(f"there are no nuclei {nuclei}; check the path")
     if source.is_dir():
         _refuse({"--probe": probe, "--beside": beside}, "a run; its manifest says it")
         rows, flags = _of_run(source, nuclei, field)
@@ -106,6 +109,23 @@ def count(
         rows, flags = count_tables(tables, nuclei, pixel_nm=camera_pixel_nm)
     _write(out, rows)
     _tell(out, rows, flags, as_json=as_json)
+
+
+def _require_apart(out: Path, source: Path, *inputs: Path | None) -> None:
+    """Refuse counts that would be written over what they are counted from."""
+    from her2sr_proc.errors import RequestError
+
+    place = out.resolve()
+    if source.is_dir() and place.is_relative_to(source.resolve()) and out.exists():
+        raise RequestError(
+            f"{out} is a file of the run, which stays as it is; write the counts "
+            f"elsewhere"
+        )
+    for path in (source, *inputs):
+        if path is not None and place == path.resolve():
+            raise RequestError(
+                f"the counts would be written over {path}; give --out another name"
+            )
 
 
 def _refuse(options: Mapping[str, object], of: str) -> None:

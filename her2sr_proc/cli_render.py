@@ -21,7 +21,7 @@ from her2sr_proc.rendering import is_drawn
 from her2sr_proc.rendering import render as draw
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.schema.params import RenderParams
-from her2sr_proc.schema.table import Localizations, farthest
+from her2sr_proc.schema.table import Localizations, farthest, require_one_unit
 from her2sr_proc.store.atomic import require_writable, telling
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
@@ -81,6 +81,7 @@ def render(request: RenderRequest, out: Path, *, as_json: bool) -> None:
     require_writable(out)
     params = params_of(request)
     table, facts = read_table(request.locs, pixel_nm=request.camera_pixel_nm)
+    require_one_unit(table)
     if request.drift_corrected:
         table = still(table, facts)
     height_px, width_px, camera_nm = field_of(request, table, facts)

@@ -62,7 +62,8 @@ def keep(
     """Keep the rows of a table for which a formula over its columns is true.
 
     Names are those of the native columns, or ThunderSTORM's; signs + - * / ^ < > <= >=
-    == != & | !; functions abs sqrt exp log sum mean median min max std var.
+    == != & | !; functions abs sqrt exp log sum mean median min max std var. Words of
+    channel and field stand in quotes: "channel == '561'".
 
     Example: her2sr filter locs.csv 'uncertainty_nm < 30 & photons > 200' --out good.csv
     """
@@ -78,9 +79,10 @@ def keep(
         for name, array in table.columns.items()
         if array.dtype.kind in "iufb"
     }
+    words = {n: a for n, a in table.columns.items() if n not in values}
     for short, name in SHORT.items():
         values.setdefault(short, values[name])
-    is_kept = np.asarray(read.evaluate(values))
+    is_kept = np.asarray(read.evaluate({**values, **words}))
     if is_kept.dtype != np.bool_ or is_kept.shape not in ((), (len(table),)):
         raise RequestError(
             f"'{formula}' gives numbers, not yes or no; compare them with something, "
@@ -177,10 +179,12 @@ def resolution(
     import numpy as np
 
     from her2sr_proc.resolution import measure_resolution
+    from her2sr_proc.schema.table import require_one_unit
     from her2sr_proc.store.tables import read_table
 
     typer.echo(BANNER, err=True)
     table, _ = read_table(locs, pixel_nm=camera_pixel_nm)
+    require_one_unit(table)
     found = measure_resolution(table, np.random.default_rng(seed))
     is_linked = "detections" in table.columns
     told = {
@@ -236,7 +240,9 @@ def _drift(
     segment: int | None,
 ) -> Drift:
     from her2sr_proc.drift import measure_drift
+    from her2sr_proc.schema.table import require_one_unit
 
+    require_one_unit(table)
     frames = max(facts.frames, int(table["frame"].max()) + 1 if len(table) else 0)
     return measure_drift(
         table,

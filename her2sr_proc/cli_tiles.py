@@ -23,7 +23,7 @@ from her2sr_proc.pyramid.shelf import Frame, Shelf
 from her2sr_proc.schema.levels import Levels
 from her2sr_proc.schema.params import RenderParams
 from her2sr_proc.schema.pyramid import PyramidFacts
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, require_one_unit
 from her2sr_proc.store import deepzoom, ngff
 from her2sr_proc.store.atomic import telling
 from her2sr_proc.store.facts import MovieFacts
@@ -182,6 +182,7 @@ def _opened(request: RenderRequest) -> tuple[Ground, Batches, int]:
             count_parquet(path),
         )
     table, facts = read_table(path, pixel_nm=request.camera_pixel_nm)
+    require_one_unit(table)
     if request.drift_corrected:
         table = still(table, facts)
     ground = Ground(*field_of(request, table, facts))

@@ -1,6 +1,6 @@
 """Formulas over named arrays: what a filter or a threshold says, without `eval`.
 
-Knows names, numbers and arrays; neither tables nor frames.
+Knows names, numbers, words and arrays; neither tables nor frames.
 """
 
 from __future__ import annotations
@@ -18,13 +18,41 @@ import numpy.typing as npt
 from her2sr_proc.errors import RequestError
 
 Value = npt.NDArray[Any] | float
-Node = Callable[[Mapping[str, Value]], Value]
+Node = Callable[[Mapping[str, Value]], Value | str]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
+    r"|(?P<word>'[^']*'|\"[^\"]*\")"
     r"|(?P<name>[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)?)"
     r"|(?P<sign><=|>=|==|!=|&&|\|\||[-+*/^<>()=!&|]))"
 )
+
+
+def _equal(a: Value | str, b: Value | str) -> Value:
+    """Return where both are the same; a word and a number are by how it is written."""
+    if not (_is_text(a) or _is_text(b)):
+        return np.equal(a, b)
+    return np.asarray(_written(a) == _written(b))
+
+
+def _is_text(value: Value | str) -> bool:
+    return np.asarray(value).dtype.kind in "OSTU"
+
+
+def _written(value: Value | str) -> npt.NDArray[Any]:
+    array = np.asarray(value)
+    if array.dtype.kind == "f" and array.ndim == 0:
+        return np.asarray(f"{float(array):.15g}", dtype=object)
+    return array.astype(str).astype(object)
+
+
+def _numbers(*values: Value | str) -> None:
+    """Refuse words where a formula reckons."""
+    if any(_is_text(value) for value in values):
+        raise RequestError(
+            "a formula reckons with words; compare them with == or != alone, as in "
+            "\"channel == '561'\""
+        )
 
 
 def _known(function: Callable[[Any], Value], least: int) -> Callable[[Value], Value]:
@@ -55,7 +83,7 @@ FUNCTIONS: dict[str, Callable[[Value], Value]] = {
 }
 """As in ThunderSTORM's formulas, with `exp` and `log` besides; std of a sample. Those
 over many values leave out what is no number."""
-_SIGNS: dict[str, Callable[[Value, Value], Value]] = {
+_SIGNS: dict[str, Callable[[Any, Any], Value]] = {
     "+": lambda a, b: a + 1.0 * b,  # a yes counts 1, which numpy denies between two
     "-": lambda a, b: a - 1.0 * b,
     "*": lambda a, b: a * b,
@@ -65,9 +93,9 @@ _SIGNS: dict[str, Callable[[Value, Value], Value]] = {
     ">": lambda a, b: np.greater(a, b),
     "<=": lambda a, b: np.less_equal(a, b),
     ">=": lambda a, b: np.greater_equal(a, b),
-    "==": lambda a, b: np.equal(a, b),
-    "=": lambda a, b: np.equal(a, b),
-    "!=": lambda a, b: np.not_equal(a, b),
+    "==": _equal,
+    "=": _equal,
+    "!=": lambda a, b: np.logical_not(_equal(a, b)),
     "&": lambda a, b: np.logical_and(a, b),
     "|": lambda a, b: np.logical_or(a, b),
 }
@@ -79,6 +107,7 @@ _LEVELS: tuple[tuple[str, ...], ...] = (
     ("*", "/"),
 )
 """What binds weakest comes first; then unary minus and !, then ^."""
+_OF_WORDS = ("==", "=", "!=")
 _COMPARISONS = 2
 """The level of which a second sign would compare a yes with a number."""
 _JOINED = "200 < photons & photons < 900"
@@ -105,7 +134,13 @@ class Expression:
                 name=unknown[0],
             )
         with np.errstate(all="ignore"), _shallow(self.text):
-            return self._node(values)  # 1/0 is inf, and log(-1) nan: no row passes
+            value = self._node(values)  # 1/0 is inf, and log(-1) nan: no row passes
+        if isinstance(value, str):
+            raise RequestError(
+                f"'{self.text}' is a word, not yes or no, nor a number; compare it "
+                f"with a column, as in \"channel == '561'\""
+            )
+        return value
 
 
 def parse(text: str) -> Expression:
@@ -150,7 +185,7 @@ class _Reader:
             if compared > 1:
                 self._fail(f"two comparisons are joined by &, as in '{_JOINED}'")
             self._at += 1
-            node = _joined(_SIGNS[sign], node, self.level(depth + 1))
+            node = _joined(sign, node, self.level(depth + 1))
         return node
 
     def require_end(self) -> None:
@@ -163,12 +198,12 @@ class _Reader:
             self._at += 1
             node = self._unary()
             if sign == "!":
-                return lambda values: np.logical_not(node(values))
-            return node if sign == "+" else lambda values: -1.0 * node(values)
+                return _applied(np.logical_not, node)
+            return node if sign == "+" else _applied(lambda a: -1.0 * a, node)
         base = self._atom()
         if self._sign() == "^":
             self._at += 1
-            return _joined(_SIGNS["^"], base, self._unary())
+            return _joined("^", base, self._unary())
         return base
 
     def _atom(self) -> Node:
@@ -179,6 +214,9 @@ class _Reader:
             self._at += 1
             number = float(word)
             return lambda _: number
+        if kind == "word":
+            self._at += 1
+            return _constant(word[1:-1])
         if kind == "name":
             self._at += 1
             return self._call(word) if self._sign() == "(" else self._name(word)
@@ -195,7 +233,7 @@ class _Reader:
             self._at -= 1
             self._fail(f"'{word}' is no function; there are {', '.join(FUNCTIONS)}")
         function, inner = FUNCTIONS[word], self._group()
-        return lambda values: function(inner(values))
+        return _applied(function, inner)
 
     def _group(self) -> Node:
         self._at += 1
@@ -219,8 +257,27 @@ class _Reader:
         )
 
 
-def _joined(sign: Callable[[Value, Value], Value], left: Node, right: Node) -> Node:
-    return lambda values: sign(left(values), right(values))
+def _constant(value: str) -> Node:
+    return lambda _: value
+
+
+def _joined(sign: str, left: Node, right: Node) -> Node:
+    def node(values: Mapping[str, Value]) -> Value:
+        a, b = left(values), right(values)
+        if sign not in _OF_WORDS:
+            _numbers(a, b)
+        return _SIGNS[sign](a, b)
+
+    return node
+
+
+def _applied(function: Callable[[Any], Value], inner: Node) -> Node:
+    def node(values: Mapping[str, Value]) -> Value:
+        value = inner(values)
+        _numbers(value)
+        return function(value)
+
+    return node
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, int]]:

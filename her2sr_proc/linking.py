@@ -14,7 +14,12 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from her2sr_proc.linked_sums import Kinds, LinkedSums
-from her2sr_proc.schema.table import Localizations, require_places
+from her2sr_proc.schema.table import (
+    Localizations,
+    concatenate,
+    require_places,
+    units_of,
+)
 
 ROWS_TOGETHER = 2**15
 """Of a table whose rows are all there: their sums are 20 MB."""
@@ -27,7 +32,8 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
 
     A localization belongs to the row that it is nearest to, if that was seen last at
     most ``gap`` dark frames before and within ``distance_nm`` of its last place; pairs
-    are taken nearest first, one to one.
+    are taken nearest first, one to one. Rows of several channels or fields are linked
+    channel by channel and field by field, and follow one another so.
 
     Returns
     -------
@@ -42,6 +48,17 @@ def link(table: Localizations, *, distance_nm: float, gap: int) -> Localizations
 
     Raises `TableError` for a row without a position.
     """
+    units = units_of(table)
+    if len(units) > 1:
+        require_places(table)  # which row it is, is told of the whole table
+        found = [_linked(table.take(rows), distance_nm, gap) for rows in units]
+        shared = [n for n in found[0].columns if all(n in f.columns for f in found)]
+        return concatenate([Localizations({n: f[n] for n in shared}) for f in found])
+    return _linked(table, distance_nm, gap)
+
+
+def _linked(table: Localizations, distance_nm: float, gap: int) -> Localizations:
+    """Link the rows of one channel and field."""
     linker = Linker(distance_nm=distance_nm, gap=gap)
     # without a row too: its columns are those of the result
     found = [linker.add(part) for part in _parts(table)] or [linker.add(table)]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 from scipy.stats import chi2
 
+from her2sr_proc.ensemble_light import is_ensemble
 from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
 from her2sr_proc.kernels import abreast, crowd, gauss, relief, squares
 from her2sr_proc.schema.camera import CameraMaps
@@ -28,6 +29,7 @@ from her2sr_proc.stopwatch import Stopwatch
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
+Index = npt.NDArray[np.intp]
 Range = tuple[float, float]
 """Narrowest and widest, pixels."""
 
@@ -44,6 +46,8 @@ class FitStatus(IntEnum):
     """A pixel of the box was at the camera's ceiling: photons are a lower limit."""
     JOINT = 101
     """Fitted together with others, or on sloping ground; the bound says so."""
+    CENTROID = 102
+    """A bright blob in a frame of ensemble light: of many dyes, left whole."""
 
 
 Each = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
@@ -111,6 +115,9 @@ class Localizer:
         self._free_beyond = {
             "known": np.inf, "doubted": params.width_doubt, "free": 0.0
         }[params.width]  # fmt: skip
+        self._tells_ensembles = params.width == "doubted" and params.emitters == "multi"
+        most = (min(*self._shape, crowd.SIDE) - 1) // 2
+        self._larger_px = min(2 * params.radius_px, most)
         z = threshold(params)
         is_matched = params.detector == "matched"
         self._rule = crowd.Rule(
@@ -203,8 +210,15 @@ class Localizer:
         if params.estimator != "mle":
             fits = self._fit_squares(adu, rows, columns)
             return fits[_is_usable(fits[:, -1])]
-        fits = self._fit_abreast(adu, rows, columns)
-        odd = np.flatnonzero(fits[:, -1] < 0)
+        wide = np.zeros(rows.size)
+        if self._free_beyond < np.inf:
+            wide = self._look_wide(adu, rows, columns)
+        fits = self._fit_abreast(adu, rows, columns, wide > abreast.BRIGHT)
+        is_whole = self._tells_ensembles and is_ensemble(wide)
+        blobs = np.flatnonzero((wide > abreast.BRIGHT) & is_whole)
+        is_odd = fits[:, -1] < 0
+        is_odd[blobs] = False
+        odd = np.flatnonzero(is_odd)
         if odd.size and params.detector == "matched":
             where = rows[odd], columns[odd]
             stands = self._relief(adu, *where) > RELIEF * noise_scale
@@ -212,9 +226,11 @@ class Localizer:
         is_doubted = fits[odd, -1] == abreast.DOUBTED
         again = (odd[is_doubted], 0.0), (odd[~is_doubted], self._free_beyond)
         for left, beyond in again:
+            where = rows[left], columns[left]
             fits[left] = self._fit_boxes(
-                adu, rows[left], columns[left], params.radius_px, beyond
+                adu, *where, params.radius_px, beyond, to_end=not is_whole
             )
+        self._fit_blobs(adu, rows, columns, blobs, fits)
         shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
         is_near = shift <= params.maximum_shift_px
         is_finite = np.isfinite(fits[:, gauss.LOG_RATIO])
@@ -251,10 +267,17 @@ class Localizer:
         columns: I32,
         radius: int,
         free_beyond: float,
+        *,
+        to_end: bool,
     ) -> F64:
-        """Return all fits in boxes of one size, with the status as last column."""
+        """Return all fits in boxes of one size, with the status as last column.
+
+        ``to_end``: what does not settle side by side is fitted alone, else left open.
+        """
         lowest, highest = self._params.sigma_range_px
         widths = lowest, highest * radius / self._params.radius_px
+        if free_beyond > 0.0 and not to_end:
+            return np.full((rows.size, gauss.RESULTS + 1), float(abreast.OPEN))
         if free_beyond > 0.0:
             return self._fit_alone(adu, rows, columns, radius, free_beyond, widths)
         fits = np.empty((rows.size, abreast.RESULTS + 1))
@@ -264,9 +287,10 @@ class Localizer:
                 adu, rows[left], columns[left], radius, widths, rounds
             )
             left = left[fits[left, -1] == abreast.OPEN]
-        fits[left] = self._fit_alone(
-            adu, rows[left], columns[left], radius, 0.0, widths
-        )
+        if to_end:
+            fits[left] = self._fit_alone(
+                adu, rows[left], columns[left], radius, 0.0, widths
+            )
         return fits
 
     def _fit_widths(
@@ -331,21 +355,53 @@ class Localizer:
         )
         return np.column_stack([results, status])
 
-    def _fit_abreast(self, adu: U16, rows: I32, columns: I32) -> F64:
+    def _fit_blobs(
+        self, adu: U16, rows: I32, columns: I32, blobs: Index, fits: F64
+    ) -> None:
+        """Write the fits of blobs of ensemble light: each alone, its width free.
+
+        In the larger box, which shows the ground beside a blob, where no other spot
+        stands in it and the fit settles there; else in the usual one.
+        """
+        if not blobs.size:
+            return
+        small, large = self._params.radius_px, self._larger_px
+        is_spot = _is_usable(fits[:, -1])
+        is_spot[blobs] = True
+        spots = np.flatnonzero(is_spot)
+        places = np.column_stack([columns[spots], rows[spots]])
+        reach_px = large + LINK_SIGMAS * self._params.sigma_px / 2.0
+        is_alone = _are_alone(places, np.searchsorted(spots, blobs), reach_px)
+        for radius in (large, small):
+            left = blobs[is_alone] if radius == large else blobs
+            if not left.size:
+                continue
+            fitted = self._fit_boxes(
+                adu, rows[left], columns[left], radius, 0.0, to_end=radius == small
+            )
+            status = fitted[:, -1]
+            is_found = _is_usable(status) & (status != FitStatus.WIDE)
+            is_dim = status != FitStatus.SATURATED
+            status[is_found & is_dim] = FitStatus.CENTROID
+            status[~is_found] = gauss.NARROW
+            fits[left] = fitted
+            blobs = np.setdiff1d(blobs, left[is_found], assume_unique=True)
+
+    def _fit_abreast(
+        self, adu: U16, rows: I32, columns: I32, is_wide: npt.NDArray[np.bool_]
+    ) -> F64:
         """Return fits of the known width, with a status below 0 for what is odd."""
         fits = np.zeros((rows.size, abreast.RESULTS + 1))
-        fits[:, -1] = abreast.OPEN
-        if self._free_beyond < np.inf:
-            fits[self._look_wide(adu, rows, columns), -1] = abreast.DOUBTED
+        fits[:, -1] = np.where(is_wide, abreast.DOUBTED, abreast.OPEN)
         if self._free_beyond > 0.0:
             for rounds in (abreast.ROUNDS, abreast.MORE_ROUNDS):
                 left = np.flatnonzero(fits[:, -1] == abreast.OPEN)
                 fits[left] = self._fit_plain(adu, rows[left], columns[left], rounds)
         return fits
 
-    def _look_wide(self, adu: U16, rows: I32, columns: I32) -> npt.NDArray[np.bool_]:
-        """Return which spots are evidently of another width than the known one."""
-        is_wide = np.empty(rows.size, np.bool_)
+    def _look_wide(self, adu: U16, rows: I32, columns: I32) -> F64:
+        """Return by how many deviations evidently wide spots stand out, else 0."""
+        significance = np.empty(rows.size)
         abreast.look_wide(
             adu,
             self._offset,
@@ -356,9 +412,9 @@ class Localizer:
             self._params.radius_px,
             self._params.sigma_px,
             self._camera.excess_noise,
-            is_wide,
+            significance,
         )
-        return is_wide
+        return significance
 
     def _fit_plain(self, adu: U16, rows: I32, columns: I32, rounds: int) -> F64:
         params = self._params
@@ -412,13 +468,14 @@ class Localizer:
             camera,
             workspace.room,
             crowd.noisier(self._rule, workspace.finder.noise_scale),
-            params.emitters == "multi",
+            params.emitters == "multi" and not _is_ensemble_light(fits[:, -1]),
             self._taps,
             params.radius_px,
             params.max_iterations,
             np.ascontiguousarray(fits[:, :-1]),
             fits[:, -1].astype(np.int16),
             FitStatus.SATURATED,
+            FitStatus.CENTROID,
             FitStatus.JOINT,
             workspace.results,
             workspace.codes,
@@ -440,13 +497,16 @@ class Localizer:
     ) -> int:
         """Look at broad spots again, in boxes that show the ground beside them."""
         params = self._params
-        most = (min(*self._shape, crowd.SIDE) - 1) // 2
-        radius = min(2 * params.radius_px, most)
+        radius = self._larger_px
         is_broad = results[:, gauss.SIGMA] > BROAD * params.sigma_px
-        is_broad &= codes != FitStatus.SATURATED
-        broad = np.flatnonzero(is_broad | (codes == crowd.DOUBTED))
+        is_broad &= (codes != FitStatus.SATURATED) & (codes != FitStatus.CENTROID)
+        is_whole = _is_ensemble_light(codes)
+        # among blobs a faint spot that uneven ground casts doubt on is a part of one
+        is_doubted = (codes == crowd.DOUBTED) & (not is_whole)
+        broad = np.flatnonzero(is_broad | is_doubted)
         reach_px = radius + LINK_SIGMAS * params.sigma_px / 2.0
-        broad = broad[_are_alone(results, broad, reach_px)]
+        middles = results[:, [gauss.X, gauss.Y]]
+        broad = broad[_are_alone(middles, broad, reach_px)]
         # a width at its bound is believed only where a larger box confirms it
         codes[codes == FitStatus.WIDE] = crowd.DOUBTED
         if radius <= params.radius_px:
@@ -454,7 +514,7 @@ class Localizer:
         places = np.rint(results[broad, : gauss.PHOTONS]).astype(np.int32)
         columns = np.clip(places[:, gauss.X], 0, self._shape[1] - 1)
         rows = np.clip(places[:, gauss.Y], 0, self._shape[0] - 1)
-        again = self._fit_boxes(adu, rows, columns, radius, 0.0)
+        again = self._fit_boxes(adu, rows, columns, radius, 0.0, to_end=not is_whole)
         status = again[:, -1].astype(np.int16)
         is_seen = again[:, gauss.SIGMA] > BROAD * params.sigma_px
         is_found = _is_usable(status) & (status != FitStatus.WIDE)
@@ -511,6 +571,11 @@ def _lift(adu: U16, offset_adu: npt.NDArray[np.float32]) -> np.float32:
     return np.float32(max(0.0, float((offset_adu - adu).max())))
 
 
+def _is_ensemble_light(codes: npt.NDArray[np.generic]) -> bool:
+    """Return whether a frame's fits were made as those of ensemble light."""
+    return bool((codes == FitStatus.CENTROID).any())
+
+
 def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     return _USABLE[status.astype(np.intp)]
 
@@ -521,10 +586,9 @@ _USABLE[list(FitStatus)] = True
 
 
 def _are_alone(
-    results: F64, which: npt.NDArray[np.intp], reach_px: float
+    places: npt.NDArray[np.generic], which: Index, reach_px: float
 ) -> npt.NDArray[np.bool_]:
-    """Return whether some of the spots have no other one near."""
-    places = results[:, [gauss.X, gauss.Y]]
+    """Return whether some of the places have no other one near."""
     tree = cKDTree(places)
     near = tree.query_ball_point(places[which], reach_px, return_length=True)
     return np.asarray(near == 1)

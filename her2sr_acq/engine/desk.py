@@ -36,7 +36,7 @@ from her2sr_acq.errors import AcqError, PlanRejectedError, RunConflictError
 from her2sr_acq.plan import limits, load
 from her2sr_acq.plan.estimate import estimate
 from her2sr_acq.plan.models import Protocol
-from her2sr_acq.plan.tiling import frame_um, tiles
+from her2sr_acq.plan.tiling import frame_um, middle_um, tiles
 from her2sr_proc.schema.manifest import FieldFacts
 from her2sr_proc.versions import versions
 
@@ -116,7 +116,7 @@ class Desk:
         try:
             protocol = protocol_of(request)
             config = self._station.for_protocol(protocol).config
-            tiles = self._tiles(protocol, config)
+            tiles, _ = self._tiles(protocol, config)
         except AcqError as exc:
             return refused(exc)
         active = self._slot.active
@@ -235,7 +235,7 @@ class Desk:
         self, request: RunRequest, protocol: Protocol, key: str | None
     ) -> RunOrder:
         config = self._station.for_protocol(protocol).config
-        grid = self._tiles(protocol, config)
+        grid, lit_by = self._tiles(protocol, config)
         limits.check(
             protocol, grid, self._station.config, free_bytes=self._free_bytes()
         )
@@ -247,31 +247,31 @@ class Desk:
             tiles=grid,
             created_utc=self._station.clock.stamp(),
             idempotency_key=key,
+            lit_by=lit_by,
         )
 
     def _tiles(
         self, protocol: Protocol, config: DeviceConfig
-    ) -> tuple[FieldFacts, ...]:
-        camera = config.camera
+    ) -> tuple[tuple[FieldFacts, ...], str]:
+        """Return the fields, and the run whose light they will have had, or ''."""
+        camera, lit_by = config.camera, ""
         if protocol.grid.positions:
             centre = (0.0, 0.0)
         elif protocol.grid.centre == "current":
             if (active := self._slot.active) is not None:
-                raise RunConflictError(
-                    f"run {active.view.id} moves the stage, so that where it stands "
-                    f"now says nothing of this run; give 'grid.centre', or wait for "
-                    f"its end",
-                    run=active.view.id,
+                # the stage is on its way: what somebody chose is where it set out
+                places_um = [(f.x_um, f.y_um) for f in active.tracker.fields]
+                centre, lit_by = middle_um(places_um), active.view.id
+            else:
+                centre = self._slot.worker.ask(
+                    self._station.hardware.stage.position_um, timeout_s=HARDWARE_S
                 )
-            centre = self._slot.worker.ask(
-                self._station.hardware.stage.position_um, timeout_s=HARDWARE_S
-            )
         else:
             centre = protocol.grid.centre
         size_um = frame_um(
             height=camera.height, width=camera.width, pixel_nm=camera.model.pixel_nm
         )
-        return tiles(protocol.grid, centre_um=centre, size_um=size_um)
+        return tiles(protocol.grid, centre_um=centre, size_um=size_um), lit_by
 
     def _unused_id(self) -> str:
         newest = next((run.id for run in self._station.database.runs(limit=1)), "")

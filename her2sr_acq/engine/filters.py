@@ -46,7 +46,11 @@ class Filters:
         try:
             self._wheel.turn_to(wanted)
         except DeviceTimeoutError as exc:
-            raise _absent(channel, exc) from exc
+            raise FilterWheelError(
+                f"the filter of {channel.name} did not arrive in time ({exc}); nothing "
+                f"was lit: free the filter wheel, then resume; if it is as slow as "
+                f"this, stop the run and raise filter_wheel.timeout_s"
+            ) from exc
         except DeviceError as exc:
             log.warning("the filter wheel failed and is asked once more: %s", exc)
             self._light.guard.pulse()

@@ -51,6 +51,8 @@ class RunOrder(Frozen):
     tiles: tuple[FieldFacts, ...]
     created_utc: str
     idempotency_key: str | None = None
+    lit_by: str = ""
+    """The run that had the stage when this one was queued for where it stands."""
 
     def channel(self, name: str) -> Channel:
         """Return a channel by its name. Raises KeyError when there is none."""

@@ -134,6 +134,12 @@ class Runner:
                 request=order.request.model_dump(mode="json"),
                 idempotency_key=order.idempotency_key,
             )
+            if order.lit_by:
+                tracker.alarm(
+                    f"this run was queued for where the stage stood, in the fields of "
+                    f"run {order.lit_by}: their dyes have had its light, and counts "
+                    f"may be too low"
+                )
             known = record(order.protocol, self._station, self._folder)
             write_manifest(self._folder, manifest_of(order, self._station, known))
         tracker.mark(boot=self._station.boot, resumes=view.resumes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from her2sr_acq.plan.models import Grid
 from her2sr_proc.schema.manifest import FieldFacts
 
@@ -9,6 +11,12 @@ from her2sr_proc.schema.manifest import FieldFacts
 def frame_um(*, height: int, width: int, pixel_nm: float) -> tuple[float, float]:
     """Return the height and width of one frame in the sample, in um."""
     return height * pixel_nm / 1000.0, width * pixel_nm / 1000.0
+
+
+def middle_um(places_um: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return x and y of the middle of a grid by its fields, one or more."""
+    x_um, y_um = zip(*places_um, strict=True)
+    return (min(x_um) + max(x_um)) / 2, (min(y_um) + max(y_um)) / 2
 
 
 def tiles(

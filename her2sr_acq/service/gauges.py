@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from her2sr_acq.engine.device_views import DevicesView
-from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import FieldView, Health, RunView, UnitView
 from her2sr_acq.errors import AcqError
 from her2sr_acq.service.left_out import is_left_out
@@ -274,5 +274,6 @@ def _alarms(
         if short:
             yield Alarm(f"{len(short)} bursts are incomplete", "run.cure_ended")
         return
+    cure = "run.cure_held" if run.state == RunState.PAUSED else "run.cure_unit"
     for unit in short:
-        yield Alarm(f"{unit.field}/{unit.channel}: {unit.reason}", "run.cure_unit")
+        yield Alarm(f"{unit.field}/{unit.channel}: {unit.reason}", cure)

@@ -37,9 +37,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "ratio": ("criterion.",),
 }
 """Values that are words of the table themselves, and where they stand in it."""
-NUMBERS = ("low", "high")
+NUMBERS = ("low", "high", "written", "requested")
 NUMBER = r"-?[\d.]+(?:e[+-]?\d+)?"
-"""What else could be words between 'from' and 'to'."""
+"""What else could be words between 'from' and 'to', or a part of the reason before."""
 _HOLE = re.compile(r"\{(\w+)\}")
 _PLACE = re.compile(r"^(r\d{2,3}_c\d{2,3}(?:/[\w-]+)?(?:, r\d{2,3}_c\d{2,3})*): (.+)$")
 

@@ -25,7 +25,6 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I16 = npt.NDArray[np.int16]
-Flags = npt.NDArray[np.bool_]
 
 LANES = 16
 """A multiple of every vector's length; two boxes' planes then fit the nearest cache."""
@@ -784,16 +783,18 @@ def look_wide(
     radius: int,
     sigma: float,
     excess: float,
-    out: Flags,
+    out: F64,
 ) -> None:
-    """Write which spots are so bright and wide that a known width need not be tried.
+    """Write by how much spots that are evidently wide stand out of their ground.
 
     Parameters
     ----------
     adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, excess
         As of `fit_spots`.
-    out : bool array, shape (spots,)
-        Overwritten: what `fit_spots` would doubt, by the light of the pixels alone.
+    out : float64 array, shape (spots,)
+        Overwritten: deviations of their noise by which nine pixels stand out of their
+        ground, 0 where a spot may be of the known width. Above `BRIGHT` the known
+        width need not be tried: `fit_spots` would doubt it.
     """
     size = 2 * radius + 1
     height, width = adu.shape
@@ -806,7 +807,7 @@ def look_wide(
         )  # fmt: skip
         i = rows[n] - min(max(rows[n] - radius, 0), height - size)
         j = columns[n] - min(max(columns[n] - radius, 0), width - size)
-        out[n] = False
+        out[n] = 0.0
         is_inside = 0 < i < size - 1 and 0 < j < size - 1
         if state[WIDTH] < EVIDENT * sigma or not is_inside:
             continue
@@ -816,7 +817,7 @@ def look_wide(
                 at = (k * size + m) * LANES
                 counts += box[at]
                 light += box[at] - box[pixels * LANES + at]
-        out[n] = light > BRIGHT * math.sqrt(max(counts, 1.0))
+        out[n] = max(light, 0.0) / math.sqrt(max(counts, 1.0))
 
 
 @kernel

@@ -846,13 +846,23 @@ def find_root(parent: I32, k: int) -> int:
 
 
 @kernel
-def group(spots: F64, reach: float, extent: float, parent: I32, box: F64) -> None:
+def group(
+    spots: F64,
+    status: I16,
+    apart: int,
+    reach: float,
+    extent: float,
+    parent: I32,
+    box: F64,
+) -> None:
     """Put spots that overlap into groups.
 
     Parameters
     ----------
     spots : float64 array, shape (count, >= 2)
         x, y in pixels, in about the order of y.
+    status, apart : int16 array, shape (count,); int
+        Spots of that status belong to no group.
     reach : float
         Spots nearer than this belong together, pixels,
     extent : float
@@ -868,9 +878,13 @@ def group(spots: F64, reach: float, extent: float, parent: I32, box: F64) -> Non
         box[k, 0] = box[k, 1] = spots[k, X]
         box[k, 2] = box[k, 3] = spots[k, Y]
         box[k, 4] = 1.0
+        if status[k] == apart:
+            continue
         for m in range(k - 1, -1, -1):
             if spots[k, Y] - spots[m, Y] > reach + ORDER_PX:
                 break
+            if status[m] == apart:
+                continue
             if (spots[k, X] - spots[m, X]) ** 2 + (
                 spots[k, Y] - spots[m, Y]
             ) ** 2 > reach * reach:
@@ -1062,6 +1076,7 @@ def settle(
     spots: F64,
     status: I16,
     sealed: int,
+    apart: int,
     joint: int,
     results: F64,
     codes: I16,
@@ -1085,8 +1100,9 @@ def settle(
         them ended at the same place.
     status : int16 array, shape (count,)
         Passed on with a spot that is kept as it is; reordered likewise.
-    sealed, joint : int
-        Status of what is kept as it is; and of what was fitted anew.
+    sealed, apart, joint : int
+        Status of what is kept as it is; of what besides overlaps with nothing; and of
+        what was fitted anew.
     results, codes : float64 array, shape (most, RESULTS); int16 array, shape (most,)
         The first are overwritten.
     """
@@ -1096,7 +1112,7 @@ def settle(
     parent, box, follower = room.parent, room.box, room.follower
     extent = SIDE - 2.0 * radius - 3.0
     reach = rule.reach * sigma if multi else -1.0
-    group(spots, reach, min(extent, EXTENT * sigma), parent, box)
+    group(spots, status, apart, reach, min(extent, EXTENT * sigma), parent, box)
     follower[:total] = -1
     for k in range(total - 1, -1, -1):
         root = find_root(parent, k)
@@ -1111,6 +1127,7 @@ def settle(
         if is_alone and (
             not multi
             or status[k] == sealed
+            or status[k] == apart
             or is_plain(spots[k], sigma, radius, rule.misfit)
         ):
             if is_certain(camera, spots[k], sigma, rule):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from her2sr_proc.errors import RequestError
+from her2sr_proc.errors import RequestError, StateError
 from her2sr_proc.offline.fields import count_labels
 from her2sr_proc.offline.settling import cluster_flags, run_scales, settle
+from her2sr_proc.schema.counts import FieldResult
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.regions import SUFFIXES, numbers_of, read_labels
-from her2sr_proc.store.results import count_rows
+from her2sr_proc.store.results import count_rows, read_field
 
 
 def recount(
@@ -27,7 +28,7 @@ def recount(
         Labels of the run's only field, or a folder with a file a field, named after it
         (``r00_c00.tif``, ``r00_c00_labels.tif``). None: the run's own.
     field : str or None
-        Count this one alone.
+        Count this one alone; what one signal is worth is told by the others, too.
 
     Raises `StateError` for a field that was not computed, `RequestError` for labels
     that are not of these fields, `DataError` for labels that cannot be read.
@@ -44,7 +45,7 @@ def recount(
         numbers[name] = numbers_of(path, labels)
         fields.append(count_labels(run, name, labels, f"labels of {path.name}"))
     params = manifest.profile.count
-    scales = run_scales(fields, params)
+    scales = run_scales(with_others(run, names, fields), params)
     settled = [settle(one, scales, params) for one in fields]
     flags = [f"{one.field}: {flag}" for one in settled for flag in one.flags]
     rows = [
@@ -52,6 +53,18 @@ def recount(
         for row in count_rows(settled)
     ]
     return rows, [*flags, *cluster_flags(settled, scales)]
+
+
+def with_others(
+    run: RunFolder, names: list[str], counted: list[FieldResult]
+) -> list[FieldResult]:
+    """Return what every field of a run says: as counted now, else as it was stored.
+
+    One field alone is settled by what all of them say, as in the run's own answer.
+    """
+    now = {one.field: one for one in counted}
+    found = (now.get(name) or read_field(run, name) for name in names)
+    return [one for one in found if one is not None]
 
 
 def _labels_of(
@@ -73,6 +86,11 @@ def _labels_of(
             folder / f"{name}{end}{s}" for end in ("", "_labels") for s in SUFFIXES
         ]
         found = [path for path in files if path.is_file()]
+        if not found and nuclei is None:
+            raise StateError(
+                f"{run.name} has no nuclei of field {name}: it is not computed yet; "
+                f"`her2sr process` it, or give nuclei of your own with --nuclei"
+            )
         if len(found) != 1:
             what = "no file" if not found else f"{len(found)} files"
             raise RequestError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from her2sr_proc.errors import RequestError
 from her2sr_proc.nuclei import Exclusion
 from her2sr_proc.schema.count_params import CountParams
 from her2sr_proc.schema.counts import Probe
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import Localizations, farthest, require_one_unit
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.images import read_tiff
 from her2sr_proc.store.regions import (
@@ -28,6 +28,8 @@ from her2sr_proc.store.tables import read_table
 I32 = npt.NDArray[np.int32]
 Row = dict[str, object]
 
+BEYOND_PX = 8
+"""A fit, or a drift that was taken off, may place a spot so far beyond the frame."""
 NOT_JUDGED = "nuclei are not judged without their image: the frame's border alone"
 NO_DEPTH = "loci out of focus leave few localizations: a run's own counter sees them"
 NOT_LINKED = (
@@ -53,6 +55,10 @@ def count_tables(
     Raises `RequestError` for tables and labels that do not belong together,
     `TableError` and `DataError` for files that cannot be read.
     """
+    if len({path.resolve() for path in tables.values()}) < len(tables):
+        raise RequestError(
+            "one table is given for both probes; give --beside the table of the other"
+        )
     found = {
         probe: read_table(path, pixel_nm=pixel_nm) for probe, path in tables.items()
     }
@@ -62,10 +68,13 @@ def count_tables(
             "the two tables are of frames of another size or scale; give tables of one "
             "field"
         )
+    _require_beside([table for table, _ in found.values()])
     facts = said[0] if said else None
     labels = read_labels(nuclei, _shape(nuclei, facts))
     pixel_nm = facts.pixel_nm if facts is not None else pixel_nm
-    field = next((name for t, _ in found.values() if (name := _field(t))), "")
+    for table, _ in found.values():
+        _require_inside(table, nuclei, labels, pixel_nm)
+    field = next((name for t, _ in found.values() if (name := _said(t, "field"))), "")
     rows = _nuclei(labels, pixel_nm / 1000.0, field)
     flags = [NOT_JUDGED, NO_DEPTH]
     for probe, (table, _) in found.items():
@@ -119,7 +128,39 @@ def _shape(nuclei: Path, facts: MovieFacts | None) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _field(table: Localizations) -> str:
-    """Return the field that a table names in every row; empty: it does not."""
-    names = set(table.columns.get("field", np.zeros(0)).tolist())
-    return str(names.pop()) if len(names) == 1 else ""
+def _require_beside(tables: Sequence[Localizations]) -> None:
+    """Refuse tables that say of themselves that they are not one field's two probes."""
+    for table in tables:
+        require_one_unit(table)
+    fields = [field for table in tables if (field := _said(table, "field"))]
+    if len(set(fields)) > 1:
+        raise RequestError(
+            f"the two tables are of the fields {' and '.join(fields)}; give tables of "
+            f"one field"
+        )
+    channels = [channel for table in tables if (channel := _said(table, "channel"))]
+    if len(set(channels)) < len(channels):
+        raise RequestError(
+            f"both tables are of channel {channels[0]}; give --beside the table of the "
+            f"other probe"
+        )
+
+
+def _require_inside(
+    table: Localizations, nuclei: Path, labels: I32, pixel_nm: float
+) -> None:
+    """Refuse labels of a frame that localizations lie beyond: they are of another."""
+    for name, pixels in zip(("y_nm", "x_nm"), labels.shape, strict=True):
+        seen_px = farthest(table[name]) / pixel_nm + 0.5
+        if seen_px > pixels + BEYOND_PX:
+            raise RequestError(
+                f"localizations reach {seen_px:.0f} pixels of {pixel_nm:g} nm in "
+                f"{name[0]}, and {nuclei.name} has {pixels}; give the labels of this "
+                f"field, or the right --camera-pixel-nm"
+            )
+
+
+def _said(table: Localizations, name: str) -> str:
+    """Return what a table says in every row of its origin; empty: it does not."""
+    said = set(table.columns.get(name, np.zeros(0)).tolist())
+    return str(said.pop()) if len(said) == 1 else ""

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.localizer import Each
+from her2sr_proc.localizer import Each, FitStatus
 from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.cropped import remake_table
 from her2sr_proc.offline.denoised import denoiser_of
@@ -133,6 +135,7 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
         )
     metadata = phase | {
         "localized_frames": str(frames),
+        "ensemble_light_frames": str(frames_of_ensemble(table)),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
         "profile_digest": unit.manifest.profile.digest,
         "blocks": ",".join(str(part.record.key.block) for part in parts),
@@ -144,6 +147,12 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
     write_parquet(path, table, metadata)
     shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
     return True
+
+
+def frames_of_ensemble(table: Localizations) -> int:
+    """Return how many frames were fitted as ensemble light, by their own pixels."""
+    whole = table["status"] == FitStatus.CENTROID
+    return int(np.unique(table["frame"][whole]).size)
 
 
 class Replay:

@@ -98,6 +98,42 @@ def require_places(table: Localizations) -> None:
         )
 
 
+def units_of(table: Localizations) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each unit (channel and field) that a joined table names.
+
+    In the order in which the units are first seen; one that is not joined is one unit.
+    """
+    said = [table.columns[o.name] for o in ORIGIN if o.name in table.columns]
+    differ = [words.astype(str) for words in said if _are_several(words)]
+    if not differ:
+        return [np.arange(len(table))]
+    numbers: dict[tuple[str, ...], int] = {}
+    rows = zip(*(words.tolist() for words in differ), strict=True)
+    unit = np.fromiter((numbers.setdefault(row, len(numbers)) for row in rows), np.intp)
+    return [np.flatnonzero(unit == number) for number in range(len(numbers))]
+
+
+def require_one_unit(table: Localizations) -> None:
+    """Raise `TableError` for a table in which several channels or fields are joined."""
+    for origin in ORIGIN:
+        words = table.columns.get(origin.name, np.zeros(0))
+        if _are_several(words):
+            found = sorted(set(words.astype(str).tolist()))
+            few = ", ".join(found[:4]) + (", ..." if len(found) > 4 else "")
+            raise TableError(
+                f"the table holds several {origin.name}s ({few}) and one is asked for; "
+                f"choose it with her2sr filter LOCS "
+                f"\"{origin.name} == '{found[0]}'\" --out ONE.parquet"
+            )
+
+
+def _are_several(words: npt.NDArray[np.generic]) -> bool:
+    """Return whether rows differ in a column of origin."""
+    if not len(words) or bool((words == words[0]).all()):
+        return False
+    return len(set(words.astype(str).tolist())) > 1  # of nan, each is another one
+
+
 def _is_near(position_nm: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     return np.abs(position_nm.astype(np.float64, copy=False)) < FARTHEST_NM
 

@@ -59,24 +59,20 @@ def _read(run: RunFolder) -> Manifest:
         faults = exc.errors(include_url=False)
         if not (serious := [f for f in faults if f["loc"][:1] != ("profile",)]):
             return _with_profile_of_today(run, text)
-        raise DataError(
-            f"manifest.json of {run.name} {_complaint(serious[0])}"
-        ) from exc
+        raise DataError(f"manifest.json of {run.name} {_trouble(serious[0])}") from exc
 
 
-def _complaint(fault: ErrorDetails) -> str:
+def _trouble(fault: ErrorDetails) -> str:
     """Return what is wrong with a manifest, and what helps."""
+    said = fault["msg"][:1].lower() + fault["msg"][1:]
     where = ".".join(str(part) for part in fault["loc"])
-    found = fault["input"]
-    if where == "version" and isinstance(found, int) and found > 1:
-        return (
-            f"has version {found}, which this program does not know; install the newer "
-            f"her2sr that took the run"
-        )
     if not where:
-        return f"is damaged ({fault['msg']}); restore it from a copy"
+        return f"is damaged ({said}); restore it from a copy"
+    if where == "version" and isinstance(fault["input"], int):
+        return f"has version {fault['input']!r}; install the newer her2sr that wrote it"
     return (
-        f"is not as it was written: '{where}': {fault['msg']}; restore it from a copy"
+        f"is not understood at '{where}' ({said}); restore it from a copy, or install "
+        f"the her2sr that wrote it"
     )
 
 

@@ -327,4 +327,7 @@ def _read_csv(path: Path, pixel_nm: float) -> Localizations:
     if "x_nm" not in columns:
         return read_thunderstorm(path, pixel_nm=pixel_nm)
     require_names(path, list(columns))
+    for origin in ORIGIN:  # of no run: a table goes without it
+        if not any(columns.get(origin.name, ("",))):
+            columns.pop(origin.name, None)
     return as_table(path, columns)

@@ -6,6 +6,7 @@ There, frames count from 1 and the first pixel's centre stands at half a pixel.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from her2sr_proc.errors import TableError
-from her2sr_proc.schema.table import Localizations
+from her2sr_proc.schema.table import ORIGIN, Localizations
 from her2sr_proc.store.atomic import replacing
 from her2sr_proc.store.columns import as_table, require_single
 
@@ -27,6 +28,7 @@ _UNCERTAINTY = ("uncertainty [nm]", "uncertainty_xy [nm]")
 """As version 1.3 says, and as later builds say."""
 MERGED = "detections"
 """There once molecules were merged, in ThunderSTORM as here: of how many rows."""
+_WORDS = csv.ConvertOptions(column_types={o.name: pa.string() for o in ORIGIN})
 REQUIRED = ("frame", "x [nm]", "y [nm]", *_PLAIN)
 
 
@@ -77,14 +79,16 @@ def read_thunderstorm(path: Path, *, pixel_nm: float) -> Localizations:
     return as_table(path, values)
 
 
-def read_csv_columns(path: Path) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the columns of a CSV of numbers. Raises `TableError` when it is none."""
+def read_csv_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of a CSV of numbers, those of origin as words.
+
+    Raises `TableError` when it is none.
+    """
     try:
-        content = csv.read_csv(path)
+        content = csv.read_csv(path, convert_options=_WORDS)
         require_single(path, content.column_names)
         return {
-            name: content.column(name).cast(pa.float64()).to_numpy()
-            for name in content.column_names
+            name: _values(name, content.column(name)) for name in content.column_names
         }
     except (OSError, ValueError, pa.ArrowException) as exc:
         reason = str(exc).split("\n")[0]
@@ -93,3 +97,9 @@ def read_csv_columns(path: Path) -> dict[str, npt.NDArray[np.float64]]:
             f"with commas between columns and points in numbers",
             path=str(path),
         ) from exc
+
+
+def _values(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    if name in _WORDS.column_types:
+        return np.asarray(column.fill_null("").to_numpy())
+    return np.asarray(column.cast(pa.float64()).to_numpy())

@@ -24,7 +24,7 @@ from simulators.faults.options import FaultOptions
 FRAMES = 60
 """Three blocks of twenty."""
 FILTERS = {"561": "600/52", "488": "525/50"}
-ABSENT = "the filter of 561 is not in the light's path"
+ABSENT = "the filter of 561 "
 FAILS = [
     pytest.param({"kind": "raises"}, "failed at 'set state'", id="raises"),
     pytest.param({"kind": "stuck"}, "still turning after 0.3 s", id="times out"),
@@ -72,10 +72,15 @@ def test_row_07_a_wheel_that_fails_holds_the_run_before_anything_is_lit(
         engine.desk.helm.stop(view.id)
         engine.finish()
     assert view.reason.startswith(ABSENT)
+    assert "; nothing was lit: " in view.reason
+    assert ("timeout_s" in view.reason) == (fault["kind"] == "stuck")
     assert cause in view.reason
     assert "フィルター" in phrases.say("ja", view.reason)
     assert (first.state, first.delivered, first.emission_filter) == ("failed", 0, "")
     assert first.reason.startswith(view.reason)
+    in_japanese = phrases.say("ja", f"r00_c00/561: {first.reason}")
+    assert in_japanese.endswith(f"{FRAMES} 枚中 0 枚を保存")
+    assert "resume" not in in_japanese
     assert second.state == "planned"
 
 

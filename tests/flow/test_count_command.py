@@ -14,11 +14,14 @@ from typer.testing import CliRunner
 from her2sr_proc import cli_count
 from her2sr_proc.density import count_table
 from her2sr_proc.offline.pipeline import process_run
+from her2sr_proc.offline.recount import with_others
+from her2sr_proc.offline.settling import run_scales
 from her2sr_proc.schema.params import CountParams
 from her2sr_proc.schema.table import Localizations, empty
 from her2sr_proc.store.facts import MovieFacts
 from her2sr_proc.store.images import read_tiff, write_tiff
-from her2sr_proc.store.results import count_columns
+from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.results import count_columns, read_field, write_field
 from her2sr_proc.store.tables import write_table
 
 SIDE = 96
@@ -220,3 +223,85 @@ def test_nuclei_keep_the_numbers_of_their_file(computed, tmp_path):
     rows = rows_of(tmp_path / "c.csv")
     assert [row["nucleus"] for row in rows] == ["5", "9"]
     assert [row["cep17_sr"] for row in rows] == ["1", "0"]
+
+
+def test_labels_of_another_frame_are_no_nuclei_of_a_table(tmp_path):
+    locs, out = tmp_path / "t.csv", tmp_path / "c.csv"
+    table = rows_at(RING, np.random.default_rng(7))
+    write_table(locs, table, FACTS, form="thunderstorm")  # which says no size
+    write_tiff(tmp_path / "l.tif", disc()[:40], pixel_nm=130.0)
+    given = ["--probe", "HER2", "--nuclei", tmp_path / "l.tif", "--out", out]
+    assert "in y, and l.tif has 40; give the labels of this" in refused(locs, *given)
+    absent = [*given[:3], tmp_path / "absent.tif", *given[4:]]
+    assert "absent.tif; check the path" in refused(locs, *absent)
+    assert not out.exists()
+
+
+def test_a_table_of_several_fields_is_not_counted_as_one(tmp_path):
+    locs, out = tmp_path / "t.parquet", tmp_path / "c.csv"
+    table = rows_at(RING, np.random.default_rng(7))
+    fields = np.where(np.arange(len(table)) % 2, "r00_c00", "r00_c01").astype(object)
+    joined = Localizations({**table.columns, "field": fields})
+    write_table(locs, joined, FACTS, form="native")
+    write_tiff(tmp_path / "l.tif", disc(), pixel_nm=130.0)
+    given = ["--probe", "HER2", "--nuclei", tmp_path / "l.tif", "--out", out]
+    assert "several fields (r00_c00, r00_c01)" in refused(locs, *given)
+    assert not out.exists()
+
+
+def test_counts_are_not_written_over_what_they_are_counted_from(computed, tmp_path):
+    locs, labels = tmp_path / "t.parquet", left_half(computed, tmp_path / "l.csv")
+    write_table(locs, rows_at(RING, np.random.default_rng(7)), FACTS, form="native")
+    before = computed.counts.read_bytes(), locs.read_bytes(), labels.read_bytes()
+    assert "is a file of the run" in refused(computed.root, "--out", computed.counts)
+    given = [locs, "--probe", "HER2", "--nuclei", labels]
+    for out in (locs, labels):
+        assert "another name" in refused(*given, "--out", out)
+    after = computed.counts.read_bytes(), locs.read_bytes(), labels.read_bytes()
+    assert after == before
+
+
+def test_one_field_is_settled_by_what_all_fields_say(computed, tmp_path):
+    run = RunFolder(tmp_path / "r1")
+    stored = read_field(computed, "r00_c00")
+    for name in ("r00_c00", "r00_c01"):
+        write_field(run, stored.model_copy(update={"field": name}))
+    counted = stored.model_copy(update={"flags": ("counted now",)})
+    told = with_others(run, ["r00_c00", "r00_c01", "r00_c02"], [counted])
+    assert [one.field for one in told] == ["r00_c00", "r00_c01"]
+    assert told[0].flags == ("counted now",)
+    twice, once = (run_scales(some, CountParams()) for some in (told, told[:1]))
+    isolated = "her2_sr_merged"
+    assert twice[isolated].isolated == 2 * once[isolated].isolated > 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        (("561", "r00_c00"), ("488", "r00_c01"), "of the fields r00_c00 and r00_c01"),
+        (("561", "r00_c00"), ("561", "r00_c00"), "both tables are of channel 561"),
+        (("", ""), None, "one table is given for both probes"),
+    ],
+)
+def test_tables_that_do_not_belong_together_are_refused(
+    tmp_path, first, second, sentence
+):
+    paths = []
+    for name, origin in (("a", first), ("b", second)):
+        paths.append(tmp_path / f"{name}.parquet" if origin else paths[0])
+        table = rows_at(RING, np.random.default_rng(7))
+        words = dict(zip(("channel", "field"), origin or first, strict=True))
+        said = {n: np.full(len(table), w, object) for n, w in words.items()}
+        joined = Localizations({**table.columns, **said})
+        write_table(paths[-1], joined, FACTS, form="native")
+    write_tiff(tmp_path / "l.tif", disc(), pixel_nm=130.0)
+    out = tmp_path / "c.csv"
+    given = ["--probe", "HER2", "--nuclei", tmp_path / "l.tif", "--out", out]
+    assert sentence in refused(paths[0], "--beside", paths[1], *given)
+    assert not out.exists()
+
+
+def test_a_run_without_nuclei_of_its_own_is_told_to_be_computed(tmp_path):
+    bare = make_run(tmp_path / "r1", frames=FRAMES, size=SIDE)
+    sentence = refused(bare.root, "--out", tmp_path / "c.csv")
+    assert "no nuclei of field r00_c00: it is not computed yet" in sentence

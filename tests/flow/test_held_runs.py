@@ -104,6 +104,31 @@ def test_a_queued_run_starts_when_the_one_before_is_over(tmp_path, microscope):
     assert states == ["completed", "completed", "aborted"]
 
 
+def test_a_run_queued_for_where_the_stage_stands_tells_whose_light_it_has_had(
+    tmp_path, microscope
+):
+    here = TWO.plan.model_copy(
+        update={"grid": TWO.plan.grid.model_copy(update={"centre": "current"})}
+    )
+    gate = Gate(microscope, at=5)
+    with rig(tmp_path, microscope=microscope) as bench:
+        first = bench.desk.submit(TWO)
+        assert gate.reached.wait(5.0)
+        queued = TWO.model_copy(update={"plan": here, "queue": True})
+        second = bench.desk.submit(queued)
+        gate.open.set()
+        bench.worker.ask(lambda: None, timeout_s=10.0)
+        bench.desk.start_due()
+        bench.worker.ask(lambda: None, timeout_s=10.0)
+        view = bench.desk.run(second.id)
+        places = [
+            [(f.x_um, f.y_um) for f in bench.desk.fields(r.id)] for r in (first, second)
+        ]
+    assert view.state == "completed"
+    assert places[0] == places[1]
+    assert any(first.id in alarm and "light" in alarm for alarm in view.alarms)
+
+
 def test_a_run_with_a_time_waits_for_it(tmp_path, microscope):
     now = [datetime(2026, 1, 1, 18, 0, tzinfo=UTC)]
     later = TWO.model_copy(update={"not_before": now[0] + timedelta(hours=2)})

@@ -115,18 +115,25 @@ def test_a_profile_that_nobody_knows_is_told(older):
 
 
 BROKEN = [
+    pytest.param(lambda said: "", "is damaged .*restore it", id="empty"),
     pytest.param(
         lambda said: said[: len(said) // 2], "is damaged .*restore", id="torn"
     ),
+    pytest.param(lambda said: "[]", "is damaged", id="a list"),
     pytest.param(
         lambda said: json.dumps(json.loads(said) | {"version": 99}),
-        "has version 99, .*install the newer her2sr",
+        "has version 99; install the newer her2sr",
         id="newer",
     ),
-    pytest.param(  # beside a profile that only an earlier program knew, which is read
+    pytest.param(
         lambda said: json.dumps(json.loads(said) | {"surprise": 1}),
-        "not as it was written: 'surprise': .*restore it from a copy",
-        id="a name that nobody knows",
+        "not understood at 'surprise' .*install the her2sr that wrote it",
+        id="a name of another program",
+    ),
+    pytest.param(
+        lambda said: said.replace('"fields"', '"tiles"', 1),
+        "not understood at 'fields' .*restore it from a copy",
+        id="without its fields",
     ),
 ]
 

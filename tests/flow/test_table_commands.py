@@ -89,8 +89,8 @@ def test_a_filter_keeps_columns_of_words_but_does_not_reckon_with_them(
     write_parquet(source, Localizations({**table.columns, "channel": words}), {})
     assert run("filter", source, "photons > 500", "--out", out) == 0
     assert set(read_table(out)[0]["channel"]) == {"561"}
-    assert run("filter", source, "channel == 561", "--out", out) == 2
-    assert "'channel' is not known" in capsys.readouterr().err
+    assert run("filter", source, "channel > 560", "--out", out) == 2
+    assert "compare them with == or != alone" in capsys.readouterr().err
 
 
 def test_drift_is_taken_off_and_its_trace_written(locs, tmp_path, capsys):

@@ -230,15 +230,15 @@ def frame_of(counts):
     return crowd.Camera(adu, 0 * row, row, row, 1.0)
 
 
-def settle(counts, spots, *, multi=True, radius=4):
+def settle(counts, spots, *, multi=True, radius=4, status=0):
     """Rows and codes of what stands of some single fits."""
     spots = np.ascontiguousarray(spots, np.float64).reshape(-1, crowd.RESULTS)
     results = np.empty((len(spots) + 60, crowd.RESULTS))
     codes = np.empty(len(results), np.int16)
     count = crowd.settle(
         frame_of(counts), crowd.new_room(SIGMA, len(spots) + 1), RULE, multi,
-        crowd.spot_taps(SIGMA), radius, 50, spots, np.zeros(len(spots), np.int16),
-        100, 101, results, codes,
+        crowd.spot_taps(SIGMA), radius, 50, spots,
+        np.full(len(spots), status, np.int16), 100, 102, 101, results, codes,
     )  # fmt: skip
     return results[:count], codes[:count]
 
@@ -256,6 +256,14 @@ def test_a_lone_spot_that_fits_is_passed_on_untouched():
     results, codes = settle(counts, [single(10, 10)])
     np.testing.assert_array_equal(results, [single(10, 10)])
     assert codes.tolist() == [0]
+
+
+def test_what_stands_apart_joins_no_crowd_however_near():
+    near = [single(10, 10, sigma=2.0), single(12, 10, sigma=2.0)]
+    counts = np.rint(31 + light([(10, 10, 1500.0), (12, 10, 1500.0)], (30, 30)))
+    results, codes = settle(counts, near, status=102)
+    np.testing.assert_array_equal(results, near)
+    assert codes.tolist() == [102, 102]
 
 
 @pytest.mark.parametrize("corner", [(0.3, 0.4), (29.2, 0.1), (1.0, 29.0), (29.4, 29.4)])

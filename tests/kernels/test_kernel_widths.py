@@ -110,7 +110,7 @@ def test_its_codes_are_those_of_the_single_fit():
 
 def look(adu, places, run=abreast.look_wide):
     columns, rows = np.array(places, np.int32).reshape(-1, 2).T.copy()
-    out = np.ones(rows.size, np.bool_)
+    out = np.ones(rows.size)
     run(adu, *MAPS, rows, columns, 2, SIGMA, 1.0, out)
     return out
 
@@ -118,10 +118,11 @@ def look(adu, places, run=abreast.look_wide):
 @pytest.mark.parametrize("photons", [800.0, 3e3, 3e4])
 def test_what_is_called_wide_at_a_look_is_doubted_by_its_fit(photons):
     adu, grid = blobs(widths=(0.7, 2.4), photons=(photons, photons))
-    is_wide = look(adu, grid)
-    np.testing.assert_array_equal(
-        is_wide, look(adu, grid, interpreted(abreast.look_wide))
+    significance = look(adu, grid)
+    np.testing.assert_allclose(
+        significance, look(adu, grid, interpreted(abreast.look_wide)), rtol=1e-12
     )
+    is_wide = significance > abreast.BRIGHT
     columns, rows = np.array(grid, np.int32).T.copy()
     results = np.empty((rows.size, abreast.RESULTS))
     status = np.empty(rows.size, np.int16)
@@ -135,3 +136,14 @@ def test_what_is_called_wide_at_a_look_is_doubted_by_its_fit(photons):
 def test_spots_of_the_known_width_are_not_called_wide():
     adu, grid = blobs(widths=(SIGMA, SIGMA), photons=(300.0, 3e4))
     assert not look(adu, grid).any()
+
+
+def test_a_wide_blob_stands_out_as_far_as_its_nine_pixels_say():
+    adu, grid = blobs(widths=(2.0, 2.0), photons=(2e4, 2e4))
+    column, row = grid[0]
+    nine = adu[row - 1 : row + 2, column - 1 : column + 2].astype(float)
+    nine = (nine - MAPS[0][0, 0]) * MAPS[1][0, 0]
+    told = look(adu, grid[:1])[0]
+    # the ground beneath is at least the darkest pixel of the box, at most its brightest
+    most = nine.sum() / np.sqrt(nine.sum())
+    assert abreast.BRIGHT < told < most

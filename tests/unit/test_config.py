@@ -53,6 +53,11 @@ BROKEN = [
         id="filter of no line",
     ),
     pytest.param(
+        lambda d: d.update(filter_wheel=[{"label": "W", "lines": {561: "red"}}] * 2),
+        "one filter wheel is driven; name that one alone",
+        id="two wheels",
+    ),
+    pytest.param(
         lambda d: d.update(filter_wheel={"label": "W", "lines": {}}),
         "'filter_wheel.lines'",
         id="wheel without a filter",

@@ -32,7 +32,21 @@ def bring_up(core: UniMMCore, cfg: CfgFile) -> dict[str, str]:
                 core.initializeDevice(label)
         except AcqError as exc:
             absent.setdefault(label, str(exc))
+    _name_positions(core, cfg, absent)
     return absent
+
+
+def _name_positions(core: UniMMCore, cfg: CfgFile, absent: dict[str, str]) -> None:
+    """Give wheels and turrets the labels of the file, which the yaml calls them by."""
+    for line in cfg.lines:
+        if line.command != "Label" or line.arguments[0] in absent:
+            continue
+        device, number, label = line.arguments[:3]
+        try:
+            with speaking_to(device):
+                core.defineStateLabel(device, int(number), label)
+        except (AcqError, ValueError) as exc:
+            absent.setdefault(device, f"{device}: position {number}: {exc}")
 
 
 def _apply_pre_init(core: UniMMCore, cfg: CfgFile, absent: dict[str, str]) -> None:

@@ -109,7 +109,15 @@ def _roles(handle: CoreHandle, config: DeviceConfig) -> Iterator[Seen]:
         (watch.name, watch.label, partial(MMWatch, handle, watch))
         for watch in config.all_watches()
     ]
+    declared = [line.label for line in handle.cfg.devices()]
     for role, label, use in uses:
+        if label not in declared:
+            yield Seen(
+                role,
+                f"{handle.cfg.path.name} declares no device '{label}'",
+                f"name one that it declares: {', '.join(declared)}",
+            )
+            continue
         if label in handle.absent:
             yield Seen(role, f"{label} is not there", f"see device {label}")
             continue

@@ -8,7 +8,8 @@ import yaml
 from microscopes import write_config
 
 from her2sr_acq.config import load
-from her2sr_acq.devices.ports import Hardware
+from her2sr_acq.devices.mmcore.survey import survey
+from her2sr_acq.devices.ports import Hardware, Seen
 from her2sr_acq.devices.registry import lint_presets, open_hardware
 
 
@@ -50,6 +51,10 @@ class Workbench:
     def lint(self) -> list[str]:
         self.path.write_text(yaml.safe_dump(self.data))
         return lint_presets(load(self.path), self.path)
+
+    def survey(self) -> list[Seen]:
+        self.path.write_text(yaml.safe_dump(self.data))
+        return survey(load(self.path), self.path)
 
 
 @pytest.fixture

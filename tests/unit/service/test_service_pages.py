@@ -117,3 +117,15 @@ def test_pages_load_nothing_from_elsewhere(client, name):
     text = client.get(f"/static/{name}").text + client.get("/").text
     assert "http:" not in text.replace("http://127.0.0.1", "")
     assert "https:" not in text
+
+
+def test_an_incomplete_burst_of_a_held_run_does_not_say_that_the_run_goes_on(
+    client, running
+):
+    goes_on = "the run goes on"
+    assert goes_on in client.get(f"/runs/{running}").text
+    assert client.post(f"/api/v1/runs/{running}/pause").is_success
+    held = client.get(f"/runs/{running}").text
+    assert "camera stalled" in held
+    assert "The run is held" in held
+    assert goes_on not in held

@@ -160,3 +160,30 @@ def test_a_hole_ends_where_the_words_after_it_first_stand():
         "4",
         "of 5 mW",
     )
+
+
+def test_a_reason_with_a_semicolon_is_told_whole_beside_its_frames():
+    why = (
+        "the filter of 561 did not arrive in time (Emission: still turning after 0.01 "
+        "s; check that it turns freely); nothing was lit: free the filter wheel, then "
+        "resume; if it is as slow as this, stop the run and raise "
+        "filter_wheel.timeout_s"
+    )
+    told = phrases.say("ja", f"r00_c00/561: {why}; 0 of 400 frames are kept")
+    assert told == f"r00_c00/561: {phrases.say('ja', why)}。400 枚中 0 枚を保存"
+    assert "Emission: 0.01 秒後も回転中です" in told
+    assert "filter_wheel.timeout_s を延ばして" in told
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "r00_c00: autofluorescence: 3 conventional signals in nuclei shine in both "
+        "colours and were left out",
+        "r00_c00: HER2: 2 isolated signals; what is typical leans on the device's "
+        "values",
+    ],
+)
+def test_what_a_count_says_of_a_field_is_told_in_japanese(flag):
+    told = phrases.say("ja", flag)
+    assert not re.search("signals|colours|typical", told)
