@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("her2sr_acq", "her2sr_proc", "simulators", "device_configs")
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 LEFT_BY_RUNNING = {".pyc", ".nbi", ".nbc"}
-BUILD = "import sys; from setuptools import build_meta as b; print(b.build_wheel('.'))"
+BESIDE = ("requirements.lock", "CITATION.cff", "CHANGELOG.md")
+"""What an installation from the sdist needs besides its packages, as `deploy`."""
+BUILD = "from setuptools import build_meta as b; b.build_sdist('.'); b.build_wheel('.')"
 
 
 def tree() -> set[str]:
@@ -29,18 +32,35 @@ def tree() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def built(tmp_path_factory):
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", *BESIDE):
         shutil.copy(ROOT / name, source)
-    for package in PACKAGES:
+    for package in (*PACKAGES, "deploy"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, source / package, ignore=ignore)
     subprocess.run(
         [sys.executable, "-c", BUILD], cwd=source, check=True, capture_output=True
     )
-    (built,) = source.glob("*.whl")
-    return built
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    (found,) = built.glob("*.whl")
+    return found
+
+
+def test_the_sdist_holds_the_packages_the_lock_and_the_services(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        files = {m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()}
+    deployed = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "deploy").rglob("*")
+        if path.is_file()
+    }
+    assert tree() | deployed | set(BESIDE) <= files
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel):
