@@ -1,12 +1,16 @@
 """A run processed by a Dask cluster or in an object store is the run processed here."""
 
+import asyncio
 import hashlib
+import re
 import shutil
 
 import distributed
 import fsspec
 import numpy as np
 import pytest
+import s3fs
+from aiobotocore.endpoint import AioEndpoint
 from clusters import cluster, free_port
 from moto.server import ThreadedMotoServer
 from run_folders import add_unit, make_run
@@ -174,10 +178,17 @@ def test_tasks_that_failed_leave_an_answer_that_lacks_their_fields(frames, tmp_p
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    """An S3 server on loopback; yields the URL of a bucket."""
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
+def server():
+    """An S3 server on loopback."""
+    started = ThreadedMotoServer("127.0.0.1", 0)
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch):
+    """Return the URL of a bucket of the server, which this process speaks to."""
     host, port = server.get_host_and_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -186,8 +197,7 @@ def bucket(monkeypatch):
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # of another server
     name = f"her2-{port}"  # the server's memory outlives it
     fsspec.filesystem("s3", use_listings_cache=False).mkdir(name)
-    yield f"s3://{name}"
-    server.stop()
+    return f"s3://{name}"
 
 
 def give(frames, url):
@@ -270,3 +280,86 @@ def test_the_answer_of_any_profile_is_given_back_last(bucket, tmp_path, made):
         path.write_text("x")
     given = RemoteRun(f"{bucket}/r1").give_back(tmp_path, {})
     assert given[-1] == f"{made}results/result.json"
+
+
+class Striking:
+    """The app of an S3 server, which refuses some requests."""
+
+    def __init__(self, true):
+        self.true = true
+        self.asked = 0
+        self.strikes = lambda number: False
+        self.says = ("503 Slow Down", "SlowDown")
+
+    def __call__(self, environ, start_response):
+        self.asked += 1
+        if not self.strikes(self.asked):
+            return self.true(environ, start_response)
+        status, code = self.says
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response(status, [("Content-Type", "application/xml")])
+        body = f"<Error><Code>{code}</Code><Message>{status}</Message></Error>"
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body.encode()]
+
+
+@pytest.fixture
+def striking(server, monkeypatch):
+    """What the server of `bucket` refuses; whoever asks again does so at once."""
+    monkeypatch.setattr(AioEndpoint, "_sleep", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    app = server._server.app = Striking(server._server.app)
+    return app
+
+
+def test_a_store_that_refuses_every_second_request_gives_the_same_files(
+    frames, here, bucket, striking, tmp_path
+):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    store = give(frames, run.url)
+    striking.strikes = lambda number: number % 2 == 0
+    process_remote(run, quiet)
+    striking.strikes = lambda number: False
+    store.get(run.url, str(tmp_path / "r1"), recursive=True)
+    assert digests(tmp_path / "r1") == here
+
+
+def test_a_store_lost_in_the_middle_has_no_answer_and_is_given_what_is_missing(
+    frames, here, bucket, striking, tmp_path
+):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    store = give(frames, run.url)
+
+    def told(name, done, total):
+        if done == 2:
+            striking.strikes = lambda number: True
+
+    with pytest.raises((DataError, StateError)) as lost:
+        process_remote(run, told)
+    assert "\n" not in str(lost.value)
+    striking.strikes = lambda number: False
+    kept = made(store, run, "localizations")
+    assert len(kept) == 2
+    assert not store.exists(f"{run.url}/results/result.json")
+    process_remote(run, quiet)
+    assert {
+        n: t for n, t in made(store, run, "localizations").items() if n in kept
+    } == kept
+    store.get(run.url, str(tmp_path / "r1"), recursive=True)
+    assert digests(tmp_path / "r1") == here
+
+
+def made(store, run, folder):
+    """Return when every object below a folder of a run was written."""
+    found = store.find(f"{run.url}/{folder}", detail=True)
+    return {name: facts["LastModified"] for name, facts in found.items()}
+
+
+def test_wrong_credentials_are_one_sentence(frames, bucket, striking):
+    url = f"{bucket}/runs/r1"
+    give(frames, url)
+    striking.says = ("403 Forbidden", "InvalidAccessKeyId")
+    striking.strikes = lambda number: True
+    said = CliRunner().invoke(build(), ["process", url])
+    assert said.exit_code == 2
+    (sentence,) = [line for line in said.output.splitlines() if "error" in line]
+    assert re.search("could not be read .*; check .* the credentials", sentence)
