@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from her2sr_acq.cli import build
 from her2sr_proc.errors import ClusterError, DataError, RequestError, StateError
-from her2sr_proc.offline import schedulers
+from her2sr_proc.offline import pictures, schedulers
 from her2sr_proc.offline.pipeline import process_run
 from her2sr_proc.offline.remote import process_remote
 from her2sr_proc.store.layout import RunFolder
@@ -123,6 +123,30 @@ def test_a_lost_scheduler_is_one_sentence_and_the_next_run_computes_what_is_miss
     assert digests(run.root) == here
     for path, moment in kept.items():
         assert path.stat().st_mtime_ns == moment
+
+
+class Killed(BaseException):
+    """As SIGKILL of a worker."""
+
+
+@pytest.mark.parametrize("writer", ["write_tiff", "write_preview"])
+def test_a_worker_killed_between_a_picture_and_its_preview_leaves_no_gap(
+    frames, here, tmp_path, monkeypatch, writer
+):
+    run = copied(frames, tmp_path)
+    true = getattr(pictures, writer)
+
+    def dying(path, *words, **more):
+        true(path, *words, **more)
+        if "superresolution" in path.name:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, writer, dying)
+        with pytest.raises(Killed):
+            process_run(run, quiet)
+    process_run(run, quiet)
+    assert digests(run.root) == here
 
 
 def test_an_address_where_nothing_listens_is_told(frames, tmp_path, monkeypatch):
