@@ -129,13 +129,13 @@ def _write_superresolution(unit: Unit) -> None:
 
 
 def _write_picture(unit: Unit, kind: str, image: F32, pixel_nm: float) -> None:
-    """Write an image as TIFF and as a PNG for people."""
+    """Write an image as a PNG for people, then as TIFF, which tells that both stand."""
     where = (unit.key.field, unit.key.channel, kind)
     probe = unit.manifest.channel(unit.key.channel).probe
     look = SPARSE if kind == "superresolution" else DENSE
     style = replace(look, colour=PREVIEW_COLOURS.get(probe, "grey"), pixel_nm=pixel_nm)
-    write_tiff(unit.run.image(*where), image, pixel_nm=pixel_nm)
     write_preview(unit.run.preview(*where), image, style)
+    write_tiff(unit.run.image(*where), image, pixel_nm=pixel_nm)
 
 
 def _has_fluctuations(unit: Unit) -> bool:

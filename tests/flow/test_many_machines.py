@@ -1,12 +1,16 @@
 """A run processed by a Dask cluster or in an object store is the run processed here."""
 
+import asyncio
 import hashlib
+import re
 import shutil
 
 import distributed
 import fsspec
 import numpy as np
 import pytest
+import s3fs
+from aiobotocore.endpoint import AioEndpoint
 from clusters import cluster, free_port
 from moto.server import ThreadedMotoServer
 from run_folders import add_unit, make_run
@@ -14,7 +18,7 @@ from typer.testing import CliRunner
 
 from her2sr_acq.cli import build
 from her2sr_proc.errors import ClusterError, DataError, RequestError, StateError
-from her2sr_proc.offline import schedulers
+from her2sr_proc.offline import pictures, schedulers
 from her2sr_proc.offline.pipeline import process_run
 from her2sr_proc.offline.remote import process_remote
 from her2sr_proc.store.layout import RunFolder
@@ -121,6 +125,30 @@ def test_a_lost_scheduler_is_one_sentence_and_the_next_run_computes_what_is_miss
         assert path.stat().st_mtime_ns == moment
 
 
+class Killed(BaseException):
+    """As SIGKILL of a worker."""
+
+
+@pytest.mark.parametrize("writer", ["write_tiff", "write_preview"])
+def test_a_worker_killed_between_a_picture_and_its_preview_leaves_no_gap(
+    frames, here, tmp_path, monkeypatch, writer
+):
+    run = copied(frames, tmp_path)
+    true = getattr(pictures, writer)
+
+    def dying(path, *words, **more):
+        true(path, *words, **more)
+        if "superresolution" in path.name:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, writer, dying)
+        with pytest.raises(Killed):
+            process_run(run, quiet)
+    process_run(run, quiet)
+    assert digests(run.root) == here
+
+
 def test_an_address_where_nothing_listens_is_told(frames, tmp_path, monkeypatch):
     monkeypatch.setattr(schedulers, "CONNECT_S", 0.5)
     run = copied(frames, tmp_path)
@@ -174,10 +202,17 @@ def test_tasks_that_failed_leave_an_answer_that_lacks_their_fields(frames, tmp_p
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    """An S3 server on loopback; yields the URL of a bucket."""
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
+def server():
+    """An S3 server on loopback."""
+    started = ThreadedMotoServer("127.0.0.1", 0)
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch):
+    """Return the URL of a bucket of the server, which this process speaks to."""
     host, port = server.get_host_and_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -186,8 +221,7 @@ def bucket(monkeypatch):
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # of another server
     name = f"her2-{port}"  # the server's memory outlives it
     fsspec.filesystem("s3", use_listings_cache=False).mkdir(name)
-    yield f"s3://{name}"
-    server.stop()
+    return f"s3://{name}"
 
 
 def give(frames, url):
@@ -270,3 +304,86 @@ def test_the_answer_of_any_profile_is_given_back_last(bucket, tmp_path, made):
         path.write_text("x")
     given = RemoteRun(f"{bucket}/r1").give_back(tmp_path, {})
     assert given[-1] == f"{made}results/result.json"
+
+
+class Striking:
+    """The app of an S3 server, which refuses some requests."""
+
+    def __init__(self, true):
+        self.true = true
+        self.asked = 0
+        self.strikes = lambda number: False
+        self.says = ("503 Slow Down", "SlowDown")
+
+    def __call__(self, environ, start_response):
+        self.asked += 1
+        if not self.strikes(self.asked):
+            return self.true(environ, start_response)
+        status, code = self.says
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response(status, [("Content-Type", "application/xml")])
+        body = f"<Error><Code>{code}</Code><Message>{status}</Message></Error>"
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body.encode()]
+
+
+@pytest.fixture
+def striking(server, monkeypatch):
+    """What the server of `bucket` refuses; whoever asks again does so at once."""
+    monkeypatch.setattr(AioEndpoint, "_sleep", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    app = server._server.app = Striking(server._server.app)
+    return app
+
+
+def test_a_store_that_refuses_every_second_request_gives_the_same_files(
+    frames, here, bucket, striking, tmp_path
+):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    store = give(frames, run.url)
+    striking.strikes = lambda number: number % 2 == 0
+    process_remote(run, quiet)
+    striking.strikes = lambda number: False
+    store.get(run.url, str(tmp_path / "r1"), recursive=True)
+    assert digests(tmp_path / "r1") == here
+
+
+def test_a_store_lost_in_the_middle_has_no_answer_and_is_given_what_is_missing(
+    frames, here, bucket, striking, tmp_path
+):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    store = give(frames, run.url)
+
+    def told(name, done, total):
+        if done == 2:
+            striking.strikes = lambda number: True
+
+    with pytest.raises((DataError, StateError)) as lost:
+        process_remote(run, told)
+    assert "\n" not in str(lost.value)
+    striking.strikes = lambda number: False
+    kept = made(store, run, "localizations")
+    assert len(kept) == 2
+    assert not store.exists(f"{run.url}/results/result.json")
+    process_remote(run, quiet)
+    assert {
+        n: t for n, t in made(store, run, "localizations").items() if n in kept
+    } == kept
+    store.get(run.url, str(tmp_path / "r1"), recursive=True)
+    assert digests(tmp_path / "r1") == here
+
+
+def made(store, run, folder):
+    """Return when every object below a folder of a run was written."""
+    found = store.find(f"{run.url}/{folder}", detail=True)
+    return {name: facts["LastModified"] for name, facts in found.items()}
+
+
+def test_wrong_credentials_are_one_sentence(frames, bucket, striking):
+    url = f"{bucket}/runs/r1"
+    give(frames, url)
+    striking.says = ("403 Forbidden", "InvalidAccessKeyId")
+    striking.strikes = lambda number: True
+    said = CliRunner().invoke(build(), ["process", url])
+    assert said.exit_code == 2
+    (sentence,) = [line for line in said.output.splitlines() if "error" in line]
+    assert re.search("could not be read .*; check .* the credentials", sentence)
