@@ -114,9 +114,11 @@ class Burst:
     def steady(self) -> tuple[Look, Look]:
         """The first and last look of the steady state.
 
+        At the last frame it is over: who wrote the frames may have ended with them.
         Raises `ServiceUnavailableError` for a burst too short to tell.
         """
-        settled = [one for one in self.looks if one.written >= SETTLED * self.frames]
+        least = SETTLED * self.frames
+        settled = [one for one in self.looks if least <= one.written < self.frames]
         if len(settled) < 3:
             raise ServiceUnavailableError(
                 f"the burst of {self.frames} frames was over before it was steady; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ Each holds some planes of a frame, so few are kept.
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A run's manifest with what localizes its frames. Used by one thread."""
+    """A run's manifest with what localizes its frames. Used by one thread at a time."""
 
     manifest: Manifest
     camera: CameraMaps
@@ -51,11 +52,22 @@ class Recipe:
 
 
 class Recipes:
-    """Reads each manifest once. Used by one thread."""
+    """Reads each manifest once. May be asked by several threads."""
 
     def __init__(self, data: DataFolder) -> None:
         self._data = data
         self._known: OrderedDict[str, Recipe] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
+
+    def localizer(self, header: BlockHeader) -> BlockLocalizer | None:
+        """Return what localizes a block, or None where its channel is not localized.
+
+        Raises as `of`, and `DataError` when the run has no such channel.
+        """
+        channel = header.key.channel
+        with self._one_at_a_time:
+            recipe = self._of(header)
+            return recipe.localizer(channel) if recipe.is_signal(channel) else None
 
     def of(self, header: BlockHeader) -> Recipe:
         """Return the recipe of the run that a block belongs to.
@@ -63,6 +75,10 @@ class Recipes:
         Raises `StateError` when there is no such run, `DataError` when the block's
         frames are not of the manifest's size, or the run's camera maps are not there.
         """
+        with self._one_at_a_time:
+            return self._of(header)
+
+    def _of(self, header: BlockHeader) -> Recipe:
         recipe = self._known.get(header.key.run) or self._read(header.key.run)
         expected = (recipe.manifest.frame_height, recipe.manifest.frame_width)
         if (header.height, header.width) != expected:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,8 +30,11 @@ DRAIN_S = 10.0
 """How long closing a unit waits for its last blocks; the rest is read from disk."""
 
 THREADS = 2
-"""Frames of a block that are localized side by side: the second one takes what the
-acquisition leaves of its core."""
+"""Frames that are localized side by side: the second one takes what the acquisition
+leaves of its core."""
+IN_HAND = 2
+"""Blocks whose frames lie ready at once: while the last frame of one is localized, and
+its part written, the other threads go on with the next."""
 
 log = logging.getLogger(__name__)
 
@@ -71,18 +74,30 @@ class Worker:
         self.tally = Tally()
 
     def run(self, stop: threading.Event) -> None:
-        """Take blocks until ``stop`` is set; the block in hand is finished."""
-        with ThreadPoolExecutor(
-            self._threads, "frames", initializer=name_here, initargs=("frames",)
-        ) as crew:
+        """Take blocks until ``stop`` is set; the blocks in hand are finished."""
+        with (
+            ThreadPoolExecutor(
+                self._threads, "frames", initializer=name_here, initargs=("frames",)
+            ) as crew,
+            ThreadPoolExecutor(
+                IN_HAND, "blocks", initializer=name_here, initargs=("blocks",)
+            ) as takers,
+        ):
+            in_hand: set[Future[None]] = set()
             while not stop.is_set():
+                in_hand = _unfinished(in_hand)
+                if len(in_hand) == IN_HAND:
+                    wait(in_hand, POLL_S, FIRST_COMPLETED)
+                    continue
                 message = self._source.receive(POLL_S)
-                if message is None:
+                if message is not None:
+                    in_hand.add(takers.submit(self._take, *message, crew.map))
+                elif not in_hand:
                     with self._changed:
                         self._idle_polls += 1
                         self._changed.notify_all()
-                else:
-                    self._take(*message, crew.map)
+            for left in in_hand:
+                left.result()
 
     def retire(self, unit: UnitKey, *, within_s: float = DRAIN_S) -> None:
         """Return once no part of ``unit`` will be written any more.
@@ -108,11 +123,12 @@ class Worker:
 
     def _try(self, header: BlockHeader, adu: U16, each: Each) -> None:
         try:
-            recipe = self._recipes.of(header)
-            if recipe.is_signal(header.key.channel):
-                self._localize(header, adu, recipe.localizer(header.key.channel), each)
+            localizer = self._recipes.localizer(header)
+            if localizer is not None:
+                self._localize(header, adu, localizer, each)
         except (ProcError, OSError) as exc:
-            self.tally.failed_blocks += 1
+            with self._changed:
+                self.tally.failed_blocks += 1
             log.warning(
                 "block %d of %s/%s is left to be computed from disk: %s",
                 header.key.block,
@@ -130,8 +146,8 @@ class Worker:
                 self.tally.late_blocks += 1
                 return
             self._write_part(header, table)
-        self.tally.localized_frames += header.frames
-        self.tally.localizations += len(table)
+            self.tally.localized_frames += header.frames
+            self.tally.localizations += len(table)
 
     def _is_closed(self, header: BlockHeader) -> bool:
         unit = unit_of(header.key)
@@ -148,3 +164,11 @@ class Worker:
         }
         path = run.table_part(unit_of(header.key), header.key.block)
         write_parquet(path, table, metadata)
+
+
+def _unfinished(blocks: set[Future[None]]) -> set[Future[None]]:
+    """Return those not done yet; raises what a block was never meant to raise."""
+    done = {block for block in blocks if block.done()}
+    for block in done:
+        block.result()
+    return blocks - done
