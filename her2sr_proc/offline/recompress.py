@@ -21,7 +21,8 @@ from her2sr_proc.errors import IntegrityError
 from her2sr_proc.offline.offload import Progress, require_over
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw, raw_zarr
-from her2sr_proc.store.atomic import sync_file, sync_folder, telling
+from her2sr_proc.store.atomic import sync_folder, telling
+from her2sr_proc.store.direct import write_new
 from her2sr_proc.store.holding import sweep
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitHistory, read_ledger
@@ -149,8 +150,7 @@ def _replace(chunk: Path, old: BlockRecord, new: Prepared, record: Record) -> No
     """Put the new chunk in place of the old one; the ledger knows of it before."""
     beside = chunk.with_name(f".0.partial-{os.getpid()}")
     try:
-        beside.write_bytes(new.data)
-        sync_file(beside)
+        write_new(beside, new.data)
         require_same(beside, 0, new.data)
         if new.sha256 != old.sha256:  # else the line was written before a crash
             # of two codings that the ledger knows, the one that stands there now

@@ -89,8 +89,8 @@ def write_block(path: Path, block: int, adu: U16 | Prepared) -> tuple[int, str]:
 def check_block(path: Path, block: int, prepared: Prepared) -> None:
     """Read a written block back. Raises `IntegrityError` when it differs.
 
-    Its bytes come from the system's memory while they are still there, so this finds
-    what was written wrongly; what a disk loses later is found by `read_block`.
+    Large chunks come from the disk where it allows that, else from the system's memory
+    while they are still there; what a disk loses later is found by `read_block`.
     """
     if is_tiff(path):
         offset = raw_tiff.block_offset(path, block)

@@ -19,8 +19,9 @@ from numcodecs.blosc import SHUFFLE, Blosc
 
 from her2sr_proc.errors import IntegrityError, MovieError
 from her2sr_proc.schema.ledger import BlockRecord
-from her2sr_proc.store.atomic import sync_file, sync_folder, write_all, write_text
+from her2sr_proc.store.atomic import sync_file, sync_folder, write_text
 from her2sr_proc.store.block_room import BlockRoom
+from her2sr_proc.store.direct import write_new
 from her2sr_proc.store.rawform import (
     Coding,
     Prepared,
@@ -114,13 +115,8 @@ def write_block(path: Path, block: int, prepared: Prepared) -> None:
     chunk = chunk_path(path, block)
     chunk.parent.mkdir(parents=True, exist_ok=True)
     beside = chunk.with_name(f".0.partial-{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
-        try:
-            write_all(descriptor, prepared.data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_new(beside, prepared.data)
         beside.replace(chunk)
     finally:
         with suppress(FileNotFoundError):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from her2sr_proc.errors import IntegrityError
 from her2sr_proc.schema.ledger import BlockRecord
+from her2sr_proc.store.direct import is_same
 
-PIECE = 2**20
 Coding = Literal["fast", "dense"]
 """Of an array's chunks. fast: blosc-lz4 at level 1; dense: blosc-zstd at level 3, a
 third smaller for two and a half times the processor. Both shuffle bytes, both give
@@ -62,27 +61,7 @@ def require_same(path: Path, offset: int, wanted: memoryview) -> None:
 
     Compared byte by byte: as strict as a second checksum, and a quarter of its cost.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        is_same = _same(descriptor, offset, wanted.cast("B"))
-    finally:
-        os.close(descriptor)
-    if not is_same:
+    if not is_same(path, offset, wanted.cast("B")):
         raise IntegrityError(
             f"{path} does not read back as it was written", path=str(path)
         )
-
-
-def _same(descriptor: int, offset: int, wanted: memoryview) -> bool:
-    buffer = bytearray(PIECE)
-    view = memoryview(buffer)
-    done = 0
-    while done < len(wanted):
-        part = view[: min(PIECE, len(wanted) - done)]
-        count = os.preadv(descriptor, [part], offset + done)
-        found = buffer if count == PIECE else buffer[:count]
-        # a bytearray compares by memcmp, a memoryview item by item
-        if count == 0 or found != wanted[done : done + count]:
-            return False
-        done += count
-    return True

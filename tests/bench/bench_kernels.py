@@ -50,9 +50,9 @@ def watched(localizer: Localizer) -> tuple[Counter[str], Counter[str]]:
         step = getattr(localizer, name)
 
         @wraps(step)
-        def timed(adu, *rest):
+        def timed(adu, *rest, **named):
             begun = time.thread_time()
-            found = step(adu, *rest)
+            found = step(adu, *rest, **named)
             spent[name] += 1000.0 * (time.thread_time() - begun)
             spots[name] += len(rest[0])
             return found

@@ -71,7 +71,7 @@ class Killed(BaseException):
     """The end of the process, at a chosen moment."""
 
 
-@pytest.mark.parametrize("at", ["sync_file", "require_same", "sync_folder"])
+@pytest.mark.parametrize("at", ["write_new", "require_same", "sync_folder"])
 @pytest.mark.parametrize("block", [0, 2])
 def test_a_kill_at_any_moment_leaves_a_sound_run_that_can_go_on(
     run, monkeypatch, at, block
@@ -181,7 +181,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(run, monkeypatch)
         raise OSError(28, "No space left on device")
 
     held = chunks(run), run.ledger.read_bytes()
-    monkeypatch.setattr(recompressing, "sync_file", full)
+    monkeypatch.setattr(recompressing, "write_new", full)
     with pytest.raises(WriteError, match="make room"):
         recompress(run, quiet)
     assert (chunks(run), run.ledger.read_bytes()) == held

@@ -115,7 +115,7 @@ def test_a_write_that_fails_leaves_no_part_of_a_chunk(unit, monkeypatch):
     def fail(descriptor, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(raw_zarr, "write_all", fail)
+    monkeypatch.setattr(raw_zarr, "write_new", fail)
     with pytest.raises(OSError, match="No space"):
         raw.write_block(unit, 1, FRAMES[4:])
     assert [path for path in (unit / "0" / "c").rglob("*") if path.is_file()] == []
