@@ -55,6 +55,7 @@ from her2sr_acq.stream.sink import WriteBlock
 from her2sr_proc import logs
 from her2sr_proc.errors import ProcError
 from her2sr_proc.lifeline import end_with_starter
+from her2sr_proc.memory import keep_freed_memory
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import DataFolder
 
@@ -76,6 +77,7 @@ def main(
     """Run the hardware process until SIGTERM or SIGINT; return its exit code."""
     logs.start("acq")
     options = _options(arguments)
+    keep_freed_memory()
     ended = threading.Event()
     orphaned = threading.Event()
     with _ending_on_signals(ended):

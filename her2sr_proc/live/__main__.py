@@ -25,6 +25,7 @@ from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
 from her2sr_proc.live.warming import STEPS, warm, warm_cleaning
 from her2sr_proc.live.worker import Worker
+from her2sr_proc.memory import keep_freed_memory
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store.layout import DataFolder
@@ -115,6 +116,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, end)
     end_with_starter()
     yield_to_acquisition()
+    keep_freed_memory()
     warm(partial(_tell_warming, time.monotonic()))
     if options.warm:
         warm_cleaning()

@@ -1,0 +1,57 @@
+"""Memory of one block is used again for the next, instead of being cleared anew."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from her2sr_proc.memory import keep_freed_memory
+
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+from concurrent.futures import ThreadPoolExecutor
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def touch(_):
+    # as the messages of the bus: no array of numpy's, which asks for larger pages
+    bytearray(67_000_000)
+
+with ThreadPoolExecutor(1) as crew:
+    list(crew.map(touch, range(4)))
+    begun = faults()
+    list(crew.map(touch, range(8)))
+print(faults() - begun)
+"""
+
+
+def faults(word: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS, word],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to keep memory"
+)
+def test_a_second_block_takes_the_memory_of_the_first_in_any_thread():
+    pages = 8 * 67_000_000 // 4096
+    assert faults("given back") > pages // 2
+    assert faults("kept") < pages // 4  # what is small may take a corner of one
+
+
+def test_another_c_library_is_left_as_it_is(monkeypatch):
+    from her2sr_proc.memory import keep_freed_memory
+
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert keep_freed_memory() is False
