@@ -2,6 +2,8 @@
 
 import os
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +11,7 @@ from her2sr_acq.errors import ServiceUnavailableError
 from her2sr_acq.verbs.budget import budget_of
 from her2sr_acq.verbs.rate import Burst, Look
 from her2sr_acq.verbs.stages import Bounds
-from her2sr_acq.verbs.usage import Usage, usage_of
+from her2sr_acq.verbs.usage import ENDED, Usage, usage_of
 from her2sr_proc.threads import name_here
 
 AMPLE = Bounds(cores=2, memory_gb_per_s=20.0, copy_gb_per_s=10.0, disk_gb_per_s=1.0)
@@ -29,10 +31,18 @@ def burst(*, localized_per_s=33.0, engine=0.2, frames=0.5, others=0.0):
 
 def test_only_the_steady_state_counts():
     found = budget_of(burst(), AMPLE, ratio=2.0)
-    assert found.seconds == 7.0
+    assert found.seconds == 6.0
     assert found.written_per_s == pytest.approx(33.0)
     assert found.cores[ENGINE] == pytest.approx(0.2)
     assert found.per_gb(ENGINE) == pytest.approx(0.2 / (33 * 2 * 2048**2 / 1e9))
+
+
+def test_threads_that_end_with_the_last_frame_are_counted_until_then():
+    seen = burst()
+    last = seen.looks[-1]
+    left = {FRAMES: last.usage.cpu_s[FRAMES]}
+    seen.looks[-1] = replace(last, usage=replace(last.usage, cpu_s=left))
+    assert budget_of(seen, AMPLE, ratio=2.0).cores[ENGINE] == pytest.approx(0.2)
 
 
 def test_a_localizer_that_does_half_would_need_twice():
@@ -68,6 +78,24 @@ def test_a_burst_that_is_over_at_once_has_no_steady_state():
     short = Burst(330, 2048, burst().looks[:2])
     with pytest.raises(ServiceUnavailableError, match="ask for more with --frames"):
         budget_of(short, AMPLE, ratio=2.0)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux")
+def test_the_time_of_a_thread_that_has_ended_is_not_lost():
+    def spin():
+        for _ in range(5_000_000):
+            pass
+
+    before = usage_of({"me": os.getpid()}).cpu_s["me", ENDED]
+    begun = time.process_time()
+    thread = threading.Thread(target=spin)
+    thread.start()
+    thread.join()
+    spent = time.process_time() - begun
+    after = usage_of({"me": os.getpid()}).cpu_s["me", ENDED]
+    # the system counts in hundredths of a second
+    assert after - before == pytest.approx(spent, abs=0.05)
+    assert spent > 0.06
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux")
