@@ -17,7 +17,7 @@ import numpy.typing as npt
 from her2sr_proc import benchmark
 from her2sr_proc.burst import localizer_for
 from her2sr_proc.store import raw
-from her2sr_proc.store.atomic import sync_file
+from her2sr_proc.store.direct import write_new
 from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
@@ -76,8 +76,7 @@ def measure_stages(run: RunFolder) -> tuple[list[Stage], float, list[float]]:
     target = np.empty_like(adu)
 
     def write() -> None:
-        scratch.write_bytes(coded)
-        sync_file(scratch)
+        write_new(scratch, memoryview(coded))
 
     def per_gb(work: Callable[[], object]) -> float:
         return _cpu_s(work) / (adu.nbytes / 1e9)
@@ -121,8 +120,7 @@ def measure_bounds(folder: Path, cores: int) -> Bounds:
     scratch = folder / "bound.tmp"
 
     def write() -> None:
-        scratch.write_bytes(piece)
-        sync_file(scratch)
+        write_new(scratch, memoryview(piece))
 
     writing = min(_wall_s(write) for _ in range(REPEATS))
     scratch.unlink()
