@@ -17,8 +17,8 @@ import numpy.typing as npt
 from her2sr_proc import benchmark
 from her2sr_proc.burst import localizer_for
 from her2sr_proc.store import raw
-from her2sr_proc.store.direct import write_new
 from her2sr_proc.store.calibrations import camera_of
+from her2sr_proc.store.direct import write_new
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.manifest import read_manifest

@@ -86,13 +86,17 @@ def test_the_time_of_a_thread_that_has_ended_is_not_lost():
         while time.thread_time() < 0.5:
             pass
 
-    before = usage_of({"me": os.getpid()}).cpu_s["me", ENDED]
+    def used():
+        return usage_of({"me": os.getpid()}).cpu_s
+
+    before = used()
     thread = threading.Thread(target=spin)
     thread.start()
     thread.join()
-    after = usage_of({"me": os.getpid()}).cpu_s["me", ENDED]
-    # the system counts in hundredths of a second, of every thread
-    assert after - before == pytest.approx(0.5, abs=0.15)
+    # Python is done with a thread a moment before the system is
+    deadline = time.monotonic() + 10.0
+    while used()["me", ENDED] - before["me", ENDED] < 0.4:
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux")
