@@ -280,14 +280,9 @@ class Localizer:
             return np.full((rows.size, gauss.RESULTS + 1), float(abreast.OPEN))
         if free_beyond > 0.0:
             return self._fit_alone(adu, rows, columns, radius, free_beyond, widths)
-        fits = np.empty((rows.size, abreast.RESULTS + 1))
-        left = np.arange(rows.size)
-        for rounds in (abreast.WIDE_ROUNDS, abreast.MORE_WIDE_ROUNDS):
-            fits[left] = self._fit_widths(
-                adu, rows[left], columns[left], radius, widths, rounds
-            )
-            left = left[fits[left, -1] == abreast.OPEN]
-        if to_end:
+        fits = self._fit_widths(adu, rows, columns, radius, widths)
+        left = np.flatnonzero(fits[:, -1] == abreast.OPEN)
+        if to_end and left.size:
             fits[left] = self._fit_alone(
                 adu, rows[left], columns[left], radius, 0.0, widths
             )
@@ -300,7 +295,6 @@ class Localizer:
         columns: I32,
         radius: int,
         widths: Range,
-        rounds: int,
     ) -> F64:
         """Return fits of a free width, with a status below 0 for what is left open."""
         results = np.empty((rows.size, abreast.RESULTS))
@@ -317,7 +311,7 @@ class Localizer:
             *widths,
             self._camera.excess_noise,
             float(self._camera.saturation_adu),
-            rounds,
+            abreast.WIDE_ROUNDS,
             results,
             status,
         )
@@ -394,9 +388,8 @@ class Localizer:
         fits = np.zeros((rows.size, abreast.RESULTS + 1))
         fits[:, -1] = np.where(is_wide, abreast.DOUBTED, abreast.OPEN)
         if self._free_beyond > 0.0:
-            for rounds in (abreast.ROUNDS, abreast.MORE_ROUNDS):
-                left = np.flatnonzero(fits[:, -1] == abreast.OPEN)
-                fits[left] = self._fit_plain(adu, rows[left], columns[left], rounds)
+            left = np.flatnonzero(~is_wide)
+            fits[left] = self._fit_plain(adu, rows[left], columns[left])
         return fits
 
     def _look_wide(self, adu: U16, rows: I32, columns: I32) -> F64:
@@ -416,7 +409,7 @@ class Localizer:
         )
         return significance
 
-    def _fit_plain(self, adu: U16, rows: I32, columns: I32, rounds: int) -> F64:
+    def _fit_plain(self, adu: U16, rows: I32, columns: I32) -> F64:
         params = self._params
         results = np.empty((rows.size, abreast.RESULTS))
         status = np.empty(rows.size, np.int16)
@@ -432,7 +425,7 @@ class Localizer:
             self._free_beyond,
             self._camera.excess_noise,
             float(self._camera.saturation_adu),
-            rounds,
+            abreast.ROUNDS,
             results,
             status,
         )

@@ -2,10 +2,11 @@
 
 The same likelihood, steps and bounds as of `gauss`, for the many spots that are plain
 (`fit_spots`) and the many blobs of bright tissue (`fit_widths`): what does not settle
-in a few undamped steps, comes near a limit, or speaks against a known width is left
+in some undamped steps, comes near a limit, or speaks against a known width is left
 open, for `gauss` to fit. Every number is an array over the spots
 ("lanes"), innermost in memory, so that a processor's vector unit works on all of them;
-a spot's result does not depend on its neighbours.
+a lane whose spot has settled takes the next one at once. A spot's result does not
+depend on its neighbours.
 
 Source: Smith et al. 2010, doi:10.1038/nmeth.1449; Huang et al. 2013,
 doi:10.1038/nmeth.2488; Rao's score test for the width.
@@ -32,11 +33,9 @@ FITTED, NARROW, WIDE, SATURATED, OPEN, DOUBTED = 0, 5, 6, 100, -1, -2
 """Codes: as of `gauss`; left open; settled, but the width is another."""
 RESULTS = 10
 """Columns of a result, as of `gauss.fit_spots`."""
-ROUNDS, MORE_ROUNDS = 5, 12
-"""Steps after which a fit is left open, of a plain spot, which takes three or four, and
-of those that were left open, tried once more among themselves."""
-WIDE_ROUNDS, MORE_WIDE_ROUNDS = 12, 40
-"""The same where the width is free."""
+ROUNDS, WIDE_ROUNDS = 12, 40
+"""Steps after which a fit is left open: of a plain spot, which takes three or four, in
+tissue twice as many; and where the width is free."""
 UNSTEADY, SHORTER = 14, 0.5
 """Steps after which what still moves swings to and fro, and is moved by less."""
 WIDEST_START = 1.6
@@ -60,10 +59,12 @@ NEAR = 0.16
 # read and what is written never overlap.
 X, Y, PHOTONS, BACKGROUND = 0, LANES, 2 * LANES, 3 * LANES
 ACTIVE, RATIO, SQUARES, BROKEN = 4 * LANES, 5 * LANES, 6 * LANES, 7 * LANES
-WIDTH = 8 * LANES
-STATE = 9 * LANES
+WIDTH, STEPS, BURNT, SPOT = 8 * LANES, 9 * LANES, 10 * LANES, 11 * LANES
+STATE = 12 * LANES
 """The estimate; 1 while it moves; likelihood ratio; squared residuals; 1 if open; the
-width, where it is free."""
+width; steps done; 1 if a pixel is saturated; number of the spot."""
+NOBODY = -1.0
+"""The number of a lane that has no spot."""
 
 # sums along a row
 SS, SB, BB, S, B, ONE, RS, RB, R = (n * LANES for n in range(9))
@@ -187,7 +188,6 @@ def tilt(
 def axis_shares(
     state: F64,
     which: int,
-    sigma: float,
     size: int,
     bells: F64,
     edges: F64,
@@ -207,22 +207,20 @@ def axis_shares(
         Overwritten: of every pixel in turn the share, its derivatives by place and by
         width.
     """
-    scale = SQRT_HALF / sigma
-    bend = scale * scale
-    height = INV_SQRT_2PI / sigma
     # from edge to edge a Gaussian changes by a factor, and that by a constant one
     for lane in range(LANES):
         edge = -0.5 - state[which + lane]
-        edges[lane] = math.exp(-2.0 * bend * edge)
+        bend = 0.5 / (state[WIDTH + lane] * state[WIDTH + lane])
         bells[lane] = math.exp(-bend * edge * edge)
+        edges[lane] = math.exp(-bend * (2.0 * edge + 1.0))
+        shares[lane] = math.exp(-2.0 * bend)
     for k in range(size):
-        factor = math.exp(-(2 * k + 1) * bend)
         for lane in range(LANES):
-            at = k * LANES + lane
-            bells[at + LANES] = bells[at] * (edges[lane] * factor)
+            bells[(k + 1) * LANES + lane] = bells[k * LANES + lane] * edges[lane]
+            edges[lane] *= shares[lane]
     for k in range(size + 1):
         for lane in range(LANES):
-            z = scale * (k - 0.5 - state[which + lane])
+            z = (k - 0.5 - state[which + lane]) * (SQRT_HALF / state[WIDTH + lane])
             u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
             series = C12
             series = series * u + C11
@@ -244,9 +242,11 @@ def axis_shares(
             at = k * LANES + lane
             low, high = bells[at], bells[at + LANES]
             edge = k - 0.5 - state[which + lane]
+            inverse = 1.0 / state[WIDTH + lane]
+            height = INV_SQRT_2PI * inverse
             shares[at] = edges[at + LANES] - edges[at]
             slopes[at] = height * (low - high)
-            widens[at] = height / sigma * (edge * low - (edge + 1.0) * high)
+            widens[at] = height * inverse * (edge * low - (edge + 1.0) * high)
 
 
 @kernel
@@ -370,13 +370,12 @@ def gather_width(
 
 
 @kernel
-def step(sums: F64, state: F64, size: int) -> float:
-    """Move every lane that is active by one step; return how many still are.
+def step(sums: F64, state: F64, size: int) -> None:
+    """Move every lane that is active by one step.
 
     The information is split as L D L'. A lane whose step is small against its bound
     rests after it.
     """
-    left = 0.0
     for lane in range(LANES):
         i0 = 1.0 / sums[XX + lane]
         l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
@@ -419,9 +418,7 @@ def step(sums: F64, state: F64, size: int) -> float:
         state[ACTIVE + lane] = 1.0 if moves and decrement >= SETTLED else 0.0
         is_broken = was_active and not is_sound
         state[BROKEN + lane] = 1.0 if is_broken else state[BROKEN + lane]
-    for lane in range(LANES):
-        left += state[ACTIVE + lane]
-    return left
+        state[STEPS + lane] += 1.0
 
 
 @kernel
@@ -509,75 +506,20 @@ def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) ->
 
 
 @kernel
-def free_shares(
-    state: F64,
-    which: int,
-    size: int,
-    bells: F64,
-    edges: F64,
-    shares: F64,
-    slopes: F64,
-    widens: F64,
-) -> None:
-    """Write what `axis_shares` does, of lanes that each have their own width."""
-    # from edge to edge a Gaussian changes by a factor, and that by a constant one
-    for lane in range(LANES):
-        edge = -0.5 - state[which + lane]
-        bend = 0.5 / (state[WIDTH + lane] * state[WIDTH + lane])
-        bells[lane] = math.exp(-bend * edge * edge)
-        edges[lane] = math.exp(-bend * (2.0 * edge + 1.0))
-        shares[lane] = math.exp(-2.0 * bend)
-    for k in range(size):
-        for lane in range(LANES):
-            bells[(k + 1) * LANES + lane] = bells[k * LANES + lane] * edges[lane]
-            edges[lane] *= shares[lane]
-    for k in range(size + 1):
-        for lane in range(LANES):
-            z = (k - 0.5 - state[which + lane]) * (SQRT_HALF / state[WIDTH + lane])
-            u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
-            series = C12
-            series = series * u + C11
-            series = series * u + C10
-            series = series * u + C9
-            series = series * u + C8
-            series = series * u + C7
-            series = series * u + C6
-            series = series * u + C5
-            series = series * u + C4
-            series = series * u + C3
-            series = series * u + C2
-            series = series * u + C1
-            series = series * u + C0
-            tail = 0.5 * bells[k * LANES + lane] * series
-            edges[k * LANES + lane] = tail if z < 0.0 else 1.0 - tail
-    for k in range(size):
-        for lane in range(LANES):
-            at = k * LANES + lane
-            low, high = bells[at], bells[at + LANES]
-            edge = k - 0.5 - state[which + lane]
-            inverse = 1.0 / state[WIDTH + lane]
-            height = INV_SQRT_2PI * inverse
-            shares[at] = edges[at + LANES] - edges[at]
-            slopes[at] = height * (low - high)
-            widens[at] = height * inverse * (edge * low - (edge + 1.0) * high)
-
-
-@kernel
 def free_step(
-    sums: F64, state: F64, size: int, narrowest: float, widest: float, part: float
-) -> float:
-    """Move lanes as `step` does, their widths as well; return how many are active.
+    sums: F64, state: F64, size: int, narrowest: float, widest: float
+) -> None:
+    """Move lanes as `step` does, their widths as well.
 
-    A width at its bound that the slope drives beyond it stays there. ``part``: of the
-    way that a step would lead.
+    A width at its bound that the slope drives beyond it stays there.
     """
-    left = 0.0
     for lane in range(LANES):
         width, slope = state[WIDTH + lane], sums[DW + lane]
         is_pinned = (width <= narrowest and slope < 0.0) or (
             width >= widest and slope > 0.0
         )
         free = 0.0 if is_pinned else 1.0
+        part = 1.0 if state[STEPS + lane] < UNSTEADY else SHORTER
         i0 = 1.0 / sums[XX + lane]
         l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
         l30, u40 = sums[GX + lane] * i0, free * sums[WX + lane]
@@ -634,9 +576,7 @@ def free_step(
         state[ACTIVE + lane] = 1.0 if moves and decrement >= SETTLED else 0.0
         is_broken = was_active and not is_sound
         state[BROKEN + lane] = 1.0 if is_broken else state[BROKEN + lane]
-    for lane in range(LANES):
-        left += state[ACTIVE + lane]
-    return left
+        state[STEPS + lane] += 1.0
 
 
 @kernel
@@ -680,6 +620,191 @@ def free_bounds(sums: F64) -> None:
 
 
 @kernel
+def enter(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    sigma: float,
+    is_free: bool,
+    widths: tuple[float, float],
+    excess: float,
+    ceiling_adu: float,
+    n: int,
+    lane: int,
+    box: F64,
+    state: F64,
+) -> None:
+    """Let spot ``n`` into a lane. ``widths``: the bounds of a free one, pixels."""
+    is_saturated = load(
+        adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius, sigma,
+        excess, ceiling_adu, lane, box, state,
+    )  # fmt: skip
+    highest = min(widths[1], WIDEST_START * sigma)
+    start = min(max(state[WIDTH + lane], widths[0]), highest)
+    state[WIDTH + lane] = start if is_free else sigma
+    state[STEPS + lane] = 0.0
+    state[BURNT + lane] = 1.0 if is_saturated else 0.0
+    state[SPOT + lane] = n
+
+
+@kernel
+def move_lane(
+    box: F64, state: F64, lane: int, into_box: F64, into_state: F64, into: int
+) -> None:
+    """Copy a spot's pixels and estimate into another lane."""
+    for k in range(0, box.size, LANES):
+        into_box[k + into] = box[k + lane]
+    for k in range(0, STATE, LANES):
+        into_state[k + into] = state[k + lane]
+
+
+@kernel
+def write_spot(
+    state: F64,
+    sums: F64,
+    lane: int,
+    top: int,
+    left: int,
+    size: int,
+    excess: float,
+    results: F64,
+) -> None:
+    """Write the result of a lane whose box begins at pixel (``top``, ``left``)."""
+    results[0] = state[X + lane] + left
+    results[1] = state[Y + lane] + top
+    results[2] = state[PHOTONS + lane] * excess
+    results[3] = state[BACKGROUND + lane] * excess
+    results[4] = state[WIDTH + lane]
+    results[5] = sums[SS + lane]
+    results[6] = sums[SB + lane]
+    results[7] = sums[BB + lane] * excess
+    results[8] = math.sqrt(state[SQUARES + lane]) / size * excess
+    results[9] = state[RATIO + lane]
+
+
+@kernel
+def code_of(
+    state: F64,
+    sums: F64,
+    lane: int,
+    is_free: bool,
+    doubt: float,
+    widths: tuple[float, float],
+) -> int:
+    """Return the status of a lane."""
+    is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
+    if not (is_settled and math.isfinite(sums[SS + lane])):
+        return OPEN
+    if is_free and state[WIDTH + lane] <= widths[0]:
+        return NARROW
+    if not is_free and abs(sums[S + lane]) > doubt:
+        return DOUBTED
+    if state[BURNT + lane] > 0.5:
+        return SATURATED
+    if is_free and state[WIDTH + lane] >= widths[1]:
+        return WIDE
+    return FITTED
+
+
+@kernel
+def fit_lanes(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    sigma: float,
+    is_free: bool,
+    doubt: float,
+    widths: tuple[float, float],
+    excess: float,
+    ceiling_adu: float,
+    rounds: int,
+    results: F64,
+    status: I16,
+) -> None:
+    """Do what `fit_widths` does, or `fit_spots` where the width is not free.
+
+    Spots that rest are put aside until they fill all lanes, to be concluded together.
+    """
+    size = 2 * radius + 1
+    height, width = adu.shape
+    box, rest_box = np.empty(2 * size * size * LANES), np.empty(2 * size * size * LANES)
+    # arrays of their own: in one, a compiler could not tell what is read from what is
+    # written, and would treat lanes one by one
+    across, down = np.empty(size * LANES), np.empty(size * LANES)
+    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
+    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
+    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
+    state, rest, sums = np.empty(STATE), np.empty(STATE), np.empty(SUMS)
+    busy = min(LANES, rows.size)
+    entered, resting = busy, 0
+    for lane in range(LANES if busy > 0 else 0):
+        enter(
+            adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma,
+            is_free, widths, excess, ceiling_adu, min(lane, busy - 1), lane, box, state,
+        )  # fmt: skip
+        if lane >= busy:
+            state[ACTIVE + lane], state[SPOT + lane] = 0.0, NOBODY
+    while busy > 0:
+        axis_shares(state, X, size, bells, edges, across, across_x, across_w)
+        axis_shares(state, Y, size, bells, edges, down, down_y, down_w)
+        gather(size, box, state, across, across_x, down, down_y, sums)
+        if is_free:
+            gather_width(
+                size, box, state, across, across_x, across_w, down, down_y, down_w, sums
+            )
+            free_step(sums, state, size, *widths)
+        else:
+            step(sums, state, size)
+        for lane in range(LANES):
+            is_moving = state[ACTIVE + lane] > 0.5 and state[STEPS + lane] < rounds
+            if is_moving or state[SPOT + lane] == NOBODY:
+                continue
+            move_lane(box, state, lane, rest_box, rest, resting)
+            resting += 1
+            if entered < rows.size:
+                enter(
+                    adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius,
+                    sigma, is_free, widths, excess, ceiling_adu, entered, lane, box,
+                    state,
+                )  # fmt: skip
+                entered += 1
+            else:
+                state[ACTIVE + lane], state[SPOT + lane] = 0.0, NOBODY
+                busy -= 1
+            if resting < LANES and busy > 0:
+                continue
+            for spare in range(resting, LANES):
+                move_lane(rest_box, rest, 0, rest_box, rest, spare)
+            axis_shares(rest, X, size, bells, edges, across, across_x, across_w)
+            axis_shares(rest, Y, size, bells, edges, down, down_y, down_w)
+            gather(size, rest_box, rest, across, across_x, down, down_y, sums)
+            gather_width(
+                size, rest_box, rest, across, across_x, across_w, down, down_y, down_w,
+                sums,
+            )  # fmt: skip
+            misfit(size, rest_box, rest, across, down, edges)
+            if is_free:
+                free_bounds(sums)
+            else:
+                conclude(sums)
+            for k in range(resting):
+                n = int(rest[SPOT + k])
+                top = min(max(rows[n] - radius, 0), height - size)
+                left = min(max(columns[n] - radius, 0), width - size)
+                write_spot(rest, sums, k, top, left, size, excess, results[n])
+                status[n] = code_of(rest, sums, k, is_free, doubt, widths)
+            resting = 0
+
+
+@kernel
 def fit_widths(
     adu: U16,
     offset_adu: F32,
@@ -712,64 +837,10 @@ def fit_widths(
     status : int16 array, shape (spots,)
         Overwritten: `FITTED`, `NARROW`, `WIDE`, `SATURATED` or `OPEN`.
     """
-    size = 2 * radius + 1
-    height, width = adu.shape
-    box = np.empty(2 * size * size * LANES)
-    across, down = np.empty(size * LANES), np.empty(size * LANES)
-    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
-    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
-    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
-    state, sums = np.empty(STATE), np.empty(SUMS)
-    is_saturated = np.empty(LANES, np.bool_)
-    for first in range(0, rows.size, LANES):
-        for lane in range(LANES):
-            n = min(first + lane, rows.size - 1)
-            is_saturated[lane] = load(
-                adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius,
-                sigma, excess, ceiling_adu, lane, box, state,
-            )  # fmt: skip
-            start = state[WIDTH + lane]
-            highest = min(widest, WIDEST_START * sigma)
-            state[WIDTH + lane] = min(max(start, narrowest), highest)
-        moving = 1.0
-        for k in range(rounds + 1):
-            free_shares(state, X, size, bells, edges, across, across_x, across_w)
-            free_shares(state, Y, size, bells, edges, down, down_y, down_w)
-            gather(size, box, state, across, across_x, down, down_y, sums)
-            gather_width(
-                size, box, state, across, across_x, across_w, down, down_y, down_w, sums
-            )
-            # the last sums are those of where the lanes rest
-            if moving == 0.0 or k == rounds:
-                break
-            part = 1.0 if k < UNSTEADY else SHORTER
-            moving = free_step(sums, state, size, narrowest, widest, part)
-        misfit(size, box, state, across, down, edges)
-        free_bounds(sums)
-        for lane in range(min(LANES, rows.size - first)):
-            n = first + lane
-            top = min(max(rows[n] - radius, 0), height - size)
-            left = min(max(columns[n] - radius, 0), width - size)
-            results[n, 0] = state[X + lane] + left
-            results[n, 1] = state[Y + lane] + top
-            results[n, 2] = state[PHOTONS + lane] * excess
-            results[n, 3] = state[BACKGROUND + lane] * excess
-            results[n, 4] = state[WIDTH + lane]
-            results[n, 5] = sums[SS + lane]
-            results[n, 6] = sums[SB + lane]
-            results[n, 7] = sums[BB + lane] * excess
-            results[n, 8] = math.sqrt(state[SQUARES + lane]) / size * excess
-            results[n, 9] = state[RATIO + lane]
-            status[n] = FITTED
-            if state[WIDTH + lane] >= widest:
-                status[n] = WIDE
-            if is_saturated[lane]:
-                status[n] = SATURATED
-            if state[WIDTH + lane] <= narrowest:
-                status[n] = NARROW
-            is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
-            if not (is_settled and math.isfinite(sums[SS + lane])):
-                status[n] = OPEN
+    fit_lanes(
+        adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, True,
+        np.inf, (narrowest, widest), excess, ceiling_adu, rounds, results, status,
+    )  # fmt: skip
 
 
 @kernel
@@ -854,55 +925,7 @@ def fit_spots(
     status : int16 array, shape (spots,)
         Overwritten: `FITTED`, `SATURATED`, `OPEN` or `DOUBTED`.
     """
-    size = 2 * radius + 1
-    height, width = adu.shape
-    box = np.empty(2 * size * size * LANES)
-    # arrays of their own: in one, a compiler could not tell what is read from what is
-    # written, and would treat lanes one by one
-    across, down = np.empty(size * LANES), np.empty(size * LANES)
-    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
-    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
-    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
-    state, sums = np.empty(STATE), np.empty(SUMS)
-    is_saturated = np.empty(LANES, np.bool_)
-    for first in range(0, rows.size, LANES):
-        for lane in range(LANES):
-            n = min(first + lane, rows.size - 1)
-            is_saturated[lane] = load(
-                adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius,
-                sigma, excess, ceiling_adu, lane, box, state,
-            )  # fmt: skip
-        for _ in range(rounds):
-            axis_shares(state, X, sigma, size, bells, edges, across, across_x, across_w)
-            axis_shares(state, Y, sigma, size, bells, edges, down, down_y, down_w)
-            gather(size, box, state, across, across_x, down, down_y, sums)
-            if step(sums, state, size) == 0.0:
-                break
-        axis_shares(state, X, sigma, size, bells, edges, across, across_x, across_w)
-        axis_shares(state, Y, sigma, size, bells, edges, down, down_y, down_w)
-        gather(size, box, state, across, across_x, down, down_y, sums)
-        gather_width(
-            size, box, state, across, across_x, across_w, down, down_y, down_w, sums
-        )
-        misfit(size, box, state, across, down, edges)
-        conclude(sums)
-        for lane in range(min(LANES, rows.size - first)):
-            n = first + lane
-            top = min(max(rows[n] - radius, 0), height - size)
-            left = min(max(columns[n] - radius, 0), width - size)
-            results[n, 0] = state[X + lane] + left
-            results[n, 1] = state[Y + lane] + top
-            results[n, 2] = state[PHOTONS + lane] * excess
-            results[n, 3] = state[BACKGROUND + lane] * excess
-            results[n, 4] = sigma
-            results[n, 5] = sums[SS + lane]
-            results[n, 6] = sums[SB + lane]
-            results[n, 7] = sums[BB + lane] * excess
-            results[n, 8] = math.sqrt(state[SQUARES + lane]) / size * excess
-            results[n, 9] = state[RATIO + lane]
-            status[n] = SATURATED if is_saturated[lane] else FITTED
-            if abs(sums[S + lane]) > doubt:
-                status[n] = DOUBTED
-            is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
-            if not (is_settled and math.isfinite(sums[SS + lane])):
-                status[n] = OPEN
+    fit_lanes(
+        adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, False,
+        doubt, (0.0, np.inf), excess, ceiling_adu, rounds, results, status,
+    )  # fmt: skip
