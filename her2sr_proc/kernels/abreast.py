@@ -250,6 +250,49 @@ def axis_shares(
 
 
 @kernel
+def moments(
+    value: float, fixed: float, share: float, by: float, ground: float, light: float
+) -> tuple[float, float, float, float, float, float, float, float, float]:
+    """Return what one pixel adds to the sums `SS` to `R` of its row.
+
+    ``value``, ``fixed`` : its count, and what of it is no light; ``share``, ``by`` :
+    the spot's share along the row, and its derivative by place; ``light`` : the spot's
+    in this row.
+    """
+    weight = 1.0 / (ground + fixed + light * share)
+    residual = value * weight - 1.0
+    weighted, weighted_by = weight * share, weight * by
+    return (
+        weighted * share, weighted * by, weighted_by * by, weighted, weighted_by,
+        weight, residual * share, residual * by, residual,
+    )  # fmt: skip
+
+
+@kernel
+def wide_moments(
+    value: float,
+    fixed: float,
+    share: float,
+    by: float,
+    wide: float,
+    ground: float,
+    light: float,
+) -> tuple[
+    float, float, float, float, float, float, float, float, float, float, float, float,
+    float, float,
+]:  # fmt: skip
+    """Return what one pixel adds to the sums `SS` to `RT`; ``wide``: slope by width."""
+    weight = 1.0 / (ground + fixed + light * share)
+    residual = value * weight - 1.0
+    weighted, weighted_by, weighted_wide = weight * share, weight * by, weight * wide
+    return (
+        weighted * share, weighted * by, weighted_by * by, weighted, weighted_by,
+        weight, residual * share, residual * by, residual, weighted_wide * share,
+        weighted_wide * by, weighted_wide * wide, weighted_wide, residual * wide,
+    )  # fmt: skip
+
+
+@kernel
 def gather(
     size: int,
     box: F64,
@@ -264,55 +307,79 @@ def gather(
 
     ``across`` to ``down_y``: shares and slopes as of `axis_shares`, along x and y.
     """
+    # slices, which begin at 0: an index that might be negative is read lane by lane
+    pixels = size * size * LANES
     for k in range(ROW, SUMS):
         sums[k] = 0.0
     for i in range(size):
-        for k in range(ROW):
-            sums[k] = 0.0
-        row = i * LANES
-        for j in range(size):
-            pixel = (i * size + j) * LANES
-            fixed = pixel + size * size * LANES
-            column = j * LANES
+        row = i * size * LANES
+        values = box[row : row + size * LANES]
+        fixes = box[pixels + row : pixels + row + size * LANES]
+        part = down[i * LANES : (i + 1) * LANES]
+        part_y = down_y[i * LANES : (i + 1) * LANES]
+        share, by = across[:LANES], across_x[:LANES]
+        for lane in range(LANES):
+            ground = state[BACKGROUND + lane]
+            light = state[PHOTONS + lane] * part[lane]
+            a = moments(
+                values[lane], fixes[lane], share[lane], by[lane], ground, light
+            )  # fmt: skip
+            sums[SS + lane] = a[0]
+            sums[SB + lane] = a[1]
+            sums[BB + lane] = a[2]
+            sums[S + lane] = a[3]
+            sums[B + lane] = a[4]
+            sums[ONE + lane] = a[5]
+            sums[RS + lane] = a[6]
+            sums[RB + lane] = a[7]
+            sums[R + lane] = a[8]
+        # two pixels at once: half the sums to be read and written
+        for j in range(1, size - 1, 2):
+            begin, end = j * LANES, (j + 2) * LANES
+            value, fixed = values[begin:end], fixes[begin:end]
+            share, by = across[begin:end], across_x[begin:end]
             for lane in range(LANES):
-                share, by = across[column + lane], across_x[column + lane]
-                mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * down[row + lane] * share
-                weight = 1.0 / mean
-                residual = box[pixel + lane] * weight - 1.0
-                weighted, weighted_by = weight * share, weight * by
-                sums[SS + lane] += weighted * share
-                sums[SB + lane] += weighted * by
-                sums[BB + lane] += weighted_by * by
-                sums[S + lane] += weighted
-                sums[B + lane] += weighted_by
-                sums[ONE + lane] += weight
-                sums[RS + lane] += residual * share
-                sums[RB + lane] += residual * by
-                sums[R + lane] += residual
+                ground = state[BACKGROUND + lane]
+                light = state[PHOTONS + lane] * part[lane]
+                a = moments(
+                    value[lane], fixed[lane], share[lane], by[lane], ground, light
+                )
+                after = lane + LANES
+                b = moments(
+                    value[after], fixed[after], share[after], by[after], ground, light
+                )
+                sums[SS + lane] = sums[SS + lane] + a[0] + b[0]
+                sums[SB + lane] = sums[SB + lane] + a[1] + b[1]
+                sums[BB + lane] = sums[BB + lane] + a[2] + b[2]
+                sums[S + lane] = sums[S + lane] + a[3] + b[3]
+                sums[B + lane] = sums[B + lane] + a[4] + b[4]
+                sums[ONE + lane] = sums[ONE + lane] + a[5] + b[5]
+                sums[RS + lane] = sums[RS + lane] + a[6] + b[6]
+                sums[RB + lane] = sums[RB + lane] + a[7] + b[7]
+                sums[R + lane] = sums[R + lane] + a[8] + b[8]
         # every slope is one along x times one down: the row's sums make its part
         for lane in range(LANES):
-            share = down[row + lane]
-            y = state[PHOTONS + lane] * share
-            by = state[PHOTONS + lane] * down_y[row + lane]
+            share_y = part[lane]
+            y = state[PHOTONS + lane] * share_y
+            by_y = state[PHOTONS + lane] * part_y[lane]
             sums[XX + lane] += y * y * sums[BB + lane]
-            sums[YX + lane] += y * by * sums[SB + lane]
-            sums[YY + lane] += by * by * sums[SS + lane]
-            sums[PX + lane] += share * y * sums[SB + lane]
-            sums[PY + lane] += share * by * sums[SS + lane]
-            sums[PP + lane] += share * share * sums[SS + lane]
+            sums[YX + lane] += y * by_y * sums[SB + lane]
+            sums[YY + lane] += by_y * by_y * sums[SS + lane]
+            sums[PX + lane] += share_y * y * sums[SB + lane]
+            sums[PY + lane] += share_y * by_y * sums[SS + lane]
+            sums[PP + lane] += share_y * share_y * sums[SS + lane]
             sums[GX + lane] += y * sums[B + lane]
-            sums[GY + lane] += by * sums[S + lane]
-            sums[GP + lane] += share * sums[S + lane]
+            sums[GY + lane] += by_y * sums[S + lane]
+            sums[GP + lane] += share_y * sums[S + lane]
             sums[GG + lane] += sums[ONE + lane]
             sums[DX + lane] += y * sums[RB + lane]
-            sums[DY + lane] += by * sums[RS + lane]
-            sums[DP + lane] += share * sums[RS + lane]
+            sums[DY + lane] += by_y * sums[RS + lane]
+            sums[DP + lane] += share_y * sums[RS + lane]
             sums[DG + lane] += sums[R + lane]
 
 
 @kernel
-def gather_width(
+def gather_all(
     size: int,
     box: F64,
     state: F64,
@@ -324,49 +391,114 @@ def gather_width(
     down_w: F64,
     sums: F64,
 ) -> None:
-    """Write the rows of the width that belong to what `gather` writes."""
-    for k in range(WX, WW + LANES):
-        sums[k] = 0.0
-    for k in range(DW, DW + LANES):
+    """Write what `gather` does and the rows of the width."""
+    pixels = size * size * LANES
+    for k in range(ROW, SUMS):
         sums[k] = 0.0
     for i in range(size):
-        for k in range(ROW):
-            sums[k] = 0.0
-        row = i * LANES
-        for j in range(size):
-            pixel = (i * size + j) * LANES
-            fixed = pixel + size * size * LANES
-            column = j * LANES
-            for lane in range(LANES):
-                share, by = across[column + lane], across_x[column + lane]
-                wide = across_w[column + lane]
-                mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * down[row + lane] * share
-                weight = 1.0 / mean
-                residual = box[pixel + lane] * weight - 1.0
-                weighted = weight * wide
-                sums[ST + lane] += weighted * share
-                sums[BT + lane] += weighted * by
-                sums[TT + lane] += weighted * wide
-                sums[T + lane] += weighted
-                sums[RT + lane] += residual * wide
-                sums[SS + lane] += weight * share * share
-                sums[SB + lane] += weight * share * by
-                sums[S + lane] += weight * share
-                sums[RS + lane] += residual * share
+        row = i * size * LANES
+        values = box[row : row + size * LANES]
+        fixes = box[pixels + row : pixels + row + size * LANES]
+        part = down[i * LANES : (i + 1) * LANES]
+        part_y = down_y[i * LANES : (i + 1) * LANES]
+        part_w = down_w[i * LANES : (i + 1) * LANES]
+        share, by = across[:LANES], across_x[:LANES]
+        wide = across_w[:LANES]
         for lane in range(LANES):
-            share = down[row + lane]
-            y = state[PHOTONS + lane] * share
-            by = state[PHOTONS + lane] * down_y[row + lane]
-            wide = state[PHOTONS + lane] * down_w[row + lane]
-            by_wide = y * sums[ST + lane] + wide * sums[SS + lane]
-            sums[WX + lane] += y * (y * sums[BT + lane] + wide * sums[SB + lane])
-            sums[WY + lane] += by * by_wide
-            sums[WP + lane] += share * by_wide
-            sums[WG + lane] += y * sums[T + lane] + wide * sums[S + lane]
-            twice = 2.0 * y * sums[ST + lane] + wide * sums[SS + lane]
-            sums[WW + lane] += y * y * sums[TT + lane] + wide * twice
-            sums[DW + lane] += y * sums[RT + lane] + wide * sums[RS + lane]
+            ground = state[BACKGROUND + lane]
+            light = state[PHOTONS + lane] * part[lane]
+            a = wide_moments(
+                values[lane], fixes[lane], share[lane], by[lane], wide[lane], ground,
+                light,
+            )  # fmt: skip
+            sums[SS + lane] = a[0]
+            sums[SB + lane] = a[1]
+            sums[BB + lane] = a[2]
+            sums[S + lane] = a[3]
+            sums[B + lane] = a[4]
+            sums[ONE + lane] = a[5]
+            sums[RS + lane] = a[6]
+            sums[RB + lane] = a[7]
+            sums[R + lane] = a[8]
+            sums[ST + lane] = a[9]
+            sums[BT + lane] = a[10]
+            sums[TT + lane] = a[11]
+            sums[T + lane] = a[12]
+            sums[RT + lane] = a[13]
+        # two pixels at once: half the sums to be read and written
+        for j in range(1, size - 1, 2):
+            begin, end = j * LANES, (j + 2) * LANES
+            value, fixed = values[begin:end], fixes[begin:end]
+            share, by = across[begin:end], across_x[begin:end]
+            wide = across_w[begin:end]
+            for lane in range(LANES):
+                ground = state[BACKGROUND + lane]
+                light = state[PHOTONS + lane] * part[lane]
+                a = wide_moments(
+                    value[lane],
+                    fixed[lane],
+                    share[lane],
+                    by[lane],
+                    wide[lane],
+                    ground,
+                    light,
+                )
+                after = lane + LANES
+                b = wide_moments(
+                    value[after],
+                    fixed[after],
+                    share[after],
+                    by[after],
+                    wide[after],
+                    ground,
+                    light,
+                )
+                sums[SS + lane] = sums[SS + lane] + a[0] + b[0]
+                sums[SB + lane] = sums[SB + lane] + a[1] + b[1]
+                sums[BB + lane] = sums[BB + lane] + a[2] + b[2]
+                sums[S + lane] = sums[S + lane] + a[3] + b[3]
+                sums[B + lane] = sums[B + lane] + a[4] + b[4]
+                sums[ONE + lane] = sums[ONE + lane] + a[5] + b[5]
+                sums[RS + lane] = sums[RS + lane] + a[6] + b[6]
+                sums[RB + lane] = sums[RB + lane] + a[7] + b[7]
+                sums[R + lane] = sums[R + lane] + a[8] + b[8]
+                sums[ST + lane] = sums[ST + lane] + a[9] + b[9]
+                sums[BT + lane] = sums[BT + lane] + a[10] + b[10]
+                sums[TT + lane] = sums[TT + lane] + a[11] + b[11]
+                sums[T + lane] = sums[T + lane] + a[12] + b[12]
+                sums[RT + lane] = sums[RT + lane] + a[13] + b[13]
+        # every slope is one along x times one down: the row's sums make its part
+        for lane in range(LANES):
+            share_y = part[lane]
+            y = state[PHOTONS + lane] * share_y
+            by_y = state[PHOTONS + lane] * part_y[lane]
+            sums[XX + lane] += y * y * sums[BB + lane]
+            sums[YX + lane] += y * by_y * sums[SB + lane]
+            sums[YY + lane] += by_y * by_y * sums[SS + lane]
+            sums[PX + lane] += share_y * y * sums[SB + lane]
+            sums[PY + lane] += share_y * by_y * sums[SS + lane]
+            sums[PP + lane] += share_y * share_y * sums[SS + lane]
+            sums[GX + lane] += y * sums[B + lane]
+            sums[GY + lane] += by_y * sums[S + lane]
+            sums[GP + lane] += share_y * sums[S + lane]
+            sums[GG + lane] += sums[ONE + lane]
+            sums[DX + lane] += y * sums[RB + lane]
+            sums[DY + lane] += by_y * sums[RS + lane]
+            sums[DP + lane] += share_y * sums[RS + lane]
+            sums[DG + lane] += sums[R + lane]
+        for lane in range(LANES):
+            share_y = part[lane]
+            y = state[PHOTONS + lane] * share_y
+            by_y = state[PHOTONS + lane] * part_y[lane]
+            wide_y = state[PHOTONS + lane] * part_w[lane]
+            by_wide = y * sums[ST + lane] + wide_y * sums[SS + lane]
+            sums[WX + lane] += y * (y * sums[BT + lane] + wide_y * sums[SB + lane])
+            sums[WY + lane] += by_y * by_wide
+            sums[WP + lane] += share_y * by_wide
+            sums[WG + lane] += y * sums[T + lane] + wide_y * sums[S + lane]
+            twice = 2.0 * y * sums[ST + lane] + wide_y * sums[SS + lane]
+            sums[WW + lane] += y * y * sums[TT + lane] + wide_y * twice
+            sums[DW + lane] += y * sums[RT + lane] + wide_y * sums[RS + lane]
 
 
 @kernel
@@ -755,13 +887,13 @@ def fit_lanes(
     while busy > 0:
         axis_shares(state, X, size, bells, edges, across, across_x, across_w)
         axis_shares(state, Y, size, bells, edges, down, down_y, down_w)
-        gather(size, box, state, across, across_x, down, down_y, sums)
         if is_free:
-            gather_width(
+            gather_all(
                 size, box, state, across, across_x, across_w, down, down_y, down_w, sums
             )
             free_step(sums, state, size, *widths)
         else:
+            gather(size, box, state, across, across_x, down, down_y, sums)
             step(sums, state, size)
         for lane in range(LANES):
             is_moving = state[ACTIVE + lane] > 0.5 and state[STEPS + lane] < rounds
@@ -785,8 +917,7 @@ def fit_lanes(
                 move_lane(rest_box, rest, 0, rest_box, rest, spare)
             axis_shares(rest, X, size, bells, edges, across, across_x, across_w)
             axis_shares(rest, Y, size, bells, edges, down, down_y, down_w)
-            gather(size, rest_box, rest, across, across_x, down, down_y, sums)
-            gather_width(
+            gather_all(
                 size, rest_box, rest, across, across_x, across_w, down, down_y, down_w,
                 sums,
             )  # fmt: skip

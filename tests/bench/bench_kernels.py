@@ -135,7 +135,7 @@ def lane_times(sigma_px: float) -> None:
     rows = {
         "axis_shares, both axes": 2 * microseconds(abreast.axis_shares, *along) / lanes,
         "gather": microseconds(abreast.gather, *lit) / lanes,
-        "gather_width (once)": microseconds(abreast.gather_width, *wide) / lanes,
+        "gather_all (once)": microseconds(abreast.gather_all, *wide) / lanes,
         "misfit (once)": microseconds(
             abreast.misfit, size, box, state, across, down, edges
         )
