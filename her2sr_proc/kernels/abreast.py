@@ -26,6 +26,7 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I16 = npt.NDArray[np.int16]
+I64 = npt.NDArray[np.int64]
 
 LANES = 16
 """A multiple of every vector's length; two boxes' planes then fit the nearest cache."""
@@ -76,6 +77,10 @@ GX, GY, GP, GG = (ROW + n * LANES for n in range(6, 10))
 WX, WY, WP, WG, WW = (ROW + n * LANES for n in range(10, 15))
 DX, DY, DP, DG, DW = (ROW + n * LANES for n in range(15, 20))
 SUMS = ROW + 20 * LANES
+# what `axis_shares` keeps from edge to edge
+BELL, FACTOR, CHANGE, POWERS = 0, LANES, 2 * LANES, 3 * LANES
+INVERSE, BEFORE, PLACE = 6 * LANES, 7 * LANES, 8 * LANES
+DESK = 9 * LANES
 
 # erfc(z) exp(z z) as a polynomial of 2 (t - 0.3) / 0.7 - 1, where t = 3 / (3 + z), by
 # Chebyshev's nodes on 0 <= z <= 7; erfc itself is then right to 5e-12 everywhere.
@@ -85,6 +90,15 @@ C6, C7, C8 = 0.00015213157304741, -0.000169797856339898, -2.52509119647741e-05
 C9, C10, C11 = 6.27007319166141e-06, 1.50133446218892e-06, -2.77092653078013e-07
 C12 = -6.82286451174628e-08
 SLOPE_T, LEVEL_T = 2.0 / 0.7, -0.6 / 0.7 - 1.0
+
+# of the exponential: its series, ln 2 in two parts, of which the first ends in zeros,
+# 1.5 times 2**52, and how 1.0 looks as int64
+E3, E4, E5, E6, E7, E8 = (1.0 / math.factorial(n) for n in range(3, 9))
+E9, E10, E11, E12, E13 = (1.0 / math.factorial(n) for n in range(9, 14))
+LOG2_E = 1.0 / math.log(2.0)
+LN_2, LN_2_MORE = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+WHOLE = 6755399441055744.0
+ONE_AS_WORD = 1023 << 52
 
 
 @kernel
@@ -185,12 +199,68 @@ def tilt(
 
 
 @kernel
+def exponentials(values: F64, powers: F64, words: I64) -> None:
+    """Write e to the power of each value over it, right to rounding, -700 to 700.
+
+    A call of the system's exponential is made lane by lane. ``powers`` is scratch of
+    the values' shape, ``words`` the same memory as int64.
+    """
+    for k in range(values.size):
+        # so large a number that its last bits are a whole power of two
+        powers[k] = min(max(values[k], -700.0), 700.0) * LOG2_E + WHOLE
+    for k in range(values.size):
+        whole = powers[k] - WHOLE
+        rest = (values[k] - whole * LN_2) - whole * LN_2_MORE
+        series = E13
+        series = series * rest + E12
+        series = series * rest + E11
+        series = series * rest + E10
+        series = series * rest + E9
+        series = series * rest + E8
+        series = series * rest + E7
+        series = series * rest + E6
+        series = series * rest + E5
+        series = series * rest + E4
+        series = series * rest + E3
+        series = series * rest + 0.5
+        series = series * rest + 1.0
+        values[k] = series * rest + 1.0
+    for k in range(values.size):
+        words[k] = (words[k] << 52) + ONE_AS_WORD
+    for k in range(values.size):
+        values[k] *= powers[k]
+
+
+@kernel
+def share_before(z: float, bell: float) -> float:
+    """Return what of a Gaussian lies before ``z``, in units of sqrt(2) widths.
+
+    ``bell``: exp(-z z).
+    """
+    u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
+    series = C12
+    series = series * u + C11
+    series = series * u + C10
+    series = series * u + C9
+    series = series * u + C8
+    series = series * u + C7
+    series = series * u + C6
+    series = series * u + C5
+    series = series * u + C4
+    series = series * u + C3
+    series = series * u + C2
+    series = series * u + C1
+    series = series * u + C0
+    tail = 0.5 * bell * series
+    return tail if z < 0.0 else 1.0 - tail
+
+
+@kernel
 def axis_shares(
     state: F64,
     which: int,
     size: int,
-    bells: F64,
-    edges: F64,
+    desk: F64,
     shares: F64,
     slopes: F64,
     widens: F64,
@@ -201,52 +271,47 @@ def axis_shares(
     ----------
     which : int
         The plane of ``state`` that holds the place along this axis.
-    bells, edges : float64 array, shape ((size + 1) LANES,)
+    desk : float64 array, shape (DESK,)
         Scratch.
     shares, slopes, widens : float64 array, shape (size LANES,)
         Overwritten: of every pixel in turn the share, its derivatives by place and by
         width.
     """
     # from edge to edge a Gaussian changes by a factor, and that by a constant one
+    place = state[which : which + LANES]
     for lane in range(LANES):
-        edge = -0.5 - state[which + lane]
-        bend = 0.5 / (state[WIDTH + lane] * state[WIDTH + lane])
-        bells[lane] = math.exp(-bend * edge * edge)
-        edges[lane] = math.exp(-bend * (2.0 * edge + 1.0))
-        shares[lane] = math.exp(-2.0 * bend)
+        edge = -0.5 - place[lane]
+        desk[PLACE + lane] = place[lane]
+        inverse = 1.0 / state[WIDTH + lane]
+        bend = 0.5 * inverse * inverse
+        desk[INVERSE + lane] = inverse
+        desk[BELL + lane] = -bend * edge * edge
+        desk[FACTOR + lane] = -bend * (2.0 * edge + 1.0)
+        desk[CHANGE + lane] = -2.0 * bend
+    powers = desk[POWERS:INVERSE]
+    exponentials(desk[:POWERS], powers, powers.view(np.int64))
+    for lane in range(LANES):
+        edge = -0.5 - desk[PLACE + lane]
+        z = edge * (SQRT_HALF * desk[INVERSE + lane])
+        desk[BEFORE + lane] = share_before(z, desk[BELL + lane])
     for k in range(size):
+        share = shares[k * LANES : (k + 1) * LANES]
+        slope = slopes[k * LANES : (k + 1) * LANES]
+        widen = widens[k * LANES : (k + 1) * LANES]
         for lane in range(LANES):
-            bells[(k + 1) * LANES + lane] = bells[k * LANES + lane] * edges[lane]
-            edges[lane] *= shares[lane]
-    for k in range(size + 1):
-        for lane in range(LANES):
-            z = (k - 0.5 - state[which + lane]) * (SQRT_HALF / state[WIDTH + lane])
-            u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
-            series = C12
-            series = series * u + C11
-            series = series * u + C10
-            series = series * u + C9
-            series = series * u + C8
-            series = series * u + C7
-            series = series * u + C6
-            series = series * u + C5
-            series = series * u + C4
-            series = series * u + C3
-            series = series * u + C2
-            series = series * u + C1
-            series = series * u + C0
-            tail = 0.5 * bells[k * LANES + lane] * series
-            edges[k * LANES + lane] = tail if z < 0.0 else 1.0 - tail
-    for k in range(size):
-        for lane in range(LANES):
-            at = k * LANES + lane
-            low, high = bells[at], bells[at + LANES]
-            edge = k - 0.5 - state[which + lane]
-            inverse = 1.0 / state[WIDTH + lane]
+            edge = k - 0.5 - desk[PLACE + lane]
+            inverse = desk[INVERSE + lane]
+            z = (k + 0.5 - desk[PLACE + lane]) * (SQRT_HALF * inverse)
             height = INV_SQRT_2PI * inverse
-            shares[at] = edges[at + LANES] - edges[at]
-            slopes[at] = height * (low - high)
-            widens[at] = height * inverse * (edge * low - (edge + 1.0) * high)
+            low, factor = desk[BELL + lane], desk[FACTOR + lane]
+            high = low * factor
+            before = share_before(z, high)
+            share[lane] = before - desk[BEFORE + lane]
+            slope[lane] = height * (low - high)
+            widen[lane] = height * inverse * (edge * low - (edge + 1.0) * high)
+            desk[BELL + lane] = high
+            desk[FACTOR + lane] = factor * desk[CHANGE + lane]
+            desk[BEFORE + lane] = before
 
 
 @kernel
@@ -598,18 +663,22 @@ def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) ->
     A count at or below zero is held against a model of zero. ``far``, shape
     (size LANES,), is scratch.
     """
-    pixels = size * size
+    pixels = size * size * LANES
     for k in range(RATIO, BROKEN):
         state[k] = 0.0
     for i in range(size):
+        row = i * size * LANES
+        values = box[row : row + size * LANES]
+        fixes = box[pixels + row : pixels + row + size * LANES]
+        part = down[i * LANES : (i + 1) * LANES]
         for j in range(size):
-            at = (i * size + j) * LANES
-            fixed = at + pixels * LANES
-            row, column = i * LANES, j * LANES
+            begin, end = j * LANES, (j + 1) * LANES
+            counts, fixed = values[begin:end], fixes[begin:end]
+            share, distant = across[begin:end], far[begin:end]
             for lane in range(LANES):
-                mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * down[row + lane] * across[column + lane]
-                value = max(box[at + lane], 0.0)
+                mean = state[BACKGROUND + lane] + fixed[lane]
+                mean += state[PHOTONS + lane] * part[lane] * share[lane]
+                value = max(counts[lane], 0.0)
                 odds = (mean - value) / (mean + value)
                 square = odds * odds
                 # log(mean / value) as a series that is right to 1e-10 where they
@@ -626,14 +695,14 @@ def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) ->
                 series = series * square + 1.0 / 3.0
                 series = 2.0 * odds * (series * square + 1.0)
                 is_near = square < NEAR
-                residual = box[at + lane] - mean
+                residual = counts[lane] - mean
                 state[SQUARES + lane] += residual * residual
                 state[RATIO + lane] += value - mean
                 state[RATIO + lane] += value * series if is_near else 0.0
-                far[column + lane] = 0.0 if is_near or value == 0.0 else mean
+                distant[lane] = 0.0 if is_near or value == 0.0 else mean
         for k in range(size * LANES):
             if far[k] > 0.0:
-                value = box[i * size * LANES + k]
+                value = values[k]
                 state[RATIO + k % LANES] += value * math.log(far[k] / value)
 
 
@@ -873,7 +942,7 @@ def fit_lanes(
     across, down = np.empty(size * LANES), np.empty(size * LANES)
     across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
     across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
-    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
+    desk, far = np.empty(DESK), np.empty(size * LANES)
     state, rest, sums = np.empty(STATE), np.empty(STATE), np.empty(SUMS)
     busy = min(LANES, rows.size)
     entered, resting = busy, 0
@@ -885,8 +954,8 @@ def fit_lanes(
         if lane >= busy:
             state[ACTIVE + lane], state[SPOT + lane] = 0.0, NOBODY
     while busy > 0:
-        axis_shares(state, X, size, bells, edges, across, across_x, across_w)
-        axis_shares(state, Y, size, bells, edges, down, down_y, down_w)
+        axis_shares(state, X, size, desk, across, across_x, across_w)
+        axis_shares(state, Y, size, desk, down, down_y, down_w)
         if is_free:
             gather_all(
                 size, box, state, across, across_x, across_w, down, down_y, down_w, sums
@@ -915,13 +984,13 @@ def fit_lanes(
                 continue
             for spare in range(resting, LANES):
                 move_lane(rest_box, rest, 0, rest_box, rest, spare)
-            axis_shares(rest, X, size, bells, edges, across, across_x, across_w)
-            axis_shares(rest, Y, size, bells, edges, down, down_y, down_w)
+            axis_shares(rest, X, size, desk, across, across_x, across_w)
+            axis_shares(rest, Y, size, desk, down, down_y, down_w)
             gather_all(
                 size, rest_box, rest, across, across_x, across_w, down, down_y, down_w,
                 sums,
             )  # fmt: skip
-            misfit(size, rest_box, rest, across, down, edges)
+            misfit(size, rest_box, rest, across, down, far)
             if is_free:
                 free_bounds(sums)
             else:

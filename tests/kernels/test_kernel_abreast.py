@@ -179,9 +179,9 @@ def test_shares_and_their_derivatives_are_those_of_scipy(sigma):
     places = np.linspace(-0.4, 8.4, abreast.LANES)
     state[: abreast.LANES] = places
     state[abreast.WIDTH : abreast.WIDTH + abreast.LANES] = sigma
-    bells, edges = np.empty((2, (size + 1) * abreast.LANES))
+    desk = np.empty(abreast.DESK)
     shares, slopes, widens = np.empty((3, size * abreast.LANES))
-    abreast.axis_shares(state, abreast.X, size, bells, edges, shares, slopes, widens)
+    abreast.axis_shares(state, abreast.X, size, desk, shares, slopes, widens)
     grid = np.arange(size + 1) - 0.5
 
     def share(shift=0.0, width=sigma):
