@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 from scipy.stats import chi2
 
 from her2sr_proc.ensemble_light import is_ensemble
 from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
-from her2sr_proc.kernels import abreast, crowd, gauss, relief, squares
+from her2sr_proc.kernels import abreast, crowd, gauss, near, relief, squares
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
@@ -363,9 +362,9 @@ class Localizer:
         is_spot = _is_usable(fits[:, -1])
         is_spot[blobs] = True
         spots = np.flatnonzero(is_spot)
-        places = np.column_stack([columns[spots], rows[spots]])
         reach_px = large + LINK_SIGMAS * self._params.sigma_px / 2.0
-        is_alone = _are_alone(places, np.searchsorted(spots, blobs), reach_px)
+        which = np.searchsorted(spots, blobs)
+        is_alone = _are_alone(columns[spots], rows[spots], which, reach_px)
         for radius in (large, small):
             left = blobs[is_alone] if radius == large else blobs
             if not left.size:
@@ -498,8 +497,8 @@ class Localizer:
         is_doubted = (codes == crowd.DOUBTED) & (not is_whole)
         broad = np.flatnonzero(is_broad | is_doubted)
         reach_px = radius + LINK_SIGMAS * params.sigma_px / 2.0
-        middles = results[:, [gauss.X, gauss.Y]]
-        broad = broad[_are_alone(middles, broad, reach_px)]
+        middles = results[:, gauss.X], results[:, gauss.Y]
+        broad = broad[_are_alone(*middles, broad, reach_px)]
         # a width at its bound is believed only where a larger box confirms it
         codes[codes == FitStatus.WIDE] = crowd.DOUBTED
         if radius <= params.radius_px:
@@ -579,12 +578,17 @@ _USABLE[list(FitStatus)] = True
 
 
 def _are_alone(
-    places: npt.NDArray[np.generic], which: Index, reach_px: float
+    x: npt.NDArray[np.generic],
+    y: npt.NDArray[np.generic],
+    which: Index,
+    reach_px: float,
 ) -> npt.NDArray[np.bool_]:
     """Return whether some of the places have no other one near."""
-    tree = cKDTree(places)
-    near = tree.query_ball_point(places[which], reach_px, return_length=True)
-    return np.asarray(near == 1)
+    is_alone = np.empty(which.size, np.bool_)
+    near.are_alone(
+        x.astype(np.float64), y.astype(np.float64), which, reach_px, is_alone
+    )
+    return is_alone
 
 
 def _table(rows: F64, pixel_nm: float) -> Localizations:
