@@ -126,7 +126,8 @@ def load(
     pixels = size * size
     top = min(max(row - radius, 0), adu.shape[0] - size)
     left = min(max(column - radius, 0), adu.shape[1] - size)
-    is_saturated = False
+    highest = adu[top, left]
+    fixed = np.uintp(pixels * LANES)
     total, first, last, before, after = 0.0, 0.0, 0.0, 0.0, 0.0
     share = 1.0 / excess  # a division a pixel is half of what a pixel costs here
     for i in range(size):
@@ -137,16 +138,18 @@ def load(
         line = adu[k]
         along, light = 0.0, 0.0
         for j in range(size):
-            m = left + j
+            # an index that might be negative is looked at twice
+            m = np.uintp(left + j)
+            at = np.uintp((i * size + j) * LANES + lane)
+            count = line[m]
             spread = np.float64(noise[m]) * (share * share)
-            light = np.float64((np.float32(line[m]) - dark[m]) * gain[m]) * share
-            at = (i * size + j) * LANES + lane
+            light = np.float64((np.float32(count) - dark[m]) * gain[m]) * share
             box[at] = light + spread
-            box[pixels * LANES + at] = spread
+            box[at + fixed] = spread
             along += light
+            highest = max(highest, count)
             if j == 0:
                 before += light
-            is_saturated = is_saturated or line[m] >= ceiling_adu
         after += light
         total += along
         if i == 0:
@@ -173,7 +176,7 @@ def load(
         # a pixel's own extent is a twelfth of a square
         guessed = math.sqrt(max(2.0 / (bend_x + bend_y) - 1.0 / 12.0, 0.1))
         state[WIDTH + lane] = guessed
-    return is_saturated
+    return bool(highest >= ceiling_adu)
 
 
 @kernel
