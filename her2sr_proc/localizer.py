@@ -209,10 +209,7 @@ class Localizer:
         if params.estimator != "mle":
             fits = self._fit_squares(adu, rows, columns)
             return fits[_is_usable(fits[:, -1])]
-        wide = np.zeros(rows.size)
-        if self._free_beyond < np.inf:
-            wide = self._look_wide(adu, rows, columns)
-        fits = self._fit_abreast(adu, rows, columns, wide > abreast.BRIGHT)
+        fits, wide = self._fit_abreast(adu, rows, columns)
         is_whole = self._tells_ensembles and is_ensemble(wide)
         blobs = np.flatnonzero((wide > abreast.BRIGHT) & is_whole)
         is_odd = fits[:, -1] < 0
@@ -380,55 +377,35 @@ class Localizer:
             fits[left] = fitted
             blobs = np.setdiff1d(blobs, left[is_found], assume_unique=True)
 
-    def _fit_abreast(
-        self, adu: U16, rows: I32, columns: I32, is_wide: npt.NDArray[np.bool_]
-    ) -> F64:
-        """Return fits of the known width, with a status below 0 for what is odd."""
-        fits = np.zeros((rows.size, abreast.RESULTS + 1))
-        fits[:, -1] = np.where(is_wide, abreast.DOUBTED, abreast.OPEN)
-        if self._free_beyond > 0.0:
-            left = np.flatnonzero(~is_wide)
-            fits[left] = self._fit_plain(adu, rows[left], columns[left])
-        return fits
+    def _fit_abreast(self, adu: U16, rows: I32, columns: I32) -> tuple[F64, F64]:
+        """Return fits of the known width, with a status below 0 for what is odd.
 
-    def _look_wide(self, adu: U16, rows: I32, columns: I32) -> F64:
-        """Return by how many deviations evidently wide spots stand out, else 0."""
-        significance = np.empty(rows.size)
-        abreast.look_wide(
-            adu,
-            self._offset,
-            self._e_per_adu,
-            self._variance,
-            rows,
-            columns,
-            self._params.radius_px,
-            self._params.sigma_px,
-            self._camera.excess_noise,
-            significance,
-        )
-        return significance
-
-    def _fit_plain(self, adu: U16, rows: I32, columns: I32) -> F64:
+        And by how many deviations evidently wide spots stand out, 0 for others.
+        """
         params = self._params
-        results = np.empty((rows.size, abreast.RESULTS))
-        status = np.empty(rows.size, np.int16)
-        abreast.fit_spots(
-            adu,
-            self._offset,
-            self._e_per_adu,
-            self._variance,
-            rows,
-            columns,
-            params.radius_px,
-            params.sigma_px,
-            self._free_beyond,
-            self._camera.excess_noise,
-            float(self._camera.saturation_adu),
-            abreast.ROUNDS,
-            results,
-            status,
-        )
-        return np.column_stack([results, status])
+        results = np.zeros((rows.size, abreast.RESULTS))
+        status = np.full(rows.size, abreast.OPEN, np.int16)
+        significance = np.zeros(rows.size)
+        if self._free_beyond > 0.0:
+            abreast.fit_spots(
+                adu,
+                self._offset,
+                self._e_per_adu,
+                self._variance,
+                rows,
+                columns,
+                params.radius_px,
+                params.sigma_px,
+                self._free_beyond,
+                abreast.BRIGHT if self._free_beyond < np.inf else np.inf,
+                self._camera.excess_noise,
+                float(self._camera.saturation_adu),
+                abreast.ROUNDS,
+                results,
+                status,
+                significance,
+            )
+        return np.column_stack([results, status]), significance
 
     def _relief(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return by how many deviations spots stand out of curved ground."""

@@ -824,6 +824,27 @@ def free_bounds(sums: F64) -> None:
 
 
 @kernel
+def stand_out(
+    box: F64, state: F64, lane: int, row: int, column: int, size: int, sigma: float
+) -> float:
+    """Return by how much a spot that is evidently wide stands out of its ground.
+
+    In deviations of the noise of nine pixels about (``row``, ``column``) of its box;
+    0 where the spot may be of the known width ``sigma``.
+    """
+    is_inside = 0 < row < size - 1 and 0 < column < size - 1
+    if state[WIDTH + lane] < EVIDENT * sigma or not is_inside:
+        return 0.0
+    counts, light = 0.0, -9.0 * state[BACKGROUND + lane]
+    for i in range(row - 1, row + 2):
+        for j in range(column - 1, column + 2):
+            at = (i * size + j) * LANES + lane
+            counts += box[at]
+            light += box[at] - box[size * size * LANES + at]
+    return max(light, 0.0) / math.sqrt(max(counts, 1.0))
+
+
+@kernel
 def enter(
     adu: U16,
     offset_adu: F32,
@@ -835,24 +856,47 @@ def enter(
     sigma: float,
     is_free: bool,
     widths: tuple[float, float],
+    bright: float,
     excess: float,
     ceiling_adu: float,
-    n: int,
+    entered: int,
     lane: int,
     box: F64,
     state: F64,
-) -> None:
-    """Let spot ``n`` into a lane. ``widths``: the bounds of a free one, pixels."""
-    is_saturated = load(
-        adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius, sigma,
-        excess, ceiling_adu, lane, box, state,
-    )  # fmt: skip
-    highest = min(widths[1], WIDEST_START * sigma)
-    start = min(max(state[WIDTH + lane], widths[0]), highest)
-    state[WIDTH + lane] = start if is_free else sigma
-    state[STEPS + lane] = 0.0
-    state[BURNT + lane] = 1.0 if is_saturated else 0.0
-    state[SPOT + lane] = n
+    results: F64,
+    status: I16,
+    significance: F64,
+) -> int:
+    """Let the next spot that is to be fitted into a lane; return how many had a turn.
+
+    ``widths``: the bounds of a free one, pixels. Spots of a known width have their
+    ``significance`` written; those above ``bright`` are doubted unfitted. A lane that
+    no spot is left for rests.
+    """
+    for n in range(entered, rows.size):
+        is_saturated = load(
+            adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius, sigma,
+            excess, ceiling_adu, lane, box, state,
+        )  # fmt: skip
+        if is_free:
+            highest = min(widths[1], WIDEST_START * sigma)
+            start = min(max(state[WIDTH + lane], widths[0]), highest)
+        else:
+            size, start = 2 * radius + 1, sigma
+            i = rows[n] - min(max(rows[n] - radius, 0), adu.shape[0] - size)
+            j = columns[n] - min(max(columns[n] - radius, 0), adu.shape[1] - size)
+            significance[n] = stand_out(box, state, lane, i, j, size, sigma)
+            if significance[n] > bright:
+                results[n] = 0.0
+                status[n] = DOUBTED
+                continue
+        state[WIDTH + lane] = start
+        state[STEPS + lane] = 0.0
+        state[BURNT + lane] = 1.0 if is_saturated else 0.0
+        state[SPOT + lane] = n
+        return n + 1
+    state[ACTIVE + lane], state[SPOT + lane] = 0.0, NOBODY
+    return rows.size
 
 
 @kernel
@@ -927,16 +971,20 @@ def fit_lanes(
     is_free: bool,
     doubt: float,
     widths: tuple[float, float],
+    bright: float,
     excess: float,
     ceiling_adu: float,
     rounds: int,
     results: F64,
     status: I16,
+    significance: F64,
 ) -> None:
     """Do what `fit_widths` does, or `fit_spots` where the width is not free.
 
     Spots that rest are put aside until they fill all lanes, to be concluded together.
     """
+    if rows.size == 0:
+        return
     size = 2 * radius + 1
     height, width = adu.shape
     box, rest_box = np.empty(2 * size * size * LANES), np.empty(2 * size * size * LANES)
@@ -947,15 +995,17 @@ def fit_lanes(
     across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
     desk, far = np.empty(DESK), np.empty(size * LANES)
     state, rest, sums = np.empty(STATE), np.empty(STATE), np.empty(SUMS)
-    busy = min(LANES, rows.size)
-    entered, resting = busy, 0
-    for lane in range(LANES if busy > 0 else 0):
-        enter(
+    entered, busy, resting = 0, 0, 0
+    for lane in range(LANES):
+        # a lane that never has a spot has some numbers all the same
+        if entered == rows.size:
+            move_lane(box, state, 0, box, state, lane)
+        entered = enter(
             adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma,
-            is_free, widths, excess, ceiling_adu, min(lane, busy - 1), lane, box, state,
+            is_free, widths, bright, excess, ceiling_adu, entered, lane, box, state,
+            results, status, significance,
         )  # fmt: skip
-        if lane >= busy:
-            state[ACTIVE + lane], state[SPOT + lane] = 0.0, NOBODY
+        busy += int(state[SPOT + lane] != NOBODY)
     while busy > 0:
         axis_shares(state, X, size, desk, across, across_x, across_w)
         axis_shares(state, Y, size, desk, down, down_y, down_w)
@@ -973,16 +1023,12 @@ def fit_lanes(
                 continue
             move_lane(box, state, lane, rest_box, rest, resting)
             resting += 1
-            if entered < rows.size:
-                enter(
-                    adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius,
-                    sigma, is_free, widths, excess, ceiling_adu, entered, lane, box,
-                    state,
-                )  # fmt: skip
-                entered += 1
-            else:
-                state[ACTIVE + lane], state[SPOT + lane] = 0.0, NOBODY
-                busy -= 1
+            entered = enter(
+                adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma,
+                is_free, widths, bright, excess, ceiling_adu, entered, lane, box, state,
+                results, status, significance,
+            )  # fmt: skip
+            busy -= int(state[SPOT + lane] == NOBODY)
             if resting < LANES and busy > 0:
                 continue
             for spare in range(resting, LANES):
@@ -1042,56 +1088,9 @@ def fit_widths(
     """
     fit_lanes(
         adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, True,
-        np.inf, (narrowest, widest), excess, ceiling_adu, rounds, results, status,
+        np.inf, (narrowest, widest), np.inf, excess, ceiling_adu, rounds, results,
+        status, np.empty(0),
     )  # fmt: skip
-
-
-@kernel
-def look_wide(
-    adu: U16,
-    offset_adu: F32,
-    e_per_adu: F32,
-    variance_e2: F32,
-    rows: I32,
-    columns: I32,
-    radius: int,
-    sigma: float,
-    excess: float,
-    out: F64,
-) -> None:
-    """Write by how much spots that are evidently wide stand out of their ground.
-
-    Parameters
-    ----------
-    adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, excess
-        As of `fit_spots`.
-    out : float64 array, shape (spots,)
-        Overwritten: deviations of their noise by which nine pixels stand out of their
-        ground, 0 where a spot may be of the known width. Above `BRIGHT` the known
-        width need not be tried: `fit_spots` would doubt it.
-    """
-    size = 2 * radius + 1
-    height, width = adu.shape
-    pixels = size * size
-    box, state = np.empty(2 * pixels * LANES), np.empty(STATE)
-    for n in range(rows.size):
-        load(
-            adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius, sigma,
-            excess, np.inf, 0, box, state,
-        )  # fmt: skip
-        i = rows[n] - min(max(rows[n] - radius, 0), height - size)
-        j = columns[n] - min(max(columns[n] - radius, 0), width - size)
-        out[n] = 0.0
-        is_inside = 0 < i < size - 1 and 0 < j < size - 1
-        if state[WIDTH] < EVIDENT * sigma or not is_inside:
-            continue
-        counts, light = 0.0, -9.0 * state[BACKGROUND]
-        for k in range(i - 1, i + 2):
-            for m in range(j - 1, j + 2):
-                at = (k * size + m) * LANES
-                counts += box[at]
-                light += box[at] - box[pixels * LANES + at]
-        out[n] = max(light, 0.0) / math.sqrt(max(counts, 1.0))
 
 
 @kernel
@@ -1105,11 +1104,13 @@ def fit_spots(
     radius: int,
     sigma: float,
     doubt: float,
+    bright: float,
     excess: float,
     ceiling_adu: float,
     rounds: int,
     results: F64,
     status: I16,
+    significance: F64,
 ) -> None:
     """Fit one spot of the known width at each of the given pixels.
 
@@ -1121,14 +1122,21 @@ def fit_spots(
         The width, pixels.
     doubt : float
         Deviations of the score test from which the width is another; inf never.
+    bright : float
+        ``significance`` above which a spot is not tried, but `DOUBTED` with a result of
+        zeros: its fit would end so.
     rounds : int
         Steps of one fit, at most.
     results : float64 array, shape (spots, RESULTS)
         Overwritten as by `gauss.fit_spots`.
     status : int16 array, shape (spots,)
         Overwritten: `FITTED`, `SATURATED`, `OPEN` or `DOUBTED`.
+    significance : float64 array, shape (spots,)
+        Overwritten: deviations of their noise by which nine pixels of a spot that is
+        evidently wide stand out of their ground; 0 where it may be of the known width.
     """
     fit_lanes(
         adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, False,
-        doubt, (0.0, np.inf), excess, ceiling_adu, rounds, results, status,
+        doubt, (0.0, np.inf), bright, excess, ceiling_adu, rounds, results, status,
+        significance,
     )  # fmt: skip

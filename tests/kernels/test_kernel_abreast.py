@@ -47,7 +47,7 @@ def fit(adu, places, *, camera=None, run=abreast.fit_spots, doubt=DOUBT, excess=
     status = np.full(rows.size, 7, np.int16)
     run(
         adu, *(camera or planes(adu.shape)), rows, columns, RADIUS, sigma, doubt,
-        excess, ceiling, rounds, results, status,
+        np.inf, excess, ceiling, rounds, results, status, np.empty(rows.size),
     )  # fmt: skip
     return results, status
 
