@@ -28,7 +28,7 @@ def is_ensemble(significance: F64) -> bool:
     Parameters
     ----------
     significance : float64 array, shape (maxima,)
-        Of every maximum of the frame, as `kernels.abreast.look_wide` writes it.
+        Of every maximum of the frame, as `kernels.abreast.fit_spots` writes it.
     """
     glaring = np.count_nonzero(significance > GLARING)
     return bool(glaring >= max(FEWEST, SHARE * significance.size))

@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 from scipy.stats import chi2
 
 from her2sr_proc.ensemble_light import is_ensemble
 from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
-from her2sr_proc.kernels import abreast, crowd, gauss, relief, squares
+from her2sr_proc.kernels import abreast, crowd, gauss, near, relief, squares
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
 from her2sr_proc.schema.table import COLUMNS, Localizations
@@ -210,10 +209,7 @@ class Localizer:
         if params.estimator != "mle":
             fits = self._fit_squares(adu, rows, columns)
             return fits[_is_usable(fits[:, -1])]
-        wide = np.zeros(rows.size)
-        if self._free_beyond < np.inf:
-            wide = self._look_wide(adu, rows, columns)
-        fits = self._fit_abreast(adu, rows, columns, wide > abreast.BRIGHT)
+        fits, wide = self._fit_abreast(adu, rows, columns)
         is_whole = self._tells_ensembles and is_ensemble(wide)
         blobs = np.flatnonzero((wide > abreast.BRIGHT) & is_whole)
         is_odd = fits[:, -1] < 0
@@ -280,14 +276,9 @@ class Localizer:
             return np.full((rows.size, gauss.RESULTS + 1), float(abreast.OPEN))
         if free_beyond > 0.0:
             return self._fit_alone(adu, rows, columns, radius, free_beyond, widths)
-        fits = np.empty((rows.size, abreast.RESULTS + 1))
-        left = np.arange(rows.size)
-        for rounds in (abreast.WIDE_ROUNDS, abreast.MORE_WIDE_ROUNDS):
-            fits[left] = self._fit_widths(
-                adu, rows[left], columns[left], radius, widths, rounds
-            )
-            left = left[fits[left, -1] == abreast.OPEN]
-        if to_end:
+        fits = self._fit_widths(adu, rows, columns, radius, widths)
+        left = np.flatnonzero(fits[:, -1] == abreast.OPEN)
+        if to_end and left.size:
             fits[left] = self._fit_alone(
                 adu, rows[left], columns[left], radius, 0.0, widths
             )
@@ -300,7 +291,6 @@ class Localizer:
         columns: I32,
         radius: int,
         widths: Range,
-        rounds: int,
     ) -> F64:
         """Return fits of a free width, with a status below 0 for what is left open."""
         results = np.empty((rows.size, abreast.RESULTS))
@@ -317,7 +307,7 @@ class Localizer:
             *widths,
             self._camera.excess_noise,
             float(self._camera.saturation_adu),
-            rounds,
+            abreast.WIDE_ROUNDS,
             results,
             status,
         )
@@ -369,9 +359,9 @@ class Localizer:
         is_spot = _is_usable(fits[:, -1])
         is_spot[blobs] = True
         spots = np.flatnonzero(is_spot)
-        places = np.column_stack([columns[spots], rows[spots]])
         reach_px = large + LINK_SIGMAS * self._params.sigma_px / 2.0
-        is_alone = _are_alone(places, np.searchsorted(spots, blobs), reach_px)
+        which = np.searchsorted(spots, blobs)
+        is_alone = _are_alone(columns[spots], rows[spots], which, reach_px)
         for radius in (large, small):
             left = blobs[is_alone] if radius == large else blobs
             if not left.size:
@@ -387,56 +377,35 @@ class Localizer:
             fits[left] = fitted
             blobs = np.setdiff1d(blobs, left[is_found], assume_unique=True)
 
-    def _fit_abreast(
-        self, adu: U16, rows: I32, columns: I32, is_wide: npt.NDArray[np.bool_]
-    ) -> F64:
-        """Return fits of the known width, with a status below 0 for what is odd."""
-        fits = np.zeros((rows.size, abreast.RESULTS + 1))
-        fits[:, -1] = np.where(is_wide, abreast.DOUBTED, abreast.OPEN)
-        if self._free_beyond > 0.0:
-            for rounds in (abreast.ROUNDS, abreast.MORE_ROUNDS):
-                left = np.flatnonzero(fits[:, -1] == abreast.OPEN)
-                fits[left] = self._fit_plain(adu, rows[left], columns[left], rounds)
-        return fits
+    def _fit_abreast(self, adu: U16, rows: I32, columns: I32) -> tuple[F64, F64]:
+        """Return fits of the known width, with a status below 0 for what is odd.
 
-    def _look_wide(self, adu: U16, rows: I32, columns: I32) -> F64:
-        """Return by how many deviations evidently wide spots stand out, else 0."""
-        significance = np.empty(rows.size)
-        abreast.look_wide(
-            adu,
-            self._offset,
-            self._e_per_adu,
-            self._variance,
-            rows,
-            columns,
-            self._params.radius_px,
-            self._params.sigma_px,
-            self._camera.excess_noise,
-            significance,
-        )
-        return significance
-
-    def _fit_plain(self, adu: U16, rows: I32, columns: I32, rounds: int) -> F64:
+        And by how many deviations evidently wide spots stand out, 0 for others.
+        """
         params = self._params
-        results = np.empty((rows.size, abreast.RESULTS))
-        status = np.empty(rows.size, np.int16)
-        abreast.fit_spots(
-            adu,
-            self._offset,
-            self._e_per_adu,
-            self._variance,
-            rows,
-            columns,
-            params.radius_px,
-            params.sigma_px,
-            self._free_beyond,
-            self._camera.excess_noise,
-            float(self._camera.saturation_adu),
-            rounds,
-            results,
-            status,
-        )
-        return np.column_stack([results, status])
+        results = np.zeros((rows.size, abreast.RESULTS))
+        status = np.full(rows.size, abreast.OPEN, np.int16)
+        significance = np.zeros(rows.size)
+        if self._free_beyond > 0.0:
+            abreast.fit_spots(
+                adu,
+                self._offset,
+                self._e_per_adu,
+                self._variance,
+                rows,
+                columns,
+                params.radius_px,
+                params.sigma_px,
+                self._free_beyond,
+                abreast.BRIGHT if self._free_beyond < np.inf else np.inf,
+                self._camera.excess_noise,
+                float(self._camera.saturation_adu),
+                abreast.ROUNDS,
+                results,
+                status,
+                significance,
+            )
+        return np.column_stack([results, status]), significance
 
     def _relief(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return by how many deviations spots stand out of curved ground."""
@@ -505,8 +474,8 @@ class Localizer:
         is_doubted = (codes == crowd.DOUBTED) & (not is_whole)
         broad = np.flatnonzero(is_broad | is_doubted)
         reach_px = radius + LINK_SIGMAS * params.sigma_px / 2.0
-        middles = results[:, [gauss.X, gauss.Y]]
-        broad = broad[_are_alone(middles, broad, reach_px)]
+        middles = results[:, gauss.X], results[:, gauss.Y]
+        broad = broad[_are_alone(*middles, broad, reach_px)]
         # a width at its bound is believed only where a larger box confirms it
         codes[codes == FitStatus.WIDE] = crowd.DOUBTED
         if radius <= params.radius_px:
@@ -586,12 +555,17 @@ _USABLE[list(FitStatus)] = True
 
 
 def _are_alone(
-    places: npt.NDArray[np.generic], which: Index, reach_px: float
+    x: npt.NDArray[np.generic],
+    y: npt.NDArray[np.generic],
+    which: Index,
+    reach_px: float,
 ) -> npt.NDArray[np.bool_]:
     """Return whether some of the places have no other one near."""
-    tree = cKDTree(places)
-    near = tree.query_ball_point(places[which], reach_px, return_length=True)
-    return np.asarray(near == 1)
+    is_alone = np.empty(which.size, np.bool_)
+    near.are_alone(
+        x.astype(np.float64), y.astype(np.float64), which, reach_px, is_alone
+    )
+    return is_alone
 
 
 def _table(rows: F64, pixel_nm: float) -> Localizations:

@@ -2,10 +2,11 @@
 
 The same likelihood, steps and bounds as of `gauss`, for the many spots that are plain
 (`fit_spots`) and the many blobs of bright tissue (`fit_widths`): what does not settle
-in a few undamped steps, comes near a limit, or speaks against a known width is left
+in some undamped steps, comes near a limit, or speaks against a known width is left
 open, for `gauss` to fit. Every number is an array over the spots
 ("lanes"), innermost in memory, so that a processor's vector unit works on all of them;
-a spot's result does not depend on its neighbours.
+a lane whose spot has settled takes the next one at once. A spot's result does not
+depend on its neighbours.
 
 Source: Smith et al. 2010, doi:10.1038/nmeth.1449; Huang et al. 2013,
 doi:10.1038/nmeth.2488; Rao's score test for the width.
@@ -25,6 +26,7 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I16 = npt.NDArray[np.int16]
+I64 = npt.NDArray[np.int64]
 
 LANES = 16
 """A multiple of every vector's length; two boxes' planes then fit the nearest cache."""
@@ -32,11 +34,9 @@ FITTED, NARROW, WIDE, SATURATED, OPEN, DOUBTED = 0, 5, 6, 100, -1, -2
 """Codes: as of `gauss`; left open; settled, but the width is another."""
 RESULTS = 10
 """Columns of a result, as of `gauss.fit_spots`."""
-ROUNDS, MORE_ROUNDS = 5, 12
-"""Steps after which a fit is left open, of a plain spot, which takes three or four, and
-of those that were left open, tried once more among themselves."""
-WIDE_ROUNDS, MORE_WIDE_ROUNDS = 12, 40
-"""The same where the width is free."""
+ROUNDS, WIDE_ROUNDS = 12, 40
+"""Steps after which a fit is left open: of a plain spot, which takes three or four, in
+tissue twice as many; and where the width is free."""
 UNSTEADY, SHORTER = 14, 0.5
 """Steps after which what still moves swings to and fro, and is moved by less."""
 WIDEST_START = 1.6
@@ -60,10 +60,12 @@ NEAR = 0.16
 # read and what is written never overlap.
 X, Y, PHOTONS, BACKGROUND = 0, LANES, 2 * LANES, 3 * LANES
 ACTIVE, RATIO, SQUARES, BROKEN = 4 * LANES, 5 * LANES, 6 * LANES, 7 * LANES
-WIDTH = 8 * LANES
-STATE = 9 * LANES
+WIDTH, STEPS, BURNT, SPOT = 8 * LANES, 9 * LANES, 10 * LANES, 11 * LANES
+STATE = 12 * LANES
 """The estimate; 1 while it moves; likelihood ratio; squared residuals; 1 if open; the
-width, where it is free."""
+width; steps done; 1 if a pixel is saturated; number of the spot."""
+NOBODY = -1.0
+"""The number of a lane that has no spot."""
 
 # sums along a row
 SS, SB, BB, S, B, ONE, RS, RB, R = (n * LANES for n in range(9))
@@ -75,6 +77,10 @@ GX, GY, GP, GG = (ROW + n * LANES for n in range(6, 10))
 WX, WY, WP, WG, WW = (ROW + n * LANES for n in range(10, 15))
 DX, DY, DP, DG, DW = (ROW + n * LANES for n in range(15, 20))
 SUMS = ROW + 20 * LANES
+# what `axis_shares` keeps from edge to edge
+BELL, FACTOR, CHANGE, POWERS = 0, LANES, 2 * LANES, 3 * LANES
+INVERSE, BEFORE, PLACE = 6 * LANES, 7 * LANES, 8 * LANES
+DESK = 9 * LANES
 
 # erfc(z) exp(z z) as a polynomial of 2 (t - 0.3) / 0.7 - 1, where t = 3 / (3 + z), by
 # Chebyshev's nodes on 0 <= z <= 7; erfc itself is then right to 5e-12 everywhere.
@@ -84,6 +90,15 @@ C6, C7, C8 = 0.00015213157304741, -0.000169797856339898, -2.52509119647741e-05
 C9, C10, C11 = 6.27007319166141e-06, 1.50133446218892e-06, -2.77092653078013e-07
 C12 = -6.82286451174628e-08
 SLOPE_T, LEVEL_T = 2.0 / 0.7, -0.6 / 0.7 - 1.0
+
+# of the exponential: its series, ln 2 in two parts, of which the first ends in zeros,
+# 1.5 times 2**52, and how 1.0 looks as int64
+E3, E4, E5, E6, E7, E8 = (1.0 / math.factorial(n) for n in range(3, 9))
+E9, E10, E11, E12, E13 = (1.0 / math.factorial(n) for n in range(9, 14))
+LOG2_E = 1.0 / math.log(2.0)
+LN_2, LN_2_MORE = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+WHOLE = 6755399441055744.0
+ONE_AS_WORD = 1023 << 52
 
 
 @kernel
@@ -111,7 +126,8 @@ def load(
     pixels = size * size
     top = min(max(row - radius, 0), adu.shape[0] - size)
     left = min(max(column - radius, 0), adu.shape[1] - size)
-    is_saturated = False
+    highest = adu[top, left]
+    fixed = np.uintp(pixels * LANES)
     total, first, last, before, after = 0.0, 0.0, 0.0, 0.0, 0.0
     share = 1.0 / excess  # a division a pixel is half of what a pixel costs here
     for i in range(size):
@@ -122,16 +138,18 @@ def load(
         line = adu[k]
         along, light = 0.0, 0.0
         for j in range(size):
-            m = left + j
+            # an index that might be negative is looked at twice
+            m = np.uintp(left + j)
+            at = np.uintp((i * size + j) * LANES + lane)
+            count = line[m]
             spread = np.float64(noise[m]) * (share * share)
-            light = np.float64((np.float32(line[m]) - dark[m]) * gain[m]) * share
-            at = (i * size + j) * LANES + lane
+            light = np.float64((np.float32(count) - dark[m]) * gain[m]) * share
             box[at] = light + spread
-            box[pixels * LANES + at] = spread
+            box[at + fixed] = spread
             along += light
+            highest = max(highest, count)
             if j == 0:
                 before += light
-            is_saturated = is_saturated or line[m] >= ceiling_adu
         after += light
         total += along
         if i == 0:
@@ -158,7 +176,7 @@ def load(
         # a pixel's own extent is a twelfth of a square
         guessed = math.sqrt(max(2.0 / (bend_x + bend_y) - 1.0 / 12.0, 0.1))
         state[WIDTH + lane] = guessed
-    return is_saturated
+    return bool(highest >= ceiling_adu)
 
 
 @kernel
@@ -184,13 +202,68 @@ def tilt(
 
 
 @kernel
+def exponentials(values: F64, powers: F64, words: I64) -> None:
+    """Write e to the power of each value over it, right to rounding, -700 to 700.
+
+    A call of the system's exponential is made lane by lane. ``powers`` is scratch of
+    the values' shape, ``words`` the same memory as int64.
+    """
+    for k in range(values.size):
+        # so large a number that its last bits are a whole power of two
+        powers[k] = min(max(values[k], -700.0), 700.0) * LOG2_E + WHOLE
+    for k in range(values.size):
+        whole = powers[k] - WHOLE
+        rest = (values[k] - whole * LN_2) - whole * LN_2_MORE
+        series = E13
+        series = series * rest + E12
+        series = series * rest + E11
+        series = series * rest + E10
+        series = series * rest + E9
+        series = series * rest + E8
+        series = series * rest + E7
+        series = series * rest + E6
+        series = series * rest + E5
+        series = series * rest + E4
+        series = series * rest + E3
+        series = series * rest + 0.5
+        series = series * rest + 1.0
+        values[k] = series * rest + 1.0
+    for k in range(values.size):
+        words[k] = (words[k] << 52) + ONE_AS_WORD
+    for k in range(values.size):
+        values[k] *= powers[k]
+
+
+@kernel
+def share_before(z: float, bell: float) -> float:
+    """Return what of a Gaussian lies before ``z``, in units of sqrt(2) widths.
+
+    ``bell``: exp(-z z).
+    """
+    u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
+    series = C12
+    series = series * u + C11
+    series = series * u + C10
+    series = series * u + C9
+    series = series * u + C8
+    series = series * u + C7
+    series = series * u + C6
+    series = series * u + C5
+    series = series * u + C4
+    series = series * u + C3
+    series = series * u + C2
+    series = series * u + C1
+    series = series * u + C0
+    tail = 0.5 * bell * series
+    return tail if z < 0.0 else 1.0 - tail
+
+
+@kernel
 def axis_shares(
     state: F64,
     which: int,
-    sigma: float,
     size: int,
-    bells: F64,
-    edges: F64,
+    desk: F64,
     shares: F64,
     slopes: F64,
     widens: F64,
@@ -201,52 +274,90 @@ def axis_shares(
     ----------
     which : int
         The plane of ``state`` that holds the place along this axis.
-    bells, edges : float64 array, shape ((size + 1) LANES,)
+    desk : float64 array, shape (DESK,)
         Scratch.
     shares, slopes, widens : float64 array, shape (size LANES,)
         Overwritten: of every pixel in turn the share, its derivatives by place and by
         width.
     """
-    scale = SQRT_HALF / sigma
-    bend = scale * scale
-    height = INV_SQRT_2PI / sigma
     # from edge to edge a Gaussian changes by a factor, and that by a constant one
+    place = state[which : which + LANES]
     for lane in range(LANES):
-        edge = -0.5 - state[which + lane]
-        edges[lane] = math.exp(-2.0 * bend * edge)
-        bells[lane] = math.exp(-bend * edge * edge)
+        edge = -0.5 - place[lane]
+        desk[PLACE + lane] = place[lane]
+        inverse = 1.0 / state[WIDTH + lane]
+        bend = 0.5 * inverse * inverse
+        desk[INVERSE + lane] = inverse
+        desk[BELL + lane] = -bend * edge * edge
+        desk[FACTOR + lane] = -bend * (2.0 * edge + 1.0)
+        desk[CHANGE + lane] = -2.0 * bend
+    powers = desk[POWERS:INVERSE]
+    exponentials(desk[:POWERS], powers, powers.view(np.int64))
+    for lane in range(LANES):
+        edge = -0.5 - desk[PLACE + lane]
+        z = edge * (SQRT_HALF * desk[INVERSE + lane])
+        desk[BEFORE + lane] = share_before(z, desk[BELL + lane])
     for k in range(size):
-        factor = math.exp(-(2 * k + 1) * bend)
+        share = shares[k * LANES : (k + 1) * LANES]
+        slope = slopes[k * LANES : (k + 1) * LANES]
+        widen = widens[k * LANES : (k + 1) * LANES]
         for lane in range(LANES):
-            at = k * LANES + lane
-            bells[at + LANES] = bells[at] * (edges[lane] * factor)
-    for k in range(size + 1):
-        for lane in range(LANES):
-            z = scale * (k - 0.5 - state[which + lane])
-            u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
-            series = C12
-            series = series * u + C11
-            series = series * u + C10
-            series = series * u + C9
-            series = series * u + C8
-            series = series * u + C7
-            series = series * u + C6
-            series = series * u + C5
-            series = series * u + C4
-            series = series * u + C3
-            series = series * u + C2
-            series = series * u + C1
-            series = series * u + C0
-            tail = 0.5 * bells[k * LANES + lane] * series
-            edges[k * LANES + lane] = tail if z < 0.0 else 1.0 - tail
-    for k in range(size):
-        for lane in range(LANES):
-            at = k * LANES + lane
-            low, high = bells[at], bells[at + LANES]
-            edge = k - 0.5 - state[which + lane]
-            shares[at] = edges[at + LANES] - edges[at]
-            slopes[at] = height * (low - high)
-            widens[at] = height / sigma * (edge * low - (edge + 1.0) * high)
+            edge = k - 0.5 - desk[PLACE + lane]
+            inverse = desk[INVERSE + lane]
+            z = (k + 0.5 - desk[PLACE + lane]) * (SQRT_HALF * inverse)
+            height = INV_SQRT_2PI * inverse
+            low, factor = desk[BELL + lane], desk[FACTOR + lane]
+            high = low * factor
+            before = share_before(z, high)
+            share[lane] = before - desk[BEFORE + lane]
+            slope[lane] = height * (low - high)
+            widen[lane] = height * inverse * (edge * low - (edge + 1.0) * high)
+            desk[BELL + lane] = high
+            desk[FACTOR + lane] = factor * desk[CHANGE + lane]
+            desk[BEFORE + lane] = before
+
+
+@kernel
+def moments(
+    value: float, fixed: float, share: float, by: float, ground: float, light: float
+) -> tuple[float, float, float, float, float, float, float, float, float]:
+    """Return what one pixel adds to the sums `SS` to `R` of its row.
+
+    ``value``, ``fixed`` : its count, and what of it is no light; ``share``, ``by`` :
+    the spot's share along the row, and its derivative by place; ``light`` : the spot's
+    in this row.
+    """
+    weight = 1.0 / (ground + fixed + light * share)
+    residual = value * weight - 1.0
+    weighted, weighted_by = weight * share, weight * by
+    return (
+        weighted * share, weighted * by, weighted_by * by, weighted, weighted_by,
+        weight, residual * share, residual * by, residual,
+    )  # fmt: skip
+
+
+@kernel
+def wide_moments(
+    value: float,
+    fixed: float,
+    share: float,
+    by: float,
+    wide: float,
+    ground: float,
+    light: float,
+) -> tuple[
+    float, float, float, float, float, float, float, float, float, float, float, float,
+    float, float,
+]:  # fmt: skip
+    """Return what one pixel adds to the sums `SS` to `RT`; ``wide``: slope by width."""
+    weight = 1.0 / (ground + fixed + light * share)
+    residual = value * weight - 1.0
+    weighted, weighted_by, weighted_wide = weight * share, weight * by, weight * wide
+    return (
+        weighted * share, weighted * by, weighted_by * by, weighted, weighted_by,
+        weight, residual * share, residual * by, residual, weighted_wide * share,
+        weighted_wide * by, weighted_wide * wide, weighted_wide, residual * wide,
+    )  # fmt: skip
 
 
 @kernel
@@ -264,55 +375,79 @@ def gather(
 
     ``across`` to ``down_y``: shares and slopes as of `axis_shares`, along x and y.
     """
+    # slices, which begin at 0: an index that might be negative is read lane by lane
+    pixels = size * size * LANES
     for k in range(ROW, SUMS):
         sums[k] = 0.0
     for i in range(size):
-        for k in range(ROW):
-            sums[k] = 0.0
-        row = i * LANES
-        for j in range(size):
-            pixel = (i * size + j) * LANES
-            fixed = pixel + size * size * LANES
-            column = j * LANES
+        row = i * size * LANES
+        values = box[row : row + size * LANES]
+        fixes = box[pixels + row : pixels + row + size * LANES]
+        part = down[i * LANES : (i + 1) * LANES]
+        part_y = down_y[i * LANES : (i + 1) * LANES]
+        share, by = across[:LANES], across_x[:LANES]
+        for lane in range(LANES):
+            ground = state[BACKGROUND + lane]
+            light = state[PHOTONS + lane] * part[lane]
+            a = moments(
+                values[lane], fixes[lane], share[lane], by[lane], ground, light
+            )  # fmt: skip
+            sums[SS + lane] = a[0]
+            sums[SB + lane] = a[1]
+            sums[BB + lane] = a[2]
+            sums[S + lane] = a[3]
+            sums[B + lane] = a[4]
+            sums[ONE + lane] = a[5]
+            sums[RS + lane] = a[6]
+            sums[RB + lane] = a[7]
+            sums[R + lane] = a[8]
+        # two pixels at once: half the sums to be read and written
+        for j in range(1, size - 1, 2):
+            begin, end = j * LANES, (j + 2) * LANES
+            value, fixed = values[begin:end], fixes[begin:end]
+            share, by = across[begin:end], across_x[begin:end]
             for lane in range(LANES):
-                share, by = across[column + lane], across_x[column + lane]
-                mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * down[row + lane] * share
-                weight = 1.0 / mean
-                residual = box[pixel + lane] * weight - 1.0
-                weighted, weighted_by = weight * share, weight * by
-                sums[SS + lane] += weighted * share
-                sums[SB + lane] += weighted * by
-                sums[BB + lane] += weighted_by * by
-                sums[S + lane] += weighted
-                sums[B + lane] += weighted_by
-                sums[ONE + lane] += weight
-                sums[RS + lane] += residual * share
-                sums[RB + lane] += residual * by
-                sums[R + lane] += residual
+                ground = state[BACKGROUND + lane]
+                light = state[PHOTONS + lane] * part[lane]
+                a = moments(
+                    value[lane], fixed[lane], share[lane], by[lane], ground, light
+                )
+                after = lane + LANES
+                b = moments(
+                    value[after], fixed[after], share[after], by[after], ground, light
+                )
+                sums[SS + lane] = sums[SS + lane] + a[0] + b[0]
+                sums[SB + lane] = sums[SB + lane] + a[1] + b[1]
+                sums[BB + lane] = sums[BB + lane] + a[2] + b[2]
+                sums[S + lane] = sums[S + lane] + a[3] + b[3]
+                sums[B + lane] = sums[B + lane] + a[4] + b[4]
+                sums[ONE + lane] = sums[ONE + lane] + a[5] + b[5]
+                sums[RS + lane] = sums[RS + lane] + a[6] + b[6]
+                sums[RB + lane] = sums[RB + lane] + a[7] + b[7]
+                sums[R + lane] = sums[R + lane] + a[8] + b[8]
         # every slope is one along x times one down: the row's sums make its part
         for lane in range(LANES):
-            share = down[row + lane]
-            y = state[PHOTONS + lane] * share
-            by = state[PHOTONS + lane] * down_y[row + lane]
+            share_y = part[lane]
+            y = state[PHOTONS + lane] * share_y
+            by_y = state[PHOTONS + lane] * part_y[lane]
             sums[XX + lane] += y * y * sums[BB + lane]
-            sums[YX + lane] += y * by * sums[SB + lane]
-            sums[YY + lane] += by * by * sums[SS + lane]
-            sums[PX + lane] += share * y * sums[SB + lane]
-            sums[PY + lane] += share * by * sums[SS + lane]
-            sums[PP + lane] += share * share * sums[SS + lane]
+            sums[YX + lane] += y * by_y * sums[SB + lane]
+            sums[YY + lane] += by_y * by_y * sums[SS + lane]
+            sums[PX + lane] += share_y * y * sums[SB + lane]
+            sums[PY + lane] += share_y * by_y * sums[SS + lane]
+            sums[PP + lane] += share_y * share_y * sums[SS + lane]
             sums[GX + lane] += y * sums[B + lane]
-            sums[GY + lane] += by * sums[S + lane]
-            sums[GP + lane] += share * sums[S + lane]
+            sums[GY + lane] += by_y * sums[S + lane]
+            sums[GP + lane] += share_y * sums[S + lane]
             sums[GG + lane] += sums[ONE + lane]
             sums[DX + lane] += y * sums[RB + lane]
-            sums[DY + lane] += by * sums[RS + lane]
-            sums[DP + lane] += share * sums[RS + lane]
+            sums[DY + lane] += by_y * sums[RS + lane]
+            sums[DP + lane] += share_y * sums[RS + lane]
             sums[DG + lane] += sums[R + lane]
 
 
 @kernel
-def gather_width(
+def gather_all(
     size: int,
     box: F64,
     state: F64,
@@ -324,59 +459,123 @@ def gather_width(
     down_w: F64,
     sums: F64,
 ) -> None:
-    """Write the rows of the width that belong to what `gather` writes."""
-    for k in range(WX, WW + LANES):
-        sums[k] = 0.0
-    for k in range(DW, DW + LANES):
+    """Write what `gather` does and the rows of the width."""
+    pixels = size * size * LANES
+    for k in range(ROW, SUMS):
         sums[k] = 0.0
     for i in range(size):
-        for k in range(ROW):
-            sums[k] = 0.0
-        row = i * LANES
-        for j in range(size):
-            pixel = (i * size + j) * LANES
-            fixed = pixel + size * size * LANES
-            column = j * LANES
-            for lane in range(LANES):
-                share, by = across[column + lane], across_x[column + lane]
-                wide = across_w[column + lane]
-                mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * down[row + lane] * share
-                weight = 1.0 / mean
-                residual = box[pixel + lane] * weight - 1.0
-                weighted = weight * wide
-                sums[ST + lane] += weighted * share
-                sums[BT + lane] += weighted * by
-                sums[TT + lane] += weighted * wide
-                sums[T + lane] += weighted
-                sums[RT + lane] += residual * wide
-                sums[SS + lane] += weight * share * share
-                sums[SB + lane] += weight * share * by
-                sums[S + lane] += weight * share
-                sums[RS + lane] += residual * share
+        row = i * size * LANES
+        values = box[row : row + size * LANES]
+        fixes = box[pixels + row : pixels + row + size * LANES]
+        part = down[i * LANES : (i + 1) * LANES]
+        part_y = down_y[i * LANES : (i + 1) * LANES]
+        part_w = down_w[i * LANES : (i + 1) * LANES]
+        share, by = across[:LANES], across_x[:LANES]
+        wide = across_w[:LANES]
         for lane in range(LANES):
-            share = down[row + lane]
-            y = state[PHOTONS + lane] * share
-            by = state[PHOTONS + lane] * down_y[row + lane]
-            wide = state[PHOTONS + lane] * down_w[row + lane]
-            by_wide = y * sums[ST + lane] + wide * sums[SS + lane]
-            sums[WX + lane] += y * (y * sums[BT + lane] + wide * sums[SB + lane])
-            sums[WY + lane] += by * by_wide
-            sums[WP + lane] += share * by_wide
-            sums[WG + lane] += y * sums[T + lane] + wide * sums[S + lane]
-            twice = 2.0 * y * sums[ST + lane] + wide * sums[SS + lane]
-            sums[WW + lane] += y * y * sums[TT + lane] + wide * twice
-            sums[DW + lane] += y * sums[RT + lane] + wide * sums[RS + lane]
+            ground = state[BACKGROUND + lane]
+            light = state[PHOTONS + lane] * part[lane]
+            a = wide_moments(
+                values[lane], fixes[lane], share[lane], by[lane], wide[lane], ground,
+                light,
+            )  # fmt: skip
+            sums[SS + lane] = a[0]
+            sums[SB + lane] = a[1]
+            sums[BB + lane] = a[2]
+            sums[S + lane] = a[3]
+            sums[B + lane] = a[4]
+            sums[ONE + lane] = a[5]
+            sums[RS + lane] = a[6]
+            sums[RB + lane] = a[7]
+            sums[R + lane] = a[8]
+            sums[ST + lane] = a[9]
+            sums[BT + lane] = a[10]
+            sums[TT + lane] = a[11]
+            sums[T + lane] = a[12]
+            sums[RT + lane] = a[13]
+        # two pixels at once: half the sums to be read and written
+        for j in range(1, size - 1, 2):
+            begin, end = j * LANES, (j + 2) * LANES
+            value, fixed = values[begin:end], fixes[begin:end]
+            share, by = across[begin:end], across_x[begin:end]
+            wide = across_w[begin:end]
+            for lane in range(LANES):
+                ground = state[BACKGROUND + lane]
+                light = state[PHOTONS + lane] * part[lane]
+                a = wide_moments(
+                    value[lane],
+                    fixed[lane],
+                    share[lane],
+                    by[lane],
+                    wide[lane],
+                    ground,
+                    light,
+                )
+                after = lane + LANES
+                b = wide_moments(
+                    value[after],
+                    fixed[after],
+                    share[after],
+                    by[after],
+                    wide[after],
+                    ground,
+                    light,
+                )
+                sums[SS + lane] = sums[SS + lane] + a[0] + b[0]
+                sums[SB + lane] = sums[SB + lane] + a[1] + b[1]
+                sums[BB + lane] = sums[BB + lane] + a[2] + b[2]
+                sums[S + lane] = sums[S + lane] + a[3] + b[3]
+                sums[B + lane] = sums[B + lane] + a[4] + b[4]
+                sums[ONE + lane] = sums[ONE + lane] + a[5] + b[5]
+                sums[RS + lane] = sums[RS + lane] + a[6] + b[6]
+                sums[RB + lane] = sums[RB + lane] + a[7] + b[7]
+                sums[R + lane] = sums[R + lane] + a[8] + b[8]
+                sums[ST + lane] = sums[ST + lane] + a[9] + b[9]
+                sums[BT + lane] = sums[BT + lane] + a[10] + b[10]
+                sums[TT + lane] = sums[TT + lane] + a[11] + b[11]
+                sums[T + lane] = sums[T + lane] + a[12] + b[12]
+                sums[RT + lane] = sums[RT + lane] + a[13] + b[13]
+        # every slope is one along x times one down: the row's sums make its part
+        for lane in range(LANES):
+            share_y = part[lane]
+            y = state[PHOTONS + lane] * share_y
+            by_y = state[PHOTONS + lane] * part_y[lane]
+            sums[XX + lane] += y * y * sums[BB + lane]
+            sums[YX + lane] += y * by_y * sums[SB + lane]
+            sums[YY + lane] += by_y * by_y * sums[SS + lane]
+            sums[PX + lane] += share_y * y * sums[SB + lane]
+            sums[PY + lane] += share_y * by_y * sums[SS + lane]
+            sums[PP + lane] += share_y * share_y * sums[SS + lane]
+            sums[GX + lane] += y * sums[B + lane]
+            sums[GY + lane] += by_y * sums[S + lane]
+            sums[GP + lane] += share_y * sums[S + lane]
+            sums[GG + lane] += sums[ONE + lane]
+            sums[DX + lane] += y * sums[RB + lane]
+            sums[DY + lane] += by_y * sums[RS + lane]
+            sums[DP + lane] += share_y * sums[RS + lane]
+            sums[DG + lane] += sums[R + lane]
+        for lane in range(LANES):
+            share_y = part[lane]
+            y = state[PHOTONS + lane] * share_y
+            by_y = state[PHOTONS + lane] * part_y[lane]
+            wide_y = state[PHOTONS + lane] * part_w[lane]
+            by_wide = y * sums[ST + lane] + wide_y * sums[SS + lane]
+            sums[WX + lane] += y * (y * sums[BT + lane] + wide_y * sums[SB + lane])
+            sums[WY + lane] += by_y * by_wide
+            sums[WP + lane] += share_y * by_wide
+            sums[WG + lane] += y * sums[T + lane] + wide_y * sums[S + lane]
+            twice = 2.0 * y * sums[ST + lane] + wide_y * sums[SS + lane]
+            sums[WW + lane] += y * y * sums[TT + lane] + wide_y * twice
+            sums[DW + lane] += y * sums[RT + lane] + wide_y * sums[RS + lane]
 
 
 @kernel
-def step(sums: F64, state: F64, size: int) -> float:
-    """Move every lane that is active by one step; return how many still are.
+def step(sums: F64, state: F64, size: int) -> None:
+    """Move every lane that is active by one step.
 
     The information is split as L D L'. A lane whose step is small against its bound
     rests after it.
     """
-    left = 0.0
     for lane in range(LANES):
         i0 = 1.0 / sums[XX + lane]
         l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
@@ -419,9 +618,7 @@ def step(sums: F64, state: F64, size: int) -> float:
         state[ACTIVE + lane] = 1.0 if moves and decrement >= SETTLED else 0.0
         is_broken = was_active and not is_sound
         state[BROKEN + lane] = 1.0 if is_broken else state[BROKEN + lane]
-    for lane in range(LANES):
-        left += state[ACTIVE + lane]
-    return left
+        state[STEPS + lane] += 1.0
 
 
 @kernel
@@ -469,18 +666,22 @@ def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) ->
     A count at or below zero is held against a model of zero. ``far``, shape
     (size LANES,), is scratch.
     """
-    pixels = size * size
+    pixels = size * size * LANES
     for k in range(RATIO, BROKEN):
         state[k] = 0.0
     for i in range(size):
+        row = i * size * LANES
+        values = box[row : row + size * LANES]
+        fixes = box[pixels + row : pixels + row + size * LANES]
+        part = down[i * LANES : (i + 1) * LANES]
         for j in range(size):
-            at = (i * size + j) * LANES
-            fixed = at + pixels * LANES
-            row, column = i * LANES, j * LANES
+            begin, end = j * LANES, (j + 1) * LANES
+            counts, fixed = values[begin:end], fixes[begin:end]
+            share, distant = across[begin:end], far[begin:end]
             for lane in range(LANES):
-                mean = state[BACKGROUND + lane] + box[fixed + lane]
-                mean += state[PHOTONS + lane] * down[row + lane] * across[column + lane]
-                value = max(box[at + lane], 0.0)
+                mean = state[BACKGROUND + lane] + fixed[lane]
+                mean += state[PHOTONS + lane] * part[lane] * share[lane]
+                value = max(counts[lane], 0.0)
                 odds = (mean - value) / (mean + value)
                 square = odds * odds
                 # log(mean / value) as a series that is right to 1e-10 where they
@@ -497,87 +698,32 @@ def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) ->
                 series = series * square + 1.0 / 3.0
                 series = 2.0 * odds * (series * square + 1.0)
                 is_near = square < NEAR
-                residual = box[at + lane] - mean
+                residual = counts[lane] - mean
                 state[SQUARES + lane] += residual * residual
                 state[RATIO + lane] += value - mean
                 state[RATIO + lane] += value * series if is_near else 0.0
-                far[column + lane] = 0.0 if is_near or value == 0.0 else mean
+                distant[lane] = 0.0 if is_near or value == 0.0 else mean
         for k in range(size * LANES):
             if far[k] > 0.0:
-                value = box[i * size * LANES + k]
+                value = values[k]
                 state[RATIO + k % LANES] += value * math.log(far[k] / value)
 
 
 @kernel
-def free_shares(
-    state: F64,
-    which: int,
-    size: int,
-    bells: F64,
-    edges: F64,
-    shares: F64,
-    slopes: F64,
-    widens: F64,
-) -> None:
-    """Write what `axis_shares` does, of lanes that each have their own width."""
-    # from edge to edge a Gaussian changes by a factor, and that by a constant one
-    for lane in range(LANES):
-        edge = -0.5 - state[which + lane]
-        bend = 0.5 / (state[WIDTH + lane] * state[WIDTH + lane])
-        bells[lane] = math.exp(-bend * edge * edge)
-        edges[lane] = math.exp(-bend * (2.0 * edge + 1.0))
-        shares[lane] = math.exp(-2.0 * bend)
-    for k in range(size):
-        for lane in range(LANES):
-            bells[(k + 1) * LANES + lane] = bells[k * LANES + lane] * edges[lane]
-            edges[lane] *= shares[lane]
-    for k in range(size + 1):
-        for lane in range(LANES):
-            z = (k - 0.5 - state[which + lane]) * (SQRT_HALF / state[WIDTH + lane])
-            u = SLOPE_T * (3.0 / (3.0 + abs(z))) + LEVEL_T
-            series = C12
-            series = series * u + C11
-            series = series * u + C10
-            series = series * u + C9
-            series = series * u + C8
-            series = series * u + C7
-            series = series * u + C6
-            series = series * u + C5
-            series = series * u + C4
-            series = series * u + C3
-            series = series * u + C2
-            series = series * u + C1
-            series = series * u + C0
-            tail = 0.5 * bells[k * LANES + lane] * series
-            edges[k * LANES + lane] = tail if z < 0.0 else 1.0 - tail
-    for k in range(size):
-        for lane in range(LANES):
-            at = k * LANES + lane
-            low, high = bells[at], bells[at + LANES]
-            edge = k - 0.5 - state[which + lane]
-            inverse = 1.0 / state[WIDTH + lane]
-            height = INV_SQRT_2PI * inverse
-            shares[at] = edges[at + LANES] - edges[at]
-            slopes[at] = height * (low - high)
-            widens[at] = height * inverse * (edge * low - (edge + 1.0) * high)
-
-
-@kernel
 def free_step(
-    sums: F64, state: F64, size: int, narrowest: float, widest: float, part: float
-) -> float:
-    """Move lanes as `step` does, their widths as well; return how many are active.
+    sums: F64, state: F64, size: int, narrowest: float, widest: float
+) -> None:
+    """Move lanes as `step` does, their widths as well.
 
-    A width at its bound that the slope drives beyond it stays there. ``part``: of the
-    way that a step would lead.
+    A width at its bound that the slope drives beyond it stays there.
     """
-    left = 0.0
     for lane in range(LANES):
         width, slope = state[WIDTH + lane], sums[DW + lane]
         is_pinned = (width <= narrowest and slope < 0.0) or (
             width >= widest and slope > 0.0
         )
         free = 0.0 if is_pinned else 1.0
+        part = 1.0 if state[STEPS + lane] < UNSTEADY else SHORTER
         i0 = 1.0 / sums[XX + lane]
         l10, l20 = sums[YX + lane] * i0, sums[PX + lane] * i0
         l30, u40 = sums[GX + lane] * i0, free * sums[WX + lane]
@@ -634,9 +780,7 @@ def free_step(
         state[ACTIVE + lane] = 1.0 if moves and decrement >= SETTLED else 0.0
         is_broken = was_active and not is_sound
         state[BROKEN + lane] = 1.0 if is_broken else state[BROKEN + lane]
-    for lane in range(LANES):
-        left += state[ACTIVE + lane]
-    return left
+        state[STEPS + lane] += 1.0
 
 
 @kernel
@@ -680,6 +824,236 @@ def free_bounds(sums: F64) -> None:
 
 
 @kernel
+def stand_out(
+    box: F64, state: F64, lane: int, row: int, column: int, size: int, sigma: float
+) -> float:
+    """Return by how much a spot that is evidently wide stands out of its ground.
+
+    In deviations of the noise of nine pixels about (``row``, ``column``) of its box;
+    0 where the spot may be of the known width ``sigma``.
+    """
+    is_inside = 0 < row < size - 1 and 0 < column < size - 1
+    if state[WIDTH + lane] < EVIDENT * sigma or not is_inside:
+        return 0.0
+    counts, light = 0.0, -9.0 * state[BACKGROUND + lane]
+    for i in range(row - 1, row + 2):
+        for j in range(column - 1, column + 2):
+            at = (i * size + j) * LANES + lane
+            counts += box[at]
+            light += box[at] - box[size * size * LANES + at]
+    return max(light, 0.0) / math.sqrt(max(counts, 1.0))
+
+
+@kernel
+def enter(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    sigma: float,
+    is_free: bool,
+    widths: tuple[float, float],
+    bright: float,
+    excess: float,
+    ceiling_adu: float,
+    entered: int,
+    lane: int,
+    box: F64,
+    state: F64,
+    results: F64,
+    status: I16,
+    significance: F64,
+) -> int:
+    """Let the next spot that is to be fitted into a lane; return how many had a turn.
+
+    ``widths``: the bounds of a free one, pixels. Spots of a known width have their
+    ``significance`` written; those above ``bright`` are doubted unfitted. A lane that
+    no spot is left for rests.
+    """
+    for n in range(entered, rows.size):
+        is_saturated = load(
+            adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius, sigma,
+            excess, ceiling_adu, lane, box, state,
+        )  # fmt: skip
+        if is_free:
+            highest = min(widths[1], WIDEST_START * sigma)
+            start = min(max(state[WIDTH + lane], widths[0]), highest)
+        else:
+            size, start = 2 * radius + 1, sigma
+            i = rows[n] - min(max(rows[n] - radius, 0), adu.shape[0] - size)
+            j = columns[n] - min(max(columns[n] - radius, 0), adu.shape[1] - size)
+            significance[n] = stand_out(box, state, lane, i, j, size, sigma)
+            if significance[n] > bright:
+                results[n] = 0.0
+                status[n] = DOUBTED
+                continue
+        state[WIDTH + lane] = start
+        state[STEPS + lane] = 0.0
+        state[BURNT + lane] = 1.0 if is_saturated else 0.0
+        state[SPOT + lane] = n
+        return n + 1
+    state[ACTIVE + lane], state[SPOT + lane] = 0.0, NOBODY
+    return rows.size
+
+
+@kernel
+def move_lane(
+    box: F64, state: F64, lane: int, into_box: F64, into_state: F64, into: int
+) -> None:
+    """Copy a spot's pixels and estimate into another lane."""
+    for k in range(0, box.size, LANES):
+        into_box[k + into] = box[k + lane]
+    for k in range(0, STATE, LANES):
+        into_state[k + into] = state[k + lane]
+
+
+@kernel
+def write_spot(
+    state: F64,
+    sums: F64,
+    lane: int,
+    top: int,
+    left: int,
+    size: int,
+    excess: float,
+    results: F64,
+) -> None:
+    """Write the result of a lane whose box begins at pixel (``top``, ``left``)."""
+    results[0] = state[X + lane] + left
+    results[1] = state[Y + lane] + top
+    results[2] = state[PHOTONS + lane] * excess
+    results[3] = state[BACKGROUND + lane] * excess
+    results[4] = state[WIDTH + lane]
+    results[5] = sums[SS + lane]
+    results[6] = sums[SB + lane]
+    results[7] = sums[BB + lane] * excess
+    results[8] = math.sqrt(state[SQUARES + lane]) / size * excess
+    results[9] = state[RATIO + lane]
+
+
+@kernel
+def code_of(
+    state: F64,
+    sums: F64,
+    lane: int,
+    is_free: bool,
+    doubt: float,
+    widths: tuple[float, float],
+) -> int:
+    """Return the status of a lane."""
+    is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
+    if not (is_settled and math.isfinite(sums[SS + lane])):
+        return OPEN
+    if is_free and state[WIDTH + lane] <= widths[0]:
+        return NARROW
+    if not is_free and abs(sums[S + lane]) > doubt:
+        return DOUBTED
+    if state[BURNT + lane] > 0.5:
+        return SATURATED
+    if is_free and state[WIDTH + lane] >= widths[1]:
+        return WIDE
+    return FITTED
+
+
+@kernel
+def fit_lanes(
+    adu: U16,
+    offset_adu: F32,
+    e_per_adu: F32,
+    variance_e2: F32,
+    rows: I32,
+    columns: I32,
+    radius: int,
+    sigma: float,
+    is_free: bool,
+    doubt: float,
+    widths: tuple[float, float],
+    bright: float,
+    excess: float,
+    ceiling_adu: float,
+    rounds: int,
+    results: F64,
+    status: I16,
+    significance: F64,
+) -> None:
+    """Do what `fit_widths` does, or `fit_spots` where the width is not free.
+
+    Spots that rest are put aside until they fill all lanes, to be concluded together.
+    """
+    if rows.size == 0:
+        return
+    size = 2 * radius + 1
+    height, width = adu.shape
+    box, rest_box = np.empty(2 * size * size * LANES), np.empty(2 * size * size * LANES)
+    # arrays of their own: in one, a compiler could not tell what is read from what is
+    # written, and would treat lanes one by one
+    across, down = np.empty(size * LANES), np.empty(size * LANES)
+    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
+    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
+    desk, far = np.empty(DESK), np.empty(size * LANES)
+    state, rest, sums = np.empty(STATE), np.empty(STATE), np.empty(SUMS)
+    entered, busy, resting = 0, 0, 0
+    for lane in range(LANES):
+        # a lane that never has a spot has some numbers all the same
+        if entered == rows.size:
+            move_lane(box, state, 0, box, state, lane)
+        entered = enter(
+            adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma,
+            is_free, widths, bright, excess, ceiling_adu, entered, lane, box, state,
+            results, status, significance,
+        )  # fmt: skip
+        busy += int(state[SPOT + lane] != NOBODY)
+    while busy > 0:
+        axis_shares(state, X, size, desk, across, across_x, across_w)
+        axis_shares(state, Y, size, desk, down, down_y, down_w)
+        if is_free:
+            gather_all(
+                size, box, state, across, across_x, across_w, down, down_y, down_w, sums
+            )
+            free_step(sums, state, size, *widths)
+        else:
+            gather(size, box, state, across, across_x, down, down_y, sums)
+            step(sums, state, size)
+        for lane in range(LANES):
+            is_moving = state[ACTIVE + lane] > 0.5 and state[STEPS + lane] < rounds
+            if is_moving or state[SPOT + lane] == NOBODY:
+                continue
+            move_lane(box, state, lane, rest_box, rest, resting)
+            resting += 1
+            entered = enter(
+                adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma,
+                is_free, widths, bright, excess, ceiling_adu, entered, lane, box, state,
+                results, status, significance,
+            )  # fmt: skip
+            busy -= int(state[SPOT + lane] == NOBODY)
+            if resting < LANES and busy > 0:
+                continue
+            for spare in range(resting, LANES):
+                move_lane(rest_box, rest, 0, rest_box, rest, spare)
+            axis_shares(rest, X, size, desk, across, across_x, across_w)
+            axis_shares(rest, Y, size, desk, down, down_y, down_w)
+            gather_all(
+                size, rest_box, rest, across, across_x, across_w, down, down_y, down_w,
+                sums,
+            )  # fmt: skip
+            misfit(size, rest_box, rest, across, down, far)
+            if is_free:
+                free_bounds(sums)
+            else:
+                conclude(sums)
+            for k in range(resting):
+                n = int(rest[SPOT + k])
+                top = min(max(rows[n] - radius, 0), height - size)
+                left = min(max(columns[n] - radius, 0), width - size)
+                write_spot(rest, sums, k, top, left, size, excess, results[n])
+                status[n] = code_of(rest, sums, k, is_free, doubt, widths)
+            resting = 0
+
+
+@kernel
 def fit_widths(
     adu: U16,
     offset_adu: F32,
@@ -712,112 +1086,11 @@ def fit_widths(
     status : int16 array, shape (spots,)
         Overwritten: `FITTED`, `NARROW`, `WIDE`, `SATURATED` or `OPEN`.
     """
-    size = 2 * radius + 1
-    height, width = adu.shape
-    box = np.empty(2 * size * size * LANES)
-    across, down = np.empty(size * LANES), np.empty(size * LANES)
-    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
-    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
-    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
-    state, sums = np.empty(STATE), np.empty(SUMS)
-    is_saturated = np.empty(LANES, np.bool_)
-    for first in range(0, rows.size, LANES):
-        for lane in range(LANES):
-            n = min(first + lane, rows.size - 1)
-            is_saturated[lane] = load(
-                adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius,
-                sigma, excess, ceiling_adu, lane, box, state,
-            )  # fmt: skip
-            start = state[WIDTH + lane]
-            highest = min(widest, WIDEST_START * sigma)
-            state[WIDTH + lane] = min(max(start, narrowest), highest)
-        moving = 1.0
-        for k in range(rounds + 1):
-            free_shares(state, X, size, bells, edges, across, across_x, across_w)
-            free_shares(state, Y, size, bells, edges, down, down_y, down_w)
-            gather(size, box, state, across, across_x, down, down_y, sums)
-            gather_width(
-                size, box, state, across, across_x, across_w, down, down_y, down_w, sums
-            )
-            # the last sums are those of where the lanes rest
-            if moving == 0.0 or k == rounds:
-                break
-            part = 1.0 if k < UNSTEADY else SHORTER
-            moving = free_step(sums, state, size, narrowest, widest, part)
-        misfit(size, box, state, across, down, edges)
-        free_bounds(sums)
-        for lane in range(min(LANES, rows.size - first)):
-            n = first + lane
-            top = min(max(rows[n] - radius, 0), height - size)
-            left = min(max(columns[n] - radius, 0), width - size)
-            results[n, 0] = state[X + lane] + left
-            results[n, 1] = state[Y + lane] + top
-            results[n, 2] = state[PHOTONS + lane] * excess
-            results[n, 3] = state[BACKGROUND + lane] * excess
-            results[n, 4] = state[WIDTH + lane]
-            results[n, 5] = sums[SS + lane]
-            results[n, 6] = sums[SB + lane]
-            results[n, 7] = sums[BB + lane] * excess
-            results[n, 8] = math.sqrt(state[SQUARES + lane]) / size * excess
-            results[n, 9] = state[RATIO + lane]
-            status[n] = FITTED
-            if state[WIDTH + lane] >= widest:
-                status[n] = WIDE
-            if is_saturated[lane]:
-                status[n] = SATURATED
-            if state[WIDTH + lane] <= narrowest:
-                status[n] = NARROW
-            is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
-            if not (is_settled and math.isfinite(sums[SS + lane])):
-                status[n] = OPEN
-
-
-@kernel
-def look_wide(
-    adu: U16,
-    offset_adu: F32,
-    e_per_adu: F32,
-    variance_e2: F32,
-    rows: I32,
-    columns: I32,
-    radius: int,
-    sigma: float,
-    excess: float,
-    out: F64,
-) -> None:
-    """Write by how much spots that are evidently wide stand out of their ground.
-
-    Parameters
-    ----------
-    adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, excess
-        As of `fit_spots`.
-    out : float64 array, shape (spots,)
-        Overwritten: deviations of their noise by which nine pixels stand out of their
-        ground, 0 where a spot may be of the known width. Above `BRIGHT` the known
-        width need not be tried: `fit_spots` would doubt it.
-    """
-    size = 2 * radius + 1
-    height, width = adu.shape
-    pixels = size * size
-    box, state = np.empty(2 * pixels * LANES), np.empty(STATE)
-    for n in range(rows.size):
-        load(
-            adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius, sigma,
-            excess, np.inf, 0, box, state,
-        )  # fmt: skip
-        i = rows[n] - min(max(rows[n] - radius, 0), height - size)
-        j = columns[n] - min(max(columns[n] - radius, 0), width - size)
-        out[n] = 0.0
-        is_inside = 0 < i < size - 1 and 0 < j < size - 1
-        if state[WIDTH] < EVIDENT * sigma or not is_inside:
-            continue
-        counts, light = 0.0, -9.0 * state[BACKGROUND]
-        for k in range(i - 1, i + 2):
-            for m in range(j - 1, j + 2):
-                at = (k * size + m) * LANES
-                counts += box[at]
-                light += box[at] - box[pixels * LANES + at]
-        out[n] = max(light, 0.0) / math.sqrt(max(counts, 1.0))
+    fit_lanes(
+        adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, True,
+        np.inf, (narrowest, widest), np.inf, excess, ceiling_adu, rounds, results,
+        status, np.empty(0),
+    )  # fmt: skip
 
 
 @kernel
@@ -831,11 +1104,13 @@ def fit_spots(
     radius: int,
     sigma: float,
     doubt: float,
+    bright: float,
     excess: float,
     ceiling_adu: float,
     rounds: int,
     results: F64,
     status: I16,
+    significance: F64,
 ) -> None:
     """Fit one spot of the known width at each of the given pixels.
 
@@ -847,62 +1122,21 @@ def fit_spots(
         The width, pixels.
     doubt : float
         Deviations of the score test from which the width is another; inf never.
+    bright : float
+        ``significance`` above which a spot is not tried, but `DOUBTED` with a result of
+        zeros: its fit would end so.
     rounds : int
         Steps of one fit, at most.
     results : float64 array, shape (spots, RESULTS)
         Overwritten as by `gauss.fit_spots`.
     status : int16 array, shape (spots,)
         Overwritten: `FITTED`, `SATURATED`, `OPEN` or `DOUBTED`.
+    significance : float64 array, shape (spots,)
+        Overwritten: deviations of their noise by which nine pixels of a spot that is
+        evidently wide stand out of their ground; 0 where it may be of the known width.
     """
-    size = 2 * radius + 1
-    height, width = adu.shape
-    box = np.empty(2 * size * size * LANES)
-    # arrays of their own: in one, a compiler could not tell what is read from what is
-    # written, and would treat lanes one by one
-    across, down = np.empty(size * LANES), np.empty(size * LANES)
-    across_x, down_y = np.empty(size * LANES), np.empty(size * LANES)
-    across_w, down_w = np.empty(size * LANES), np.empty(size * LANES)
-    bells, edges = np.empty((size + 1) * LANES), np.empty((size + 1) * LANES)
-    state, sums = np.empty(STATE), np.empty(SUMS)
-    is_saturated = np.empty(LANES, np.bool_)
-    for first in range(0, rows.size, LANES):
-        for lane in range(LANES):
-            n = min(first + lane, rows.size - 1)
-            is_saturated[lane] = load(
-                adu, offset_adu, e_per_adu, variance_e2, rows[n], columns[n], radius,
-                sigma, excess, ceiling_adu, lane, box, state,
-            )  # fmt: skip
-        for _ in range(rounds):
-            axis_shares(state, X, sigma, size, bells, edges, across, across_x, across_w)
-            axis_shares(state, Y, sigma, size, bells, edges, down, down_y, down_w)
-            gather(size, box, state, across, across_x, down, down_y, sums)
-            if step(sums, state, size) == 0.0:
-                break
-        axis_shares(state, X, sigma, size, bells, edges, across, across_x, across_w)
-        axis_shares(state, Y, sigma, size, bells, edges, down, down_y, down_w)
-        gather(size, box, state, across, across_x, down, down_y, sums)
-        gather_width(
-            size, box, state, across, across_x, across_w, down, down_y, down_w, sums
-        )
-        misfit(size, box, state, across, down, edges)
-        conclude(sums)
-        for lane in range(min(LANES, rows.size - first)):
-            n = first + lane
-            top = min(max(rows[n] - radius, 0), height - size)
-            left = min(max(columns[n] - radius, 0), width - size)
-            results[n, 0] = state[X + lane] + left
-            results[n, 1] = state[Y + lane] + top
-            results[n, 2] = state[PHOTONS + lane] * excess
-            results[n, 3] = state[BACKGROUND + lane] * excess
-            results[n, 4] = sigma
-            results[n, 5] = sums[SS + lane]
-            results[n, 6] = sums[SB + lane]
-            results[n, 7] = sums[BB + lane] * excess
-            results[n, 8] = math.sqrt(state[SQUARES + lane]) / size * excess
-            results[n, 9] = state[RATIO + lane]
-            status[n] = SATURATED if is_saturated[lane] else FITTED
-            if abs(sums[S + lane]) > doubt:
-                status[n] = DOUBTED
-            is_settled = state[ACTIVE + lane] == 0.0 and state[BROKEN + lane] == 0.0
-            if not (is_settled and math.isfinite(sums[SS + lane])):
-                status[n] = OPEN
+    fit_lanes(
+        adu, offset_adu, e_per_adu, variance_e2, rows, columns, radius, sigma, False,
+        doubt, (0.0, np.inf), bright, excess, ceiling_adu, rounds, results, status,
+        significance,
+    )  # fmt: skip

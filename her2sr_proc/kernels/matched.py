@@ -22,6 +22,7 @@ from her2sr_proc.kernels._jit import kernel
 
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
+I32 = npt.NDArray[np.int32]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
@@ -217,13 +218,36 @@ def slide(total: F32, new: F32, old: F32) -> None:
 
 
 @kernel
-def respond(above: F32, here: F32, below: F32, taps: F32, total: F32, out: F32) -> None:
-    """Write the filtered line: the shape's sum, less the mean of the square."""
+def respond(
+    before: F32,
+    new: F32,
+    old: F32,
+    above: F32,
+    here: F32,
+    below: F32,
+    taps: F32,
+    dark: F32,
+    lift: float,
+    total: F32,
+    out: F32,
+    marks: U8,
+) -> None:
+    """Write a line's sum over the square, the filtered line, and where it is high.
+
+    Filtered is the shape's sum, less the mean of the square; ``marks`` are 1 for cells
+    above their threshold. In one pass: a line more to be written and read again costs
+    what its arithmetic does.
+    """
     middle, near = taps[0], taps[1]
-    share = np.float32(1.0 / AREA)
+    share, per, zero = np.float32(1.0 / AREA), np.float32(lift), np.float32(0.0)
     for j in range(out.size):
+        light = before[j] + (new[j] - old[j])
+        total[j] = light
         shape = middle * here[j] + near * (above[j] + below[j])
-        out[j] = shape - share * total[j]
+        value = shape - share * light
+        out[j] = value
+        high = max(value, zero)
+        marks[j] = high * high > per * max(light, zero) + dark[j]
 
 
 @kernel
@@ -234,44 +258,18 @@ def multiply(line: F32, by: float, out: F32) -> None:
 
 
 @kernel
-def mark_peaks(
-    above: F32, line: F32, below: F32, total: F32, dark: F32, lift: float, out: U8
-) -> None:
-    """Write 1 for cells above their threshold and their eight neighbours, 0 otherwise.
-
-    Of equal neighbours, the first is it. Without a branch a cell, so that a vector unit
-    does many at once; the line's two ends are left to `is_peak`.
-    """
-    per = np.float32(lift)
-    zero = np.float32(0.0)
-    count = line.size - 2
-    before, here, after = line[:count], line[1 : 1 + count], line[2 : 2 + count]
-    a, b, c = above[:count], above[1 : 1 + count], above[2 : 2 + count]
-    d, e, f = below[:count], below[1 : 1 + count], below[2 : 2 + count]
-    noise, light, mark = dark[1 : 1 + count], total[1 : 1 + count], out[1 : 1 + count]
-    for j in range(count):
-        value = here[j]
-        high = max(value, zero)
-        is_it = high * high > per * max(light[j], zero) + noise[j]
-        is_it &= (value > a[j]) & (value > b[j]) & (value > c[j])
-        is_it &= (value > before[j]) & (value >= after[j])
-        is_it &= (value >= d[j]) & (value >= e[j]) & (value >= f[j])
-        mark[j] = is_it
-
-
-@kernel
 def is_peak(above: F32, line: F32, below: F32, j: int) -> bool:
-    """Return whether a cell is a local maximum; of equal ones, the first is."""
+    """Return whether a cell is a local maximum; of equal ones, the first is.
+
+    All eight neighbours are looked at: which of them is higher, nothing could foresee.
+    """
     value = line[j]
-    last = line.size - 1
-    left, right = max(j - 1, 0), min(j + 1, last)
-    if not (value > above[left] and value > above[j] and value > above[right]):
-        return False
-    if j > 0 and not value > line[left]:
-        return False
-    if j < last and not value >= line[right]:
-        return False
-    return value >= below[left] and value >= below[j] and value >= below[right]
+    left, right = max(j - 1, 0), min(j + 1, line.size - 1)
+    is_it = (value > above[left]) & (value > above[j]) & (value > above[right])
+    is_it &= (value > line[left]) | (j == 0)
+    is_it &= value >= line[right]
+    is_it &= (value >= below[left]) & (value >= below[j]) & (value >= below[right])
+    return bool(is_it)
 
 
 @kernel
@@ -390,14 +388,16 @@ def find(
     # written, and would treat cells one by one
     shapes = np.empty((ring, width), np.float32)
     squares = np.empty((ring, width), np.float32)
+    # the sums before the first line stand where those of the line before it would
     total = np.zeros((3, width), np.float32)
     responses = np.zeros((3, width), np.float32)
-    running = np.zeros(width, np.float32)
     spare = np.zeros(width, np.float32)
     lift = z * z * gain / AREA * scale * scale
-    shade = np.float32(scale * scale)
-    dark_line = np.empty(width, np.float32)
-    marks = np.zeros(-(-width // 8) * 8, np.uint8)
+    darks = np.empty((3, width), np.float32)
+    for k in range(3):
+        multiply(dark_e2[0], np.float32(scale * scale), darks[k])
+    marks = np.zeros((3, -(-width // 8) * 8), np.uint8)
+    places = np.empty((2, marks.shape[1] + 1), np.int32)
     count = 0
     for n in range(height + REACH + 1 if width > 0 else 0):
         if n < height:
@@ -405,29 +405,30 @@ def find(
             along(line, taps, shapes[n % ring], squares[n % ring])
         if n < REACH:  # beyond the upper edge, the first line counts again
             for _ in range(REACH + 1 if n == 0 else 1):
-                slide(running, squares[min(n, height - 1)], spare)
+                slide(total[2], squares[min(n, height - 1)], spare)
         i = n - REACH
         if 0 <= i < height:
-            new = squares[min(n, height - 1) % ring]
-            if i == 0:
-                slide(running, new, spare)
-            else:
-                slide(running, new, squares[max(i - REACH - 1, 0) % ring])
-            total[i % 3] = running
+            if dark_e2.shape[0] > 1:
+                multiply(dark_e2[i], np.float32(scale * scale), darks[i % 3])
             respond(
+                total[(i + 2) % 3],
+                squares[min(n, height - 1) % ring],
+                squares[max(i - REACH - 1, 0) % ring] if i > 0 else spare,
                 shapes[max(i - 1, 0) % ring],
                 shapes[i % ring],
                 shapes[min(i + 1, height - 1) % ring],
                 taps,
-                running,
+                darks[i % 3],
+                lift,
+                total[i % 3],
                 responses[i % 3],
+                marks[i % 3],
             )
         i -= 1
         if border <= i < height - border:
-            multiply(dark_e2[min(i, dark_e2.shape[0] - 1)], shade, dark_line)
             count = search(
-                responses, total[i % 3], dark_line, i,
-                height, lift, z, border, cell, marks, found, count,
+                responses, total[i % 3], darks[i % 3], marks[i % 3], places, i,
+                height, lift, z, border, cell, found, count,
             )  # fmt: skip
     return count
 
@@ -437,20 +438,22 @@ def search(
     responses: F32,
     total: F32,
     dark_e2: F32,
+    marks: U8,
+    places: I32,
     i: int,
     height: int,
     lift: float,
     z: float,
     border: int,
     cell: int,
-    marks: U8,
     found: F64,
     count: int,
 ) -> int:
     """Write the maxima of line ``i`` behind the ``count`` found; return how many.
 
-    ``responses`` keeps line k at k modulo 3. ``marks`` is scratch, zero behind the
-    line's end; uint8, shape (a multiple of 8 that is at least the line's length,).
+    ``responses`` keeps line k at k modulo 3. ``marks`` as of `respond`, and zero behind
+    the line's end; uint8, shape (a multiple of 8 that is at least the line's length,).
+    ``places`` is scratch; int32, shape (2, one more).
     """
     line = responses[i % 3]
     above = responses[(i - 1) % 3]
@@ -460,30 +463,34 @@ def search(
     if i == height - 1:
         below = np.full(line.size, -np.inf, np.float32)
     last = line.size - 1
-    for j in (0, last):
-        high = max(line[j], np.float32(0.0))
-        is_high = high * high > lift * max(total[j], 0.0) + dark_e2[j]
-        marks[j] = is_high and is_peak(above, line, below, j)
-    if last > 1:
-        mark_peaks(above, line, below, total, dark_e2, lift, marks)
-    middle = 0.5 * (cell - 1)
+    # a place is always written and counted where it holds: a branch that nothing
+    # foresees costs more
+    high, highs = places[0], 0
     words = marks.view(np.uint64)
     for word in range(words.size):
-        if words[word] == 0:
-            continue
-        for j in range(max(8 * word, border), min(8 * word + 8, line.size - border)):
-            if marks[j] == 0 or count == found.shape[0]:
-                continue
-            value = line[j]
-            left, right = line[max(j - 1, 0)], line[min(j + 1, last)]
-            up = above[j] if i > 0 else value
-            down = below[j] if i < height - 1 else value
-            right_by, more_x = between(left, value, right)
-            down_by, more_y = between(up, value, down)
-            found[count, 0] = (j + right_by) * cell + middle
-            found[count, 1] = (i + down_by) * cell + middle
-            top = value + more_x + more_y
-            noise2 = lift * max(total[j], 0.0) + dark_e2[j]
-            found[count, 2] = z * top / math.sqrt(noise2) if noise2 > 0.0 else np.inf
-            count += 1
+        if words[word] != 0:
+            for j in range(8 * word, 8 * word + 8):
+                high[highs] = j
+                highs += int(marks[j])
+    tops, peaks = places[1], 0
+    for k in range(highs):
+        j = high[k]
+        tops[peaks] = j
+        is_within = border <= j <= last - border
+        peaks += int(is_peak(above, line, below, j) and is_within)
+    middle = 0.5 * (cell - 1)
+    for k in range(min(peaks, found.shape[0] - count)):
+        j = tops[k]
+        value = line[j]
+        left, right = line[max(j - 1, 0)], line[min(j + 1, last)]
+        up = above[j] if i > 0 else value
+        down = below[j] if i < height - 1 else value
+        right_by, more_x = between(left, value, right)
+        down_by, more_y = between(up, value, down)
+        found[count, 0] = (j + right_by) * cell + middle
+        found[count, 1] = (i + down_by) * cell + middle
+        top = value + more_x + more_y
+        noise2 = lift * max(total[j], 0.0) + dark_e2[j]
+        found[count, 2] = z * top / math.sqrt(noise2) if noise2 > 0.0 else np.inf
+        count += 1
     return count

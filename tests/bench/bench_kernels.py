@@ -115,29 +115,29 @@ def lane_times(sigma_px: float) -> None:
     box = np.full(2 * pixels, 2.5)
     box[:pixels] += rng.poisson(40, pixels)
     state = np.zeros(abreast.STATE)
-    places = {abreast.X: radius + 0.1, abreast.Y: radius - 0.1}
+    places = {abreast.X: radius + 0.1, abreast.Y: radius - 0.1, abreast.WIDTH: sigma_px}
     for plane, value in (
         places | {abreast.PHOTONS: 1e3, abreast.BACKGROUND: 20.0}
     ).items():
         state[plane : plane + lanes] = value
     across, across_x, across_w = (np.empty(size * lanes) for _ in range(3))
     down, down_y, down_w = (np.empty(size * lanes) for _ in range(3))
-    bells, edges = (np.empty((size + 1) * lanes) for _ in range(2))
+    desk, far = np.empty(abreast.DESK), np.empty(size * lanes)
     sums = np.zeros(abreast.SUMS)
     adu = rng.poisson(60, (64, 64)).astype(np.uint16)
     adu.flags.writeable = False
     maps = [np.full((1, 64), value, np.float32) for value in (100.0, 0.46, 2.5)]
-    along = (state, abreast.X, sigma_px, size, bells, edges, across, across_x, across_w)
-    aside = (state, abreast.Y, sigma_px, size, bells, edges, down, down_y, down_w)
+    along = (state, abreast.X, size, desk, across, across_x, across_w)
+    aside = (state, abreast.Y, size, desk, down, down_y, down_w)
     lit = (size, box, state, across, across_x, down, down_y, sums)
     wide = (size, box, state, across, across_x, across_w, down, down_y, down_w, sums)
     abreast.axis_shares(*aside)
     rows = {
         "axis_shares, both axes": 2 * microseconds(abreast.axis_shares, *along) / lanes,
         "gather": microseconds(abreast.gather, *lit) / lanes,
-        "gather_width (once)": microseconds(abreast.gather_width, *wide) / lanes,
+        "gather_all (once)": microseconds(abreast.gather_all, *wide) / lanes,
         "misfit (once)": microseconds(
-            abreast.misfit, size, box, state, across, down, edges
+            abreast.misfit, size, box, state, across, down, far
         )
         / lanes,
         "load (once)": microseconds(

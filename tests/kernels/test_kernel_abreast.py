@@ -47,7 +47,7 @@ def fit(adu, places, *, camera=None, run=abreast.fit_spots, doubt=DOUBT, excess=
     status = np.full(rows.size, 7, np.int16)
     run(
         adu, *(camera or planes(adu.shape)), rows, columns, RADIUS, sigma, doubt,
-        excess, ceiling, rounds, results, status,
+        np.inf, excess, ceiling, rounds, results, status, np.empty(rows.size),
     )  # fmt: skip
     return results, status
 
@@ -167,7 +167,7 @@ def test_a_spot_at_the_edge_is_where_it_is(place):
     x, y = place
     spot = (min(max(x, 0.3), 68.7), min(max(y, 0.3), 62.7), 4000, SIGMA)
     adu = frame([spot], ground=5.0)
-    results, status = fit(adu, [place], rounds=abreast.MORE_ROUNDS)
+    results, status = fit(adu, [place])
     assert status.tolist() == [abreast.FITTED]
     assert np.hypot(*(results[0, :2] - spot[:2])) < 5 * results[0, 5]
 
@@ -178,11 +178,10 @@ def test_shares_and_their_derivatives_are_those_of_scipy(sigma):
     state = np.zeros(abreast.STATE)
     places = np.linspace(-0.4, 8.4, abreast.LANES)
     state[: abreast.LANES] = places
-    bells, edges = np.empty((2, (size + 1) * abreast.LANES))
+    state[abreast.WIDTH : abreast.WIDTH + abreast.LANES] = sigma
+    desk = np.empty(abreast.DESK)
     shares, slopes, widens = np.empty((3, size * abreast.LANES))
-    abreast.axis_shares(
-        state, abreast.X, sigma, size, bells, edges, shares, slopes, widens
-    )
+    abreast.axis_shares(state, abreast.X, size, desk, shares, slopes, widens)
     grid = np.arange(size + 1) - 0.5
 
     def share(shift=0.0, width=sigma):

@@ -108,34 +108,54 @@ def test_its_codes_are_those_of_the_single_fit():
     assert (abreast.NARROW, abreast.WIDE) == (gauss.NARROW, gauss.WIDE)
 
 
-def look(adu, places, run=abreast.look_wide):
+def look(adu, places, run=abreast.fit_spots, bright=np.inf):
+    """Significance and status of a fit of the known width."""
     columns, rows = np.array(places, np.int32).reshape(-1, 2).T.copy()
-    out = np.ones(rows.size)
-    run(adu, *MAPS, rows, columns, 2, SIGMA, 1.0, out)
-    return out
+    out = np.full(rows.size, np.nan)
+    results, status = (
+        np.ones((rows.size, abreast.RESULTS)),
+        np.ones(rows.size, np.int16),
+    )
+    run(
+        adu, *MAPS, rows, columns, 2, SIGMA, 3.5, bright, 1.0, CEILING, 12, results,
+        status, out,
+    )  # fmt: skip
+    return out, status, results
 
 
 @pytest.mark.parametrize("photons", [800.0, 3e3, 3e4])
 def test_what_is_called_wide_at_a_look_is_doubted_by_its_fit(photons):
     adu, grid = blobs(widths=(0.7, 2.4), photons=(photons, photons))
-    significance = look(adu, grid)
-    np.testing.assert_allclose(
-        significance, look(adu, grid, interpreted(abreast.look_wide)), rtol=1e-12
-    )
+    significance, status, _ = look(adu, grid)
     is_wide = significance > abreast.BRIGHT
-    columns, rows = np.array(grid, np.int32).T.copy()
-    results = np.empty((rows.size, abreast.RESULTS))
-    status = np.empty(rows.size, np.int16)
-    abreast.fit_spots(
-        adu, *MAPS, rows, columns, 2, SIGMA, 3.5, 1.0, CEILING, 12, results, status
-    )
     assert not np.isin(status[is_wide], (abreast.FITTED, abreast.SATURATED)).any()
     assert is_wide.any() == (photons > 1e3)
 
 
+@pytest.mark.parametrize("run", [abreast.fit_spots, interpreted(abreast.fit_spots)])
+def test_what_is_bright_and_wide_is_doubted_unfitted_and_nothing_else_changes(run):
+    adu, grid = blobs(20, widths=(0.7, 2.4), photons=(3e3, 3e3))
+    significance, status, results = look(adu, grid)
+    again, doubted, left = look(adu, grid, run, abreast.BRIGHT)
+    np.testing.assert_allclose(again, significance, rtol=1e-12)
+    is_wide = significance > abreast.BRIGHT
+    assert 0 < is_wide.sum() < 20
+    assert (doubted[is_wide] == abreast.DOUBTED).all()
+    assert not left[is_wide].any()
+    np.testing.assert_array_equal(doubted[~is_wide], status[~is_wide])
+    np.testing.assert_allclose(left[~is_wide], results[~is_wide], rtol=1e-7)
+
+
+def test_where_every_spot_is_bright_and_wide_nothing_is_fitted():
+    adu, grid = blobs(3, widths=(2.0, 2.0), photons=(3e4, 3e4))
+    _, status, results = look(adu, grid, bright=abreast.BRIGHT)
+    assert status.tolist() == [abreast.DOUBTED] * 3
+    assert not results.any()
+
+
 def test_spots_of_the_known_width_are_not_called_wide():
     adu, grid = blobs(widths=(SIGMA, SIGMA), photons=(300.0, 3e4))
-    assert not look(adu, grid).any()
+    assert not look(adu, grid)[0].any()
 
 
 def test_a_wide_blob_stands_out_as_far_as_its_nine_pixels_say():
@@ -143,7 +163,7 @@ def test_a_wide_blob_stands_out_as_far_as_its_nine_pixels_say():
     column, row = grid[0]
     nine = adu[row - 1 : row + 2, column - 1 : column + 2].astype(float)
     nine = (nine - MAPS[0][0, 0]) * MAPS[1][0, 0]
-    told = look(adu, grid[:1])[0]
+    told = look(adu, grid[:1])[0][0]
     # the ground beneath is at least the darkest pixel of the box, at most its brightest
     most = nine.sum() / np.sqrt(nine.sum())
     assert abreast.BRIGHT < told < most
