@@ -63,6 +63,8 @@ SETTLED = 1e-4
 """Squared length of the last step, in units of the bound."""
 LOOSE = 0.5
 """The same while it is open which model stands; what does is climbed to the end."""
+NEARLY = 2.0
+"""By so much more than `LOOSE` a climb to the end may still lower a deviance."""
 RARE = 3.0
 """Deviations below which a true model's deviance is not looked for: 1 in 700."""
 HOPE = 3.0
@@ -75,9 +77,18 @@ SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-COUNTS, FIXED, MEAN, WEIGHT, RESIDUAL, UPPER, LOWER, MIDDLE = range(8)
-"""Planes of a region: photo-electrons plus read-noise variance; that variance plus the
-light of what is not fitted here; the model; 1 / model; counts / model - 1; scratch."""
+AREA = SIDE * SIDE
+COUNTS, FIXED, MEAN, WEIGHT, RESIDUAL, RATIO = (n * AREA for n in range(6))
+"""Where the planes of a region begin, line after line: photo-electrons plus read-noise
+variance; that variance plus the light of what is not fitted here; the model; 1 / model;
+counts / model - 1; by how much the model is less likely than a perfect one."""
+UPPER, LOWER, MIDDLE = (n * AREA for n in range(6, 9))
+"""Scratch."""
+PLANES = 9
+NEAR = 0.1
+"""Of the square of (a - b) / (a + b): a and b differ by less than a factor of 1.9."""
+ROUNDING = 1e-6
+"""Of a log-likelihood, by which a step may seem to lead down."""
 
 
 class Region(NamedTuple):
@@ -87,7 +98,8 @@ class Region(NamedTuple):
     width: int
     sigma: float
     planes: F64
-    """Shape (8, SIDE, SIDE); the first rows and columns of each are used."""
+    """Shape (PLANES AREA,): each begins with its height times width pixels, so that a
+    loop over all of them is one, with offsets that are constants."""
     basis: F64
     """The terms of the ground along one axis, by pixel; shape (2, 3, SIDE)."""
 
@@ -177,7 +189,7 @@ def noisier(rule: Rule, scale: float) -> Rule:
 
 def new_region(sigma: float) -> Region:
     """Return a region without content."""
-    return Region(0, 0, sigma, np.zeros((8, SIDE, SIDE)), np.zeros((2, 3, SIDE)))
+    return Region(0, 0, sigma, np.zeros(PLANES * AREA), np.zeros((2, 3, SIDE)))
 
 
 def new_emitters() -> Emitters:
@@ -253,45 +265,93 @@ def place(region: Region, emitters: Emitters, terms: int, k: int) -> None:
 
 @kernel
 def predict(region: Region, emitters: Emitters, terms: int, count: int) -> float:
-    """Write mean, weight and residual of ``count`` emitters; return the likelihood."""
-    height, width, theta = region.height, region.width, emitters.theta
-    for i in range(height):
-        mean, fixed = region.planes[MEAN, i], region.planes[FIXED, i]
-        v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
+    """Write what ``count`` emitters predict, and how well; return the likelihood.
+
+    That is its logarithm, less that of a perfect fit of all counts above zero.
+    """
+    planes, width, theta = region.planes, region.width, emitters.theta
+    for i in range(region.height):
+        row = i * width
         if terms == 1:
             for j in range(width):
-                mean[j] = fixed[j] + theta[0]
+                planes[MEAN + row + j] = planes[FIXED + row + j] + theta[0]
             continue
+        v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
         level = theta[0] + theta[2] * v
         tilt, bend = theta[1], 0.0
         if terms == TERMS:
             level += theta[5] * vv
             tilt += theta[4] * v
             bend = theta[3]
-        u, uu = region.basis[1, 1], region.basis[1, 2]
         for j in range(width):
-            mean[j] = fixed[j] + level + tilt * u[j] + bend * uu[j]
+            ground = level + tilt * region.basis[1, 1, j] + bend * region.basis[1, 2, j]
+            planes[MEAN + row + j] = planes[FIXED + row + j] + ground
     for k in range(count):
         place(region, emitters, terms, k)
         photons = theta[terms + 3 * k + PHOTONS]
         ends, down = emitters.ends[k], emitters.shares[DOWN, k, 0]
         across = emitters.shares[ACROSS, k, 0]
         for i in range(ends[0], ends[1]):
-            light = photons * down[i]
-            mean = region.planes[MEAN, i]
+            row, light = i * width, photons * down[i]
             for j in range(ends[2], ends[3]):
-                mean[j] += light * across[j]
-    likelihood = 0.0
-    for i in range(height):
-        mean, counts = region.planes[MEAN, i], region.planes[COUNTS, i]
-        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
-        for j in range(width):
-            value = max(mean[j], MIN_MEAN)
-            mean[j] = value
-            weight[j] = 1.0 / value
-            residual[j] = counts[j] * weight[j] - 1.0
-            likelihood += counts[j] * math.log(value) - value
-    return likelihood
+                planes[MEAN + row + j] += light * across[j]
+    return compare(region)
+
+
+@kernel
+def compare(region: Region) -> float:
+    """Write weight, residual and ratio of a mean; return the likelihood of `predict`.
+
+    A count below zero is held against a model of zero, as in `deviance`, but has its
+    part in the likelihood, of which the residuals are the slope.
+    """
+    planes, pixels = region.planes, region.height * region.width
+    far = 0
+    for n in range(pixels):
+        counts, mean = planes[COUNTS + n], max(planes[MEAN + n], MIN_MEAN)
+        weight = 1.0 / mean
+        planes[MEAN + n] = mean
+        planes[WEIGHT + n] = weight
+        planes[RESIDUAL + n] = counts * weight - 1.0
+        odds = (mean - counts) / (mean + counts)
+        planes[RATIO + n] = counts - mean + counts * near_log(odds)
+        far += 0 if odds * odds < NEAR else 1
+    less = 0.0
+    if far > 0:
+        for n in range(pixels):
+            counts, mean = planes[COUNTS + n], planes[MEAN + n]
+            odds = (mean - counts) / (mean + counts)
+            if odds * odds < NEAR:
+                continue
+            planes[RATIO + n] = max(counts, 0.0) - mean
+            if counts > 0.0:
+                planes[RATIO + n] += counts * math.log(mean / counts)
+            elif counts < 0.0:
+                less += counts * math.log(mean)
+    return less - 0.5 * deviance(region)
+
+
+@kernel
+def near_log(odds: float) -> float:
+    """Return log(a / b) where ``odds`` is (a - b) / (a + b), and its square < `NEAR`.
+
+    As a series without a branch, that a vector unit sums.
+    """
+    square = odds * odds
+    series = 1.0 / 27.0
+    series = series * square + 1.0 / 25.0
+    series = series * square + 1.0 / 23.0
+    series = series * square + 1.0 / 21.0
+    series = series * square + 1.0 / 19.0
+    series = series * square + 1.0 / 17.0
+    series = series * square + 1.0 / 15.0
+    series = series * square + 1.0 / 13.0
+    series = series * square + 1.0 / 11.0
+    series = series * square + 1.0 / 9.0
+    series = series * square + 1.0 / 7.0
+    series = series * square + 1.0 / 5.0
+    series = series * square + 1.0 / 3.0
+    return 2.0 * odds * (series * square + 1.0)
 
 
 @kernel
@@ -303,10 +363,10 @@ def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
     if terms == 1:
         weights, slope = 0.0, 0.0
         for i in range(region.height):
-            weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
+            row = i * region.width
             for j in range(region.width):
-                weights += weight[j]
-                slope += residual[j]
+                weights += region.planes[WEIGHT + row + j]
+                slope += region.planes[RESIDUAL + row + j]
         algebra.matrices[MATRIX, 0, 0] = weights
         algebra.vectors[GRADIENT, 0] = slope
         return
@@ -315,10 +375,11 @@ def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
     of_residual[:, :] = 0.0
     across = region.basis[1, 1]
     for i in range(region.height):
-        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
+        row = i * region.width
         w0 = w1 = w2 = w3 = w4 = r0 = r1 = r2 = 0.0
         for j in range(region.width):
-            u, w, r = across[j], weight[j], residual[j]
+            u, w = across[j], region.planes[WEIGHT + row + j]
+            r = region.planes[RESIDUAL + row + j]
             uu, wu, ru = u * u, w * u, r * u
             w0 += w
             w1 += wu
@@ -362,19 +423,21 @@ def own_equations(
     matrix = algebra.matrices[MATRIX]
     matrix[at : at + 3, :terms] = 0.0
     for i in range(ends[0], ends[1]):
-        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
+        row = i * region.width
         s, s_y = down[i], photons * down_y[i]
         ss = sb = bb = rs = rb = s0 = b0 = 0.0
         for j in range(ends[2], ends[3]):
             share, slope = across[j], photons * across_x[j]
-            one, other = weight[j] * share, weight[j] * slope
+            weight = region.planes[WEIGHT + row + j]
+            residual = region.planes[RESIDUAL + row + j]
+            one, other = weight * share, weight * slope
             s0 += one
             b0 += other
             ss += one * share
             sb += one * slope
             bb += other * slope
-            rs += residual[j] * share
-            rb += residual[j] * slope
+            rs += residual * share
+            rb += residual * slope
         gx += s * rb
         gy += s_y * rs
         gn += s * rs
@@ -392,7 +455,8 @@ def own_equations(
         s1 = s2 = b1 = b2 = 0.0
         for j in range(ends[2], ends[3]):
             u = region.basis[1, 1, j]
-            one, other = weight[j] * across[j] * u, weight[j] * across_x[j] * u
+            weight = region.planes[WEIGHT + row + j]
+            one, other = weight * across[j] * u, weight * across_x[j] * u
             s1 += one
             s2 += one * u
             b1 += other
@@ -430,10 +494,11 @@ def cross_equations(
     across_k, tilt_k = emitters.shares[ACROSS, k, 0], emitters.shares[ACROSS, k, 1]
     across_m, tilt_m = emitters.shares[ACROSS, m, 0], emitters.shares[ACROSS, m, 1]
     for i in range(top, bottom):
-        weight = region.planes[WEIGHT, i]
+        row = i * region.width
         ss = st = ts = tt = 0.0
         for j in range(left, right):
-            a, b = weight[j] * across_k[j], weight[j] * tilt_k[j]
+            weight = region.planes[WEIGHT + row + j]
+            a, b = weight * across_k[j], weight * tilt_k[j]
             ss += a * across_m[j]
             st += a * tilt_m[j]
             ts += b * across_m[j]
@@ -580,7 +645,7 @@ def climb(
         while True:
             move(region, theta, algebra.vectors[STEP], terms, count, start)
             candidate = predict(region, emitters, terms, count)
-            if candidate >= likelihood - 1e-9 * abs(likelihood):
+            if candidate >= likelihood - ROUNDING:
                 likelihood = candidate
                 damping = 0.1 * damping if damping > 0.01 else 0.0
                 break
@@ -601,25 +666,24 @@ def climb(
 
 
 @kernel
-def correlate(
-    region: Region, plane: F64, taps: F64, half: int, middle: F64, out: F64
-) -> None:
+def correlate(region: Region, plane: int, taps: F64, half: int, out: int) -> None:
     """Write a plane weighted with a separable shape; nothing lies beyond the edge."""
-    height, width = region.height, region.width
+    planes, height, width = region.planes, region.height, region.width
     for i in range(height):
+        row = i * width
         for j in range(width):
             total = 0.0
             for k in range(max(j - half, 0), min(j + half + 1, width)):
-                total += plane[i, k] * taps[k - j + half]
-            middle[i, j] = total
+                total += planes[plane + row + k] * taps[k - j + half]
+            planes[MIDDLE + row + j] = total
     for i in range(height):
-        line = out[i]
+        row = i * width
         for j in range(width):
-            line[j] = 0.0
+            planes[out + row + j] = 0.0
         for k in range(max(i - half, 0), min(i + half + 1, height)):
-            tap, source = taps[k - i + half], middle[k]
+            tap, source = taps[k - i + half], k * width
             for j in range(width):
-                line[j] += tap * source[j]
+                planes[out + row + j] += tap * planes[MIDDLE + source + j]
 
 
 @kernel
@@ -629,16 +693,16 @@ def next_emitter(region: Region, taps: F64, half: int) -> tuple[float, float, in
     The score is that of adding one emitter at a pixel's centre, in units of its noise.
     ``taps``: shares of a spot; shape (2, 2 half + 1), the second squared.
     """
-    top, bottom = region.planes[UPPER], region.planes[LOWER]
-    middle = region.planes[MIDDLE]
-    correlate(region, region.planes[RESIDUAL], taps[0], half, middle, top)
-    correlate(region, region.planes[WEIGHT], taps[1], half, middle, bottom)
+    correlate(region, RESIDUAL, taps[0], half, UPPER)
+    correlate(region, WEIGHT, taps[1], half, LOWER)
     best, photons, row, column = 0.0, 0.0, -1, -1
     for i in range(region.height):
         for j in range(region.width):
-            if top[i, j] > 0.0 and top[i, j] * top[i, j] > best * bottom[i, j]:
-                best = top[i, j] * top[i, j] / bottom[i, j]
-                photons = top[i, j] / bottom[i, j]
+            top = region.planes[UPPER + i * region.width + j]
+            bottom = region.planes[LOWER + i * region.width + j]
+            if top > 0.0 and top * top > best * bottom:
+                best = top * top / bottom
+                photons = top / bottom
                 row, column = i, j
     return math.sqrt(best), photons, row, column
 
@@ -690,7 +754,8 @@ def resolve(
     bar : float
         Deviance, at the rule's price for each parameter, that three emitters must get
         below if a fourth is to be tried: what grows on without it is no crowd. Two must
-        be below `HOPE` times that, and one below its square.
+        be below `HOPE` times that, and one below its square. What ends above it, or
+        with one emitter, is not climbed to the end, and not sound.
 
     Returns
     -------
@@ -725,6 +790,8 @@ def resolve(
         likelihood = higher
         if is_hopeless(region, rule, terms, count, bar):
             return count, likelihood, False
+    if is_beaten(likelihood, rule, terms, count, bar):
+        return count, likelihood, False
     while count > 1:
         equations(region, emitters, algebra, terms, count)
         if not deviations(algebra, terms + 3 * count, spread):
@@ -740,6 +807,8 @@ def resolve(
             break
         count -= 1
         likelihood = lower
+    if is_beaten(likelihood, rule, terms, count, bar):
+        return count, likelihood, False
     likelihood, is_settled = climb(
         region, emitters, algebra, terms, count, SETTLED, iterations
     )
@@ -759,6 +828,20 @@ def is_hopeless(region: Region, rule: Rule, terms: int, count: int, bar: float) 
     hope = HOPE ** max(3 - count, 0)
     left = deviance(region) + rule.gain / 3.0 * (terms + 3 * count)
     return left > hope * bar
+
+
+@kernel
+def is_beaten(
+    likelihood: float, rule: Rule, terms: int, count: int, bar: float
+) -> bool:
+    """Return whether ``count`` emitters, or fewer of them, will not get below ``bar``.
+
+    Of three or more some may be dropped, which makes them cheaper.
+    """
+    if bar == np.inf or count > 2:
+        return False
+    left = -2.0 * likelihood + rule.gain / 3.0 * (terms + 3 * count)
+    return count == 1 or left - NEARLY > bar
 
 
 @kernel
@@ -801,11 +884,12 @@ def curved_at_least(region: Region) -> float:
     brightest, squares, total = 1.0, 0.0, 0.0
     by_u = by_v = by_uu = by_uv = by_vv = 0.0
     for i in range(height):
-        counts, fixed = region.planes[COUNTS, i], region.planes[FIXED, i]
+        row = i * width
         s = su = suu = 0.0
         for j in range(width):
-            light = counts[j] - fixed[j]
-            brightest = max(brightest, counts[j])
+            counts = region.planes[COUNTS + row + j]
+            light = counts - region.planes[FIXED + row + j]
+            brightest = max(brightest, counts)
             squares += light * light
             s += light
             su += light * across[1, j]
@@ -825,15 +909,20 @@ def curved_at_least(region: Region) -> float:
 
 @kernel
 def deviance(region: Region) -> float:
-    """Return twice the log-likelihood by which a perfect fit would be better."""
-    total = 0.0
-    for i in range(region.height):
-        for j in range(region.width):
-            value, mean = region.planes[COUNTS, i, j], region.planes[MEAN, i, j]
-            total += mean - max(value, 0.0)
-            if value > 0.0:
-                total += value * math.log(value / mean)
-    return 2.0 * total
+    """Return twice the log-likelihood by which a perfect fit would be better.
+
+    Of the model that was predicted last.
+    """
+    planes, pixels = region.planes, region.height * region.width
+    one = two = three = four = 0.0
+    for n in range(0, pixels - 3, 4):
+        one += planes[RATIO + n]
+        two += planes[RATIO + n + 1]
+        three += planes[RATIO + n + 2]
+        four += planes[RATIO + n + 3]
+    for n in range(pixels - pixels % 4, pixels):
+        one += planes[RATIO + n]
+    return -2.0 * ((one + two) + (three + four))
 
 
 @kernel
@@ -974,19 +1063,19 @@ def new_room(sigma: float, most: int) -> Room:
 @kernel
 def load(camera: Camera, region: Region, top: int, left: int) -> None:
     """Write counts and what is fixed of a region whose first pixel is given."""
-    excess = camera.excess
+    share = 1.0 / camera.excess
     for i in range(region.height):
-        row = top + i
+        row, line = top + i, i * region.width
         dark = camera.offset_adu[min(row, camera.offset_adu.shape[0] - 1)]
         gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
         noise = camera.variance_e2[min(row, camera.variance_e2.shape[0] - 1)]
         adu = camera.adu[row]
-        counts, fixed = region.planes[COUNTS, i], region.planes[FIXED, i]
         for j in range(region.width):
             k = left + j
-            variance = noise[k] / (excess * excess)
-            counts[j] = (np.float64(adu[k]) - dark[k]) * gain[k] / excess + variance
-            fixed[j] = variance
+            variance = np.float64(noise[k]) * (share * share)
+            light = (np.float64(adu[k]) - dark[k]) * gain[k] * share
+            region.planes[COUNTS + line + j] = light + variance
+            region.planes[FIXED + line + j] = variance
 
 
 @kernel
@@ -1005,9 +1094,9 @@ def add_light(
     axis_shares(y, sigma, top, bottom, down)
     axis_shares(x, sigma, left, right, across)
     for i in range(top, bottom):
-        fixed, light = region.planes[FIXED, i], photons * down[0, i]
+        row, light = i * region.width, photons * down[0, i]
         for j in range(left, right):
-            fixed[j] += light * across[0, j]
+            region.planes[FIXED + row + j] += light * across[0, j]
 
 
 @kernel
@@ -1035,11 +1124,9 @@ def emit(
     squares, ratio, pixels = 0.0, 0.0, 0
     for i in range(ends[0], ends[1]):
         for j in range(ends[2], ends[3]):
-            value, mean = region.planes[COUNTS, i, j], region.planes[MEAN, i, j]
-            squares += (value - mean) ** 2
-            ratio += max(value, 0.0) - mean
-            if value > 0.0:
-                ratio += value * math.log(mean / value)
+            n = i * region.width + j
+            squares += (region.planes[COUNTS + n] - region.planes[MEAN + n]) ** 2
+            ratio += region.planes[RATIO + n]
             pixels += 1
     out[RESIDUAL_SD] = math.sqrt(squares / max(pixels, 1)) * excess
     out[LOG_RATIO] = ratio
@@ -1410,8 +1497,9 @@ def unevenness(region: Region) -> float:
             mean, light = 0.0, 0.0
             for i in range(top, bottom):
                 for j in range(left, right):
-                    mean += region.planes[COUNTS, i, j] - region.planes[FIXED, i, j]
-                    light += region.planes[COUNTS, i, j]
+                    n = i * region.width + j
+                    mean += region.planes[COUNTS + n] - region.planes[FIXED + n]
+                    light += region.planes[COUNTS + n]
             mean /= size
             total += mean
             squares += mean * mean
@@ -1520,7 +1608,8 @@ def patch(region: Region, y: float, x: float) -> float:
     total = 0.0
     for i in range(row - 1, row + 2):
         for j in range(column - 1, column + 2):
-            total += region.planes[COUNTS, i, j] - region.planes[FIXED, i, j]
+            n = i * region.width + j
+            total += region.planes[COUNTS + n] - region.planes[FIXED + n]
     return total / 9.0
 
 
@@ -1695,7 +1784,7 @@ def judge(
             choice, least = 1, ground + price * TERMS
     # no model is asked whose deviance, were it the true one, would be too high
     pixels = region.height * region.width
-    darkest = spot[BACKGROUND] / excess + region.planes[FIXED, 0, 0]
+    darkest = spot[BACKGROUND] / excess + region.planes[FIXED]
     if least_deviance(pixels - TERMS - 3, darkest) + price * (TERMS + 3) < least:
         start_one(room, TERMS, spot, top, left, excess)
         climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)

@@ -31,8 +31,8 @@ def region_of(counts, variance=1.0):
     """A region with these counts, and what a fit needs."""
     region = crowd.prepare(crowd.new_region(SIGMA), *counts.shape)
     h, w = counts.shape
-    region.planes[crowd.COUNTS, :h, :w] = counts + variance
-    region.planes[crowd.FIXED, :h, :w] = variance
+    region.planes[crowd.COUNTS :][: h * w] = np.ravel(counts + variance)
+    region.planes[crowd.FIXED :][: h * w] = np.ravel(variance)
     return region, crowd.new_emitters(), crowd.new_algebra()
 
 
