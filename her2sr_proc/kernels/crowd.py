@@ -71,7 +71,10 @@ HOPE = 3.0
 """What emitters leave, over what they must get below, from which none is added to two
 of them; its square, to one. On bright tissue none that was above it came to stand."""
 CERTAIN = 2.0
-"""Over what curved ground must leave, from which its lower bound spares the climb."""
+"""Over what curved ground must leave, from which its lower bound spares the climb; and
+over what a step of one promises, which it never gains to the end."""
+DIM = 0.1
+"""Of a region's mean light, what is fitted to all of it leaves everywhere to start from."""
 MAX_DAMPING = 1e6
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -649,10 +652,14 @@ def climb(
     count: int,
     settled: float,
     iterations: int,
+    bar: float,
 ) -> tuple[float, bool]:
     """Climb to the maximum; return the likelihood, and whether it was reached.
 
-    On return mean, weight and residual are those of theta.
+    On return mean, weight and residual are those of theta. ``bar``: a deviance; it ends
+    where the next step leads, by `CERTAIN`, to none below. That is for a ground alone,
+    whose likelihood is concave: what it gains to the end is the step's gain or 1.2 of
+    it on tissue.
     """
     size = terms + 3 * count
     theta, start = emitters.theta, algebra.vectors[KEPT]
@@ -676,6 +683,8 @@ def climb(
         for a in range(size):
             decrement += algebra.vectors[STEP, a] * algebra.vectors[GRADIENT, a]
             start[a] = theta[a]
+        if deviance(region) - CERTAIN * decrement > bar:
+            return likelihood, False
         is_last = decrement < settled
         while True:
             move(region, theta, algebra.vectors[STEP], terms, count, start)
@@ -800,7 +809,9 @@ def resolve(
     half = taps.shape[1] // 2
     theta = emitters.theta
     saved, spread = algebra.vectors[SAVED], algebra.vectors[SPREAD]
-    likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSE, iterations)
+    likelihood, _ = climb(
+        region, emitters, algebra, terms, count, LOOSE, iterations, np.inf
+    )
     parameters = region.height * region.width / PIXELS_A_PARAMETER
     told_apart = max(math.floor((parameters - terms) / 3.0), count)
     most = min(count + rule.surplus, MOST, told_apart)
@@ -815,7 +826,7 @@ def resolve(
         theta[at + X], theta[at + Y] = column, row
         theta[at + PHOTONS] = max(photons, MIN_PHOTONS)
         higher, _ = climb(
-            region, emitters, algebra, terms, count + 1, LOOSE, iterations
+            region, emitters, algebra, terms, count + 1, LOOSE, iterations, np.inf
         )
         if not 2.0 * (higher - likelihood) > rule.gain:
             theta[:] = saved
@@ -836,7 +847,9 @@ def resolve(
             break
         saved[:] = theta
         drop(theta, terms, count, k)
-        lower, _ = climb(region, emitters, algebra, terms, count - 1, LOOSE, iterations)
+        lower, _ = climb(
+            region, emitters, algebra, terms, count - 1, LOOSE, iterations, np.inf
+        )
         if 2.0 * (likelihood - lower) > rule.gain:
             theta[:] = saved
             break
@@ -845,7 +858,7 @@ def resolve(
     if is_beaten(likelihood, rule, terms, count, bar):
         return count, likelihood, False
     likelihood, is_settled = climb(
-        region, emitters, algebra, terms, count, SETTLED, iterations
+        region, emitters, algebra, terms, count, SETTLED, iterations, np.inf
     )
     equations(region, emitters, algebra, terms, count)
     has_bound = deviations(algebra, terms + 3 * count, spread)
@@ -893,8 +906,10 @@ def least_deviance(freedom: int, darkest: float) -> float:
 
 
 @kernel
-def curved_at_least(region: Region) -> float:
+def curved_at_least(region: Region, ground: F64) -> float:
     """Return a deviance that no curved ground alone gets a region below, or 0.
+
+    Writes the terms of the ground that has the least squares into ``ground``.
 
     A count's deviance is at least its squared residual over the larger of count and
     model, here over the brightest count; the sum of squares is least where the terms,
@@ -914,6 +929,7 @@ def curved_at_least(region: Region) -> float:
     for j in range(width):
         norm_u += across[2, j]
         norm_uu += (across[2, j] - mean_uu) ** 2
+    ground[:TERMS] = 0.0
     if not min(norm_u, norm_v, norm_uu, norm_vv) > 0.0:
         return 0.0
     brightest, squares, total = 1.0, 0.0, 0.0
@@ -935,6 +951,10 @@ def curved_at_least(region: Region) -> float:
         by_v += s * down[1, i]
         by_uv += su * down[1, i]
         by_vv += s * (down[2, i] - mean_vv)
+    ground[1], ground[2] = by_u / (norm_u * height), by_v / (norm_v * width)
+    ground[3], ground[5] = by_uu / (norm_uu * height), by_vv / (norm_vv * width)
+    ground[4] = by_uv / (norm_u * norm_v)
+    ground[0] = total / (height * width) - ground[3] * mean_uu - ground[5] * mean_vv
     squares -= total * total / (height * width)
     squares -= by_u * by_u / (norm_u * height) + by_v * by_v / (norm_v * width)
     squares -= by_uu * by_uu / (norm_uu * height) + by_vv * by_vv / (norm_vv * width)
@@ -1361,8 +1381,8 @@ def review(
         top, left, region = surround(camera, room, spots[n], radius)
         least = rule.gain if codes[k] == DOUBTED else -rule.gain / 3.0
         least -= 2.0 * spots[n, LOG_RATIO]
-        if curved_at_least(region) < least and least > without_spot(
-            room, region, iterations, spots[n], top, left, camera.excess
+        if curved_at_least(region, room.emitters.theta) < least and (
+            without_spot(room, region, iterations, least) < least
         ):
             codes[k] = DOUBTED
         else:
@@ -1469,11 +1489,11 @@ def is_curved(
     Then ``room`` holds that fit and its bounds. Source: Akaike's criterion.
     """
     start_one(room, 1, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, 1, 1, LOOSE, iterations)
+    climb(region, room.emitters, room.algebra, 1, 1, LOOSE, iterations, np.inf)
     flat = deviance(region)
     start_one(room, TERMS, spot, top, left, excess)
     _, is_settled = climb(
-        region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations
+        region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations, np.inf
     )
     if not is_settled or flat - deviance(region) < 2.0 * (TERMS - 1):
         return False
@@ -1559,11 +1579,12 @@ def is_ripple(
     excess: float,
 ) -> bool:
     """Return whether a faint spot on uneven ground is not needed to explain it."""
-    ground = without_spot(room, region, iterations, spot, top, left, excess)
+    curved_at_least(region, room.emitters.theta)
+    ground = without_spot(room, region, iterations, np.inf)
     if not asks_for_spot(region, taps, needed):
         return True
     start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
+    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations, np.inf)
     return ground - deviance(region) < needed
 
 
@@ -1756,21 +1777,34 @@ def surround(
 
 
 @kernel
-def without_spot(
-    room: Room,
-    region: Region,
-    iterations: int,
-    spot: F64,
-    top: int,
-    left: int,
-    excess: float,
-) -> float:
-    """Fit a curved ground alone to a region; return its deviance."""
-    start_one(room, TERMS, spot, top, left, excess)
-    share = spot[PHOTONS] / excess / (region.height * region.width)
-    room.emitters.theta[0] += share
-    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
+def without_spot(room: Room, region: Region, iterations: int, bar: float) -> float:
+    """Fit a curved ground alone to a region; return its deviance.
+
+    From that of `curved_at_least`, which is in ``room``. What cannot get below ``bar``
+    is left where that shows.
+    """
+    start_ground(region, room.emitters.theta)
+    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations, bar)
     return deviance(region)
+
+
+@kernel
+def start_ground(region: Region, theta: F64) -> None:
+    """Make a ground a flat one where it is not everywhere above zero."""
+    mean, least = 0.0, np.inf
+    for i in range(region.height):
+        v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
+        level = theta[0] + theta[2] * v + theta[5] * vv
+        tilt = theta[1] + theta[4] * v
+        for j in range(region.width):
+            n = i * region.width + j
+            u, uu = region.basis[1, 1, j], region.basis[1, 2, j]
+            least = min(least, level + tilt * u + theta[3] * uu)
+            mean += region.planes[COUNTS + n] - region.planes[FIXED + n]
+    mean /= region.height * region.width
+    if not least > DIM * mean:
+        theta[:TERMS] = 0.0
+        theta[0] = max(mean, MIN_MEAN)
 
 
 @kernel
@@ -1813,9 +1847,10 @@ def judge(
     is_free = spot[SIGMA] != region.sigma
     least = -2.0 * spot[LOG_RATIO] + price * (5.0 if is_free else 4.0)
     choice = 0
-    if curved_at_least(region) + price * TERMS < least:
-        ground = without_spot(room, region, iterations, spot, top, left, excess)
-        if ground + price * TERMS < least:
+    bar = least - price * TERMS
+    if curved_at_least(region, room.emitters.theta) < bar:
+        ground = without_spot(room, region, iterations, bar)
+        if ground < bar:
             if not asks_for_spot(region, taps, rule.gain):
                 return TERMS, 0
             choice, least = 1, ground + price * TERMS
@@ -1824,7 +1859,7 @@ def judge(
     darkest = spot[BACKGROUND] / excess + region.planes[FIXED]
     if least_deviance(pixels - TERMS - 3, darkest) + price * (TERMS + 3) < least:
         start_one(room, TERMS, spot, top, left, excess)
-        climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
+        climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations, np.inf)
         if deviance(region) + price * (TERMS + 3) < least:
             choice, least = 2, deviance(region) + price * (TERMS + 3)
     is_narrow = spot[SIGMA] < rule.broad * region.sigma
@@ -1841,7 +1876,7 @@ def judge(
     if choice == 1:
         return TERMS, 0
     start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations)
+    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations, np.inf)
     equations(region, room.emitters, room.algebra, TERMS, 1)
     is_sound = deviations(room.algebra, TERMS + 3, room.algebra.vectors[SPREAD])
     return TERMS, 1 if is_sound else 0
