@@ -63,21 +63,35 @@ SETTLED = 1e-4
 """Squared length of the last step, in units of the bound."""
 LOOSE = 0.5
 """The same while it is open which model stands; what does is climbed to the end."""
+NEARLY = 2.0
+"""By so much more than `LOOSE` a climb to the end may still lower a deviance."""
 RARE = 3.0
 """Deviations below which a true model's deviance is not looked for: 1 in 700."""
 HOPE = 3.0
 """What emitters leave, over what they must get below, from which none is added to two
 of them; its square, to one. On bright tissue none that was above it came to stand."""
 CERTAIN = 2.0
-"""Over what curved ground must leave, from which its lower bound spares the climb."""
+"""Over what curved ground must leave, from which its lower bound spares the climb; and
+over what a step of one promises, which it never gains to the end."""
+DIM = 0.1
+"""Of a region's mean light, what is fitted to all of it leaves everywhere to start from."""
 MAX_DAMPING = 1e6
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-COUNTS, FIXED, MEAN, WEIGHT, RESIDUAL, UPPER, LOWER, MIDDLE = range(8)
-"""Planes of a region: photo-electrons plus read-noise variance; that variance plus the
-light of what is not fitted here; the model; 1 / model; counts / model - 1; scratch."""
+AREA = SIDE * SIDE
+COUNTS, FIXED, MEAN, WEIGHT, RESIDUAL, RATIO = (n * AREA for n in range(6))
+"""Where the planes of a region begin, line after line: photo-electrons plus read-noise
+variance; that variance plus the light of what is not fitted here; the model; 1 / model;
+counts / model - 1; by how much the model is less likely than a perfect one."""
+UPPER, LOWER, MIDDLE = (n * AREA for n in range(6, 9))
+"""Scratch."""
+PLANES = 9
+NEAR = 0.1
+"""Of the square of (a - b) / (a + b): a and b differ by less than a factor of 1.9."""
+ROUNDING = 1e-6
+"""Of a log-likelihood, by which a step may seem to lead down."""
 
 
 class Region(NamedTuple):
@@ -87,7 +101,8 @@ class Region(NamedTuple):
     width: int
     sigma: float
     planes: F64
-    """Shape (8, SIDE, SIDE); the first rows and columns of each are used."""
+    """Shape (PLANES AREA,): each begins with its height times width pixels, so that a
+    loop over all of them is one, with offsets that are constants."""
     basis: F64
     """The terms of the ground along one axis, by pixel; shape (2, 3, SIDE)."""
 
@@ -103,7 +118,7 @@ class Emitters(NamedTuple):
     ends: I32
     """First row, last row + 1, first column, last column + 1; shape (MOST, 4)."""
     shares: F64
-    """Of every row and column, and their slopes; shape (2, MOST, 2, SIDE)."""
+    """Of every row and column, and their slopes; shape (2, MOST, 2, SIDE + 1)."""
 
 
 GRADIENT, STEP, KEPT, SAVED, SPREAD = range(5)
@@ -177,13 +192,13 @@ def noisier(rule: Rule, scale: float) -> Rule:
 
 def new_region(sigma: float) -> Region:
     """Return a region without content."""
-    return Region(0, 0, sigma, np.zeros((8, SIDE, SIDE)), np.zeros((2, 3, SIDE)))
+    return Region(0, 0, sigma, np.zeros(PLANES * AREA), np.zeros((2, 3, SIDE)))
 
 
 def new_emitters() -> Emitters:
     """Return room for emitters."""
     return Emitters(
-        np.zeros(SIZE), np.zeros((MOST, 4), np.int32), np.zeros((2, MOST, 2, SIDE))
+        np.zeros(SIZE), np.zeros((MOST, 4), np.int32), np.zeros((2, MOST, 2, SIDE + 1))
     )
 
 
@@ -224,17 +239,52 @@ def powers(term: int) -> tuple[int, int]:
 
 @kernel
 def axis_shares(centre: float, sigma: float, first: int, last: int, out: F64) -> None:
-    """Write the share of a 1-d Gaussian on pixels first..last - 1, and its slope."""
+    """Write the share of a 1-d Gaussian on pixels first..last - 1, and its slope.
+
+    ``out``, shape (2, > last), has column ``last`` as scratch. No pixel may be farther
+    than some `REACH` from the centre.
+    """
     scale = SQRT_HALF / sigma
-    height = INV_SQRT_2PI / sigma
     low = (first - 0.5 - centre) * scale
-    erf_low, bell_low = math.erf(low), height * math.exp(-low * low)
+    # from edge to edge a Gaussian changes by a factor, and that by a constant one
+    bell = math.exp(-low * low)
+    factor = math.exp(-scale * (2.0 * low + scale))
+    change = math.exp(-2.0 * scale * scale)
+    for k in range(first, last + 1):
+        out[1, k] = bell
+        bell *= factor
+        factor *= change
+    for k in range(first, last + 1):
+        z = (k - 0.5 - centre) * scale
+        tail = 0.5 * out[1, k] * scaled_tail(abs(z))
+        out[0, k] = tail if z < 0.0 else 1.0 - tail
+    height = INV_SQRT_2PI / sigma
     for k in range(first, last):
-        high = (k + 0.5 - centre) * scale
-        erf_high, bell_high = math.erf(high), height * math.exp(-high * high)
-        out[0, k] = 0.5 * (erf_high - erf_low)
-        out[1, k] = bell_low - bell_high
-        erf_low, bell_low = erf_high, bell_high
+        out[0, k] = out[0, k + 1] - out[0, k]
+        out[1, k] = height * (out[1, k] - out[1, k + 1])
+
+
+@kernel
+def scaled_tail(z: float) -> float:
+    """Return erfc(z) exp(z z) for 0 <= z <= 7, without a branch.
+
+    A polynomial of 2 (t - 0.3) / 0.7 - 1, where t = 3 / (3 + z), by Chebyshev's nodes;
+    erfc itself is then right to 5e-12.
+    """
+    u = 2.0 / 0.7 * (3.0 / (3.0 + z)) - 0.6 / 0.7 - 1.0
+    series = -6.82286451174628e-08
+    series = series * u - 2.77092653078013e-07
+    series = series * u + 1.50133446218892e-06
+    series = series * u + 6.27007319166141e-06
+    series = series * u - 2.52509119647741e-05
+    series = series * u - 0.000169797856339898
+    series = series * u + 0.00015213157304741
+    series = series * u + 0.00501391852398528
+    series = series * u + 0.0271330204072665
+    series = series * u + 0.0892110918408702
+    series = series * u + 0.208967316552335
+    series = series * u + 0.366038767341772
+    return series * u + 0.303671376437709
 
 
 @kernel
@@ -253,45 +303,93 @@ def place(region: Region, emitters: Emitters, terms: int, k: int) -> None:
 
 @kernel
 def predict(region: Region, emitters: Emitters, terms: int, count: int) -> float:
-    """Write mean, weight and residual of ``count`` emitters; return the likelihood."""
-    height, width, theta = region.height, region.width, emitters.theta
-    for i in range(height):
-        mean, fixed = region.planes[MEAN, i], region.planes[FIXED, i]
-        v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
+    """Write what ``count`` emitters predict, and how well; return the likelihood.
+
+    That is its logarithm, less that of a perfect fit of all counts above zero.
+    """
+    planes, width, theta = region.planes, region.width, emitters.theta
+    for i in range(region.height):
+        row = i * width
         if terms == 1:
             for j in range(width):
-                mean[j] = fixed[j] + theta[0]
+                planes[MEAN + row + j] = planes[FIXED + row + j] + theta[0]
             continue
+        v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
         level = theta[0] + theta[2] * v
         tilt, bend = theta[1], 0.0
         if terms == TERMS:
             level += theta[5] * vv
             tilt += theta[4] * v
             bend = theta[3]
-        u, uu = region.basis[1, 1], region.basis[1, 2]
         for j in range(width):
-            mean[j] = fixed[j] + level + tilt * u[j] + bend * uu[j]
+            ground = level + tilt * region.basis[1, 1, j] + bend * region.basis[1, 2, j]
+            planes[MEAN + row + j] = planes[FIXED + row + j] + ground
     for k in range(count):
         place(region, emitters, terms, k)
         photons = theta[terms + 3 * k + PHOTONS]
         ends, down = emitters.ends[k], emitters.shares[DOWN, k, 0]
         across = emitters.shares[ACROSS, k, 0]
         for i in range(ends[0], ends[1]):
-            light = photons * down[i]
-            mean = region.planes[MEAN, i]
+            row, light = i * width, photons * down[i]
             for j in range(ends[2], ends[3]):
-                mean[j] += light * across[j]
-    likelihood = 0.0
-    for i in range(height):
-        mean, counts = region.planes[MEAN, i], region.planes[COUNTS, i]
-        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
-        for j in range(width):
-            value = max(mean[j], MIN_MEAN)
-            mean[j] = value
-            weight[j] = 1.0 / value
-            residual[j] = counts[j] * weight[j] - 1.0
-            likelihood += counts[j] * math.log(value) - value
-    return likelihood
+                planes[MEAN + row + j] += light * across[j]
+    return compare(region)
+
+
+@kernel
+def compare(region: Region) -> float:
+    """Write weight, residual and ratio of a mean; return the likelihood of `predict`.
+
+    A count below zero is held against a model of zero, as in `deviance`, but has its
+    part in the likelihood, of which the residuals are the slope.
+    """
+    planes, pixels = region.planes, region.height * region.width
+    far = 0
+    for n in range(pixels):
+        counts, mean = planes[COUNTS + n], max(planes[MEAN + n], MIN_MEAN)
+        weight = 1.0 / mean
+        planes[MEAN + n] = mean
+        planes[WEIGHT + n] = weight
+        planes[RESIDUAL + n] = counts * weight - 1.0
+        odds = (mean - counts) / (mean + counts)
+        planes[RATIO + n] = counts - mean + counts * near_log(odds)
+        far += 0 if odds * odds < NEAR else 1
+    less = 0.0
+    if far > 0:
+        for n in range(pixels):
+            counts, mean = planes[COUNTS + n], planes[MEAN + n]
+            odds = (mean - counts) / (mean + counts)
+            if odds * odds < NEAR:
+                continue
+            planes[RATIO + n] = max(counts, 0.0) - mean
+            if counts > 0.0:
+                planes[RATIO + n] += counts * math.log(mean / counts)
+            elif counts < 0.0:
+                less += counts * math.log(mean)
+    return less - 0.5 * deviance(region)
+
+
+@kernel
+def near_log(odds: float) -> float:
+    """Return log(a / b) where ``odds`` is (a - b) / (a + b), and its square < `NEAR`.
+
+    As a series without a branch, that a vector unit sums.
+    """
+    square = odds * odds
+    series = 1.0 / 27.0
+    series = series * square + 1.0 / 25.0
+    series = series * square + 1.0 / 23.0
+    series = series * square + 1.0 / 21.0
+    series = series * square + 1.0 / 19.0
+    series = series * square + 1.0 / 17.0
+    series = series * square + 1.0 / 15.0
+    series = series * square + 1.0 / 13.0
+    series = series * square + 1.0 / 11.0
+    series = series * square + 1.0 / 9.0
+    series = series * square + 1.0 / 7.0
+    series = series * square + 1.0 / 5.0
+    series = series * square + 1.0 / 3.0
+    return 2.0 * odds * (series * square + 1.0)
 
 
 @kernel
@@ -303,10 +401,10 @@ def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
     if terms == 1:
         weights, slope = 0.0, 0.0
         for i in range(region.height):
-            weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
+            row = i * region.width
             for j in range(region.width):
-                weights += weight[j]
-                slope += residual[j]
+                weights += region.planes[WEIGHT + row + j]
+                slope += region.planes[RESIDUAL + row + j]
         algebra.matrices[MATRIX, 0, 0] = weights
         algebra.vectors[GRADIENT, 0] = slope
         return
@@ -315,10 +413,11 @@ def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
     of_residual[:, :] = 0.0
     across = region.basis[1, 1]
     for i in range(region.height):
-        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
+        row = i * region.width
         w0 = w1 = w2 = w3 = w4 = r0 = r1 = r2 = 0.0
         for j in range(region.width):
-            u, w, r = across[j], weight[j], residual[j]
+            u, w = across[j], region.planes[WEIGHT + row + j]
+            r = region.planes[RESIDUAL + row + j]
             uu, wu, ru = u * u, w * u, r * u
             w0 += w
             w1 += wu
@@ -362,19 +461,21 @@ def own_equations(
     matrix = algebra.matrices[MATRIX]
     matrix[at : at + 3, :terms] = 0.0
     for i in range(ends[0], ends[1]):
-        weight, residual = region.planes[WEIGHT, i], region.planes[RESIDUAL, i]
+        row = i * region.width
         s, s_y = down[i], photons * down_y[i]
         ss = sb = bb = rs = rb = s0 = b0 = 0.0
         for j in range(ends[2], ends[3]):
             share, slope = across[j], photons * across_x[j]
-            one, other = weight[j] * share, weight[j] * slope
+            weight = region.planes[WEIGHT + row + j]
+            residual = region.planes[RESIDUAL + row + j]
+            one, other = weight * share, weight * slope
             s0 += one
             b0 += other
             ss += one * share
             sb += one * slope
             bb += other * slope
-            rs += residual[j] * share
-            rb += residual[j] * slope
+            rs += residual * share
+            rb += residual * slope
         gx += s * rb
         gy += s_y * rs
         gn += s * rs
@@ -392,7 +493,8 @@ def own_equations(
         s1 = s2 = b1 = b2 = 0.0
         for j in range(ends[2], ends[3]):
             u = region.basis[1, 1, j]
-            one, other = weight[j] * across[j] * u, weight[j] * across_x[j] * u
+            weight = region.planes[WEIGHT + row + j]
+            one, other = weight * across[j] * u, weight * across_x[j] * u
             s1 += one
             s2 += one * u
             b1 += other
@@ -430,10 +532,11 @@ def cross_equations(
     across_k, tilt_k = emitters.shares[ACROSS, k, 0], emitters.shares[ACROSS, k, 1]
     across_m, tilt_m = emitters.shares[ACROSS, m, 0], emitters.shares[ACROSS, m, 1]
     for i in range(top, bottom):
-        weight = region.planes[WEIGHT, i]
+        row = i * region.width
         ss = st = ts = tt = 0.0
         for j in range(left, right):
-            a, b = weight[j] * across_k[j], weight[j] * tilt_k[j]
+            weight = region.planes[WEIGHT + row + j]
+            a, b = weight * across_k[j], weight * tilt_k[j]
             ss += a * across_m[j]
             st += a * tilt_m[j]
             ts += b * across_m[j]
@@ -549,10 +652,14 @@ def climb(
     count: int,
     settled: float,
     iterations: int,
+    bar: float,
 ) -> tuple[float, bool]:
     """Climb to the maximum; return the likelihood, and whether it was reached.
 
-    On return mean, weight and residual are those of theta.
+    On return mean, weight and residual are those of theta. ``bar``: a deviance; it ends
+    where the next step leads, by `CERTAIN`, to none below. That is for a ground alone,
+    whose likelihood is concave: what it gains to the end is the step's gain or 1.2 of
+    it on tissue.
     """
     size = terms + 3 * count
     theta, start = emitters.theta, algebra.vectors[KEPT]
@@ -576,11 +683,13 @@ def climb(
         for a in range(size):
             decrement += algebra.vectors[STEP, a] * algebra.vectors[GRADIENT, a]
             start[a] = theta[a]
+        if deviance(region) - CERTAIN * decrement > bar:
+            return likelihood, False
         is_last = decrement < settled
         while True:
             move(region, theta, algebra.vectors[STEP], terms, count, start)
             candidate = predict(region, emitters, terms, count)
-            if candidate >= likelihood - 1e-9 * abs(likelihood):
+            if candidate >= likelihood - ROUNDING:
                 likelihood = candidate
                 damping = 0.1 * damping if damping > 0.01 else 0.0
                 break
@@ -601,25 +710,24 @@ def climb(
 
 
 @kernel
-def correlate(
-    region: Region, plane: F64, taps: F64, half: int, middle: F64, out: F64
-) -> None:
+def correlate(region: Region, plane: int, taps: F64, half: int, out: int) -> None:
     """Write a plane weighted with a separable shape; nothing lies beyond the edge."""
-    height, width = region.height, region.width
+    planes, height, width = region.planes, region.height, region.width
     for i in range(height):
+        row = i * width
         for j in range(width):
             total = 0.0
             for k in range(max(j - half, 0), min(j + half + 1, width)):
-                total += plane[i, k] * taps[k - j + half]
-            middle[i, j] = total
+                total += planes[plane + row + k] * taps[k - j + half]
+            planes[MIDDLE + row + j] = total
     for i in range(height):
-        line = out[i]
+        row = i * width
         for j in range(width):
-            line[j] = 0.0
+            planes[out + row + j] = 0.0
         for k in range(max(i - half, 0), min(i + half + 1, height)):
-            tap, source = taps[k - i + half], middle[k]
+            tap, source = taps[k - i + half], k * width
             for j in range(width):
-                line[j] += tap * source[j]
+                planes[out + row + j] += tap * planes[MIDDLE + source + j]
 
 
 @kernel
@@ -629,16 +737,16 @@ def next_emitter(region: Region, taps: F64, half: int) -> tuple[float, float, in
     The score is that of adding one emitter at a pixel's centre, in units of its noise.
     ``taps``: shares of a spot; shape (2, 2 half + 1), the second squared.
     """
-    top, bottom = region.planes[UPPER], region.planes[LOWER]
-    middle = region.planes[MIDDLE]
-    correlate(region, region.planes[RESIDUAL], taps[0], half, middle, top)
-    correlate(region, region.planes[WEIGHT], taps[1], half, middle, bottom)
+    correlate(region, RESIDUAL, taps[0], half, UPPER)
+    correlate(region, WEIGHT, taps[1], half, LOWER)
     best, photons, row, column = 0.0, 0.0, -1, -1
     for i in range(region.height):
         for j in range(region.width):
-            if top[i, j] > 0.0 and top[i, j] * top[i, j] > best * bottom[i, j]:
-                best = top[i, j] * top[i, j] / bottom[i, j]
-                photons = top[i, j] / bottom[i, j]
+            top = region.planes[UPPER + i * region.width + j]
+            bottom = region.planes[LOWER + i * region.width + j]
+            if top > 0.0 and top * top > best * bottom:
+                best = top * top / bottom
+                photons = top / bottom
                 row, column = i, j
     return math.sqrt(best), photons, row, column
 
@@ -690,7 +798,8 @@ def resolve(
     bar : float
         Deviance, at the rule's price for each parameter, that three emitters must get
         below if a fourth is to be tried: what grows on without it is no crowd. Two must
-        be below `HOPE` times that, and one below its square.
+        be below `HOPE` times that, and one below its square. What ends above it, or
+        with one emitter, is not climbed to the end, and not sound.
 
     Returns
     -------
@@ -700,7 +809,9 @@ def resolve(
     half = taps.shape[1] // 2
     theta = emitters.theta
     saved, spread = algebra.vectors[SAVED], algebra.vectors[SPREAD]
-    likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSE, iterations)
+    likelihood, _ = climb(
+        region, emitters, algebra, terms, count, LOOSE, iterations, np.inf
+    )
     parameters = region.height * region.width / PIXELS_A_PARAMETER
     told_apart = max(math.floor((parameters - terms) / 3.0), count)
     most = min(count + rule.surplus, MOST, told_apart)
@@ -715,7 +826,7 @@ def resolve(
         theta[at + X], theta[at + Y] = column, row
         theta[at + PHOTONS] = max(photons, MIN_PHOTONS)
         higher, _ = climb(
-            region, emitters, algebra, terms, count + 1, LOOSE, iterations
+            region, emitters, algebra, terms, count + 1, LOOSE, iterations, np.inf
         )
         if not 2.0 * (higher - likelihood) > rule.gain:
             theta[:] = saved
@@ -725,6 +836,8 @@ def resolve(
         likelihood = higher
         if is_hopeless(region, rule, terms, count, bar):
             return count, likelihood, False
+    if is_beaten(likelihood, rule, terms, count, bar):
+        return count, likelihood, False
     while count > 1:
         equations(region, emitters, algebra, terms, count)
         if not deviations(algebra, terms + 3 * count, spread):
@@ -734,14 +847,18 @@ def resolve(
             break
         saved[:] = theta
         drop(theta, terms, count, k)
-        lower, _ = climb(region, emitters, algebra, terms, count - 1, LOOSE, iterations)
+        lower, _ = climb(
+            region, emitters, algebra, terms, count - 1, LOOSE, iterations, np.inf
+        )
         if 2.0 * (likelihood - lower) > rule.gain:
             theta[:] = saved
             break
         count -= 1
         likelihood = lower
+    if is_beaten(likelihood, rule, terms, count, bar):
+        return count, likelihood, False
     likelihood, is_settled = climb(
-        region, emitters, algebra, terms, count, SETTLED, iterations
+        region, emitters, algebra, terms, count, SETTLED, iterations, np.inf
     )
     equations(region, emitters, algebra, terms, count)
     has_bound = deviations(algebra, terms + 3 * count, spread)
@@ -762,6 +879,20 @@ def is_hopeless(region: Region, rule: Rule, terms: int, count: int, bar: float) 
 
 
 @kernel
+def is_beaten(
+    likelihood: float, rule: Rule, terms: int, count: int, bar: float
+) -> bool:
+    """Return whether ``count`` emitters, or fewer of them, will not get below ``bar``.
+
+    Of three or more some may be dropped, which makes them cheaper.
+    """
+    if bar == np.inf or count > 2:
+        return False
+    left = -2.0 * likelihood + rule.gain / 3.0 * (terms + 3 * count)
+    return count == 1 or left - NEARLY > bar
+
+
+@kernel
 def least_deviance(freedom: int, darkest: float) -> float:
     """Return what a true model's deviance is below in one of 700 cases.
 
@@ -775,8 +906,10 @@ def least_deviance(freedom: int, darkest: float) -> float:
 
 
 @kernel
-def curved_at_least(region: Region) -> float:
+def curved_at_least(region: Region, ground: F64) -> float:
     """Return a deviance that no curved ground alone gets a region below, or 0.
+
+    Writes the terms of the ground that has the least squares into ``ground``.
 
     A count's deviance is at least its squared residual over the larger of count and
     model, here over the brightest count; the sum of squares is least where the terms,
@@ -796,16 +929,18 @@ def curved_at_least(region: Region) -> float:
     for j in range(width):
         norm_u += across[2, j]
         norm_uu += (across[2, j] - mean_uu) ** 2
+    ground[:TERMS] = 0.0
     if not min(norm_u, norm_v, norm_uu, norm_vv) > 0.0:
         return 0.0
     brightest, squares, total = 1.0, 0.0, 0.0
     by_u = by_v = by_uu = by_uv = by_vv = 0.0
     for i in range(height):
-        counts, fixed = region.planes[COUNTS, i], region.planes[FIXED, i]
+        row = i * width
         s = su = suu = 0.0
         for j in range(width):
-            light = counts[j] - fixed[j]
-            brightest = max(brightest, counts[j])
+            counts = region.planes[COUNTS + row + j]
+            light = counts - region.planes[FIXED + row + j]
+            brightest = max(brightest, counts)
             squares += light * light
             s += light
             su += light * across[1, j]
@@ -816,6 +951,10 @@ def curved_at_least(region: Region) -> float:
         by_v += s * down[1, i]
         by_uv += su * down[1, i]
         by_vv += s * (down[2, i] - mean_vv)
+    ground[1], ground[2] = by_u / (norm_u * height), by_v / (norm_v * width)
+    ground[3], ground[5] = by_uu / (norm_uu * height), by_vv / (norm_vv * width)
+    ground[4] = by_uv / (norm_u * norm_v)
+    ground[0] = total / (height * width) - ground[3] * mean_uu - ground[5] * mean_vv
     squares -= total * total / (height * width)
     squares -= by_u * by_u / (norm_u * height) + by_v * by_v / (norm_v * width)
     squares -= by_uu * by_uu / (norm_uu * height) + by_vv * by_vv / (norm_vv * width)
@@ -825,15 +964,20 @@ def curved_at_least(region: Region) -> float:
 
 @kernel
 def deviance(region: Region) -> float:
-    """Return twice the log-likelihood by which a perfect fit would be better."""
-    total = 0.0
-    for i in range(region.height):
-        for j in range(region.width):
-            value, mean = region.planes[COUNTS, i, j], region.planes[MEAN, i, j]
-            total += mean - max(value, 0.0)
-            if value > 0.0:
-                total += value * math.log(value / mean)
-    return 2.0 * total
+    """Return twice the log-likelihood by which a perfect fit would be better.
+
+    Of the model that was predicted last.
+    """
+    planes, pixels = region.planes, region.height * region.width
+    one = two = three = four = 0.0
+    for n in range(0, pixels - 3, 4):
+        one += planes[RATIO + n]
+        two += planes[RATIO + n + 1]
+        three += planes[RATIO + n + 2]
+        four += planes[RATIO + n + 3]
+    for n in range(pixels - pixels % 4, pixels):
+        one += planes[RATIO + n]
+    return -2.0 * ((one + two) + (three + four))
 
 
 @kernel
@@ -930,9 +1074,8 @@ def noise_pixels(sigma: float, radius: int) -> float:
 
     For a dim spot of known width, half way from a pixel to its corner.
     """
-    out = np.zeros((2, 2 * radius + 1))
-    axis_shares(radius + 0.25, sigma, 0, 2 * radius + 1, out)
-    energy, total = float((out[0] ** 2).sum()) ** 2, float(out[0].sum()) ** 2
+    shares = _shares(radius + 0.25, sigma, 2 * radius + 1)
+    energy, total = float((shares**2).sum()) ** 2, float(shares.sum()) ** 2
     return 1.0 / (energy - total * total / (2 * radius + 1) ** 2)
 
 
@@ -942,10 +1085,8 @@ def skew_pixels(sigma: float, radius: int) -> float:
     As `noise_pixels`. Shot noise is skewed: few bright pixels look like a spot more
     often than normal noise would.
     """
-    size = 2 * radius + 1
-    out = np.zeros((2, size))
-    axis_shares(radius + 0.25, sigma, 0, size, out)
-    weight = np.outer(out[0], out[0])
+    shares = _shares(radius + 0.25, sigma, 2 * radius + 1)
+    weight = np.outer(shares, shares)
     weight -= weight.mean()
     return float((weight**3).sum() / (weight**2).sum() ** 1.5)
 
@@ -953,10 +1094,13 @@ def skew_pixels(sigma: float, radius: int) -> float:
 def spot_taps(sigma: float) -> F64:
     """Return the shares of a spot along an axis, and their squares."""
     half = max(1, math.ceil(2.5 * sigma))
-    out = np.zeros((2, 2 * half + 1))
-    axis_shares(half, sigma, 0, 2 * half + 1, out)
-    out[1] = out[0] ** 2
-    return out
+    shares = _shares(half, sigma, 2 * half + 1)
+    return np.stack([shares, shares**2])
+
+
+def _shares(centre: float, sigma: float, size: int) -> F64:
+    edges = (np.arange(size + 1) - 0.5 - centre) * (SQRT_HALF / sigma)
+    return 0.5 * np.diff([math.erf(edge) for edge in edges])
 
 
 def new_room(sigma: float, most: int) -> Room:
@@ -974,19 +1118,19 @@ def new_room(sigma: float, most: int) -> Room:
 @kernel
 def load(camera: Camera, region: Region, top: int, left: int) -> None:
     """Write counts and what is fixed of a region whose first pixel is given."""
-    excess = camera.excess
+    share = 1.0 / camera.excess
     for i in range(region.height):
-        row = top + i
+        row, line = top + i, i * region.width
         dark = camera.offset_adu[min(row, camera.offset_adu.shape[0] - 1)]
         gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
         noise = camera.variance_e2[min(row, camera.variance_e2.shape[0] - 1)]
         adu = camera.adu[row]
-        counts, fixed = region.planes[COUNTS, i], region.planes[FIXED, i]
         for j in range(region.width):
             k = left + j
-            variance = noise[k] / (excess * excess)
-            counts[j] = (np.float64(adu[k]) - dark[k]) * gain[k] / excess + variance
-            fixed[j] = variance
+            variance = np.float64(noise[k]) * (share * share)
+            light = (np.float64(adu[k]) - dark[k]) * gain[k] * share
+            region.planes[COUNTS + line + j] = light + variance
+            region.planes[FIXED + line + j] = variance
 
 
 @kernel
@@ -1005,9 +1149,9 @@ def add_light(
     axis_shares(y, sigma, top, bottom, down)
     axis_shares(x, sigma, left, right, across)
     for i in range(top, bottom):
-        fixed, light = region.planes[FIXED, i], photons * down[0, i]
+        row, light = i * region.width, photons * down[0, i]
         for j in range(left, right):
-            fixed[j] += light * across[0, j]
+            region.planes[FIXED + row + j] += light * across[0, j]
 
 
 @kernel
@@ -1035,11 +1179,9 @@ def emit(
     squares, ratio, pixels = 0.0, 0.0, 0
     for i in range(ends[0], ends[1]):
         for j in range(ends[2], ends[3]):
-            value, mean = region.planes[COUNTS, i, j], region.planes[MEAN, i, j]
-            squares += (value - mean) ** 2
-            ratio += max(value, 0.0) - mean
-            if value > 0.0:
-                ratio += value * math.log(mean / value)
+            n = i * region.width + j
+            squares += (region.planes[COUNTS + n] - region.planes[MEAN + n]) ** 2
+            ratio += region.planes[RATIO + n]
             pixels += 1
     out[RESIDUAL_SD] = math.sqrt(squares / max(pixels, 1)) * excess
     out[LOG_RATIO] = ratio
@@ -1239,8 +1381,8 @@ def review(
         top, left, region = surround(camera, room, spots[n], radius)
         least = rule.gain if codes[k] == DOUBTED else -rule.gain / 3.0
         least -= 2.0 * spots[n, LOG_RATIO]
-        if curved_at_least(region) < least and least > without_spot(
-            room, region, iterations, spots[n], top, left, camera.excess
+        if curved_at_least(region, room.emitters.theta) < least and (
+            without_spot(room, region, iterations, least) < least
         ):
             codes[k] = DOUBTED
         else:
@@ -1347,11 +1489,11 @@ def is_curved(
     Then ``room`` holds that fit and its bounds. Source: Akaike's criterion.
     """
     start_one(room, 1, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, 1, 1, LOOSE, iterations)
+    climb(region, room.emitters, room.algebra, 1, 1, LOOSE, iterations, np.inf)
     flat = deviance(region)
     start_one(room, TERMS, spot, top, left, excess)
     _, is_settled = climb(
-        region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations
+        region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations, np.inf
     )
     if not is_settled or flat - deviance(region) < 2.0 * (TERMS - 1):
         return False
@@ -1410,8 +1552,9 @@ def unevenness(region: Region) -> float:
             mean, light = 0.0, 0.0
             for i in range(top, bottom):
                 for j in range(left, right):
-                    mean += region.planes[COUNTS, i, j] - region.planes[FIXED, i, j]
-                    light += region.planes[COUNTS, i, j]
+                    n = i * region.width + j
+                    mean += region.planes[COUNTS + n] - region.planes[FIXED + n]
+                    light += region.planes[COUNTS + n]
             mean /= size
             total += mean
             squares += mean * mean
@@ -1436,11 +1579,12 @@ def is_ripple(
     excess: float,
 ) -> bool:
     """Return whether a faint spot on uneven ground is not needed to explain it."""
-    ground = without_spot(room, region, iterations, spot, top, left, excess)
+    curved_at_least(region, room.emitters.theta)
+    ground = without_spot(room, region, iterations, np.inf)
     if not asks_for_spot(region, taps, needed):
         return True
     start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
+    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations, np.inf)
     return ground - deviance(region) < needed
 
 
@@ -1520,7 +1664,8 @@ def patch(region: Region, y: float, x: float) -> float:
     total = 0.0
     for i in range(row - 1, row + 2):
         for j in range(column - 1, column + 2):
-            total += region.planes[COUNTS, i, j] - region.planes[FIXED, i, j]
+            n = i * region.width + j
+            total += region.planes[COUNTS + n] - region.planes[FIXED + n]
     return total / 9.0
 
 
@@ -1576,13 +1721,15 @@ def add_others(
 ) -> None:
     """Add the light of the other groups' spots to what is fixed of a region."""
     slack = REACH * region.sigma + ORDER_PX
+    width = region.width
     for step in (-1, 1):
         k = root if step < 0 else root + 1
         while 0 <= k < spots.shape[0]:
             y, x = spots[k, Y] - top, spots[k, X] - left
             if y < -slack or y > region.height + slack:
                 break
-            if find_root(room.parent, k) != root:
+            reach = REACH * spots[k, SIGMA] + 1.0
+            if -reach < x < width + reach and find_root(room.parent, k) != root:
                 photons = spots[k, PHOTONS] / camera.excess
                 add_light(region, room.emitters, x, y, photons, spots[k, SIGMA])
             k += step
@@ -1630,21 +1777,34 @@ def surround(
 
 
 @kernel
-def without_spot(
-    room: Room,
-    region: Region,
-    iterations: int,
-    spot: F64,
-    top: int,
-    left: int,
-    excess: float,
-) -> float:
-    """Fit a curved ground alone to a region; return its deviance."""
-    start_one(room, TERMS, spot, top, left, excess)
-    share = spot[PHOTONS] / excess / (region.height * region.width)
-    room.emitters.theta[0] += share
-    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations)
+def without_spot(room: Room, region: Region, iterations: int, bar: float) -> float:
+    """Fit a curved ground alone to a region; return its deviance.
+
+    From that of `curved_at_least`, which is in ``room``. What cannot get below ``bar``
+    is left where that shows.
+    """
+    start_ground(region, room.emitters.theta)
+    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations, bar)
     return deviance(region)
+
+
+@kernel
+def start_ground(region: Region, theta: F64) -> None:
+    """Make a ground a flat one where it is not everywhere above zero."""
+    mean, least = 0.0, np.inf
+    for i in range(region.height):
+        v, vv = region.basis[0, 1, i], region.basis[0, 2, i]
+        level = theta[0] + theta[2] * v + theta[5] * vv
+        tilt = theta[1] + theta[4] * v
+        for j in range(region.width):
+            n = i * region.width + j
+            u, uu = region.basis[1, 1, j], region.basis[1, 2, j]
+            least = min(least, level + tilt * u + theta[3] * uu)
+            mean += region.planes[COUNTS + n] - region.planes[FIXED + n]
+    mean /= region.height * region.width
+    if not least > DIM * mean:
+        theta[:TERMS] = 0.0
+        theta[0] = max(mean, MIN_MEAN)
 
 
 @kernel
@@ -1687,18 +1847,19 @@ def judge(
     is_free = spot[SIGMA] != region.sigma
     least = -2.0 * spot[LOG_RATIO] + price * (5.0 if is_free else 4.0)
     choice = 0
-    if curved_at_least(region) + price * TERMS < least:
-        ground = without_spot(room, region, iterations, spot, top, left, excess)
-        if ground + price * TERMS < least:
+    bar = least - price * TERMS
+    if curved_at_least(region, room.emitters.theta) < bar:
+        ground = without_spot(room, region, iterations, bar)
+        if ground < bar:
             if not asks_for_spot(region, taps, rule.gain):
                 return TERMS, 0
             choice, least = 1, ground + price * TERMS
     # no model is asked whose deviance, were it the true one, would be too high
     pixels = region.height * region.width
-    darkest = spot[BACKGROUND] / excess + region.planes[FIXED, 0, 0]
+    darkest = spot[BACKGROUND] / excess + region.planes[FIXED]
     if least_deviance(pixels - TERMS - 3, darkest) + price * (TERMS + 3) < least:
         start_one(room, TERMS, spot, top, left, excess)
-        climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations)
+        climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations, np.inf)
         if deviance(region) + price * (TERMS + 3) < least:
             choice, least = 2, deviance(region) + price * (TERMS + 3)
     is_narrow = spot[SIGMA] < rule.broad * region.sigma
@@ -1715,7 +1876,7 @@ def judge(
     if choice == 1:
         return TERMS, 0
     start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations)
+    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations, np.inf)
     equations(region, room.emitters, room.algebra, TERMS, 1)
     is_sound = deviations(room.algebra, TERMS + 3, room.algebra.vectors[SPREAD])
     return TERMS, 1 if is_sound else 0

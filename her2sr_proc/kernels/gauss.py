@@ -44,6 +44,8 @@ SETTLED = 1e-4
 MIN_BACKGROUND = 0.01
 MIN_PHOTONS = 1.0
 MAX_DAMPING = 1e8
+SHORTEST, LONGEST = 0.4, 1.5
+"""Parts of a step that are gone."""
 
 
 @kernel
@@ -352,6 +354,23 @@ def move(theta: F64, step: F64, limits: F64, trial: F64) -> None:
 
 
 @kernel
+def next_part(part: float, trial: F64, theta: F64, before: F64, after: F64) -> float:
+    """Return what part of the next step to go, after that from ``theta`` to ``trial``.
+
+    Where the expected information is less than what the counts hold, steps lead too far
+    and swing to and fro: the slopes ``before`` and ``after`` tell where along the step
+    the maximum was.
+    """
+    rise, left = 0.0, 0.0
+    for a in range(PARAMETERS):
+        rise += before[a] * (trial[a] - theta[a])
+        left += after[a] * (trial[a] - theta[a])
+    if not rise > left:
+        return 1.0
+    return min(max(part * rise / (rise - left), SHORTEST), LONGEST)
+
+
+@kernel
 def climb(
     counts: F64,
     variance: F64,
@@ -374,7 +393,7 @@ def climb(
     here, there = systems
     step, trial = scratch
     likelihood = evaluate(counts, variance, theta, shares, here)
-    damping = 0.0
+    damping, part = 0.0, 1.0
     for _ in range(max_iterations):
         release(theta, here[0], limits, fit_sigma, is_free)
         if not solve(here[1:], here[0], is_free, 0.0, lower, step):
@@ -388,9 +407,12 @@ def climb(
             return CONVERGED
         if damping > 0.0:
             solve(here[1:], here[0], is_free, damping, lower, step)
+        for a in range(PARAMETERS):
+            step[a] *= part
         move(theta, step, limits, trial)
         candidate = evaluate(counts, variance, trial, shares, there)
         if candidate >= likelihood:
+            part = next_part(part, trial, theta, here[0], there[0])
             likelihood = candidate
             theta[:] = trial
             here[:, :] = there
