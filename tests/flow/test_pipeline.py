@@ -297,6 +297,15 @@ def test_a_damaged_block_is_missing_at_the_last_tap_and_flagged(run):
     assert any("10 frames on disk could not be localized" in f for f in result.flags)
 
 
+def test_a_unit_of_which_no_block_can_be_read_has_an_empty_table_and_a_flag(run):
+    for block in range(4):
+        raw.chunk_path(run.raw(unit("561")), block).unlink()
+    result = process_run(run, quiet)
+    assert (result.accounting.localizable, result.accounting.localized) == (80, 40)
+    assert len(read_parquet(run.table(unit("561")))[0]) == 0
+    assert any("40 frames on disk could not be localized" in f for f in result.flags)
+
+
 def test_no_dapi_means_no_nuclei_and_no_group(run):
     without_unit(run, "405")
     result = process_run(run, quiet)
