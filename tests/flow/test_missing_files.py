@@ -85,8 +85,10 @@ ELSEWHERE = {
     "users audit": "as users add",
 }
 """Verbs that no missing file can be named to, and why."""
-TABLE = """frame,x [nm],y [nm],sigma [nm],intensity [photon],uncertainty [nm]
-1,500,600,130,800,12
+TABLE = """\
+frame,x [nm],y [nm],sigma [nm],intensity [photon],offset [photon],bkgstd [photon],\
+uncertainty [nm]
+1,500,600,130,800,10,3,12
 """
 THERE = {
     "l.csv": TABLE,
