@@ -7,11 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.localizer import Each, FitStatus
+from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
 from her2sr_proc.offline.cropped import remade_table
 from her2sr_proc.offline.denoised import denoiser_of
@@ -146,7 +144,6 @@ def _merged_table(unit: Unit, threads: int) -> tuple[Localizations, dict[str, st
         )
     metadata = phase | {
         "localized_frames": str(frames),
-        "ensemble_light_frames": str(frames_of_ensemble(table)),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
         "profile_digest": unit.manifest.profile.digest,
         "blocks": ",".join(str(part.record.key.block) for part in parts),
@@ -156,12 +153,6 @@ def _merged_table(unit: Unit, threads: int) -> tuple[Localizations, dict[str, st
     if sha256 := unit.manifest.denoised_by.get(unit.key.channel):
         metadata["model_sha256"] = sha256
     return table, metadata
-
-
-def frames_of_ensemble(table: Localizations) -> int:
-    """Return how many frames were fitted as ensemble light, by their own pixels."""
-    whole = table["status"] == FitStatus.CENTROID
-    return int(np.unique(table["frame"][whole]).size)
 
 
 class Replay:
