@@ -1,6 +1,6 @@
 """Where the time of an e-stop's answer goes: in the service, or at the guard.
 
-Run it: ``python tests/bench/bench_estop_path.py [--presses 60] [--clients 20]``. So many
+Run it: ``python tests/bench/bench_estop_path.py [--presses 60] [--clients 20]``. The
 clients, in a process of their own, ask for pages, devices, metrics and the hundred
 fields of a run as fast as they are answered. Meanwhile the e-stop is pressed over REST
 and, in turn, at the guard's own socket, each on a new connection, in the dark. Prints
