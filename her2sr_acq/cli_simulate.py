@@ -15,6 +15,16 @@ from her2sr_proc.schema.banner import BANNER
 if TYPE_CHECKING:
     from her2sr_proc.schema.results import RunResult
 
+SizePx = Annotated[int, typer.Option("--size", min=64, max=2048, help="pixels a side")]
+Frames = Annotated[
+    int, typer.Option("--frames", min=40, max=5000, help="frames of a signal burst")
+]
+NucleiFrames = Annotated[
+    int,
+    typer.Option("--nuclei-frames", min=10, max=5000, help="frames of the DAPI burst"),
+]
+FRAMES, NUCLEI_FRAMES = 400, 100
+
 
 def register(app: typer.Typer) -> None:
     """Add ``demo`` and ``study``."""
@@ -27,13 +37,9 @@ def demo(
         "demo-output"
     ),
     fields: Annotated[str, typer.Option(help="rows x columns")] = "2x2",
-    size: Annotated[int, typer.Option(min=64, max=2048, help="pixels a side")] = 256,
-    frames: Annotated[
-        int, typer.Option(min=40, max=5000, help="frames of a signal burst")
-    ] = 400,
-    nuclei_frames: Annotated[
-        int, typer.Option(min=10, max=5000, help="frames of the DAPI burst")
-    ] = 100,
+    size: SizePx = 256,
+    frames: Frames = FRAMES,
+    nuclei_frames: NucleiFrames = NUCLEI_FRAMES,
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="of the simulated slide")
     ] = 1,
@@ -79,13 +85,9 @@ def study(
         int, typer.Option(min=0, max=2**63 - 1, help="of kinds, cells and IHC")
     ] = 14,
     fields: Annotated[str, typer.Option(help="rows x columns a sample")] = "3x3",
-    size: Annotated[int, typer.Option(min=64, max=2048, help="pixels a side")] = 384,
-    frames: Annotated[
-        int, typer.Option(min=40, max=5000, help="frames of a signal burst")
-    ] = 400,
-    nuclei_frames: Annotated[
-        int, typer.Option(min=10, max=5000, help="frames of the DAPI burst")
-    ] = 100,
+    size: SizePx = 384,
+    frames: Frames = FRAMES,
+    nuclei_frames: NucleiFrames = NUCLEI_FRAMES,
     section_um: Annotated[
         float, typer.Option(min=0.5, max=20, help="cut thickness; the paper's: 3")
     ] = 3.0,

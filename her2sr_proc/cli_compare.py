@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
-from her2sr_proc.cli_options import AsJson
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.cli_runs import plain_errors, run_progress
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
     from her2sr_proc.offline.side_by_side import SideBySide
 
-EXITS = "Exit codes: 0 done, 1 a fault in the movie or the disk, 2 a wrong request."
 PAGE, FIGURES = "compare.html", "compare.json"
 
 

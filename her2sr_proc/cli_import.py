@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from her2sr_proc.cli_camera import EPerAdu, OffsetAdu, PixelNm, ReadNoiseE
-from her2sr_proc.cli_options import AsJson
+from her2sr_proc.cli_options import EXITS, AsJson
 from her2sr_proc.cli_runs import plain_errors, run_progress, summary
 from her2sr_proc.schema.banner import BANNER
 
 if TYPE_CHECKING:
     from her2sr_proc.offline.importing import Imported, ImportOrder
 
-EXITS = "Exit codes: 0 done, 1 a fault in a movie or the disk, 2 a wrong request."
 LASERS = (405, 488, 561, 640, 647)
 """Numbers that a file name gives when it speaks of its light."""
 

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-EXITS = "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request."
+EXITS = (
+    "Exit codes: 0 done, 1 a fault in the work, 2 a wrong request, such as a file that "
+    "is not there or not what it should be."
+)
 Jobs = Annotated[int, typer.Option("--jobs", min=1, max=256, help="threads")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Expected = Annotated[

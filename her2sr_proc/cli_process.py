@@ -13,8 +13,9 @@ import typer
 from her2sr_proc.cli_runs import AsJson, plain_errors
 
 EXITS = (
-    "Exit codes: 0 done, 1 a fault in the data, the disk or a lost cluster, 2 a wrong "
-    "request. Ended in any way, the same call goes on where it was."
+    "Exit codes: 0 done, 1 a fault in the run's data, the disk or a lost cluster, 2 a "
+    "wrong request, such as a movie that is not there or not what it should be. Ended "
+    "in any way, the same call goes on where it was."
 )
 
 

@@ -111,20 +111,13 @@ def _verdict_json(verdict: Verdict) -> str:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn an expected failure into one line and its exit code."""
-    from her2sr_proc.errors import (
-        ClusterError,
-        DataError,
-        ProcError,
-        WriteError,
-        system_sentence,
-    )
+    from her2sr_proc.errors import ProcError, system_sentence
 
     try:
         yield
     except ProcError as exc:
         typer.echo(f"error: {exc}", err=True)
-        is_fault = isinstance(exc, DataError | WriteError | ClusterError)
-        raise typer.Exit(FAULT if is_fault else WRONG_REQUEST) from None
+        raise typer.Exit(WRONG_REQUEST if exc.is_request else FAULT) from None
     except OSError as exc:
         typer.echo(f"error: {system_sentence(exc)}", err=True)
         raise typer.Exit(FAULT) from None

@@ -165,9 +165,9 @@ def _light(table: Localizations, clumps: Clumps, frames: int) -> F64:
     clump, frame = clumps.of_row[mine], table["frame"][mine].astype(np.int64)
     photons = table["photons"][mine].astype(np.float64)
     size = len(clumps) * frames
-    light = np.bincount(clump * frames + frame, photons, size).reshape(-1, frames)
+    light = np.bincount(clump * frames + frame, photons, size)
     sharp = _in_focus(table["sigma_nm"][mine].astype(np.float64), clump, len(clumps))
-    return np.asarray(light[sharp], np.float64)
+    return np.asarray(light.reshape(len(clumps), frames)[sharp], np.float64)
 
 
 def _windows(light: F64) -> F64:

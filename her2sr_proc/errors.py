@@ -44,6 +44,8 @@ class ProcError(Exception):
 
     code = "proc-error"
     """Stable identifier for clients and log searches; the wording may change."""
+    is_request = False
+    """Whether whoever asked is to ask otherwise; a command then ends with 2, not 1."""
 
     def __init__(self, message: str, **context: object) -> None:
         super().__init__(message)
@@ -54,6 +56,7 @@ class RequestError(ProcError):
     """The request cannot be met as asked; nothing was written."""
 
     code = "bad-request"
+    is_request = True
 
 
 class AbsentError(RequestError):
@@ -72,18 +75,21 @@ class MovieError(DataError):
     """A movie is missing, truncated or of the wrong kind."""
 
     code = "bad-movie"
+    is_request = True
 
 
 class TableError(DataError):
     """A table lacks columns or holds impossible values."""
 
     code = "bad-table"
+    is_request = True
 
 
 class ModelError(DataError):
     """A denoising model is missing, broken or of another kind."""
 
     code = "bad-model"
+    is_request = True
 
 
 class WireError(DataError):
@@ -108,6 +114,7 @@ class StateError(ProcError):
     """The request is fine, but not for this run folder as it stands."""
 
     code = "bad-state"
+    is_request = True
 
 
 class BlindError(StateError):

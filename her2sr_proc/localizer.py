@@ -114,7 +114,7 @@ class Localizer:
         self._free_beyond = {
             "known": np.inf, "doubted": params.width_doubt, "free": 0.0
         }[params.width]  # fmt: skip
-        self._tells_ensembles = params.width == "doubted" and params.emitters == "multi"
+        self._tells_ensembles = params.tells_ensembles
         most = (min(*self._shape, crowd.SIDE) - 1) // 2
         self._larger_px = min(2 * params.radius_px, most)
         z = threshold(params)

@@ -15,13 +15,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from her2sr_acq.errors import RunNotFoundError
-from her2sr_proc.errors import IntegrityError
+from her2sr_proc.errors import IntegrityError, TableError
 from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.event import Event
 from her2sr_proc.schema.results import RunResult
+from her2sr_proc.store.ensemble_light import light_frames
 from her2sr_proc.store.layout import DataFolder, RunFolder
 from her2sr_proc.store.line_index import lines_after
 from her2sr_proc.store.results import read_result
+from her2sr_proc.store.tables import read_parquet_metadata
 
 FIELD = r"^r\d{2,3}_c\d{2,3}$"
 KINDS = ("conventional", "superresolution")
@@ -33,6 +35,17 @@ class DiskSpace:
 
     total_bytes: int
     free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitLight:
+    """How many frames of a unit showed ensemble light."""
+
+    channel: str
+    """With its attempt, where that is not the first."""
+    frames: int
+    of: int
+    """Frames that were localized."""
 
 
 class Archive:
@@ -115,6 +128,27 @@ class Archive:
             channel, _, kind = path.stem.rpartition("_")
             if kind in KINDS and re.match(FIELD, path.parent.name):
                 found.append((path.parent.name, channel, kind))
+        return found
+
+    def ensemble_light(self, run_id: str, field: str) -> list[UnitLight]:
+        """Return what the tables of a field say of ensemble light, those that do.
+
+        A table that cannot be read says nothing here: the run's result names it.
+        """
+        run = self._run(run_id)
+        found = []
+        for key in run.tables(field) if re.match(FIELD, field) else ():
+            path = run.table(key)
+            if not _is_inside(path, run.root):
+                continue
+            try:
+                said = read_parquet_metadata(path)
+                frames, of = light_frames(said), int(said["localized_frames"])
+            except (TableError, KeyError, ValueError):
+                continue
+            if frames is not None:
+                attempt = f".a{key.attempt}" if key.attempt > 1 else ""
+                found.append(UnitLight(key.channel + attempt, frames, of))
         return found
 
     def folder(self, run_id: str) -> RunFolder:

@@ -11,6 +11,7 @@ from her2sr_acq.engine.states import FINAL
 from her2sr_acq.engine.views import FieldView, Health, RunView
 from her2sr_acq.errors import AcqError, RunNotFoundError
 from her2sr_acq.service import answers
+from her2sr_acq.service.archive import UnitLight
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.gauges import Gauges, read_gauges
 from her2sr_proc.errors import ProcError
@@ -44,6 +45,8 @@ def run_scene(context: Context, run_id: str, field: str) -> Scene:
         fields = attempt(lambda: context.control.fields(run_id), [], trouble)
     found = previews(context, run_id)
     shown = field if field in found else next(reversed(found), "")
+    light: list[UnitLight] = []
+    light = attempt(lambda: context.archive.ensemble_light(run_id, shown), light, [])
     health: Health | None = attempt(context.control.health, None, [])
     left_s = remaining_s(run, context.now()) if run else None
     return {
@@ -59,6 +62,7 @@ def run_scene(context: Context, run_id: str, field: str) -> Scene:
         "shown": shown,
         "pictured": list(found),
         "pictures": found.get(shown, []),
+        "light": light,
         "has_result": answers.is_there(context, run_id),
         "gauges": _gauges(context, run, fields, health),
     }

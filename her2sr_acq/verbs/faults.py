@@ -12,14 +12,7 @@ from her2sr_acq.errors import (
     RunConflictError,
     RunNotFoundError,
 )
-from her2sr_proc.errors import (
-    ModelError,
-    MovieError,
-    ProcError,
-    RequestError,
-    StateError,
-    TableError,
-)
+from her2sr_proc.errors import ProcError
 
 FAULT, REQUEST, UNSAFE = 1, 2, 3
 _UNSAFE = (LightError, LatchedError)
@@ -29,16 +22,13 @@ _REQUESTS = (
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
-    RequestError,
-    StateError,
-    ModelError,
-    MovieError,
-    TableError,
 )
 
 
 def exit_code(error: AcqError | ProcError) -> int:
     """Return what the command ends with."""
+    if isinstance(error, ProcError):
+        return REQUEST if error.is_request else FAULT
     if isinstance(error, _UNSAFE):
         return UNSAFE
     return REQUEST if isinstance(error, _REQUESTS) else FAULT

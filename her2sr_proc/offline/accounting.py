@@ -17,6 +17,7 @@ from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.schema.manifest import ChannelFacts, Manifest
 from her2sr_proc.schema.results import Accounting, UnitAccounting
+from her2sr_proc.store.ensemble_light import light_frames
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import UnitTally, read_tallies
 
@@ -29,6 +30,8 @@ class TableFacts:
     replayed_frames: int
     profile_digest: str
     rows: int
+    light_frames: int | None = None
+    """Fitted as ensemble light; None: not told apart."""
 
 
 def table_facts(path: Path) -> TableFacts | None:
@@ -49,6 +52,7 @@ def table_facts(path: Path) -> TableFacts | None:
                 replayed_frames=int(said["replayed_frames"]),
                 profile_digest=said["profile_digest"],
                 rows=file.metadata.num_rows,
+                light_frames=light_frames(said),
             )
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as exc:
         raise IntegrityError(
@@ -121,6 +125,7 @@ def _unit(
         localizable=written if channel.role == "signal" else 0,
         localized=table.localized_frames if table else 0,
         localizations=table.rows if table else 0,
+        ensemble_light_frames=table.light_frames if table else None,
     )
 
 

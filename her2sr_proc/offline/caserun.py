@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import AbsentError, DataError
 from her2sr_proc.offline.settling import run_evidence
 from her2sr_proc.schema.assessment import Evidence
 from her2sr_proc.schema.score_params import ScoreParams
@@ -35,6 +35,10 @@ def evidence_for(path: Path | None, table: Path) -> Evidence:
     if path is None:
         run = run_of(table)
         return run_evidence(run) if run else Evidence()
+    if not path.is_file():
+        raise AbsentError(
+            f"there is no file {path}; give the JSON of what was measured"
+        )
     try:
         return Evidence.model_validate_json(path.read_bytes())
     except ValidationError as exc:

@@ -81,6 +81,8 @@ class ScoreRequest:
         ):
             if len(text) > most:
                 raise RequestError(f"{name} has {len(text)} letters; give {most}")
+        if self.evidence is not None and self.table is None:
+            raise RequestError("--evidence says how nuclei were stained; give COUNTS")
 
     @property
     def has_counts(self) -> bool:

@@ -11,21 +11,19 @@ from her2sr_proc.errors import DataError
 from her2sr_proc.localizer import Each
 from her2sr_proc.offline.phases import with_phase
 from her2sr_proc.offline.unit import Unit
-from her2sr_proc.schema.ledger import CropRecord
+from her2sr_proc.schema.ledger import CropRecord, DiscardRecord
 from her2sr_proc.schema.table import Localizations, concatenate
 from her2sr_proc.store.cropping import inside
 from her2sr_proc.store.kept import read_crop
-from her2sr_proc.store.tables import write_parquet
 
 
-def remake_table(unit: Unit, threads: int) -> bool:
-    """Write the table of a unit from its crop; return whether there is one.
+def remade_table(unit: Unit, threads: int) -> tuple[Localizations, dict[str, str]]:
+    """Return the table of a unit from its crop, and the metadata of its file.
 
-    Raises `DataError` for a profile that judges a frame by pixels that went.
+    Raises `DataError` where there is no crop, for a profile that judges a frame by
+    pixels that went, and where a block cannot be read.
     """
-    said = unit.history.discarded
-    if said is None or said.crop is None:
-        return False
+    said, crop = _cut(unit)
     with ThreadPoolExecutor(threads) as crew:
         table = localize_crop(unit, crew.map)
     whole, phase = with_phase(table, frames=said.frames, profile=unit.manifest.profile)
@@ -36,20 +34,17 @@ def remake_table(unit: Unit, threads: int) -> bool:
         "blocks": ",".join(str(block.block) for block in said.kept),
         "field": unit.key.field,
         "channel": unit.key.channel,
-        "region": f"{len(said.crop.boxes)} boxes around nuclei",
+        "region": f"{len(crop.boxes)} boxes around nuclei",
     }
-    write_parquet(unit.run.table(unit.key), whole, metadata)
-    return True
+    return whole, metadata
 
 
 def localize_crop(unit: Unit, each: Each = map) -> Localizations:
     """Return the localizations inside the boxes, as the whole frames gave them.
 
-    Raises `DataError` as `remake_table`, and where a block cannot be read.
+    Raises `DataError` as `remade_table`.
     """
-    said, profile = unit.history.discarded, unit.manifest.profile
-    if said is None or said.crop is None:
-        raise DataError(f"{unit.key.field}/{unit.key.channel} was not cut to nuclei")
+    (said, crop), profile = _cut(unit), unit.manifest.profile
     if profile.localize.detector != "matched" or profile.cleaning is not None:
         raise DataError(
             f"the profile {profile.name} judges a frame by all of its pixels, and of "
@@ -61,7 +56,15 @@ def localize_crop(unit: Unit, each: Each = map) -> Localizations:
         localizer.block(adu, first_frame=record.first_frame, each=each)
         for record, adu in read_crop(unit.run, said)
     ]
-    return within(concatenate(parts), said.crop, unit)
+    return within(concatenate(parts), crop, unit)
+
+
+def _cut(unit: Unit) -> tuple[DiscardRecord, CropRecord]:
+    """Return what the ledger says of a unit that was cut to nuclei."""
+    said = unit.history.discarded
+    if said is None or said.crop is None:
+        raise DataError(f"{unit.key.field}/{unit.key.channel} was not cut to nuclei")
+    return said, said.crop
 
 
 def within(table: Localizations, crop: CropRecord, unit: Unit) -> Localizations:

@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from her2sr_proc.clumps import find_clumps, find_clumps_by_tile
 from her2sr_proc.dense import Sparse
 from her2sr_proc.ensemble import EnsembleEnd, ensemble_end, mark_centroids
+from her2sr_proc.localizer import FitStatus
 from her2sr_proc.schema.count_params import CountParams, EnsembleParams
 from her2sr_proc.schema.counts import EnsemblePhase
 from her2sr_proc.schema.params import Profile
 from her2sr_proc.schema.table import Localizations
+from her2sr_proc.store.ensemble_light import light_metadata
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -56,7 +58,16 @@ def with_phase(
         rng=np.random.default_rng(params.seed),
     )
     marked = mark_centroids(table, end, blob_nm=blob_nm)
-    return marked, {KEY: _phase(end).model_dump_json()}
+    said = {KEY: _phase(end).model_dump_json()}
+    if profile.localize.tells_ensembles:
+        said |= light_metadata(_light_frames(table))
+    return marked, said
+
+
+def _light_frames(table: Localizations) -> int:
+    """Return how many frames were fitted as ensemble light, by their own pixels."""
+    whole = table["status"] == FitStatus.CENTROID
+    return int(np.unique(table["frame"][whole]).size)
 
 
 def phase_of(metadata: dict[str, str]) -> EnsemblePhase | None:

@@ -15,6 +15,7 @@ from her2sr_proc.offline.unit import Unit
 from her2sr_proc.rendering import render
 from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw
+from her2sr_proc.store.atomic import sync_folder
 from her2sr_proc.store.images import Colour, PreviewStyle, write_preview, write_tiff
 from her2sr_proc.store.layout import FLUCTUATIONS
 from her2sr_proc.store.noise import write_noise
@@ -29,13 +30,33 @@ SPARSE = PreviewStyle(gamma=0.4, high_percentile=97.0, longest_px=1024)
 """Signals of a few pixels that differ a thousandfold in brightness must all be seen."""
 
 
+def drop_images(unit: Unit) -> None:
+    """Remove the images that `ensure_images` can make anew, and no other.
+
+    To be called just before the unit's table is replaced. Whoever dies between the
+    table and its images leaves none, so that they are made by the next who asks; images
+    of another table would be taken for those of this one.
+    """
+    where, means = (unit.key.field, unit.key.channel), _means(unit)
+    folder = unit.run.noise(*where).parent
+    if not any(folder.glob(f"{unit.key.channel}_*")):
+        return
+    stale = ["superresolution"]
+    first = next((record.first_frame for record, _ in _readable_blocks(unit)), None)
+    if first is not None:
+        unit.run.noise(*where).unlink(missing_ok=True)
+        stale += FLUCTUATIONS
+        stale += [kind for kind, frames in means.items() if first < frames]
+    for kind in stale:
+        # the TIFF first: it tells that both stand
+        unit.run.image(*where, kind).unlink(missing_ok=True)
+        unit.run.preview(*where, kind).unlink(missing_ok=True)
+    sync_folder(folder)  # a power cut must not bring them back beside the new table
+
+
 def ensure_images(unit: Unit, *, is_new: bool) -> None:
     """Write the images that are missing, or all when the unit's frames are others."""
-    channel = unit.manifest.channel(unit.key.channel)
-    means = {"conventional": unit.manifest.profile.count.conventional_frames}
-    if not unit.is_signal:
-        means["mean"] = channel.frames
-    for kind, frames in means.items():
+    for kind, frames in _means(unit).items():
         if is_new or not _exists(unit, kind):
             with unit.watch.step("mean images"):
                 mean = mean_frame(unit, frames)
@@ -49,6 +70,14 @@ def ensure_images(unit: Unit, *, is_new: bool) -> None:
     if is_new or not _has_fluctuations(unit):
         with unit.watch.step("fluctuations"):
             _write_fluctuations(unit)
+
+
+def _means(unit: Unit) -> dict[str, int]:
+    """Return the kinds of mean pictures, and of how many frames each is."""
+    means = {"conventional": unit.manifest.profile.count.conventional_frames}
+    if not unit.is_signal:
+        means["mean"] = unit.manifest.channel(unit.key.channel).frames
+    return means
 
 
 def has_images(unit: Unit) -> bool:

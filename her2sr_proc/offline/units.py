@@ -7,17 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from her2sr_proc.burst import BlockLocalizer, localizer_for
 from her2sr_proc.errors import DataError, IntegrityError
-from her2sr_proc.localizer import Each, FitStatus
+from her2sr_proc.localizer import Each
 from her2sr_proc.offline.accounting import table_facts
-from her2sr_proc.offline.cropped import remake_table
+from her2sr_proc.offline.cropped import remade_table
 from her2sr_proc.offline.denoised import denoiser_of
 from her2sr_proc.offline.gone import no_table
 from her2sr_proc.offline.phases import with_phase
-from her2sr_proc.offline.pictures import ensure_images, has_images
+from her2sr_proc.offline.pictures import drop_images, ensure_images, has_images
 from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import BlockRecord
@@ -55,12 +53,12 @@ def close_unit(
     watch = watch or Stopwatch()
     unit = Unit(run, manifest, history, camera_of(run, manifest), watch)
     may_compute = history.discarded is None  # else the table is all that there is
-    is_new = unit.is_signal and may_compute and _ensure_table(unit, threads)
-    if unit.is_signal and not may_compute:
-        is_new = _ensure_kept_table(unit, threads)
-    answers = counted_attempts(manifest, histories, key.field)
-    if answers.get(key.channel) == key:
-        ensure_images(unit, is_new=is_new or (key.attempt > 1 and may_compute))
+    is_shown = counted_attempts(manifest, histories, key.field).get(key.channel) == key
+    if unit.is_signal:
+        ensure = _ensure_table if may_compute else _ensure_kept_table
+        ensure(unit, threads, is_shown=is_shown)
+    if is_shown:
+        ensure_images(unit, is_new=key.attempt > 1 and may_compute)
 
 
 def is_closed(run: RunFolder, key: UnitKey) -> bool:
@@ -91,8 +89,8 @@ def _has_table(unit: Unit) -> bool:
     )
 
 
-def _ensure_kept_table(unit: Unit, threads: int) -> bool:
-    """Return whether the table of discarded frames had to be made of what was kept.
+def _ensure_kept_table(unit: Unit, threads: int, *, is_shown: bool) -> None:
+    """Make the table of discarded frames of what was kept, unless it is there.
 
     Raises `IntegrityError` when it is there but torn, or not there and nothing was
     kept: nothing can replace it.
@@ -101,22 +99,33 @@ def _ensure_kept_table(unit: Unit, threads: int) -> bool:
     if not path.exists():
         if said is not None and said.crop is None:
             raise no_table(unit.run, said)
-        return remake_table(unit, threads)
-    if not is_whole_parquet(path):
+        _put_table(unit, *remade_table(unit, threads), is_shown=is_shown)
+    elif not is_whole_parquet(path):
         raise IntegrityError(
             f"{path} is damaged, and the raw frames that it was made of were "
             f"discarded; restore it from a copy",
             path=str(path),
         )
-    return False
 
 
-def _ensure_table(unit: Unit, threads: int) -> bool:
-    """Return whether the table had to be written."""
-    path = unit.run.table(unit.key)
-    if _has_table(unit):
-        shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
-        return False
+def _ensure_table(unit: Unit, threads: int, *, is_shown: bool) -> None:
+    """Make the table of the frames on disk, unless it is there."""
+    if not _has_table(unit):
+        _put_table(unit, *_merged_table(unit, threads), is_shown=is_shown)
+    shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
+
+
+def _put_table(
+    unit: Unit, table: Localizations, metadata: dict[str, str], *, is_shown: bool
+) -> None:
+    """Replace the table of a unit, and first remove the images that show another."""
+    if is_shown:
+        drop_images(unit)
+    write_parquet(unit.run.table(unit.key), table, metadata)
+
+
+def _merged_table(unit: Unit, threads: int) -> tuple[Localizations, dict[str, str]]:
+    """Return the table of the frames on disk, and the metadata of its file."""
     with ThreadPoolExecutor(threads) as crew:
         replay = Replay(unit, crew.map)
         gathered, parts = Gathered(), list[_Part]()
@@ -135,7 +144,6 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
         )
     metadata = phase | {
         "localized_frames": str(frames),
-        "ensemble_light_frames": str(frames_of_ensemble(table)),
         "replayed_frames": str(sum(p.record.frames for p in parts if p.is_replayed)),
         "profile_digest": unit.manifest.profile.digest,
         "blocks": ",".join(str(part.record.key.block) for part in parts),
@@ -144,15 +152,7 @@ def _ensure_table(unit: Unit, threads: int) -> bool:
     }
     if sha256 := unit.manifest.denoised_by.get(unit.key.channel):
         metadata["model_sha256"] = sha256
-    write_parquet(path, table, metadata)
-    shutil.rmtree(unit.run.table_parts(unit.key), ignore_errors=True)
-    return True
-
-
-def frames_of_ensemble(table: Localizations) -> int:
-    """Return how many frames were fitted as ensemble light, by their own pixels."""
-    whole = table["status"] == FitStatus.CENTROID
-    return int(np.unique(table["frame"][whole]).size)
+    return table, metadata
 
 
 class Replay:

@@ -130,6 +130,11 @@ class LocalizeParams(Frozen):
     max_iterations: int = Field(default=50, ge=1, le=1000)
 
     @property
+    def tells_ensembles(self) -> bool:
+        """Whether a frame of ensemble light is told from others, and fitted so."""
+        return self.width == "doubted" and self.emitters == "multi"
+
+    @property
     def radius_px(self) -> int:
         """Return the radius of the box that a spot is fitted in."""
         return self.fit_radius_px or max(2, math.ceil(2.6 * self.sigma_px))

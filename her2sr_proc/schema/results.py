@@ -62,6 +62,11 @@ class UnitAccounting(Frozen):
     localizable: int
     localized: int
     localizations: int
+    ensemble_light_frames: int | None = Field(
+        default=None,
+        description="of the localized frames, those whose localizations are middles of "
+        "blobs of many dyes; None: no table, or its profile does not tell them",
+    )
 
 
 class Accounting(Frozen):

@@ -20,6 +20,11 @@ _RAW_NAME = re.compile(
 )
 
 
+_TABLE_NAME = re.compile(
+    r"^(?P<channel>[A-Za-z0-9_-]+)(?:\.a(?P<attempt>\d+))?\.parquet$"
+)
+
+
 def _stem(channel: str, attempt: int) -> str:
     return channel if attempt == 1 else f"{channel}.a{attempt}"
 
@@ -150,6 +155,17 @@ class RunFolder:
         """The merged localization table of one unit and attempt."""
         name = f"{_stem(unit.channel, unit.attempt)}.parquet"
         return self.made / "localizations" / unit.field / name
+
+    def tables(self, field: str) -> Iterator[UnitKey]:
+        """Yield every unit and attempt of a field that has a table, by name."""
+        for path in sorted((self.made / "localizations" / field).glob("*.parquet")):
+            if (match := _TABLE_NAME.match(path.name)) is not None:
+                yield UnitKey(
+                    run=self.name,
+                    field=field,
+                    channel=match["channel"],
+                    attempt=int(match["attempt"] or 1),
+                )
 
     def table_parts(self, unit: UnitKey) -> Path:
         """The folder of tables by block, until they are merged."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import points_in_poly
 
-from her2sr_proc.errors import TableError
+from her2sr_proc.errors import AbsentError, TableError
 from her2sr_proc.schema.counts import Region
 from her2sr_proc.store.counts_table import CountTable
 
@@ -75,8 +75,11 @@ def read_marks(path: Path, table: CountTable) -> Marks:
     GeoJSON with polygons, in micrometres on the slide unless it carries
     `pixel_to_slide` as our own export does. Of areas that overlap, the last holds.
 
-    Raises `TableError` for what cannot be read, and for marks that meet no nucleus.
+    Raises `TableError` for what cannot be read, and for marks that meet no nucleus;
+    `AbsentError` when there is no such file.
     """
+    if not path.is_file():
+        raise AbsentError(f"there are no marks {path}; check the path")
     if path.suffix.lower() == ".csv":
         try:
             marks = _from_csv(path)

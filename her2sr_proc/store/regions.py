@@ -23,7 +23,7 @@ import roifile
 from scipy import ndimage
 from skimage import draw, measure, segmentation
 
-from her2sr_proc.errors import DataError, RequestError
+from her2sr_proc.errors import AbsentError, DataError, RequestError
 from her2sr_proc.schema.banner import BANNER
 from her2sr_proc.store.atomic import replacing, write_text
 from her2sr_proc.store.images import read_tiff, write_tiff
@@ -111,11 +111,13 @@ def read_labels(path: Path, shape: tuple[int, int]) -> I32:
     Raises
     ------
     RequestError
-        When the suffix is unknown.
+        When the suffix is unknown, or there is no such file.
     DataError
         When the file cannot be read, or is not of this image.
     """
     require_suffix(path)
+    if not path.is_file():
+        raise AbsentError(f"there are no nuclei {path}; check the path")
     if path.suffix.lower() in TIFF_SUFFIXES:
         return _whole_numbers(path, shape)
     if path.suffix.lower() == ".zip":

@@ -7,6 +7,7 @@ what each policy of `keep_raw` leaves of such a block: the nuclei are 40 discs o
 on 133 um (65 nm a pixel), the table is the localizer's own, of 2000 spots a frame.
 """
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -88,6 +89,7 @@ def policies(pixels):
 
 def main():
     """Print one row a codec, then one a policy."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     pixels = camera_block(1)
     print("codec | ratio | CPU-s/GB in | CPU-s/GB out | TB a night, all")
     for name, codec in CODECS.items():

@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from counting_here import CountingHere
-from focus_trials import DEPTH_UM, mean_picture, trial, width_px
+from focus_trials import DEPTH_UM, mean_picture, trial, width
 from short import short_folder
 from stations import Rig, request
 
@@ -137,7 +137,7 @@ def planes(seed: int) -> bool:
             ) as lab,
         ):
             view = taken(lab.engine, request(plan=protocol([channel])))
-            found[um] = width_px(mean_picture(lab.engine, view.id, "r00_c00"))
+            found[um] = width(mean_picture(lab.engine, view.id, "r00_c00")).px
     shown = (f"{um:+.2f} um: {px:.3f} px" for um, px in found.items())
     print("width of red spots, focus set for green:", ", ".join(shown))
     best = min(found, key=lambda um: found[um])

@@ -85,7 +85,7 @@ def other_channel(movie, tmp_path):
 
 def no_movie(movie, tmp_path):
     movie.unlink()
-    return (), 1, "there is no movie"
+    return (), 2, "there is no movie"
 
 
 def there_already(movie, tmp_path):

@@ -170,29 +170,29 @@ def wrong_light(movies, tmp_path):
 
 def other_size(movies, tmp_path):
     tifffile.imwrite(movies["cep17"], film(2, size=40), photometric="minisblack")
-    return (), 1, "a field has one size"
+    return (), 2, "a field has one size"
 
 
 def one_row(movies, tmp_path):
     for path in movies.values():
         frames = np.full((3, 1, 500), 200, np.uint16)
         tifffile.imwrite(path, frames, photometric="minisblack")
-    return ("--process",), 1, "frames of 1 x 500 px, smaller than the box"
+    return ("--process",), 2, "frames of 1 x 500 px, smaller than the box"
 
 
 def cut_off(movies, tmp_path):
     data = movies["cep17"].read_bytes()
     movies["cep17"].write_bytes(data[: len(data) // 2])
-    return (), 1, "truncated"
+    return (), 2, "truncated"
 
 
 def absent(movies, tmp_path):
     movies["cep17"] = tmp_path / "nowhere.tif"
-    return (), 1, "there is no movie"
+    return (), 2, "there is no movie"
 
 
 def too_long(movies, tmp_path):
-    return ("--expect-frames", 10), 1, "more than the 10 that were expected"
+    return ("--expect-frames", 10), 2, "more than the 10 that were expected"
 
 
 def one_light(movies, tmp_path):

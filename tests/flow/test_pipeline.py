@@ -22,6 +22,7 @@ from her2sr_proc.schema.counts import Cluster, Isolated
 from her2sr_proc.schema.table import Localizations
 from her2sr_proc.store import raw
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.manifest import with_profile
 from her2sr_proc.store.results import (
     count_columns,
     read_field,
@@ -109,6 +110,29 @@ def test_counts_have_the_columns_of_the_contract(whole):
     assert row["excluded"] == "false"
     for suffix in ("ambiguous", "estimated", "low", "high"):
         assert row[f"her2_conventional_{suffix}"] != ""
+
+
+def blobs(frames):
+    """Frames of ensemble light: twenty wide bright blobs, and nothing else."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    light = np.full((frames, SIDE, SIDE), 20.0)
+    for row in range(12, SIDE, 20):
+        for column in range(12, SIDE, 20):
+            near = (y - row) ** 2 + (x - column) ** 2
+            light += 600.0 * np.exp(-near / (2 * 1.8**2))
+    counts = np.random.default_rng(3).poisson(light) / 0.46 + 100
+    return counts.astype(np.uint16)
+
+
+@pytest.mark.parametrize(("profile", "told"), [("recommended", 10), ("paper", None)])
+def test_frames_of_ensemble_light_are_counted_where_a_profile_tells_them(
+    tmp_path, profile, told
+):
+    run = make_run(tmp_path / "r1", frames={"561": 40}, size=SIDE)
+    add_unit(run, "561", np.concatenate([blobs(10), movie("561", 30)]))
+    result = process_run(with_profile(run, profile), quiet)
+    (of_unit,) = result.accounting.units
+    assert of_unit.ensemble_light_frames == told
 
 
 def test_positions_of_nuclei_are_on_the_slide(whole):
@@ -295,6 +319,15 @@ def test_a_damaged_block_is_missing_at_the_last_tap_and_flagged(run):
     assert (taps.localizable, taps.localized) == (80, 70)
     assert not taps.is_whole
     assert any("10 frames on disk could not be localized" in f for f in result.flags)
+
+
+def test_a_unit_of_which_no_block_can_be_read_has_an_empty_table_and_a_flag(run):
+    for block in range(4):
+        raw.chunk_path(run.raw(unit("561")), block).unlink()
+    result = process_run(run, quiet)
+    assert (result.accounting.localizable, result.accounting.localized) == (80, 40)
+    assert len(read_parquet(run.table(unit("561")))[0]) == 0
+    assert any("40 frames on disk could not be localized" in f for f in result.flags)
 
 
 def test_no_dapi_means_no_nuclei_and_no_group(run):

@@ -165,11 +165,11 @@ def test_a_threshold_that_removes_everything_is_valid_empty_and_flagged(
 def truncated(movie, tmp_path):
     data = movie.read_bytes()
     movie.write_bytes(data[: len(data) - HEIGHT * WIDTH])
-    return (), 1, "truncated"
+    return (), 2, "truncated"
 
 
 def too_few_frames(movie, tmp_path):
-    return ("--expect-frames", 5000), 1, "60 frames, not the 5000"
+    return ("--expect-frames", 5000), 2, "60 frames, not the 5000"
 
 
 def too_small(movie, tmp_path):
@@ -201,7 +201,7 @@ def a_scheduler(movie, tmp_path):
 
 def of_floats(movie, tmp_path):
     tifffile.imwrite(movie, film().astype(np.float32), photometric="minisblack")
-    return (), 1, "float32 pixels"
+    return (), 2, "float32 pixels"
 
 
 BAD = [truncated, too_few_frames, too_small, ball_too_large, no_channel, no_place,
@@ -231,7 +231,7 @@ def test_a_frame_that_breaks_off_in_the_middle_leaves_nothing(tmp_path, capsys):
     chunk = next(p for p in path.rglob("*") if p.is_file() and "c/2/0/0" in str(p))
     chunk.unlink()
     code, _, err = told(capsys, path, "--out", tmp_path / "out")
-    assert (code, "never written" in err) == (1, True), err
+    assert (code, "never written" in err) == (2, True), err
     assert not (tmp_path / "out").exists()
 
 

@@ -9,6 +9,7 @@ Run: python tests/study/study_paper_table2.py
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Iterator
 
@@ -140,6 +141,7 @@ def _zero_line(status: str, row: str, n: int, printed: str) -> str:
 
 def main() -> None:
     """Print what could have given each printed p."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for status, (n, rows) in PRINTED.items():
         reached = {name: outcomes(n, options) for name, options in FORMS.items()}
         for name, values in reached.items():

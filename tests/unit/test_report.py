@@ -144,6 +144,7 @@ def accounting(written=400):
         replayed=100,
         localizable=written,
         localized=written,
+        ensemble_light_frames=37,
         localizations=8123,
     )
     taps = unit.model_dump(include=set(Accounting.model_fields) - {"units"})
@@ -290,3 +291,8 @@ def test_a_composite_shows_each_probe_in_its_colour():
         picture[0, 0], (np.array(PROBE_RGB["HER2"]) * 255).astype(int)
     )
     assert picture[-1, 0].max() == 0
+
+
+def test_the_report_says_how_many_frames_showed_ensemble_light(page):
+    assert '<td class="n">37</td></tr>' in page
+    assert "the middle of that blob, not one dye" in page

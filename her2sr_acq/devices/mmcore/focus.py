@@ -33,14 +33,7 @@ class MMFocus:
         """
         self._handle = handle
         self._config = config
-        self._drive = Drive(
-            handle,
-            config.label,
-            timeout_s=config.timeout_s,
-            settle_s=config.settle_ms / 1000.0,
-            clock=clock,
-            sleep=sleep,
-        )
+        self._drive = Drive.of(handle, config, clock, sleep)
         check_start(config.label, {"z": self.position_um()}, {"z": config.z_um})
 
     def move_to(self, *, z_um: float) -> None:

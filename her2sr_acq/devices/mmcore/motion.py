@@ -5,12 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 from her2sr_acq.devices.mmcore.core import CoreHandle
 from her2sr_acq.devices.mmcore.speech import speaking_to
 from her2sr_acq.errors import DeviceError, DeviceTimeoutError, ReadBackError
 
 POLL_S = 0.005
+
+
+class DriveConfig(Protocol):
+    """What a configuration says of anything that moves."""
+
+    @property
+    def label(self) -> str:
+        """Its name in the ``.cfg``."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """Until it stands still."""
+        ...
+
+    @property
+    def settle_ms(self) -> float:
+        """After it stands still."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +45,27 @@ class Drive:
     sleep: Callable[[float], None] = time.sleep
     can_stop: bool = True
     """False: a state device, which the core knows no way to stop."""
+
+    @classmethod
+    def of(
+        cls,
+        handle: CoreHandle,
+        config: DriveConfig,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        *,
+        can_stop: bool = True,
+    ) -> Self:
+        """Return the drive that a configuration describes; ask nothing of it."""
+        return cls(
+            handle,
+            config.label,
+            timeout_s=config.timeout_s,
+            settle_s=config.settle_ms / 1000.0,
+            clock=clock,
+            sleep=sleep,
+            can_stop=can_stop,
+        )
 
     def wait(self) -> None:
         """Return once the drive is at rest and has settled.

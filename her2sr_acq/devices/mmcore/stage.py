@@ -33,14 +33,7 @@ class MMStage:
         """
         self._handle = handle
         self._config = config
-        self._drive = Drive(
-            handle,
-            config.label,
-            timeout_s=config.timeout_s,
-            settle_s=config.settle_ms / 1000.0,
-            clock=clock,
-            sleep=sleep,
-        )
+        self._drive = Drive.of(handle, config, clock, sleep)
         found = dict(zip(("x", "y"), self.position_um(), strict=True))
         check_start(config.label, found, {"x": config.x_um, "y": config.y_um})
 

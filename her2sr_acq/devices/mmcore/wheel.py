@@ -30,15 +30,7 @@ class MMFilterWheel:
         """
         self._handle = handle
         self._config = config
-        self._drive = Drive(
-            handle,
-            config.label,
-            timeout_s=config.timeout_s,
-            settle_s=config.settle_ms / 1000.0,
-            clock=clock,
-            sleep=sleep,
-            can_stop=False,
-        )
+        self._drive = Drive.of(handle, config, clock, sleep, can_stop=False)
         self._states = self._read_states()
         for label in config.labels:
             if label not in self._states:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 
-from her2sr_acq.cli import main
+from her2sr_acq.cli import build, main
 from her2sr_acq.config import resolve
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
@@ -68,6 +69,15 @@ def test_every_verb_has_help_with_an_example(capsys, verb):
     code, out, _ = told(capsys, verb, "--help")
     assert code == 0
     assert f"her2sr {verb} " in out.split("Example", 1)[1]
+
+
+def test_demo_and_study_say_the_same_of_what_both_ask():
+    verbs = get_command(build()).commands
+    demo, study = ({o.name: o for o in verbs[v].params} for v in ("demo", "study"))
+    for name in ("size", "frames", "nuclei_frames"):
+        one, other = demo[name], study[name]
+        assert (one.opts, one.help) == (other.opts, other.help)
+        assert (one.min, one.max) == (other.min, other.max)
 
 
 def test_every_verb_of_the_readme_exists(capsys):

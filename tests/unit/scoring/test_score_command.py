@@ -97,6 +97,9 @@ WRONG = [
     pytest.param([*totals(1, 1), "--ihc", -1], "--ihc", id="IHC -1"),
     pytest.param(totals(-1, 1), "cannot be", id="negative"),
     pytest.param(totals(5, 5, 0), "without a nucleus", id="no nuclei"),
+    pytest.param(
+        [*totals(1, 1), "--evidence", "e.json"], "give COUNTS", id="evidence of totals"
+    ),
     pytest.param([*totals(1, 1), "--channel-map", "561=X"], "no channel map", id="map"),
     pytest.param([*totals(1, 1), "--sign", "ok"], "--record", id="no record"),
     pytest.param([*totals(1, 1), "--by", "Jane Doe"], "pseudonym", id="a name"),

@@ -1,8 +1,13 @@
 """The pages show what there is, escape what they show, and always say the banner."""
 
+import numpy as np
 import pytest
 
 from her2sr_proc.schema.banner import BANNER
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.table import COLUMNS, Localizations
+from her2sr_proc.store.atomic import write_bytes
+from her2sr_proc.store.tables import write_parquet
 
 PAGES = ["/", "/runs", "/devices", "/settings", "/compare"]
 
@@ -39,6 +44,37 @@ def test_a_finished_run_leads_to_its_morning_and_shows_pictures(client, done):
     assert f'href="/runs/{done}/morning"' in page
     assert f"/api/v1/runs/{done}/images/r00_c00/561/conventional.png" in page
     assert "data-settled" in page
+
+
+def a_table(data, done, channel, said, attempt=1):
+    """Write a table of no rows whose file says something."""
+    unit = UnitKey(run=done, field="r00_c00", channel=channel, attempt=attempt)
+    empty = Localizations({c.name: np.empty(0, c.dtype) for c in COLUMNS})
+    write_parquet(data.run(done).table(unit), empty, said)
+
+
+def test_a_field_says_how_many_frames_showed_ensemble_light(client, data, done):
+    told = {"localized_frames": "5000", "ensemble_light_frames": "812"}
+    a_table(data, done, "561", told)
+    a_table(data, done, "561", told | {"ensemble_light_frames": "0"}, attempt=2)
+    a_table(data, done, "488", {"localized_frames": "5000"})  # of an older program
+    page = client.get(f"/runs/{done}").text
+    light = page.partition('id="ensemble-light"')[2].partition("</section>")[0]
+    assert "561: 812 of 5000 frames show ensemble light." in light
+    assert "561.a2: none of 5000 frames shows ensemble light." in light
+    assert "488" not in light
+    assert "the middle of that blob, not one dye" in light
+    client.cookies.set("her2sr_language", "ja")
+    assert "5000 枚中 812 枚が密集発光です" in client.get(f"/parts/runs/{done}").text
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"<script>"])
+def test_a_torn_table_takes_no_page_down(client, data, done, content):
+    key = UnitKey(run=done, field="r00_c00", channel="561", attempt=1)
+    write_bytes(data.run(done).table(key), content)
+    page = client.get(f"/runs/{done}")
+    assert page.status_code == 200
+    assert "ensemble-light" not in page.text
 
 
 def test_pages_say_so_when_the_hardware_process_is_dead(client, control, done):
