@@ -128,7 +128,7 @@ class Worker:
             localizer = self._recipes.localizer(header)
             if localizer is not None:
                 self._localize(header, adu, localizer, each)
-        except Exception as exc:  # top of a thread; the next block may well succeed
+        except Exception as exc:  # noqa: BLE001 - top of a thread: `_fail` tells
             self._fail(header, exc)
 
     def _fail(self, header: BlockHeader, exc: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Two blocks in hand: what befalls one of them, the run or the process stays its own."""
+"""Two blocks in hand: what befalls one, its run or the process stays its own."""
 
 import contextlib
 import queue
