@@ -54,8 +54,10 @@ class Tally:
     localized_frames: int = 0
     localizations: int = 0
     late_blocks: int = 0
-    """Came after their unit was closed, so they were computed from disk."""
+    """Came after their unit was closed, so they were computed from disk; or after the
+    folder of their run was removed."""
     failed_blocks: int = 0
+    """Are computed from disk when their unit is closed; the log says why."""
 
 
 class Worker:
@@ -126,16 +128,22 @@ class Worker:
             localizer = self._recipes.localizer(header)
             if localizer is not None:
                 self._localize(header, adu, localizer, each)
-        except (ProcError, OSError) as exc:
-            with self._changed:
-                self.tally.failed_blocks += 1
-            log.warning(
-                "block %d of %s/%s is left to be computed from disk: %s",
-                header.key.block,
-                header.key.field,
-                header.key.channel,
-                exc,
-            )
+        except Exception as exc:  # noqa: BLE001 - top of a thread: `_fail` tells
+            self._fail(header, exc)
+
+    def _fail(self, header: BlockHeader, exc: Exception) -> None:
+        with self._changed:
+            self.tally.failed_blocks += 1
+        is_foreseen = isinstance(exc, ProcError | OSError)
+        log.log(
+            logging.WARNING if is_foreseen else logging.ERROR,
+            "block %d of %s/%s is left to be computed from disk: %s",
+            header.key.block,
+            header.key.field,
+            header.key.channel,
+            exc if is_foreseen else f"{type(exc).__name__} {exc}".strip(),
+            exc_info=None if is_foreseen else exc,
+        )
 
     def _localize(
         self, header: BlockHeader, adu: U16, localizer: BlockLocalizer, each: Each
@@ -151,8 +159,11 @@ class Worker:
 
     def _is_closed(self, header: BlockHeader) -> bool:
         unit = unit_of(header.key)
-        # The table tells of units that were closed before this process started.
-        return unit in self._retired or self._data.run(unit.run).table(unit).exists()
+        run = self._data.run(unit.run)
+        # The table tells of units that were closed before this process started. A run
+        # that was removed is over; a part of it would make its folder anew.
+        is_over = run.table(unit).exists() or not run.manifest.exists()
+        return unit in self._retired or is_over
 
     def _write_part(self, header: BlockHeader, table: Localizations) -> None:
         run = self._data.run(header.key.run)
@@ -167,7 +178,7 @@ class Worker:
 
 
 def _unfinished(blocks: set[Future[None]]) -> set[Future[None]]:
-    """Return those not done yet; raises what a block was never meant to raise."""
+    """Return those not done yet; raises what is meant to end the process."""
     done = {block for block in blocks if block.done()}
     for block in done:
         block.result()

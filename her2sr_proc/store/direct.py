@@ -33,10 +33,13 @@ Answer = TypeVar("Answer")
 
 
 class _Room(local):
-    """An aligned piece of memory of every thread that needs one, taken once."""
+    """An aligned piece of memory of every thread that needs one, taken once.
+
+    Private: a forked child would else write through the same piece as its parent.
+    """
 
     def __init__(self) -> None:
-        self.piece = mmap.mmap(-1, PIECE)
+        self.piece = mmap.mmap(-1, PIECE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 _room = _Room()

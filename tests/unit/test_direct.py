@@ -115,3 +115,24 @@ def test_a_failing_disk_is_not_taken_for_one_that_refuses(
     with pytest.raises(OSError, match=os.strerror(number)):
         write_new(tmp_path / "a", noise(LEAST))
     assert len(calls) == 1
+
+
+@pytest.mark.skipif(not direct.DIRECT, reason="this system has no direct writing")
+def test_a_forked_child_that_writes_at_the_same_time_changes_no_byte_of_its_parent(
+    tmp_path, monkeypatch
+):
+    true_write, children = os.write, []
+
+    def write_as_a_child_does(descriptor, data):
+        if not children:  # the piece of the parent is filled and not yet on disk
+            children.append(os.fork())
+            if children == [0]:
+                write_new(tmp_path / "child", memoryview(bytes(PIECE)))
+                os._exit(0)
+            os.waitpid(children[0], 0)
+        return true_write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write_as_a_child_does)
+    write_new(tmp_path / "parent", noise(PIECE))
+    assert (tmp_path / "child").read_bytes() == bytes(PIECE)
+    assert (tmp_path / "parent").read_bytes() == noise(PIECE)
