@@ -116,7 +116,8 @@ def _tell(burst: Burst, found: Budget, bounds: Bounds) -> None:
         typer.echo(
             f"page, REST, live picture: median "
             f"{1000 * answers[len(answers) // 2]:.0f} ms, slowest "
-            f"{1000 * answers[-1]:.0f} ms, {len(answers)} answers"
+            f"{1000 * answers[-1]:.0f} ms, {len(answers)} answers, "
+            f"{burst.unanswered} not answered"
         )
     typer.echo("\nprocess, thread | cores | CPU-s/GB")
     for key, cores in sorted(found.cores.items(), key=lambda item: -item[1]):
@@ -175,6 +176,7 @@ def _json(
         "frames": burst.frames,
         "side_px": burst.size,
         "lost": burst.lost,
+        "unanswered": burst.unanswered,
         "state": burst.unit.state if burst.unit else None,
         "other_programs_cores": found.others,
         "published": burst.unit.published if burst.unit else 0,
