@@ -119,6 +119,8 @@ def _tell(burst: Burst, found: Budget, bounds: Bounds) -> None:
             f"{1000 * answers[-1]:.0f} ms, {len(answers)} answers, "
             f"{burst.unanswered} not answered"
         )
+    elif burst.unanswered:
+        typer.echo(f"page, REST, live picture: none of {burst.unanswered} answered")
     typer.echo("\nprocess, thread | cores | CPU-s/GB")
     for key, cores in sorted(found.cores.items(), key=lambda item: -item[1]):
         if cores >= 0.005:

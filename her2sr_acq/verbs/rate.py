@@ -181,7 +181,7 @@ def _watch(
 
 
 def poll(url: str, run: str, ended: threading.Event, burst: Burst) -> None:
-    """Ask as a page that a person looks at does, ten times a second, until ``ended``."""
+    """Ask as a page that a person looks at does, ten times a second, until told."""
     paths = (f"/api/v1/runs/{run}", f"/runs/{run}", "/api/v1/live.jpg")
     with httpx.Client(base_url=url, trust_env=False, timeout=10.0) as http:
         while not ended.wait(0.1):
