@@ -116,8 +116,11 @@ def _tell(burst: Burst, found: Budget, bounds: Bounds) -> None:
         typer.echo(
             f"page, REST, live picture: median "
             f"{1000 * answers[len(answers) // 2]:.0f} ms, slowest "
-            f"{1000 * answers[-1]:.0f} ms, {len(answers)} answers"
+            f"{1000 * answers[-1]:.0f} ms, {len(answers)} answers, "
+            f"{burst.unanswered} not answered"
         )
+    elif burst.unanswered:
+        typer.echo(f"page, REST, live picture: none of {burst.unanswered} answered")
     typer.echo("\nprocess, thread | cores | CPU-s/GB")
     for key, cores in sorted(found.cores.items(), key=lambda item: -item[1]):
         if cores >= 0.005:
@@ -175,6 +178,7 @@ def _json(
         "frames": burst.frames,
         "side_px": burst.size,
         "lost": burst.lost,
+        "unanswered": burst.unanswered,
         "state": burst.unit.state if burst.unit else None,
         "other_programs_cores": found.others,
         "published": burst.unit.published if burst.unit else 0,

@@ -8,6 +8,7 @@ picture are polled. Knows the processes by their ids alone; what it measures is 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from her2sr_acq.runtime import LOCALIZER, address
 from her2sr_acq.stream.envelope import ask
 from her2sr_acq.verbs.usage import Usage, usage_of
 from her2sr_proc.schema.ledger import UnitState
+
+log = logging.getLogger(__name__)
 
 EXPOSURE_MS = 30.0
 LOOK_S = 0.25
@@ -100,6 +103,8 @@ class Burst:
     looks: list[Look] = field(default_factory=list)
     answers_s: list[float] = field(default_factory=list)
     """Seconds that page, REST and live picture took to answer, each poll."""
+    unanswered: int = 0
+    """Polls without an answer, or with an error: so much less did looking on cost."""
     run: RunView | None = None
     unit: UnitView | None = None
 
@@ -138,7 +143,7 @@ def measure(
         run = control.submit(request(frames))
         ended = threading.Event()
         poller = threading.Thread(
-            target=_poll, args=(launcher.url, run.id, ended, burst.answers_s)
+            target=poll, args=(launcher.url, run.id, ended, burst)
         )
         poller.start()
         try:
@@ -175,15 +180,20 @@ def _watch(
         time.sleep(LOOK_S)
 
 
-def _poll(url: str, run: str, ended: threading.Event, answers_s: list[float]) -> None:
-    """Ask as a page that a person looks at does, ten times a second."""
+def poll(url: str, run: str, ended: threading.Event, burst: Burst) -> None:
+    """Ask as a page that a person looks at does, ten times a second, until told."""
     paths = (f"/api/v1/runs/{run}", f"/runs/{run}", "/api/v1/live.jpg")
     with httpx.Client(base_url=url, trust_env=False, timeout=10.0) as http:
         while not ended.wait(0.1):
             for path in paths:
                 began = time.monotonic()
-                answer = http.get(path)
-                # before the first frame there is no picture to show
-                if not path.endswith(".jpg"):
-                    answer.raise_for_status()
-                answers_s.append(time.monotonic() - began)
+                try:
+                    answer = http.get(path)
+                    # before the first frame there is no picture to show
+                    if not path.endswith(".jpg"):
+                        answer.raise_for_status()
+                except httpx.HTTPError as exc:
+                    burst.unanswered += 1
+                    log.warning("%s was not answered: %s", path, exc)
+                else:
+                    burst.answers_s.append(time.monotonic() - began)

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import signal
 
 import numpy as np
 import pytest
 
-from her2sr_proc.store import direct
+from her2sr_proc.store import direct, raw
 from her2sr_proc.store.direct import ALIGNED, LEAST, PIECE, is_same, write_new
 
 SIZES = (0, 1, LEAST - 1, LEAST, LEAST + ALIGNED + 1, PIECE, PIECE + 1, 2 * PIECE - 1)
@@ -136,3 +137,30 @@ def test_a_forked_child_that_writes_at_the_same_time_changes_no_byte_of_its_pare
     write_new(tmp_path / "parent", noise(PIECE))
     assert (tmp_path / "child").read_bytes() == bytes(PIECE)
     assert (tmp_path / "parent").read_bytes() == noise(PIECE)
+
+
+def test_a_writer_killed_within_a_chunk_leaves_none_and_the_next_one_is_whole(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "561.ome.zarr"
+    shape = raw.RawShape(frames=4, height=512, width=512, block_frames=4)
+    raw.create(path, shape, pixel_um=0.13, exposure_ms=30, name="x")
+    adu = np.frombuffer(noise(2 * 4 * 512**2), np.uint16).reshape(4, 512, 512)
+    true_write = os.write
+
+    def write_and_die(descriptor, data):
+        true_write(descriptor, data)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as within:
+        within.setattr(os, "write", write_and_die)
+        if (child := os.fork()) == 0:
+            raw.write_block(path, 0, adu)
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    chunk = raw.chunk_path(path, 0)
+    assert [p.match(".0.partial-*") for p in chunk.parent.iterdir()] == [True]
+    raw.write_block(path, 0, adu)
+    raw.check_block(path, 0, raw.prepare(path, adu))
+    np.testing.assert_array_equal(raw.open_array(path)[:], adu)

@@ -1,6 +1,7 @@
 """What a burst cost, and what gives out first."""
 
 import os
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 
 from her2sr_acq.errors import ServiceUnavailableError
 from her2sr_acq.verbs.budget import budget_of
-from her2sr_acq.verbs.rate import Burst, Look
+from her2sr_acq.verbs.rate import Burst, Look, poll
 from her2sr_acq.verbs.stages import Bounds
 from her2sr_acq.verbs.usage import ENDED, Usage, usage_of
 from her2sr_proc.threads import name_here
@@ -122,3 +123,19 @@ def test_a_thread_is_found_by_its_name():
     assert used.peak_mb["me"] > 1.0
     assert "gone" not in used.peak_mb
     assert used.machine_s > 0.0
+
+
+def test_a_page_that_stops_answering_is_counted_and_asked_again():
+    ended, seen = threading.Event(), Burst(330, 2048)
+    with socket.socket() as silent:  # bound, and nobody listens
+        silent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        onlooker = threading.Thread(target=poll, args=(url, "r1", ended, seen))
+        onlooker.start()
+        deadline = time.monotonic() + 10.0
+        while seen.unanswered <= 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        ended.set()
+        onlooker.join()
+    assert seen.unanswered > 3
+    assert seen.answers_s == []
