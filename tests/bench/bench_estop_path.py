@@ -11,6 +11,7 @@ of the service is fetched in turn, too, since it waits behind the same event loo
 from __future__ import annotations
 
 import argparse
+import http
 import http.client
 import json
 import os
@@ -36,15 +37,20 @@ PAUSE_S = 0.1
 
 
 def ask(host: str, port: int, paths: list[str], statuses: Counter[int]) -> None:
-    """Ask for one path after another without an end."""
+    """Ask for one path after another without an end; count answers, 0: none."""
     line = http.client.HTTPConnection(host, port, timeout=DEADLINE_S)
     while True:
         for path in paths:
-            line.request("GET", path)
-            answer = line.getresponse()
-            answer.read()
-            statuses[answer.status] += 1
-            if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS:
+            try:
+                line.request("GET", path)
+                answer = line.getresponse()
+                answer.read()
+                status = answer.status
+            except (OSError, http.client.HTTPException):
+                line.close()
+                status = 0
+            statuses[status] += 1
+            if status != http.HTTPStatus.OK:
                 time.sleep(PAUSE_S)
 
 
@@ -107,6 +113,7 @@ def presses(folder: Path, times: int, clients: int) -> None:
         run = service.control.submit(night_request(rows=10, columns=10, frames=1000))
         until(lambda: service.guard.status().lit_nm, within_s=PATIENCE_S)
         service.guard.estop(by="bench", reason="in the dark from here on")
+        service.rest(run.id, within_s=PATIENCE_S)
         parts = urlsplit(service.launcher.url)
         by_guard: list[float] = []
 
@@ -129,7 +136,9 @@ def presses(folder: Path, times: int, clients: int) -> None:
                 for name, act in acts.items():
                     found[name].append(timed(act))
                 time.sleep(PAUSE_S)
-        print(f"answered within / ms | median | p90 | most; load {os.getloadavg()[0]}")
+        deaths = service.guard.status().deaths
+        print(f"load {os.getloadavg()[0]:.1f}; acq ended by the guard {deaths} times")
+        print("answered within / ms | median | p90 | most")
         for name, took_ms in (found | {"of POST, by the guard": by_guard}).items():
             told(name, took_ms)
 
