@@ -203,14 +203,16 @@ def tilt(
 
 @kernel
 def exponentials(values: F64, powers: F64, words: I64) -> None:
-    """Write e to the power of each value over it, right to rounding, -700 to 700.
+    """Write e to the power of each value over it, right to rounding.
 
-    A call of the system's exponential is made lane by lane. ``powers`` is scratch of
-    the values' shape, ``words`` the same memory as int64.
+    Values beyond 700 either way count as that. A call of the system's exponential is
+    made lane by lane. ``powers`` is scratch of the values' shape, ``words`` the same
+    memory as int64.
     """
     for k in range(values.size):
         # so large a number that its last bits are a whole power of two
-        powers[k] = min(max(values[k], -700.0), 700.0) * LOG2_E + WHOLE
+        values[k] = min(max(values[k], -700.0), 700.0)
+        powers[k] = values[k] * LOG2_E + WHOLE
     for k in range(values.size):
         whole = powers[k] - WHOLE
         rest = (values[k] - whole * LN_2) - whole * LN_2_MORE

@@ -81,8 +81,17 @@ def significance(
     height, width = adu.shape
     side = filters.shape[1]
     radius = side // 2
-    light, noise = np.empty((side, side)), np.empty((side, side))
+    # pixels first, so that a processor's vector unit has all places at once
+    padded = -(-len(filters) // 8) * 8
+    shapes, squares = np.zeros((side * side, padded)), np.zeros((side * side, padded))
+    for k in range(len(filters)):
+        for m in range(side * side):
+            value = filters[k, m // side, m % side]
+            shapes[m, k], squares[m, k] = value, value * value
+    total, variance = np.empty(padded), np.empty(padded)
     for n in range(rows.size):
+        total[:] = 0.0
+        variance[:] = 0.0
         for i in range(side):
             row = min(max(rows[n] + i - radius, 0), height - 1)
             dark = offset_adu[min(row, offset_adu.shape[0] - 1)]
@@ -91,14 +100,12 @@ def significance(
             for j in range(side):
                 k = min(max(columns[n] + j - radius, 0), width - 1)
                 value = (np.float64(adu[row, k]) - dark[k]) * gain[k]
-                light[i, j] = value
-                noise[i, j] = excess * max(value, MIN_LIGHT) + own[k]
+                noise = excess * max(value, MIN_LIGHT) + own[k]
+                shape, square = shapes[i * side + j], squares[i * side + j]
+                for place in range(padded):
+                    total[place] += shape[place] * value
+                    variance[place] += square[place] * noise
         best = -np.inf
-        for shape in filters:
-            total, variance = 0.0, 0.0
-            for i in range(side):
-                for j in range(side):
-                    total += shape[i, j] * light[i, j]
-                    variance += shape[i, j] * shape[i, j] * noise[i, j]
-            best = max(best, total / math.sqrt(variance))
+        for place in range(len(filters)):
+            best = max(best, total[place] / math.sqrt(variance[place]))
         out[n] = best

@@ -34,7 +34,7 @@ LIT_BEFORE_S = (0.0, 9.0, 36.0, 75.0, 150.0)
 """From the first frame of a published burst to its last."""
 ROUNDS, CALLS = 5, 2000
 STEPS = {
-    "_fit_plain": "plain spots, sixteen side by side",
+    "_fit_abreast": "spots of the known width, sixteen side by side",
     "_relief": "whether odd ones stand out of curved ground",
     "_fit_boxes": "odd spots, width free, sixteen side by side",
     "_settle": "spots that share light, and what stands",

@@ -197,6 +197,31 @@ def test_shares_and_their_derivatives_are_those_of_scipy(sigma):
     np.testing.assert_allclose(widens, by_width, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "run", [abreast.exponentials, interpreted(abreast.exponentials)]
+)
+def test_exponentials_are_right_to_rounding(run):
+    at = np.concatenate([np.linspace(-700, 700, 997), [0.0, -1e-300, 0.5, -5000.0]])
+    values, powers = at.copy(), np.empty(at.size)
+    run(values, powers, powers.view(np.int64))
+    np.testing.assert_allclose(values, np.exp(at.clip(-700, 700)), rtol=5e-16)
+
+
+def test_sums_with_the_rows_of_the_width_are_those_without():
+    size, lanes = 5, abreast.LANES
+    rng = np.random.default_rng(4)
+    box = rng.uniform(1, 40, 2 * size * size * lanes)
+    state = rng.uniform(1, 9, abreast.STATE)
+    along = rng.uniform(0.1, 1, (6, size * lanes))
+    plain, wide = np.empty((2, abreast.SUMS))
+    abreast.gather(size, box, state, along[0], along[1], along[3], along[4], plain)
+    abreast.gather_all(size, box, state, *along, wide)
+    for plane in ("XX", "YX", "YY", "PX", "PY", "PP", "GX", "GY", "GP", "GG", "DG"):
+        first = getattr(abreast, plane)
+        rows = slice(first, first + lanes)
+        np.testing.assert_array_equal(plain[rows], wide[rows], err_msg=plane)
+
+
 def test_its_codes_are_those_of_the_single_fit():
     assert abreast.FITTED == gauss.CONVERGED
     assert abreast.SATURATED == gauss.SATURATED
