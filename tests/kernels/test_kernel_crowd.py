@@ -342,7 +342,7 @@ def test_the_deviance_is_that_of_a_logarithm_a_pixel(name, shape):
     run = crowd.compare
     run = run if name == "compiled" else getattr(run, "py_func", run)
     counts = np.random.default_rng(2).poisson(3.0, shape) - 1.0
-    region, emitters, _ = region_of(counts, 0.0)
+    region, _, _ = region_of(counts, 0.0)
     mean = counts + np.geomspace(0.01, 90.0, counts.size).reshape(shape) + 1.5
     region.planes[crowd.MEAN :][: counts.size] = mean.ravel()
     likelihood = run(region)
