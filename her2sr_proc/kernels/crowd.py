@@ -74,7 +74,7 @@ CERTAIN = 2.0
 """Over what curved ground must leave, from which its lower bound spares the climb; and
 over what a step of one promises, which it never gains to the end."""
 DIM = 0.1
-"""Of a region's mean light, what is fitted to all of it leaves everywhere to start from."""
+"""Of a region's mean light, below which a ground to start from is nowhere."""
 MAX_DAMPING = 1e6
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -1378,7 +1378,7 @@ def review(
         k = which[n]
         if status[n] < 0:
             continue
-        top, left, region = surround(camera, room, spots[n], radius)
+        _, _, region = surround(camera, room, spots[n], radius)
         least = rule.gain if codes[k] == DOUBTED else -rule.gain / 3.0
         least -= 2.0 * spots[n, LOG_RATIO]
         if curved_at_least(region, room.emitters.theta) < least and (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
+from scipy.special import xlogy
 from scipy.stats import chi2, norm
 
 from her2sr_proc.kernels import crowd
@@ -318,3 +319,71 @@ def test_without_crowds_allowed_nothing_is_fitted_anew():
     counts = np.rint(31 + light([(10, 10, 1500.0), (12, 10, 1500.0)], (30, 30)))
     _, codes = settle(counts, [single(10, 10), single(12, 10)], multi=False)
     assert codes.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["compiled", "interpreted"])
+@pytest.mark.parametrize(("centre", "sigma"), [(4.2, 1.3), (1.6, 0.65), (6.9, 3.0)])
+def test_the_shares_of_a_spot_are_those_of_scipy(name, centre, sigma):
+    run = crowd.axis_shares
+    run = run if name == "compiled" else getattr(run, "py_func", run)
+    first, last = max(int(centre - 3 * sigma), 0), int(centre + 3 * sigma)
+    out = np.full((2, last + 1), np.nan)
+    run(centre, sigma, first, last, out)
+    edges = np.arange(first, last + 1) - 0.5
+    shares = np.diff(norm.cdf(edges, centre, sigma))
+    slopes = -np.diff(norm.pdf(edges, centre, sigma))
+    np.testing.assert_allclose(out[0, first:last], shares, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(out[1, first:last], slopes, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["compiled", "interpreted"])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (9, 7)])
+def test_the_deviance_is_that_of_a_logarithm_a_pixel(name, shape):
+    run = crowd.compare
+    run = run if name == "compiled" else getattr(run, "py_func", run)
+    counts = np.random.default_rng(2).poisson(3.0, shape) - 1.0
+    region, _, _ = region_of(counts, 0.0)
+    mean = counts + np.geomspace(0.01, 90.0, counts.size).reshape(shape) + 1.5
+    region.planes[crowd.MEAN :][: counts.size] = mean.ravel()
+    likelihood = run(region)
+    lit = np.maximum(counts, 0.0)
+    expected = 2.0 * (mean - lit + xlogy(lit, lit / mean)).sum()
+    assert crowd.deviance(region) == pytest.approx(expected, rel=1e-12)
+    below = np.where(counts < 0.0, counts * np.log(mean), 0.0).sum()
+    assert likelihood == pytest.approx(below - 0.5 * expected, rel=1e-12)
+
+
+def ground_alone(counts, bar, run=crowd.without_spot):
+    room = crowd.new_room(SIGMA, 4)
+    region, _, _ = region_of(counts)
+    crowd.curved_at_least(region, room.emitters.theta)
+    return run(room, region, 50, bar)
+
+
+@pytest.mark.parametrize("photons", [0.0, 900.0, 60_000.0])
+def test_a_ground_is_left_early_only_where_it_is_beaten(photons):
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(40.0 + light([(4.3, 3.8, photons)], (9, 9), 1.5))
+    to_the_end = ground_alone(counts, np.inf)
+    assert ground_alone(counts, 1.01 * to_the_end) == to_the_end
+    assert ground_alone(counts, 0.2 * to_the_end) >= 0.2 * to_the_end
+    plain = getattr(crowd.without_spot, "py_func", crowd.without_spot)
+    assert ground_alone(counts, np.inf, plain) == pytest.approx(to_the_end, rel=1e-9)
+
+
+def test_a_ground_starts_flat_where_its_squares_lead_below_zero():
+    counts = light([(0.0, 0.0, 9000.0)], (9, 9), 1.2)
+    region, emitters, _ = region_of(counts, 0.0)
+    crowd.curved_at_least(region, emitters.theta)
+    assert emitters.theta[1] < 0.0
+    crowd.start_ground(region, emitters.theta)
+    assert emitters.theta[0] == pytest.approx(counts.mean())
+    assert not emitters.theta[1 : crowd.TERMS].any()
+
+
+def test_two_emitters_that_are_beaten_are_not_climbed_to_the_end():
+    price = RULE.gain / 3.0 * 7
+    assert not crowd.is_beaten(-40.0, RULE, 1, 2, 80.0 + price - crowd.NEARLY)
+    assert crowd.is_beaten(-40.0, RULE, 1, 2, 79.9 + price - crowd.NEARLY)
+    assert not crowd.is_beaten(-40.0, RULE, 1, 3, 1.0)
+    assert not crowd.is_beaten(-40.0, RULE, 1, 1, np.inf)

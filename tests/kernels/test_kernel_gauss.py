@@ -326,3 +326,23 @@ def test_the_likelihood_ratio_of_a_good_fit_is_that_of_its_free_pixels():
     mean = model((8.2, 7.9, 4000.0, 200.0, 1.2), (17, 17))
     ratios = [fit(rng.poisson(mean), 8, 8)[0][gauss.LOG_RATIO] for _ in range(300)]
     assert np.mean(ratios) == pytest.approx(-(49 - 5) / 2, rel=0.06)
+
+
+@both(gauss.next_part)
+@pytest.mark.parametrize(
+    ("after", "part"),
+    [(-0.9, 1 / 1.9), (0.0, 1.0), (0.2, 1.25), (0.9, 1.5), (1.0, 1.0)],
+)
+def test_a_step_is_as_long_as_the_slopes_of_the_last_one_tell(run, after, part):
+    theta, slopes = np.zeros(5), np.arange(1.0, 6.0)
+    trial = theta + 0.1 * slopes
+    assert run(1.0, trial, theta, slopes, after * slopes) == pytest.approx(part)
+
+
+def test_two_spots_taken_for_one_settle_in_few_steps():
+    # full steps swing to and fro here, and need more than 16 of them
+    one = model((13.9, 15.0, 400.0, 20.0, 0.7), (31, 31))
+    other = model((16.1, 15.0, 320.0, 20.0, 0.7), (31, 31))
+    known = {"radius": 2, "sigma": 0.7, "free_beyond": np.inf}
+    _, status = fit(one + other, 15, 15, variance=0.0, steps=12, **known)
+    assert status == gauss.CONVERGED
