@@ -26,6 +26,8 @@ STEPS = ((signal.SIGTERM, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 """Ask, insist, kill; and how long each may take."""
 LOG_TAIL_BYTES = 4096
 POLL_S = 0.1
+STEADY_S = 3600.0
+"""A life so long is no part of a row of deaths: a service runs for months."""
 TELL_S = 10.0
 """Who waits longer than this wants to know for what."""
 WRONG_REQUEST = 2
@@ -43,7 +45,7 @@ class ChildSpec:
     is_ready: Callable[[], bool]
     ready_within_s: float
     restarts: int
-    """How often it may be started again; 0: its death ends the service."""
+    """How often in a row it may be started again; 0: its death ends the service."""
     niceness: int = 0
     """How far it steps back for others where processors are short."""
 
@@ -58,9 +60,13 @@ class Child:
         environment: Mapping[str, str],
         logs: Path,
         steps: Sequence[tuple[signal.Signals, float]] = STEPS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec = spec
         self.restarts = 0
+        """Since it last lived for `STEADY_S`."""
+        self._clock = clock
+        self._started_at = clock()
         self.log = logs / f"{spec.name}.log"
         self._environment = {**environment, VARIABLE: "1"}
         self._steps = steps
@@ -74,6 +80,7 @@ class Child:
         launcher lives, and tells it when that is gone.
         """
         self._let_go()
+        self._started_at = self._clock()
         with self._output() as output:
             self._process = subprocess.Popen(
                 self.spec.command,
@@ -90,6 +97,11 @@ class Child:
                 os.setpriority(
                     os.PRIO_PROCESS, self._process.pid, ours + self.spec.niceness
                 )
+
+    def forgive(self) -> None:
+        """Forget the restarts of a process that has lived long since the last one."""
+        if self._clock() - self._started_at >= STEADY_S:
+            self.restarts = 0
 
     def _output(self) -> IO[bytes]:
         """Open the log; where that fails the process speaks to nobody, but runs.

@@ -230,6 +230,7 @@ class Launcher:
     def _bury(self, child: Child) -> None:
         # A guard that ended by itself meant it; one that was killed did not.
         is_final = child.spec.name == "guard" and (child.exit_code or 0) >= 0
+        child.forgive()
         if is_final or child.restarts >= child.spec.restarts:
             self._failure = child.obituary()
             log.error("%s", self._failure)

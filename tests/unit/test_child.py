@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 
 from her2sr_acq import child as child_module
-from her2sr_acq.child import Child, ChildSpec
+from her2sr_acq.child import STEADY_S, Child, ChildSpec
 from her2sr_acq.errors import ConfigError, ServiceUnavailableError
 
 QUICK = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 STUBBORN = ((signal.SIGTERM, 0.1), (signal.SIGKILL, 5.0))
 
 
-def make(tmp_path, code: str, *, steps=QUICK) -> Child:
+def make(tmp_path, code: str, *, steps=QUICK, clock=time.monotonic) -> Child:
     spec = ChildSpec(
         name="api",
         command=(sys.executable, "-c", code),
@@ -27,7 +27,8 @@ def make(tmp_path, code: str, *, steps=QUICK) -> Child:
         restarts=0,
     )
     environment = {**os.environ, "READY": str(tmp_path / "ready")}
-    return Child(spec, environment=environment, logs=tmp_path / "logs", steps=steps)
+    logs = tmp_path / "logs"
+    return Child(spec, environment=environment, logs=logs, steps=steps, clock=clock)
 
 
 def until(is_so) -> None:
@@ -149,3 +150,15 @@ def test_who_waits_for_one_hears_what_it_said_last(tmp_path, monkeypatch):
     finally:
         child.stop()
     assert re.fullmatch(r"waiting for the api process, \d s: half way", heard[-1])
+
+
+@pytest.mark.parametrize(("lived_s", "left"), [(STEADY_S - 1.0, 4), (STEADY_S, 0)])
+def test_a_long_life_makes_up_for_the_deaths_before_it(tmp_path, lived_s, left):
+    now = [100.0]
+    child = make(tmp_path, "", clock=lambda: now[0])
+    child.restarts = 4
+    child.start()
+    now[0] += lived_s
+    child.forgive()
+    child.stop()
+    assert child.restarts == left
