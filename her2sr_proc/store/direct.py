@@ -11,6 +11,7 @@ import errno
 import mmap
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import local
 from typing import TypeVar
@@ -40,6 +41,9 @@ class _Room(local):
 
     def __init__(self) -> None:
         self.piece = mmap.mmap(-1, PIECE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        # pages are looked up one by one when the disk reads them: fewer, larger ones
+        with suppress(AttributeError, OSError):
+            self.piece.madvise(mmap.MADV_HUGEPAGE)
 
 
 _room = _Room()

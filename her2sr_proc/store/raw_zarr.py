@@ -35,6 +35,9 @@ U16 = npt.NDArray[np.uint16]
 ARRAY = "0"
 CODERS: dict[Coding, tuple[str, int]] = {"fast": ("lz4", 1), "dense": ("zstd", 3)}
 """Name and level of blosc's coder."""
+PART_BYTES = 2**18
+"""Of a chunk that is shuffled and coded at a time. The smaller parts that blosc chooses
+cost a tenth more of the processor, and give 1.472:1 instead of 1.516:1 on tissue."""
 HEADER = 16
 """Bytes before a chunk's content; the second four are the length when decoded."""
 
@@ -53,6 +56,7 @@ def create(path: Path, shape: RawShape, facts: RawFacts) -> None:
             clevel=CODERS[facts.coding][1],
             shuffle="shuffle",
             typesize=2,
+            blocksize=PART_BYTES,
         ),
         fill_value=0,
         dimension_names=("t", "y", "x"),
@@ -102,7 +106,7 @@ def mark_coding(path: Path, coding: Coding) -> None:
 def prepare(adu: U16, coding: Coding = "fast") -> Prepared:
     """Return the bytes of a chunk with their checksum. Uses the processor alone."""
     name, level = CODERS[coding]
-    codec = Blosc(cname=name, clevel=level, shuffle=SHUFFLE)
+    codec = Blosc(cname=name, clevel=level, shuffle=SHUFFLE, blocksize=PART_BYTES)
     data = memoryview(codec.encode(np.ascontiguousarray(adu, dtype="<u2")))
     return Prepared(data, digest(data), len(adu))
 
