@@ -43,13 +43,18 @@ FORMS: dict[TableForm, tuple[str, ...]] = {
 """The suffixes of a form; the first one stands for it."""
 ROWS_TOGETHER = 2**18
 """Of a table that is written from parts."""
+WORDS = [column.name for column in ORIGIN]
+"""Columns of few values. Lists of the values of all others, which Parquet writes unless
+told otherwise, made a file twice as large and took half of the time of writing it."""
 _KNOWN = {column.name: column for column in (*COLUMNS, *ORIGIN, *FURTHER)}
 
 
 def write_parquet(path: Path, table: Localizations, metadata: dict[str, str]) -> None:
     """Write the native form whole, with units by column and ``metadata`` by file."""
     with replacing(path) as beside:
-        pq.write_table(_arrow(table, metadata), beside, compression="zstd")
+        pq.write_table(
+            _arrow(table, metadata), beside, compression="zstd", use_dictionary=WORDS
+        )
 
 
 def write_parquet_parts(
@@ -77,7 +82,12 @@ def write_parquet_parts(
             if writer is None or waiting:
                 joined = _arrow(concatenate(waiting), metadata)
                 writer = writer or open_files.enter_context(
-                    pq.ParquetWriter(beside, joined.schema, compression="zstd")
+                    pq.ParquetWriter(
+                        beside,
+                        joined.schema,
+                        compression="zstd",
+                        use_dictionary=WORDS,
+                    )
                 )
                 writer.write_table(joined)
             rows += held
