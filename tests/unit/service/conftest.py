@@ -361,7 +361,11 @@ def data(tmp_path: Path) -> DataFolder:
 def app(tmp_path_factory):
     """The application, made once; every test gives it a context of its own."""
     nowhere = Archive(DataFolder(tmp_path_factory.mktemp("nowhere")))
-    return create_app(Context(FakeControl(), FakeGuard(), nowhere, now=lambda: NOW))
+    with ServiceDatabase(None) as database:
+        gate = Gate(database, now=lambda: datetime.now(UTC))
+        yield create_app(
+            Context(FakeControl(), FakeGuard(), nowhere, now=lambda: NOW, gate=gate)
+        )
 
 
 PASSWORD = "three plain words"
