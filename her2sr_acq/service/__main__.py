@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from socket import socket
 from threading import Thread
@@ -13,6 +13,7 @@ import uvicorn
 
 from her2sr_acq import config as configuration
 from her2sr_acq.accounts.clock import utc_now
+from her2sr_acq.accounts.database import ServiceDatabase
 from her2sr_acq.config_notify import NotifyConfig
 from her2sr_acq.control import ControlClient
 from her2sr_acq.errors import AcqError
@@ -51,24 +52,31 @@ def main() -> int:
     """Serve until told to stop. Returns 2 when the address may not be served."""
     arguments = _arguments()
     data = DataFolder(arguments.data.resolve())
-    try:
-        is_alone = is_loopback(arguments.host)
-        gate = Gate.at(data.accounts, now=utc_now, is_loopback=is_alone)
-        require_guarded(arguments.host, has_users=gate.people.exist())
-        notify = _notify(arguments.config)
-        targets = outboxes(notify, now=utc_now)
-    except AcqError as exc:
-        sys.stderr.write(f"error: {exc}\n")
-        return 2
+    with ExitStack() as stack:
+        try:
+            is_alone = is_loopback(arguments.host)
+            accounts = stack.enter_context(ServiceDatabase(data.accounts))
+            gate = Gate(accounts, now=utc_now, is_loopback=is_alone)
+            require_guarded(arguments.host, has_users=gate.people.exist())
+            notify = _notify(arguments.config)
+            office = Office(
+                ControlClient(arguments.runtime),
+                outboxes(notify, now=utc_now),
+                data.notified,
+                low_disk_gb=notify.low_disk_gb,
+                now=utc_now,
+            )
+        except AcqError as exc:
+            sys.stderr.write(f"error: {exc}\n")
+            return 2
+        return _serve(arguments, data, gate, office)
+
+
+def _serve(
+    arguments: argparse.Namespace, data: DataFolder, gate: Gate, office: Office
+) -> int:
     logs.start("api")
     end_with_starter()
-    office = Office(
-        ControlClient(arguments.runtime),
-        targets,
-        data.notified,
-        low_disk_gb=notify.low_disk_gb,
-        now=utc_now,
-    )
     context = Context(
         control=ControlClient(arguments.runtime),
         guard=GuardClient(arguments.runtime),

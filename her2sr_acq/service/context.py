@@ -43,7 +43,7 @@ class Context:
     archive: Archive
     now: Callable[[], datetime]
     """Aware UTC."""
-    gate: Gate = field(default_factory=lambda: Gate.at(None, now=utc_now))
+    gate: Gate = field(default_factory=lambda: Gate.open_to_all(now=utc_now))
     feed: Feed = field(default_factory=Feed)
     live: LivePicture = field(default_factory=LivePicture)
     growing: Growing = field(default_factory=Growing)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from her2sr_acq.accounts.audit import Audit
 from her2sr_acq.accounts.database import ServiceDatabase
@@ -72,11 +71,9 @@ class Gate:
         self._is_loopback = is_loopback
 
     @classmethod
-    def at(
-        cls, path: Path | None, *, now: Callable[[], datetime], is_loopback: bool = True
-    ) -> Gate:
-        """Return the gate of a ``service.db``; None: one in memory, without users."""
-        return cls(ServiceDatabase(path), now=now, is_loopback=is_loopback)
+    def open_to_all(cls, *, now: Callable[[], datetime]) -> Gate:
+        """Return the gate of a service without users, with nothing on disk."""
+        return cls(ServiceDatabase(None), now=now)
 
     @property
     def is_open(self) -> bool:
