@@ -24,12 +24,15 @@ from her2sr_proc.store.cropping import boxes_of, kept_pixels
 from her2sr_proc.store.tables import write_parquet
 
 NIGHT_GB = 12 * 3600 * 33 * 2048 * 2048 * 2 / 1e9
+WAYS = {
+    "lz4 1, bytes (the store)": ("lz4", 1, SHUFFLE),
+    "lz4 5, bits": ("lz4", 5, BITSHUFFLE),
+    "zstd 1, bits": ("zstd", 1, BITSHUFFLE),
+    "zstd 3, bytes (dense)": ("zstd", 3, SHUFFLE),
+    "zstd 5, bits": ("zstd", 5, BITSHUFFLE),
+}
 CODECS = {
-    "lz4 1, bytes (the store)": Blosc(cname="lz4", clevel=1, shuffle=SHUFFLE),
-    "lz4 5, bits": Blosc(cname="lz4", clevel=5, shuffle=BITSHUFFLE),
-    "zstd 1, bits": Blosc(cname="zstd", clevel=1, shuffle=BITSHUFFLE),
-    "zstd 3, bytes": Blosc(cname="zstd", clevel=3, shuffle=SHUFFLE),
-    "zstd 5, bits": Blosc(cname="zstd", clevel=5, shuffle=BITSHUFFLE),
+    name: Blosc(*way, blocksize=raw_zarr.PART_BYTES) for name, way in WAYS.items()
 }
 
 
