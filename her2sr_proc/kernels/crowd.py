@@ -1439,9 +1439,7 @@ def sift(
         if not (is_faint or is_asked):
             continue
         around = extent(camera, results[k, X], results[k, Y], 3 * radius + 1)
-        near = rows_between(
-            results, count, k, around[0] - slack, around[0] + around[2] + slack
-        )
+        near = those_near(results, count, k, around, slack)
         if unevenness(camera, room, results, near, around) < rule.uneven:
             continue
         top, left, region = surround(camera, room, results[k], radius)
@@ -1510,16 +1508,42 @@ def is_curved(
 
 
 @kernel
-def rows_between(
-    results: F64, count: int, k: int, low: float, high: float
+def those_near(
+    results: F64,
+    count: int,
+    k: int,
+    around: tuple[int, int, int, int],
+    slack: float,
 ) -> tuple[int, int]:
-    """Return the first and the last + 1 of the spots around ``k`` between two y."""
+    """Return the first and the last + 1 of the spots that shine in a region of ``k``.
+
+    ``around``: its first row and column, height and width; ``slack``: pixels beyond it
+    in y, from which no spot of the list, nor any after it, shines there.
+    """
     first, end = k, k + 1
-    while first > 0 and results[first - 1, Y] > low:
-        first -= 1
-    while end < count and results[end, Y] < high:
-        end += 1
+    m = k - 1
+    while m >= 0 and results[m, Y] > around[0] - slack:
+        if shines(results, m, around):
+            first = m
+        m -= 1
+    m = k + 1
+    while m < count and results[m, Y] < around[0] + around[2] + slack:
+        if shines(results, m, around):
+            end = m + 1
+        m += 1
     return first, end
+
+
+@kernel
+def shines(results: F64, m: int, around: tuple[int, int, int, int]) -> bool:
+    """Return whether the light of spot ``m`` reaches a region."""
+    top, left, height, width = around
+    reach = REACH * results[m, SIGMA]
+    # most are far along the row
+    x = results[m, X] - left
+    if not -reach < x < width + reach:
+        return False
+    return -reach < results[m, Y] - top < height + reach
 
 
 @kernel
@@ -1537,14 +1561,10 @@ def shine(
 
     ``near``: the first and the last + 1 that might shine there.
     """
+    around = top, left, region.height, region.width
     for m in range(near[0], near[1]):
-        reach = REACH * results[m, SIGMA]
-        y, x = results[m, Y] - top, results[m, X] - left
-        if (
-            m != k
-            and -reach < y < region.height + reach
-            and -reach < x < region.width + reach
-        ):
+        if m != k and shines(results, m, around):
+            y, x = results[m, Y] - top, results[m, X] - left
             photons = results[m, PHOTONS] / camera.excess
             add_light(region, room.emitters, x, y, photons, results[m, SIGMA])
 
@@ -1568,9 +1588,8 @@ def unevenness(
     down = room.emitters.shares[DOWN, MOST - 1, 0]
     across = room.emitters.shares[ACROSS, MOST - 1, 0]
     for m in range(near[0], near[1]):
-        reach = REACH * results[m, SIGMA]
-        y, x = results[m, Y] - top, results[m, X] - left
-        if -reach < y < height + reach and -reach < x < width + reach:
+        if shines(results, m, around):
+            y, x = results[m, Y] - top, results[m, X] - left
             third_shares(y, results[m, SIGMA], height, down)
             third_shares(x, results[m, SIGMA], width, across)
             photons = results[m, PHOTONS] / camera.excess
@@ -1660,7 +1679,7 @@ def is_ripple(
     curved_at_least(region, room.emitters.theta)
     start_ground(region, room.emitters.theta)
     predict(region, room.emitters, TERMS, 0)
-    # a spot gains at most what is left: a climb would leave less
+    # a spot gains at most what is left, and a climb leaves less
     if deviance(region) < needed:
         return True
     climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations, np.inf)
