@@ -85,9 +85,9 @@ COUNTS, FIXED, MEAN, WEIGHT, RESIDUAL, RATIO = (n * AREA for n in range(6))
 """Where the planes of a region begin, line after line: photo-electrons plus read-noise
 variance; that variance plus the light of what is not fitted here; the model; 1 / model;
 counts / model - 1; by how much the model is less likely than a perfect one."""
-UPPER, LOWER, MIDDLE = (n * AREA for n in range(6, 9))
+UPPER, LOWER, MIDDLE, MIDDLE_LOWER = (n * AREA for n in range(6, 10))
 """Scratch."""
-PLANES = 9
+PLANES = 10
 NEAR = 0.1
 """Of the square of (a - b) / (a + b): a and b differ by less than a factor of 1.9."""
 ROUNDING = 1e-6
@@ -710,24 +710,31 @@ def climb(
 
 
 @kernel
-def correlate(region: Region, plane: int, taps: F64, half: int, out: int) -> None:
-    """Write a plane weighted with a separable shape; nothing lies beyond the edge."""
+def correlate(region: Region, taps: F64, half: int) -> None:
+    """Write residual and weight, weighted with a spot's shares and their squares.
+
+    Nothing lies beyond the edge.
+    """
     planes, height, width = region.planes, region.height, region.width
     for i in range(height):
         row = i * width
         for j in range(width):
-            total = 0.0
+            upper = lower = 0.0
             for k in range(max(j - half, 0), min(j + half + 1, width)):
-                total += planes[plane + row + k] * taps[k - j + half]
-            planes[MIDDLE + row + j] = total
+                upper += planes[RESIDUAL + row + k] * taps[0, k - j + half]
+                lower += planes[WEIGHT + row + k] * taps[1, k - j + half]
+            planes[MIDDLE + row + j] = upper
+            planes[MIDDLE_LOWER + row + j] = lower
     for i in range(height):
         row = i * width
         for j in range(width):
-            planes[out + row + j] = 0.0
+            planes[UPPER + row + j] = planes[LOWER + row + j] = 0.0
         for k in range(max(i - half, 0), min(i + half + 1, height)):
-            tap, source = taps[k - i + half], k * width
+            tap, square = taps[0, k - i + half], taps[1, k - i + half]
+            source = k * width
             for j in range(width):
-                planes[out + row + j] += tap * planes[MIDDLE + source + j]
+                planes[UPPER + row + j] += tap * planes[MIDDLE + source + j]
+                planes[LOWER + row + j] += square * planes[MIDDLE_LOWER + source + j]
 
 
 @kernel
@@ -737,8 +744,7 @@ def next_emitter(region: Region, taps: F64, half: int) -> tuple[float, float, in
     The score is that of adding one emitter at a pixel's centre, in units of its noise.
     ``taps``: shares of a spot; shape (2, 2 half + 1), the second squared.
     """
-    correlate(region, RESIDUAL, taps[0], half, UPPER)
-    correlate(region, WEIGHT, taps[1], half, LOWER)
+    correlate(region, taps, half)
     best, photons, row, column = 0.0, 0.0, -1, -1
     for i in range(region.height):
         for j in range(region.width):
