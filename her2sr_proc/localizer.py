@@ -227,10 +227,12 @@ class Localizer:
                 adu, *where, params.radius_px, beyond, to_end=not is_whole
             )
         self._fit_blobs(adu, rows, columns, blobs, fits)
-        shift = np.hypot(fits[:, gauss.X] - columns, fits[:, gauss.Y] - rows)
-        is_near = shift <= params.maximum_shift_px
+        usable = np.flatnonzero(_is_usable(fits[:, -1]))
+        fits = fits[usable]
+        x, y = fits[:, gauss.X] - columns[usable], fits[:, gauss.Y] - rows[usable]
+        is_near = np.hypot(x, y) <= params.maximum_shift_px
         is_finite = np.isfinite(fits[:, gauss.LOG_RATIO])
-        return fits[_is_usable(fits[:, -1]) & is_near & is_finite]
+        return fits[np.flatnonzero(is_near & is_finite)]
 
     def _fit_squares(self, adu: U16, rows: I32, columns: I32) -> F64:
         """Return all fits by least squares, with the status as last column."""
@@ -362,20 +364,23 @@ class Localizer:
         reach_px = large + LINK_SIGMAS * self._params.sigma_px / 2.0
         which = np.searchsorted(spots, blobs)
         is_alone = _are_alone(columns[spots], rows[spots], which, reach_px)
-        for radius in (large, small):
-            left = blobs[is_alone] if radius == large else blobs
-            if not left.size:
+        is_left = np.ones(blobs.size, np.bool_)
+        for radius, is_asked in ((large, is_alone), (small, is_left)):
+            which = np.flatnonzero(is_asked)
+            if not which.size:
                 continue
+            left = blobs[which]
             fitted = self._fit_boxes(
                 adu, rows[left], columns[left], radius, 0.0, to_end=radius == small
             )
-            status = fitted[:, -1]
+            status = fitted[:, -1].copy()
             is_found = _is_usable(status) & (status != FitStatus.WIDE)
             is_dim = status != FitStatus.SATURATED
             status[is_found & is_dim] = FitStatus.CENTROID
             status[~is_found] = gauss.NARROW
+            fitted[:, -1] = status
             fits[left] = fitted
-            blobs = np.setdiff1d(blobs, left[is_found], assume_unique=True)
+            is_left[which[is_found]] = False
 
     def _fit_abreast(self, adu: U16, rows: I32, columns: I32) -> tuple[F64, F64]:
         """Return fits of the known width, with a status below 0 for what is odd.

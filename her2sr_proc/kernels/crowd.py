@@ -85,9 +85,9 @@ COUNTS, FIXED, MEAN, WEIGHT, RESIDUAL, RATIO = (n * AREA for n in range(6))
 """Where the planes of a region begin, line after line: photo-electrons plus read-noise
 variance; that variance plus the light of what is not fitted here; the model; 1 / model;
 counts / model - 1; by how much the model is less likely than a perfect one."""
-UPPER, LOWER, MIDDLE = (n * AREA for n in range(6, 9))
+UPPER, LOWER, MIDDLE, MIDDLE_LOWER = (n * AREA for n in range(6, 10))
 """Scratch."""
-PLANES = 9
+PLANES = 10
 NEAR = 0.1
 """Of the square of (a - b) / (a + b): a and b differ by less than a factor of 1.9."""
 ROUNDING = 1e-6
@@ -710,24 +710,31 @@ def climb(
 
 
 @kernel
-def correlate(region: Region, plane: int, taps: F64, half: int, out: int) -> None:
-    """Write a plane weighted with a separable shape; nothing lies beyond the edge."""
+def correlate(region: Region, taps: F64, half: int) -> None:
+    """Write residual and weight, weighted with a spot's shares and their squares.
+
+    Nothing lies beyond the edge.
+    """
     planes, height, width = region.planes, region.height, region.width
     for i in range(height):
         row = i * width
         for j in range(width):
-            total = 0.0
+            upper = lower = 0.0
             for k in range(max(j - half, 0), min(j + half + 1, width)):
-                total += planes[plane + row + k] * taps[k - j + half]
-            planes[MIDDLE + row + j] = total
+                upper += planes[RESIDUAL + row + k] * taps[0, k - j + half]
+                lower += planes[WEIGHT + row + k] * taps[1, k - j + half]
+            planes[MIDDLE + row + j] = upper
+            planes[MIDDLE_LOWER + row + j] = lower
     for i in range(height):
         row = i * width
         for j in range(width):
-            planes[out + row + j] = 0.0
+            planes[UPPER + row + j] = planes[LOWER + row + j] = 0.0
         for k in range(max(i - half, 0), min(i + half + 1, height)):
-            tap, source = taps[k - i + half], k * width
+            tap, square = taps[0, k - i + half], taps[1, k - i + half]
+            source = k * width
             for j in range(width):
-                planes[out + row + j] += tap * planes[MIDDLE + source + j]
+                planes[UPPER + row + j] += tap * planes[MIDDLE + source + j]
+                planes[LOWER + row + j] += square * planes[MIDDLE_LOWER + source + j]
 
 
 @kernel
@@ -737,8 +744,7 @@ def next_emitter(region: Region, taps: F64, half: int) -> tuple[float, float, in
     The score is that of adding one emitter at a pixel's centre, in units of its noise.
     ``taps``: shares of a spot; shape (2, 2 half + 1), the second squared.
     """
-    correlate(region, RESIDUAL, taps[0], half, UPPER)
-    correlate(region, WEIGHT, taps[1], half, LOWER)
+    correlate(region, taps, half)
     best, photons, row, column = 0.0, 0.0, -1, -1
     for i in range(region.height):
         for j in range(region.width):
@@ -1067,6 +1073,8 @@ class Room(NamedTuple):
     parent: I32
     follower: I32
     box: F64
+    parts: F64
+    """Light of the three times three parts of a region, and its variance; (2, 3, 3)."""
 
 
 def noise_pixels(sigma: float, radius: int) -> float:
@@ -1112,6 +1120,7 @@ def new_room(sigma: float, most: int) -> Room:
         np.zeros(most, np.int32),
         np.zeros(most, np.int32),
         np.zeros((most, 5)),
+        np.zeros((2, 3, 3)),
     )
 
 
@@ -1252,9 +1261,9 @@ def settle(
     total = merge_doubles(spots, status, sigma)
     spots, status = spots[:total], status[:total]
     parent, box, follower = room.parent, room.box, room.follower
-    extent = SIDE - 2.0 * radius - 3.0
+    most = min(SIDE - 2.0 * radius - 3.0, EXTENT * sigma)
     reach = rule.reach * sigma if multi else -1.0
-    group(spots, status, apart, reach, min(extent, EXTENT * sigma), parent, box)
+    group(spots, status, apart, reach, most, parent, box)
     follower[:total] = -1
     for k in range(total - 1, -1, -1):
         root = find_root(parent, k)
@@ -1422,22 +1431,25 @@ def sift(
     """
     sigma = room.region.sigma
     is_varied = varies(camera, results[:count], radius, rule.uneven)
-    broadest = sigma
+    deepest, late, broadest = -np.inf, 0.0, sigma
     for k in range(count):
+        deepest = max(deepest, results[k, Y])
+        late = max(late, deepest - results[k, Y])
         broadest = max(broadest, results[k, SIGMA])
+    slack = late + ORDER_PX + REACH * broadest
     for k in range(count):
-        is_faint = not stands_out(camera, results[k], sigma, rule, rule.faint)
+        if results[k, SIGMA] != sigma or codes[k] == sealed:
+            continue
         is_asked = is_varied and codes[k] != joint
-        if not (is_faint or is_asked) or codes[k] == sealed:
+        is_faint = not stands_out(camera, results[k], sigma, rule, rule.faint)
+        if not (is_faint or is_asked):
             continue
-        if results[k, SIGMA] != sigma:
-            continue
-        top, left, region = surround(camera, room, results[k], 3 * radius + 1)
-        shine(camera, room, region, results, count, k, True, broadest, top, left)
-        if unevenness(region) < rule.uneven:
+        around = extent(camera, results[k, X], results[k, Y], 3 * radius + 1)
+        near = those_near(results, count, k, around, slack)
+        if unevenness(camera, room, results, near, around) < rule.uneven:
             continue
         top, left, region = surround(camera, room, results[k], radius)
-        shine(camera, room, region, results, count, k, False, broadest, top, left)
+        shine(camera, room, region, results, near, k, top, left)
         needed = rule.gain if codes[k] == joint else rule.needed
         if is_faint and is_ripple(
             room, region, taps, needed, iterations, results[k], top, left, camera.excess
@@ -1502,68 +1514,159 @@ def is_curved(
 
 
 @kernel
+def those_near(
+    results: F64,
+    count: int,
+    k: int,
+    around: tuple[int, int, int, int],
+    slack: float,
+) -> tuple[int, int]:
+    """Return the first and the last + 1 of the spots that shine in a region of ``k``.
+
+    ``around``: its first row and column, height and width; ``slack``: pixels beyond it
+    in y, from which no spot of the list, nor any after it, shines there.
+    """
+    first, end = k, k + 1
+    m = k - 1
+    while m >= 0 and results[m, Y] > around[0] - slack:
+        if shines(results, m, around):
+            first = m
+        m -= 1
+    m = k + 1
+    while m < count and results[m, Y] < around[0] + around[2] + slack:
+        if shines(results, m, around):
+            end = m + 1
+        m += 1
+    return first, end
+
+
+@kernel
+def shines(results: F64, m: int, around: tuple[int, int, int, int]) -> bool:
+    """Return whether the light of spot ``m`` reaches a region."""
+    top, left, height, width = around
+    reach = REACH * results[m, SIGMA]
+    # most are far along the row
+    x = results[m, X] - left
+    if not -reach < x < width + reach:
+        return False
+    return -reach < results[m, Y] - top < height + reach
+
+
+@kernel
 def shine(
     camera: Camera,
     room: Room,
     region: Region,
     results: F64,
-    count: int,
+    near: tuple[int, int],
     k: int,
-    with_own: bool,
-    broadest: float,
     top: int,
     left: int,
 ) -> None:
     """Add the light of the spots around spot ``k`` to what is fixed of its region.
 
-    ``broadest``: the largest width among ``results``, which are in about the order of
-    y: none that shines here is farther away in the list.
+    ``near``: the first and the last + 1 that might shine there.
     """
-    slack = region.height + EXTENT * region.sigma + ORDER_PX + REACH * broadest
-    for direction in (-1, 1):
-        m = k if direction > 0 else k - 1
-        while 0 <= m < count and abs(results[m, Y] - results[k, Y]) < slack:
-            reach = REACH * results[m, SIGMA]
+    around = top, left, region.height, region.width
+    for m in range(near[0], near[1]):
+        if m != k and shines(results, m, around):
             y, x = results[m, Y] - top, results[m, X] - left
-            if (
-                (m != k or with_own)
-                and -reach < y < region.height + reach
-                and -reach < x < region.width + reach
-            ):
-                photons = results[m, PHOTONS] / camera.excess
-                add_light(region, room.emitters, x, y, photons, results[m, SIGMA])
-            m += direction
+            photons = results[m, PHOTONS] / camera.excess
+            add_light(region, room.emitters, x, y, photons, results[m, SIGMA])
 
 
 @kernel
-def unevenness(region: Region) -> float:
+def unevenness(
+    camera: Camera,
+    room: Room,
+    results: F64,
+    near: tuple[int, int],
+    around: tuple[int, int, int, int],
+) -> float:
     """Return chi-squared, over its expectation, of the means of nine parts of a region.
 
-    1 for even ground under shot noise; what is fixed is taken off before.
+    1 for even ground under shot noise; the light of all spots, and the noise of
+    reading, are taken off before. ``near``: as of `shine`; ``around``: the region's
+    first row and column, height and width.
     """
+    top, left, height, width = around
+    thirds(camera, room, around)
+    down = room.emitters.shares[DOWN, MOST - 1, 0]
+    across = room.emitters.shares[ACROSS, MOST - 1, 0]
+    for m in range(near[0], near[1]):
+        if shines(results, m, around):
+            y, x = results[m, Y] - top, results[m, X] - left
+            third_shares(y, results[m, SIGMA], height, down)
+            third_shares(x, results[m, SIGMA], width, across)
+            photons = results[m, PHOTONS] / camera.excess
+            for a in range(3):
+                for b in range(3):
+                    room.parts[0, a, b] -= photons * down[a] * across[b]
     total, squares, noise, parts = 0.0, 0.0, 0.0, 0
     for a in range(3):
-        top, bottom = a * region.height // 3, (a + 1) * region.height // 3
+        rows = (a + 1) * height // 3 - a * height // 3
         for b in range(3):
-            left, right = b * region.width // 3, (b + 1) * region.width // 3
-            size = (bottom - top) * (right - left)
+            size = rows * ((b + 1) * width // 3 - b * width // 3)
             if size == 0:
                 continue
-            mean, light = 0.0, 0.0
-            for i in range(top, bottom):
-                for j in range(left, right):
-                    n = i * region.width + j
-                    mean += region.planes[COUNTS + n] - region.planes[FIXED + n]
-                    light += region.planes[COUNTS + n]
-            mean /= size
+            mean = room.parts[0, a, b] / size
             total += mean
             squares += mean * mean
-            noise += max(light, 1.0) / (size * size)
+            noise += max(room.parts[1, a, b], 1.0) / (size * size)
             parts += 1
     if parts < 2 or not noise > 0.0:
         return 0.0
     spread = (squares - total * total / parts) / (parts - 1)
     return spread / (noise / parts)
+
+
+@kernel
+def thirds(camera: Camera, room: Room, around: tuple[int, int, int, int]) -> None:
+    """Write the light of nine parts of a frame's region, and its variance."""
+    top, left, height, width = around
+    share = 1.0 / camera.excess
+    planes = room.region.planes
+    for a in range(3):
+        # by column, which a vector unit can sum
+        for j in range(width):
+            planes[UPPER + j] = planes[LOWER + j] = 0.0
+        for row in range(top + a * height // 3, top + (a + 1) * height // 3):
+            adu = camera.adu[row]
+            dark = camera.offset_adu[min(row, camera.offset_adu.shape[0] - 1)]
+            gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
+            noise = camera.variance_e2[min(row, camera.variance_e2.shape[0] - 1)]
+            for j in range(width):
+                k = left + j
+                planes[UPPER + j] += (np.float64(adu[k]) - dark[k]) * gain[k]
+                planes[LOWER + j] += np.float64(noise[k])
+        for b in range(3):
+            light, variance = 0.0, 0.0
+            for j in range(b * width // 3, (b + 1) * width // 3):
+                light += planes[UPPER + j]
+                variance += planes[LOWER + j]
+            room.parts[0, a, b] = light * share
+            room.parts[1, a, b] = light * share + variance * (share * share)
+
+
+@kernel
+def third_shares(centre: float, sigma: float, size: int, out: F64) -> None:
+    """Write the share of a 1-d Gaussian, cut at its reach, on each third of an axis."""
+    reach = REACH * sigma
+    first = max(math.floor(centre - reach + 0.5), 0)
+    last = min(math.floor(centre + reach + 0.5) + 1, size)
+    scale = SQRT_HALF / sigma
+    edge, below = -1, 0.0
+    for a in range(4):
+        end = max(min(a * size // 3, last), first)
+        if end != edge:
+            z = (end - 0.5 - centre) * scale
+            tail = 0.5 * math.exp(-z * z) * scaled_tail(abs(z))
+            above = tail if z < 0.0 else 1.0 - tail
+        else:
+            above = below
+        if a > 0:
+            out[a - 1] = above - below
+        edge, below = end, above
 
 
 @kernel
@@ -1580,7 +1683,15 @@ def is_ripple(
 ) -> bool:
     """Return whether a faint spot on uneven ground is not needed to explain it."""
     curved_at_least(region, room.emitters.theta)
-    ground = without_spot(room, region, iterations, np.inf)
+    start_ground(region, room.emitters.theta)
+    predict(region, room.emitters, TERMS, 0)
+    # a spot gains at most what is left, and a climb leaves less
+    if deviance(region) < needed:
+        return True
+    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations, np.inf)
+    ground = deviance(region)
+    if ground < needed:
+        return True
     if not asks_for_spot(region, taps, needed):
         return True
     start_one(room, TERMS, spot, top, left, excess)
@@ -1614,7 +1725,7 @@ def stands_out(
     wider = spot[SIGMA] / sigma
     light = camera.excess * max(spot[BACKGROUND], MIN_MEAN)
     pixel2 = light + camera.variance_e2[min(i, camera.variance_e2.shape[0] - 1), j]
-    skew = rule.skew_px / wider * camera.excess * light / pixel2**1.5
+    skew = rule.skew_px / wider * camera.excess * light / (pixel2 * math.sqrt(pixel2))
     # Cornish & Fisher 1938: where a skewed distribution has the normal one's tail
     least += skew * (least * least - 1.0) / 6.0
     return spot[PHOTONS] > least * wider * math.sqrt(pixel2 * rule.noise_px)
@@ -1691,20 +1802,33 @@ def is_plain(spot: F64, sigma: float, radius: int, misfit: float) -> bool:
 
 
 @kernel
+def stretch(low: float, high: float, radius: int, size: int) -> tuple[int, int]:
+    """Return the first pixel and the last + 1 around what lies on an axis."""
+    least = min(2 * radius + 1, size)
+    first = min(max(math.floor(low + 0.5) - radius, 0), size - least)
+    end = min(max(math.floor(high + 0.5) + radius + 1, first + least), size)
+    return first, first + min(end - first, SIDE)
+
+
+@kernel
+def extent(
+    camera: Camera, x: float, y: float, radius: int
+) -> tuple[int, int, int, int]:
+    """Return first row and column, height and width of the region around a place."""
+    top, below = stretch(y, y, radius, camera.adu.shape[0])
+    left, right = stretch(x, x, radius, camera.adu.shape[1])
+    return top, left, below - top, right - left
+
+
+@kernel
 def enclose(
     camera: Camera, room: Room, box: F64, radius: int
 ) -> tuple[int, int, Region]:
     """Load the region around a group; return its first row and column, and itself."""
     height, width = camera.adu.shape
-    top = min(max(math.floor(box[2] + 0.5) - radius, 0), height - 2 * radius - 1)
-    left = min(max(math.floor(box[0] + 0.5) - radius, 0), width - 2 * radius - 1)
-    bottom = min(
-        max(math.floor(box[3] + 0.5) + radius + 1, top + 2 * radius + 1), height
-    )
-    right = min(
-        max(math.floor(box[1] + 0.5) + radius + 1, left + 2 * radius + 1), width
-    )
-    region = prepare(room.region, min(bottom - top, SIDE), min(right - left, SIDE))
+    top, below = stretch(box[2], box[3], radius, height)
+    left, right = stretch(box[0], box[1], radius, width)
+    region = prepare(room.region, below - top, right - left)
     load(camera, region, top, left)
     return top, left, region
 

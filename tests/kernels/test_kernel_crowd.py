@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
+from scipy.signal import correlate2d
 from scipy.special import xlogy
 from scipy.stats import chi2, norm
 
@@ -387,3 +388,82 @@ def test_two_emitters_that_are_beaten_are_not_climbed_to_the_end():
     assert crowd.is_beaten(-40.0, RULE, 1, 2, 79.9 + price - crowd.NEARLY)
     assert not crowd.is_beaten(-40.0, RULE, 1, 3, 1.0)
     assert not crowd.is_beaten(-40.0, RULE, 1, 1, np.inf)
+
+
+def uneven(counts, spots, around, run=crowd.unevenness):
+    """Of a region of a frame whose spots are all held to shine there."""
+    spots = np.array(spots).reshape(-1, crowd.RESULTS)
+    room = crowd.new_room(SIGMA, len(spots) + 1)
+    return run(frame_of(counts), room, spots, (0, len(spots)), around)
+
+
+def uneven_by_pixels(counts, spots, around, variance=1.0):
+    """The same, from pixels and scipy alone."""
+    top, left, height, width = around
+    dark = counts - sum(light([s[:3]], counts.shape, s[4]) for s in spots)
+    box = np.s_[top : top + height, left : left + width]
+    means, noise = [], []
+    for rows in np.split(np.arange(height), [height // 3, 2 * height // 3]):
+        for columns in np.split(np.arange(width), [width // 3, 2 * width // 3]):
+            part = np.ix_(rows, columns)
+            means.append(dark[box][part].mean())
+            noise.append(
+                (counts[box] + variance)[part].mean() / rows.size / columns.size
+            )
+    return np.var(means, ddof=1) / np.mean(noise)
+
+
+@pytest.mark.parametrize("around", [(5, 7, 15, 15), (0, 0, 13, 15), (16, 20, 14, 10)])
+@pytest.mark.parametrize("name", ["compiled", "interpreted"])
+def test_unevenness_is_that_of_nine_means_without_the_spots(around, name):
+    rng = np.random.default_rng(10)
+    counts = rng.poisson(200.0 + 3.0 * np.arange(30) + np.zeros((30, 1)))
+    spots = [single(12.3, 11.8), single(2.0, 14.4, 700.0), single(21, 29.6, sigma=2.5)]
+    run = crowd.unevenness
+    run = run if name == "compiled" else getattr(run, "py_func", run)
+    found = uneven(counts, spots, around, run)
+    # beyond its reach a spot's light is neglected: 3e-4 of it
+    assert found == pytest.approx(uneven_by_pixels(counts, spots, around), rel=3e-3)
+
+
+def test_ground_is_even_under_shot_noise_with_its_spots_taken_off():
+    rng = np.random.default_rng(11)
+    spots = [single(9.2, 10.1, 4000.0), single(15.0, 12.0)]
+    mean = 40.0 + light([s[:3] for s in spots], (24, 24))
+    values = [uneven(rng.poisson(mean), spots, (4, 4, 15, 15)) for _ in range(300)]
+    assert np.mean(values) == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_region_too_small_for_parts_is_not_uneven():
+    assert uneven(np.full((20, 20), 30), [], (3, 3, 1, 1)) == 0.0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (13, 9)])
+@pytest.mark.parametrize("name", ["compiled", "interpreted"])
+def test_the_next_emitter_is_where_a_correlation_by_scipy_is_highest(shape, name):
+    rng = np.random.default_rng(12)
+    region, _, _ = region_of(np.zeros(shape))
+    residual, weight = rng.normal(0.1, 1.0, shape), rng.uniform(0.5, 2.0, shape)
+    region.planes[crowd.RESIDUAL :][: residual.size] = residual.ravel()
+    region.planes[crowd.WEIGHT :][: weight.size] = weight.ravel()
+    taps = crowd.spot_taps(SIGMA)
+    shares, squares = (np.outer(t, t) for t in taps)
+    upper = correlate2d(residual, shares, "same")
+    score = upper / np.sqrt(correlate2d(weight, squares, "same"))
+    if shape == (1, 1):
+        middle = taps.shape[1] // 2
+        upper = residual * shares[middle, middle]
+        score = upper / np.sqrt(weight * squares[middle, middle])
+    run = crowd.next_emitter
+    run = run if name == "compiled" else getattr(run, "py_func", run)
+    best, _, row, column = run(region, taps, taps.shape[1] // 2)
+    assert best == pytest.approx(score.max(), rel=1e-12)
+    assert (row, column) == np.unravel_index(score.argmax(), shape)
+
+
+def test_a_frame_smaller_than_what_is_looked_at_is_not_left():
+    counts = np.random.default_rng(13).poisson(np.full((11, 11), 40))
+    settled = settle(counts, [single(5, 5, 300.0)], multi=False, radius=4)
+    assert len(settled[0]) == 1
+    camera = frame_of(counts)
+    assert crowd.extent(camera, 5.0, 5.0, 13) == (0, 0, 11, 11)
