@@ -17,6 +17,7 @@ from threading import local
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from her2sr_proc.store.atomic import write_all
 
@@ -30,6 +31,8 @@ DIRECT = getattr(os, "O_DIRECT", 0)
 REFUSED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What a disk says that does not do it, when a file is opened, written or read."""
 
+WORD = 8
+U8 = npt.NDArray[np.uint8]
 Answer = TypeVar("Answer")
 
 
@@ -115,8 +118,15 @@ def _is_same(descriptor: int, offset: int, wanted: memoryview) -> bool:
         # whole pieces, since a direct read wants aligned lengths; the end is shorter
         count = os.preadv(descriptor, [room], offset + done)
         count = min(count, expected.size - done)
-        same = np.array_equal(found[:count], expected[done : done + count])
+        same = _are_equal(found[:count], expected[done : done + count])
         if count == 0 or not same:
             return False
         done += count
     return True
+
+
+def _are_equal(left: U8, right: U8) -> bool:
+    """Compare eight bytes at a time: numpy notes an answer for each comparison."""
+    whole = left.size // WORD * WORD
+    words = left[:whole].view(np.uint64), right[:whole].view(np.uint64)
+    return np.array_equal(*words) and np.array_equal(left[whole:], right[whole:])
