@@ -20,6 +20,7 @@ SMALLEST = {
     "study_split_law": "--trials 5",
 }
 """Of those that take less than a few seconds for it."""
+TRAINING = ("bench_denoise",)
 
 
 def call(script, arguments, monkeypatch) -> object:
@@ -35,6 +36,8 @@ def call(script, arguments, monkeypatch) -> object:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_script_starts_and_says_what_it_may_be_told(script, monkeypatch, capsys):
+    if script.stem in TRAINING:
+        pytest.importorskip("torch", reason="training needs the extra train")
     assert call(script, ["--help"], monkeypatch) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"usage: {script.name}")
