@@ -1239,7 +1239,8 @@ def settle(
     camera, room, rule
         The frame; scratch for at least ``spots``; when an emitter is one.
     multi : bool
-        Whether anything is fitted anew at all.
+        Whether spots that overlap are fitted together, and a lone one anew that does
+        not look like one; else those nearer than a pixel are, and what `sift` asks for.
     taps : float64 array, shape (2, odd)
         Shares of a spot along an axis, and their squares.
     radius : int
@@ -1262,6 +1263,8 @@ def settle(
     spots, status = spots[:total], status[:total]
     parent, box, follower = room.parent, room.box, room.follower
     most = min(SIDE - 2.0 * radius - 3.0, EXTENT * sigma)
+    # -1 is squared there: of single emitters, starts on one blob, nearer than a pixel,
+    # are fitted together too; kept apart, more of them would be false
     reach = rule.reach * sigma if multi else -1.0
     group(spots, status, apart, reach, most, parent, box)
     follower[:total] = -1
