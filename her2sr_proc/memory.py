@@ -16,7 +16,7 @@ TRIM_THRESHOLD: Final = -1
 MMAP_MAX: Final = -4
 ARENA_MAX: Final = -8
 """Parameters of ``mallopt``, by glibc's ``malloc.h``."""
-KEPT_BYTES = 2**29
+KEPT_BYTES = 2**30
 """What may lie unused at the end before it is given back: more than the blocks that are
 under way at once, less than what closing a large unit takes for a moment."""
 
