@@ -74,7 +74,7 @@ class MatchedFinder:
         self._border = params.border_px // self._cell
         self.noise_scale = 1.0
         self._found = np.empty((most_spots(height, width), matched.FOUND))
-        self._limits = np.array([height - 1, width - 1])
+        self._limits = np.array([[width - 1], [height - 1]], np.int32)
 
     def find(self, adu: U16) -> tuple[I32, I32]:
         """Return rows and columns of the spots."""
@@ -96,10 +96,8 @@ class MatchedFinder:
         )
         found = self._found[:count]
         places = np.rint(found[found[:, 2] > self._least, :2]).astype(np.int32)
-        return (
-            np.clip(places[:, 1], 0, self._limits[0]),
-            np.clip(places[:, 0], 0, self._limits[1]),
-        )
+        columns, rows = np.clip(places.T, 0, self._limits, order="C")
+        return rows, columns
 
 
 class WaveletFinder:

@@ -49,6 +49,10 @@ class FitStatus(IntEnum):
     """A bright blob in a frame of ensemble light: of many dyes, left whole."""
 
 
+WIDE, SATURATED = int(FitStatus.WIDE), int(FitStatus.SATURATED)
+JOINT, CENTROID = int(FitStatus.JOINT), int(FitStatus.CENTROID)
+"""As plain numbers: of a member, compiled functions find the type anew at each call."""
+
 Each = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
 """Calls a function with every item and gives the results in order, as `map` does."""
 
@@ -108,6 +112,8 @@ class Localizer:
         self._pixel_nm = pixel_nm
         self._params = params
         self._shape = camera.offset_adu.shape
+        self._limits = np.array(self._shape[::-1], np.int32)[:, None] - 1
+        """Last column and last row."""
         self._offset = shortest(camera.offset_adu)
         self._e_per_adu = shortest(camera.e_per_adu)
         self._variance = shortest(camera.variance_e2)
@@ -272,6 +278,8 @@ class Localizer:
 
         ``to_end``: what does not settle side by side is fitted alone, else left open.
         """
+        if not rows.size:
+            return np.empty((0, gauss.RESULTS + 1))
         lowest, highest = self._params.sigma_range_px
         widths = lowest, highest * radius / self._params.radius_px
         if free_beyond > 0.0 and not to_end:
@@ -374,9 +382,9 @@ class Localizer:
                 adu, rows[left], columns[left], radius, 0.0, to_end=radius == small
             )
             status = fitted[:, -1].copy()
-            is_found = _is_usable(status) & (status != FitStatus.WIDE)
-            is_dim = status != FitStatus.SATURATED
-            status[is_found & is_dim] = FitStatus.CENTROID
+            is_found = _is_usable(status) & (status != WIDE)
+            is_dim = status != SATURATED
+            status[is_found & is_dim] = CENTROID
             status[~is_found] = gauss.NARROW
             fitted[:, -1] = status
             fits[left] = fitted
@@ -448,9 +456,9 @@ class Localizer:
             params.max_iterations,
             np.ascontiguousarray(fits[:, :-1]),
             fits[:, -1].astype(np.int16),
-            FitStatus.SATURATED,
-            FitStatus.CENTROID,
-            FitStatus.JOINT,
+            SATURATED,
+            CENTROID,
+            JOINT,
             workspace.results,
             workspace.codes,
         )
@@ -473,7 +481,7 @@ class Localizer:
         params = self._params
         radius = self._larger_px
         is_broad = results[:, gauss.SIGMA] > BROAD * params.sigma_px
-        is_broad &= (codes != FitStatus.SATURATED) & (codes != FitStatus.CENTROID)
+        is_broad &= (codes != SATURATED) & (codes != CENTROID)
         is_whole = _is_ensemble_light(codes)
         # among blobs a faint spot that uneven ground casts doubt on is a part of one
         is_doubted = (codes == crowd.DOUBTED) & (not is_whole)
@@ -482,16 +490,15 @@ class Localizer:
         middles = results[:, gauss.X], results[:, gauss.Y]
         broad = broad[_are_alone(*middles, broad, reach_px)]
         # a width at its bound is believed only where a larger box confirms it
-        codes[codes == FitStatus.WIDE] = crowd.DOUBTED
+        codes[codes == WIDE] = crowd.DOUBTED
         if radius <= params.radius_px:
             broad = broad[:0]
         places = np.rint(results[broad, : gauss.PHOTONS]).astype(np.int32)
-        columns = np.clip(places[:, gauss.X], 0, self._shape[1] - 1)
-        rows = np.clip(places[:, gauss.Y], 0, self._shape[0] - 1)
+        columns, rows = np.clip(places.T, 0, self._limits, order="C")
         again = self._fit_boxes(adu, rows, columns, radius, 0.0, to_end=not is_whole)
         status = again[:, -1].astype(np.int16)
         is_seen = again[:, gauss.SIGMA] > BROAD * params.sigma_px
-        is_found = _is_usable(status) & (status != FitStatus.WIDE)
+        is_found = _is_usable(status) & (status != WIDE)
         status[~(is_found & is_seen)] = -1
         return int(
             crowd.review(
@@ -547,7 +554,7 @@ def _lift(adu: U16, offset_adu: npt.NDArray[np.float32]) -> np.float32:
 
 def _is_ensemble_light(codes: npt.NDArray[np.generic]) -> bool:
     """Return whether a frame's fits were made as those of ensemble light."""
-    return bool((codes == FitStatus.CENTROID).any())
+    return bool((codes == CENTROID).any())
 
 
 def _is_usable(status: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:

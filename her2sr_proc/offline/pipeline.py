@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from her2sr_proc.errors import DataError
+from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.offline.fields import close_field
 from her2sr_proc.offline.runs import close_run
 from her2sr_proc.offline.schedulers import Local, Scheduler
@@ -19,6 +21,7 @@ from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.schema.times import Times, summed
 from her2sr_proc.stopwatch import Stopwatch
+from her2sr_proc.store.holding import sweep
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 from her2sr_proc.store.manifest import read_manifest
@@ -113,6 +116,7 @@ def process_timed(
     scheduler = scheduler or Local()
     own = (os.cpu_count() or 1) if isinstance(scheduler, Local) else 1
     doing = InFolder(run, jobs or own)
+    _sweep(run)
     with RawHold(run):
         done = do_tasks(run, doing, scheduler, progress)
         with watch.step("answer"):
@@ -121,6 +125,17 @@ def process_timed(
     times = add_times(run, times)
     done.require_whole()
     return result, times
+
+
+def _sweep(run: RunFolder) -> None:
+    """Remove what killed calls left half-written, where nobody else is at work.
+
+    Raw frames and exports have writers who look for themselves.
+    """
+    with suppress(StateError), RawHold(run, alone=True, patience_s=0.0):
+        for place, folders, _ in os.walk(run.made):
+            folders[:] = set(folders) - {"raw", "exports"}
+            sweep(Path(place))
 
 
 def do_tasks(

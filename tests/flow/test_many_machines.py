@@ -24,6 +24,7 @@ from her2sr_proc.offline.remote import process_remote
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.manifest import with_profile
 from her2sr_proc.store.objects import RemoteRun
+from her2sr_proc.store.raw_hold import RawHold
 
 SIDE, FRAMES = 48, 40
 FIELDS = ("r00_c00", "r00_c01")
@@ -147,6 +148,39 @@ def test_a_worker_killed_between_a_picture_and_its_preview_leaves_no_gap(
             process_run(run, quiet)
     process_run(run, quiet)
     assert digests(run.root) == here
+
+
+def half_written(run):
+    """What killed calls leave: a picture, a part of a table, a chunk coded anew."""
+    lefts = (
+        run.root / "images" / FIELDS[0] / ".561_mean.partial-1.tif",
+        run.root / "localizations" / FIELDS[1] / "561.parts" / ".0.partial-1.parquet",
+        run.root / "raw" / FIELDS[0] / ".0.partial-1",
+    )
+    for left in lefts:
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_bytes(b"torn")
+    return lefts
+
+
+def test_what_killed_calls_left_half_written_goes_but_not_from_raw_frames(
+    frames, here, tmp_path
+):
+    run = copied(frames, tmp_path)
+    *results, chunk = half_written(run)
+    process_run(run, quiet)
+    assert chunk.read_bytes() == b"torn"  # whoever rewrites raw frames looks
+    chunk.unlink()
+    assert [left for left in results if left.exists()] == []
+    assert digests(run.root) == here
+
+
+def test_what_another_call_may_still_be_writing_is_left_to_it(frames, tmp_path):
+    run = copied(frames, tmp_path)
+    picture, *_ = half_written(run)
+    with RawHold(run):
+        process_run(run, quiet)
+    assert picture.read_bytes() == b"torn"
 
 
 def test_an_address_where_nothing_listens_is_told(frames, tmp_path, monkeypatch):
