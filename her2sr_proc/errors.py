@@ -127,12 +127,14 @@ class NetworkError(ProcError):
     """A trained network or what runs it is missing or broken."""
 
     code = "no-network"
+    is_request = True
 
 
 class SegmenterError(ProcError):
     """A segmentation program of others is not installed, or failed."""
 
     code = "no-segmenter"
+    is_request = True
 
 
 class ClusterError(ProcError):

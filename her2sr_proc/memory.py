@@ -35,3 +35,15 @@ def keep_freed_memory() -> bool:
     asked = ((ARENA_MAX, 1), (MMAP_MAX, 0), (TRIM_THRESHOLD, KEPT_BYTES))
     granted = [mallopt(what, value) == 1 for what, value in asked]
     return all(granted)
+
+
+def one_heap_for_tables() -> None:
+    """Let Arrow take its memory where all other memory of this process is taken.
+
+    Of long-running processes whose threads make tables. Arrow's own allocator keeps
+    pages for each thread, more of them with every unit, of which next to nothing is in
+    use.
+    """
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())

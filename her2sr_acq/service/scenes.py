@@ -45,8 +45,9 @@ def run_scene(context: Context, run_id: str, field: str) -> Scene:
         fields = attempt(lambda: context.control.fields(run_id), [], trouble)
     found = previews(context, run_id)
     shown = field if field in found else next(reversed(found), "")
-    light: list[UnitLight] = []
-    light = attempt(lambda: context.archive.ensemble_light(run_id, shown), light, [])
+    light: list[UnitLight] = attempt(
+        lambda: context.archive.ensemble_light(run_id, shown), [], []
+    )
     health: Health | None = attempt(context.control.health, None, [])
     left_s = remaining_s(run, context.now()) if run else None
     return {

@@ -56,8 +56,9 @@ def usage_of(pids: Mapping[str, int]) -> Usage:
                     key = (process, thread)
                     cpu[key] = cpu.get(key, 0.0) + seconds
                     alive_s += seconds
-            # asked last, so it is not below what its threads said
-            cpu[process, ENDED] = _thread(PROC / str(pid))[1] - alive_s
+            # asked last, so it is below what its threads said by rounding alone
+            ended_s = _thread(PROC / str(pid))[1] - alive_s
+            cpu[process, ENDED] = max(0.0, ended_s)
     return Usage(cpu, peak, _machine_s())
 
 

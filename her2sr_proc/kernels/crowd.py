@@ -1452,6 +1452,9 @@ def sift(
         if unevenness(camera, room, results, near, around) < rule.uneven:
             continue
         top, left, region = surround(camera, room, results[k], radius)
+        # a wide box may stick out of the surroundings, which are cut short
+        within = top, left, region.height, region.width
+        near = those_near(results, count, k, within, slack)
         shine(camera, room, region, results, near, k, top, left)
         needed = rule.gain if codes[k] == joint else rule.needed
         if is_faint and is_ripple(

@@ -26,7 +26,7 @@ def are_alone(x: F64, y: F64, which: Index, reach: float, out: Flags) -> None:
     Parameters
     ----------
     x, y : float64 array, shape (points,)
-        Finite, in any unit.
+        In any unit. Where one is not finite, no point is alone.
     which : intp array, shape (asked,)
         Indices of the points that are asked for.
     reach : float
@@ -35,6 +35,9 @@ def are_alone(x: F64, y: F64, which: Index, reach: float, out: Flags) -> None:
         Overwritten.
     """
     if which.size == 0:
+        return
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        out[:] = False
         return
     left, top = x.min(), y.min()
     extent = max(x.max() - left, y.max() - top)

@@ -25,7 +25,7 @@ from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
 from her2sr_proc.live.warming import STEPS, warm, warm_cleaning
 from her2sr_proc.live.worker import Worker
-from her2sr_proc.memory import keep_freed_memory
+from her2sr_proc.memory import keep_freed_memory, one_heap_for_tables
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store.layout import DataFolder
@@ -103,6 +103,8 @@ def main() -> None:
     parser.add_argument("--warm", action="store_true", help="compile kernels and exit")
     options = parser.parse_args()
     logs.start("localizer")
+    keep_freed_memory()
+    one_heap_for_tables()
     if not options.warm and not (options.data and options.runtime):
         parser.error("give --data and --runtime, or --warm")
     stop = threading.Event()
@@ -116,7 +118,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, end)
     end_with_starter()
     yield_to_acquisition()
-    keep_freed_memory()
     warm(partial(_tell_warming, time.monotonic()))
     if options.warm:
         warm_cleaning()

@@ -57,7 +57,7 @@ class Recipes:
     def __init__(self, data: DataFolder) -> None:
         self._data = data
         self._known: OrderedDict[str, Recipe] = OrderedDict()
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = threading.RLock()
 
     def localizer(self, header: BlockHeader) -> BlockLocalizer | None:
         """Return what localizes a block, or None where its channel is not localized.
@@ -66,7 +66,7 @@ class Recipes:
         """
         channel = header.key.channel
         with self._one_at_a_time:
-            recipe = self._of(header)
+            recipe = self.of(header)
             return recipe.localizer(channel) if recipe.is_signal(channel) else None
 
     def of(self, header: BlockHeader) -> Recipe:
@@ -76,10 +76,7 @@ class Recipes:
         frames are not of the manifest's size, or the run's camera maps are not there.
         """
         with self._one_at_a_time:
-            return self._of(header)
-
-    def _of(self, header: BlockHeader) -> Recipe:
-        recipe = self._known.get(header.key.run) or self._read(header.key.run)
+            recipe = self._known.get(header.key.run) or self._read(header.key.run)
         expected = (recipe.manifest.frame_height, recipe.manifest.frame_width)
         if (header.height, header.width) != expected:
             raise DataError(

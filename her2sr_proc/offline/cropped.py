@@ -14,19 +14,22 @@ from her2sr_proc.offline.unit import Unit
 from her2sr_proc.schema.ledger import CropRecord, DiscardRecord
 from her2sr_proc.schema.table import Localizations, concatenate
 from her2sr_proc.store.cropping import inside
+from her2sr_proc.store.ensemble_light import KEY as LIGHT
 from her2sr_proc.store.kept import read_crop
 
 
 def remade_table(unit: Unit, threads: int) -> tuple[Localizations, dict[str, str]]:
     """Return the table of a unit from its crop, and the metadata of its file.
 
-    Raises `DataError` where there is no crop, for a profile that judges a frame by
-    pixels that went, and where a block cannot be read.
+    It does not tell how many frames showed ensemble light: that was a matter of the
+    whole frame. Raises `DataError` where there is no crop, for a profile that judges a
+    frame by pixels that went, and where a block cannot be read.
     """
     said, crop = _cut(unit)
     with ThreadPoolExecutor(threads) as crew:
         table = localize_crop(unit, crew.map)
     whole, phase = with_phase(table, frames=said.frames, profile=unit.manifest.profile)
+    phase.pop(LIGHT, None)
     metadata = phase | {
         "localized_frames": str(said.frames),
         "replayed_frames": str(said.frames),
@@ -41,6 +44,9 @@ def remade_table(unit: Unit, threads: int) -> tuple[Localizations, dict[str, str
 
 def localize_crop(unit: Unit, each: Each = map) -> Localizations:
     """Return the localizations inside the boxes, as the whole frames gave them.
+
+    But for a frame whose share of blobs is near that of ensemble light (decision 22):
+    it is judged by what was kept, and may be fitted as of the other kind.
 
     Raises `DataError` as `remade_table`.
     """

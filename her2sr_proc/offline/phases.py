@@ -65,7 +65,7 @@ def with_phase(
 
 
 def _light_frames(table: Localizations) -> int:
-    """Return how many frames were fitted as ensemble light, by their own pixels."""
+    """Return how many frames have the middle of a blob, fitted as ensemble light."""
     whole = table["status"] == FitStatus.CENTROID
     return int(np.unique(table["frame"][whole]).size)
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.offline.fields import close_field
@@ -21,9 +20,9 @@ from her2sr_proc.offline.units import close_unit
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.schema.times import Times, summed
 from her2sr_proc.stopwatch import Stopwatch
-from her2sr_proc.store.holding import sweep
 from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.leftovers import leftovers, remove
 from her2sr_proc.store.manifest import read_manifest
 from her2sr_proc.store.raw_hold import RawHold
 from her2sr_proc.store.results import add_times
@@ -128,14 +127,16 @@ def process_timed(
 
 
 def _sweep(run: RunFolder) -> None:
-    """Remove what killed calls left half-written, where nobody else is at work.
+    """Remove what killed calls left half-written, unless another call is at work.
 
     Raw frames and exports have writers who look for themselves.
     """
+    left = list(leftovers(run.made, but=frozenset({"raw", "exports"})))
+    if not left:
+        return
     with suppress(StateError), RawHold(run, alone=True, patience_s=0.0):
-        for place, folders, _ in os.walk(run.made):
-            folders[:] = set(folders) - {"raw", "exports"}
-            sweep(Path(place))
+        for path in left:
+            remove(path)
 
 
 def do_tasks(

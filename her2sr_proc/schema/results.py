@@ -65,7 +65,8 @@ class UnitAccounting(Frozen):
     ensemble_light_frames: int | None = Field(
         default=None,
         description="of the localized frames, those whose localizations are middles of "
-        "blobs of many dyes; None: no table, or its profile does not tell them",
+        "blobs of many dyes; None: no table, one of a profile that does not tell them, "
+        "or one made again of frames that were cut to nuclei",
     )
 
 

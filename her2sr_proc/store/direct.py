@@ -42,11 +42,16 @@ class _Room(local):
     Private: a forked child would else write through the same piece as its parent.
     """
 
-    def __init__(self) -> None:
-        self.piece = mmap.mmap(-1, PIECE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        # pages are looked up one by one when the disk reads them: fewer, larger ones
-        with suppress(AttributeError, OSError):
-            self.piece.madvise(mmap.MADV_HUGEPAGE)
+    _piece: mmap.mmap | None = None
+
+    def piece(self) -> memoryview:
+        """Return the piece of the thread that asks."""
+        if self._piece is None:
+            self._piece = mmap.mmap(-1, PIECE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            # the disk looks pages up one by one: fewer, larger ones
+            with suppress(AttributeError, OSError):
+                self._piece.madvise(mmap.MADV_HUGEPAGE)
+        return memoryview(self._piece)
 
 
 _room = _Room()
@@ -102,7 +107,7 @@ def _write_pieces(descriptor: int, data: memoryview) -> None:
 
     What fills it up is cut off again.
     """
-    room = memoryview(_room.piece)
+    room = _room.piece()
     for begin in range(0, len(data), PIECE):
         part = data[begin : begin + PIECE]
         room[: len(part)] = part
@@ -111,7 +116,7 @@ def _write_pieces(descriptor: int, data: memoryview) -> None:
 
 
 def _is_same(descriptor: int, offset: int, wanted: memoryview) -> bool:
-    room = memoryview(_room.piece)
+    room = _room.piece()
     found, expected = np.frombuffer(room, np.uint8), np.frombuffer(wanted, np.uint8)
     done = 0
     while done < expected.size:

@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import distributed
 import fsspec
@@ -151,11 +154,15 @@ def test_a_worker_killed_between_a_picture_and_its_preview_leaves_no_gap(
 
 
 def half_written(run):
-    """What killed calls leave: a picture, a part of a table, a chunk coded anew."""
+    """What a killed call leaves: a picture, a part of a table, tiles; a raw chunk."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(30)
+    of = f"partial-{ended.pid}"
     lefts = (
-        run.root / "images" / FIELDS[0] / ".561_mean.partial-1.tif",
-        run.root / "localizations" / FIELDS[1] / "561.parts" / ".0.partial-1.parquet",
-        run.root / "raw" / FIELDS[0] / ".0.partial-1",
+        run.root / "images" / FIELDS[0] / f".561_mean.{of}.tif",
+        run.root / "localizations" / FIELDS[1] / "561.parts" / f".0.{of}.parquet",
+        run.root / "images" / "mosaic" / f".561_files.{of}" / "0_0.png",
+        run.root / "raw" / FIELDS[0] / f".0.{of}",
     )
     for left in lefts:
         left.parent.mkdir(parents=True, exist_ok=True)
@@ -181,6 +188,15 @@ def test_what_another_call_may_still_be_writing_is_left_to_it(frames, tmp_path):
     with RawHold(run):
         process_run(run, quiet)
     assert picture.read_bytes() == b"torn"
+
+
+def test_what_a_living_process_writes_is_left_to_it(frames, tmp_path):
+    run = copied(frames, tmp_path)
+    own = run.root / "images" / f".overview.partial-{os.getpid()}.tif"
+    own.parent.mkdir()
+    own.write_bytes(b"not done")
+    process_run(run, quiet)
+    assert own.read_bytes() == b"not done"
 
 
 def test_an_address_where_nothing_listens_is_told(frames, tmp_path, monkeypatch):

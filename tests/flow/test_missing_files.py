@@ -135,3 +135,10 @@ def test_no_verb_that_takes_a_path_is_forgotten():
     tried = {v for v in called for call in CALLS if f"{call} ".startswith(f"{v} ")}
     assert tried | set(ELSEWHERE) == called
     assert not tried & set(ELSEWHERE)
+
+
+def test_a_program_that_is_not_installed_is_a_wrong_request(folder, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(shlex.split("nuclei m.npy --out o.tif --method plugin:stardist"))
+    assert ended.value.code == 2
+    assert "pip install stardist" in capsys.readouterr().err

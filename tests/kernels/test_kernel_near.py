@@ -52,3 +52,8 @@ def test_a_single_point_is_alone_and_no_question_has_no_answer():
     assert alone([(7, 7)], [0], 1.0).tolist() == [True]
     assert alone([(7, 7)], [], 1.0).size == 0
     assert alone([], [], 1.0).size == 0
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_beside_a_place_that_is_no_place_nobody_is_alone(odd):
+    assert alone([(7, 7), (90, odd), (50, 50)], range(3), 1.0).tolist() == [False] * 3

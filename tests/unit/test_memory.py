@@ -55,3 +55,26 @@ def test_another_c_library_is_left_as_it_is(monkeypatch):
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert keep_freed_memory() is False
+
+
+TABLES = """
+import pyarrow as pa
+from her2sr_proc.memory import one_heap_for_tables
+
+one_heap_for_tables()
+held = pa.py_buffer(b"x"), pa.array(range(1_000_000))
+print(pa.default_memory_pool().backend_name, pa.total_allocated_bytes())
+"""
+
+
+def test_tables_lie_in_the_heap_of_all_else():
+    done = subprocess.run(
+        [sys.executable, "-c", TABLES],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    allocator, held_bytes = done.stdout.split()
+    assert allocator == "system"
+    assert int(held_bytes) >= 8_000_000
