@@ -25,7 +25,7 @@ from her2sr_proc.live.questions import Answerer, Body, QuestionServer
 from her2sr_proc.live.subscriber import Subscriber
 from her2sr_proc.live.warming import STEPS, warm, warm_cleaning
 from her2sr_proc.live.worker import Worker
-from her2sr_proc.memory import keep_freed_memory, one_heap_for_tables
+from her2sr_proc.memory import give_back_freed_memory, keep_freed_memory
 from her2sr_proc.offline import pipeline
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.store.layout import DataFolder
@@ -49,11 +49,13 @@ class Closer:
         run = self.data.run(unit.run)
         with RawHold(run):
             pipeline.close_unit(run, unit)
+        give_back_freed_memory()
 
     def close_field(self, run: str, field: str) -> None:
         """Find the nuclei of a field and count."""
         with RawHold(self.data.run(run)):
             pipeline.close_field(self.data.run(run), field)
+        give_back_freed_memory()
 
     def close_run(self, run: str) -> None:
         """Make the result and the report of a run."""
@@ -104,7 +106,6 @@ def main() -> None:
     options = parser.parse_args()
     logs.start("localizer")
     keep_freed_memory()
-    one_heap_for_tables()
     if not options.warm and not (options.data and options.runtime):
         parser.error("give --data and --runtime, or --warm")
     stop = threading.Event()

@@ -58,16 +58,15 @@ def test_another_c_library_is_left_as_it_is(monkeypatch):
 
 
 TABLES = """
+import her2sr_proc.live.__main__
 import pyarrow as pa
-from her2sr_proc.memory import one_heap_for_tables
 
-one_heap_for_tables()
-held = pa.py_buffer(b"x"), pa.array(range(1_000_000))
+held = pa.array(range(1_000_000))
 print(pa.default_memory_pool().backend_name, pa.total_allocated_bytes())
 """
 
 
-def test_tables_lie_in_the_heap_of_all_else():
+def test_tables_of_the_localizer_lie_in_the_heap_of_all_else():
     done = subprocess.run(
         [sys.executable, "-c", TABLES],
         check=True,
@@ -78,3 +77,35 @@ def test_tables_lie_in_the_heap_of_all_else():
     allocator, held_bytes = done.stdout.split()
     assert allocator == "system"
     assert int(held_bytes) >= 8_000_000
+
+
+GIVEN = """
+import os
+from her2sr_proc.memory import give_back_freed_memory, keep_freed_memory
+
+def resident():
+    with open("/proc/self/statm") as said:
+        return int(said.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+assert keep_freed_memory()
+large = [bytearray(b"x" * 20_000_000) for _ in range(8)]
+above = [bytearray(b"y" * 1000) for _ in range(1000)]
+del large
+before = resident()
+give_back_freed_memory()
+print(before - resident(), len(above))
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to keep memory"
+)
+def test_kept_memory_below_what_is_in_use_is_given_back_when_asked_for():
+    done = subprocess.run(
+        [sys.executable, "-c", GIVEN],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert int(done.stdout.split()[0]) > 100_000_000
