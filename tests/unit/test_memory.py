@@ -30,15 +30,19 @@ print(faults() - begun)
 """
 
 
-def faults(word: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", FAULTS, word],
+def said_by(*arguments: str) -> str:
+    """Return what a script prints, as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", *arguments],
         check=True,
         capture_output=True,
         text=True,
         timeout=60,
-    )
-    return int(done.stdout)
+    ).stdout
+
+
+def faults(word: str) -> int:
+    return int(said_by(FAULTS, word))
 
 
 @pytest.mark.skipif(
@@ -67,14 +71,8 @@ print(pa.default_memory_pool().backend_name, pa.total_allocated_bytes())
 
 
 def test_tables_of_the_localizer_lie_in_the_heap_of_all_else():
-    done = subprocess.run(
-        [sys.executable, "-c", TABLES],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    allocator, held_bytes = done.stdout.split()
+    said = said_by(TABLES)
+    allocator, held_bytes = said.split()
     assert allocator == "system"
     assert int(held_bytes) >= 8_000_000
 
@@ -101,11 +99,5 @@ print(before - resident(), len(above))
     platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to keep memory"
 )
 def test_kept_memory_below_what_is_in_use_is_given_back_when_asked_for():
-    done = subprocess.run(
-        [sys.executable, "-c", GIVEN],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert int(done.stdout.split()[0]) > 100_000_000
+    said = said_by(GIVEN)
+    assert int(said.split()[0]) > 100_000_000
