@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.kernels._jit import kernel
+from her2sr_proc.kernels._jit import fused_kernel
 
 U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
@@ -108,6 +108,8 @@ class Region(NamedTuple):
 
 
 DOWN, ACROSS = 0, 1
+V_POWERS, U_POWERS = (0, 0, 1, 0, 1, 2), (0, 1, 0, 2, 1, 0)
+"""Of the terms of the ground, down and across."""
 
 
 class Emitters(NamedTuple):
@@ -136,6 +138,22 @@ class Algebra(NamedTuple):
     """The information and its factor, of which the lower halves are used."""
     moments: F64
     """Of weight and residual over the region, by powers of v and u; (2, 5, 5)."""
+
+
+class Goal(NamedTuple):
+    """When a climb ends."""
+
+    settled: float
+    """Squared length of the last step, in units of the bound."""
+    beyond: float
+    """Deviance that is out of reach when the next step leads, by `CERTAIN`, to none
+    below. For a ground alone, whose likelihood is concave: what it gains to the end is
+    the step's gain or 1.2 of it on tissue."""
+    below: float
+    """Deviance below which no more is asked."""
+
+
+LOOSELY, TO_THE_END = Goal(LOOSE, np.inf, -np.inf), Goal(SETTLED, np.inf, -np.inf)
 
 
 class Rule(NamedTuple):
@@ -207,7 +225,7 @@ def new_algebra() -> Algebra:
     return Algebra(np.zeros((5, SIZE)), np.zeros((2, SIZE, SIZE)), np.zeros((2, 5, 5)))
 
 
-@kernel
+@fused_kernel
 def prepare(region: Region, height: int, width: int) -> Region:
     """Return the region with another extent, and the ground's terms for it."""
     for axis in range(2):
@@ -221,23 +239,7 @@ def prepare(region: Region, height: int, width: int) -> Region:
     return Region(height, width, region.sigma, region.planes, region.basis)
 
 
-@kernel
-def powers(term: int) -> tuple[int, int]:
-    """Return the powers of v (down) and u (across) of a term of the ground."""
-    if term == 0:
-        return 0, 0
-    if term == 1:
-        return 0, 1
-    if term == 2:
-        return 1, 0
-    if term == 3:
-        return 0, 2
-    if term == 4:
-        return 1, 1
-    return 2, 0
-
-
-@kernel
+@fused_kernel
 def axis_shares(centre: float, sigma: float, first: int, last: int, out: F64) -> None:
     """Write the share of a 1-d Gaussian on pixels first..last - 1, and its slope.
 
@@ -264,7 +266,7 @@ def axis_shares(centre: float, sigma: float, first: int, last: int, out: F64) ->
         out[1, k] = height * (out[1, k] - out[1, k + 1])
 
 
-@kernel
+@fused_kernel
 def scaled_tail(z: float) -> float:
     """Return erfc(z) exp(z z) for 0 <= z <= 7, without a branch.
 
@@ -287,7 +289,7 @@ def scaled_tail(z: float) -> float:
     return series * u + 0.303671376437709
 
 
-@kernel
+@fused_kernel
 def place(region: Region, emitters: Emitters, terms: int, k: int) -> None:
     """Write where emitter ``k`` shines, and how its light is shared."""
     reach = REACH * region.sigma
@@ -301,7 +303,7 @@ def place(region: Region, emitters: Emitters, terms: int, k: int) -> None:
     axis_shares(x, region.sigma, ends[2], ends[3], emitters.shares[ACROSS, k])
 
 
-@kernel
+@fused_kernel
 def predict(region: Region, emitters: Emitters, terms: int, count: int) -> float:
     """Write what ``count`` emitters predict, and how well; return the likelihood.
 
@@ -336,7 +338,7 @@ def predict(region: Region, emitters: Emitters, terms: int, count: int) -> float
     return compare(region)
 
 
-@kernel
+@fused_kernel
 def compare(region: Region) -> float:
     """Write weight, residual and ratio of a mean; return the likelihood of `predict`.
 
@@ -369,7 +371,7 @@ def compare(region: Region) -> float:
     return less - 0.5 * deviance(region)
 
 
-@kernel
+@fused_kernel
 def near_log(odds: float) -> float:
     """Return log(a / b) where ``odds`` is (a - b) / (a + b), and its square < `NEAR`.
 
@@ -392,7 +394,7 @@ def near_log(odds: float) -> float:
     return 2.0 * odds * (series * square + 1.0)
 
 
-@kernel
+@fused_kernel
 def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
     """Write the ground's own part of the normal equations.
 
@@ -439,16 +441,13 @@ def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
             of_residual[p, 2] += power * r2
             power *= v
     for a in range(terms):
-        down_a, across_a = powers(a)
-        algebra.vectors[GRADIENT, a] = of_residual[down_a, across_a]
+        v, u = V_POWERS[a], U_POWERS[a]
+        algebra.vectors[GRADIENT, a] = of_residual[v, u]
         for b in range(a + 1):
-            down_b, across_b = powers(b)
-            algebra.matrices[MATRIX, a, b] = of_weight[
-                down_a + down_b, across_a + across_b
-            ]
+            algebra.matrices[MATRIX, a, b] = of_weight[v + V_POWERS[b], u + U_POWERS[b]]
 
 
-@kernel
+@fused_kernel
 def own_equations(
     region: Region, emitters: Emitters, algebra: Algebra, terms: int, k: int
 ) -> None:
@@ -501,11 +500,10 @@ def own_equations(
             b2 += other * u
         lines_s, lines_b = (s0, s1, s2), (b0, photons * b1, photons * b2)
         for a in range(1, terms):
-            power_down, power_across = powers(a)
-            level = region.basis[0, power_down, i]
-            matrix[at + X, a] += level * s * lines_b[power_across]
-            matrix[at + Y, a] += level * s_y * lines_s[power_across]
-            matrix[at + PHOTONS, a] += level * s * lines_s[power_across]
+            level, u = region.basis[0, V_POWERS[a], i], U_POWERS[a]
+            matrix[at + X, a] += level * s * lines_b[u]
+            matrix[at + Y, a] += level * s_y * lines_s[u]
+            matrix[at + PHOTONS, a] += level * s * lines_s[u]
     algebra.vectors[GRADIENT, at + X], algebra.vectors[GRADIENT, at + Y] = gx, gy
     algebra.vectors[GRADIENT, at + PHOTONS] = gn
     matrix[at + X, at + X], matrix[at + Y, at + X] = xx, xy
@@ -513,7 +511,7 @@ def own_equations(
     matrix[at + PHOTONS, at + Y], matrix[at + PHOTONS, at + PHOTONS] = yn, nn
 
 
-@kernel
+@fused_kernel
 def cross_equations(
     region: Region, emitters: Emitters, algebra: Algebra, terms: int, k: int, m: int
 ) -> None:
@@ -554,7 +552,7 @@ def cross_equations(
         matrix[at + PHOTONS, to + PHOTONS] += y_k * y_m * ss
 
 
-@kernel
+@fused_kernel
 def equations(
     region: Region, emitters: Emitters, algebra: Algebra, terms: int, count: int
 ) -> None:
@@ -566,9 +564,12 @@ def equations(
             cross_equations(region, emitters, algebra, terms, k, m)
 
 
-@kernel
+@fused_kernel
 def factorize(matrix: F64, size: int, damping: float, factor: F64) -> bool:
-    """Write the Cholesky factor of the lower half; False if there is none."""
+    """Write the Cholesky factor of the lower half; False if there is none.
+
+    Its diagonal is that of the factor's inverse.
+    """
     for a in range(size):
         row = factor[a]
         for b in range(a + 1):
@@ -581,47 +582,47 @@ def factorize(matrix: F64, size: int, damping: float, factor: F64) -> bool:
             if a == b:
                 if not value > 0.0:
                     return False
-                row[a] = math.sqrt(value)
+                row[a] = 1.0 / math.sqrt(value)
             else:
-                row[b] = value / other[b]
+                row[b] = value * other[b]
     return True
 
 
-@kernel
+@fused_kernel
 def substitute(factor: F64, right: F64, size: int, out: F64) -> None:
     """Write the solution of factor factor' out = right."""
     for a in range(size):
         value = right[a]
         for k in range(a):
             value -= factor[a, k] * out[k]
-        out[a] = value / factor[a, a]
+        out[a] = value * factor[a, a]
     for a in range(size - 1, -1, -1):
         value = out[a]
         for k in range(a + 1, size):
             value -= factor[k, a] * out[k]
-        out[a] = value / factor[a, a]
+        out[a] = value * factor[a, a]
 
 
-@kernel
+@fused_kernel
 def deviations(algebra: Algebra, size: int, out: F64) -> bool:
     """Write the standard deviations of the bound; False where there are none."""
     factor, column = algebra.matrices[FACTOR], algebra.vectors[STEP]
     if not factorize(algebra.matrices[MATRIX], size, 0.0, factor):
         return False
     for a in range(size):
-        column[a] = 1.0 / factor[a, a]
+        column[a] = factor[a, a]
         total = column[a] * column[a]
         for b in range(a + 1, size):
             value = 0.0
             for k in range(a, b):
                 value -= factor[b, k] * column[k]
-            column[b] = value / factor[b, b]
+            column[b] = value * factor[b, b]
             total += column[b] * column[b]
         out[a] = math.sqrt(total)
     return True
 
 
-@kernel
+@fused_kernel
 def move(
     region: Region, theta: F64, step: F64, terms: int, count: int, from_theta: F64
 ) -> None:
@@ -643,29 +644,27 @@ def move(
         theta[at + PHOTONS] = max(after, MIN_PHOTONS)
 
 
-@kernel
+@fused_kernel
 def climb(
     region: Region,
     emitters: Emitters,
     algebra: Algebra,
     terms: int,
     count: int,
-    settled: float,
+    goal: Goal,
     iterations: int,
-    bar: float,
 ) -> tuple[float, bool]:
     """Climb to the maximum; return the likelihood, and whether it was reached.
 
-    On return mean, weight and residual are those of theta. ``bar``: a deviance; it ends
-    where the next step leads, by `CERTAIN`, to none below. That is for a ground alone,
-    whose likelihood is concave: what it gains to the end is the step's gain or 1.2 of
-    it on tissue.
+    On return mean, weight and residual are those of theta.
     """
     size = terms + 3 * count
     theta, start = emitters.theta, algebra.vectors[KEPT]
     likelihood = predict(region, emitters, terms, count)
     damping = 0.0
     for _ in range(iterations):
+        if deviance(region) < goal.below:
+            return likelihood, False
         equations(region, emitters, algebra, terms, count)
         while not factorize(
             algebra.matrices[MATRIX], size, damping, algebra.matrices[FACTOR]
@@ -683,9 +682,9 @@ def climb(
         for a in range(size):
             decrement += algebra.vectors[STEP, a] * algebra.vectors[GRADIENT, a]
             start[a] = theta[a]
-        if deviance(region) - CERTAIN * decrement > bar:
+        if deviance(region) - CERTAIN * decrement > goal.beyond:
             return likelihood, False
-        is_last = decrement < settled
+        is_last = decrement < goal.settled
         while True:
             move(region, theta, algebra.vectors[STEP], terms, count, start)
             candidate = predict(region, emitters, terms, count)
@@ -709,7 +708,7 @@ def climb(
     return likelihood, False
 
 
-@kernel
+@fused_kernel
 def correlate(region: Region, taps: F64, half: int) -> None:
     """Write residual and weight, weighted with a spot's shares and their squares.
 
@@ -737,7 +736,7 @@ def correlate(region: Region, taps: F64, half: int) -> None:
                 planes[LOWER + row + j] += square * planes[MIDDLE_LOWER + source + j]
 
 
-@kernel
+@fused_kernel
 def next_emitter(region: Region, taps: F64, half: int) -> tuple[float, float, int, int]:
     """Return score, photons, row and column of the spot that the residuals ask for.
 
@@ -757,7 +756,7 @@ def next_emitter(region: Region, taps: F64, half: int) -> tuple[float, float, in
     return math.sqrt(best), photons, row, column
 
 
-@kernel
+@fused_kernel
 def weakest(
     emitters: Emitters, spread: F64, terms: int, count: int
 ) -> tuple[int, float]:
@@ -771,14 +770,14 @@ def weakest(
     return which, least
 
 
-@kernel
+@fused_kernel
 def drop(theta: F64, terms: int, count: int, k: int) -> None:
     """Close the gap that emitter ``k`` leaves."""
     for a in range(terms + 3 * k, terms + 3 * (count - 1)):
         theta[a] = theta[a + 3]
 
 
-@kernel
+@fused_kernel
 def resolve(
     region: Region,
     emitters: Emitters,
@@ -815,9 +814,7 @@ def resolve(
     half = taps.shape[1] // 2
     theta = emitters.theta
     saved, spread = algebra.vectors[SAVED], algebra.vectors[SPREAD]
-    likelihood, _ = climb(
-        region, emitters, algebra, terms, count, LOOSE, iterations, np.inf
-    )
+    likelihood, _ = climb(region, emitters, algebra, terms, count, LOOSELY, iterations)
     parameters = region.height * region.width / PIXELS_A_PARAMETER
     told_apart = max(math.floor((parameters - terms) / 3.0), count)
     most = min(count + rule.surplus, MOST, told_apart)
@@ -832,7 +829,7 @@ def resolve(
         theta[at + X], theta[at + Y] = column, row
         theta[at + PHOTONS] = max(photons, MIN_PHOTONS)
         higher, _ = climb(
-            region, emitters, algebra, terms, count + 1, LOOSE, iterations, np.inf
+            region, emitters, algebra, terms, count + 1, LOOSELY, iterations
         )
         if not 2.0 * (higher - likelihood) > rule.gain:
             theta[:] = saved
@@ -854,7 +851,7 @@ def resolve(
         saved[:] = theta
         drop(theta, terms, count, k)
         lower, _ = climb(
-            region, emitters, algebra, terms, count - 1, LOOSE, iterations, np.inf
+            region, emitters, algebra, terms, count - 1, LOOSELY, iterations
         )
         if 2.0 * (likelihood - lower) > rule.gain:
             theta[:] = saved
@@ -864,14 +861,14 @@ def resolve(
     if is_beaten(likelihood, rule, terms, count, bar):
         return count, likelihood, False
     likelihood, is_settled = climb(
-        region, emitters, algebra, terms, count, SETTLED, iterations, np.inf
+        region, emitters, algebra, terms, count, TO_THE_END, iterations
     )
     equations(region, emitters, algebra, terms, count)
     has_bound = deviations(algebra, terms + 3 * count, spread)
     return count, likelihood, is_settled and has_bound
 
 
-@kernel
+@fused_kernel
 def is_hopeless(region: Region, rule: Rule, terms: int, count: int, bar: float) -> bool:
     """Return whether what ``count`` emitters leave is beyond what more can explain.
 
@@ -884,7 +881,7 @@ def is_hopeless(region: Region, rule: Rule, terms: int, count: int, bar: float) 
     return left > hope * bar
 
 
-@kernel
+@fused_kernel
 def is_beaten(
     likelihood: float, rule: Rule, terms: int, count: int, bar: float
 ) -> bool:
@@ -898,7 +895,7 @@ def is_beaten(
     return count == 1 or left - NEARLY > bar
 
 
-@kernel
+@fused_kernel
 def least_deviance(freedom: int, darkest: float) -> float:
     """Return what a true model's deviance is below in one of 700 cases.
 
@@ -911,7 +908,7 @@ def least_deviance(freedom: int, darkest: float) -> float:
     return freedom * max(1.0 - part - RARE * math.sqrt(part), 0.0) ** 3
 
 
-@kernel
+@fused_kernel
 def curved_at_least(region: Region, ground: F64) -> float:
     """Return a deviance that no curved ground alone gets a region below, or 0.
 
@@ -968,7 +965,7 @@ def curved_at_least(region: Region, ground: F64) -> float:
     return squares / brightest / CERTAIN
 
 
-@kernel
+@fused_kernel
 def deviance(region: Region) -> float:
     """Return twice the log-likelihood by which a perfect fit would be better.
 
@@ -986,7 +983,7 @@ def deviance(region: Region) -> float:
     return -2.0 * ((one + two) + (three + four))
 
 
-@kernel
+@fused_kernel
 def find_root(parent: I32, k: int) -> int:
     """Return the spot that stands for the group of spot ``k``."""
     while parent[k] != k:
@@ -995,7 +992,7 @@ def find_root(parent: I32, k: int) -> int:
     return k
 
 
-@kernel
+@fused_kernel
 def group(
     spots: F64,
     status: I16,
@@ -1124,25 +1121,32 @@ def new_room(sigma: float, most: int) -> Room:
     )
 
 
-@kernel
+@fused_kernel
 def load(camera: Camera, region: Region, top: int, left: int) -> None:
     """Write counts and what is fixed of a region whose first pixel is given."""
     share = 1.0 / camera.excess
+    planes, width = region.planes, region.width
+    # first no more than the counts, so that waits for memory overlap; an index that
+    # might be negative is looked at twice
     for i in range(region.height):
-        row, line = top + i, i * region.width
+        source, line = np.uintp(top + i), i * width
+        for j in range(width):
+            adu = camera.adu[source, np.uintp(left + j)]
+            planes[np.uintp(COUNTS + line + j)] = adu
+    for i in range(region.height):
+        row, line = top + i, i * width
         dark = camera.offset_adu[min(row, camera.offset_adu.shape[0] - 1)]
         gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
         noise = camera.variance_e2[min(row, camera.variance_e2.shape[0] - 1)]
-        adu = camera.adu[row]
-        for j in range(region.width):
-            k = left + j
+        for j in range(width):
+            k, n = np.uintp(left + j), np.uintp(COUNTS + line + j)
             variance = np.float64(noise[k]) * (share * share)
-            light = (np.float64(adu[k]) - dark[k]) * gain[k] * share
-            region.planes[COUNTS + line + j] = light + variance
-            region.planes[FIXED + line + j] = variance
+            light = (planes[n] - dark[k]) * gain[k] * share
+            planes[n] = light + variance
+            planes[np.uintp(FIXED + line + j)] = variance
 
 
-@kernel
+@fused_kernel
 def add_light(
     region: Region, emitters: Emitters, x: float, y: float, photons: float, sigma: float
 ) -> None:
@@ -1163,7 +1167,7 @@ def add_light(
             region.planes[FIXED + row + j] += light * across[0, j]
 
 
-@kernel
+@fused_kernel
 def emit(
     region: Region,
     emitters: Emitters,
@@ -1196,7 +1200,7 @@ def emit(
     out[LOG_RATIO] = ratio
 
 
-@kernel
+@fused_kernel
 def ground_at(region: Region, theta: F64, terms: int, x: float, y: float) -> float:
     """Return the ground's level at a place of the region."""
     if terms == 1:
@@ -1209,13 +1213,13 @@ def ground_at(region: Region, theta: F64, terms: int, x: float, y: float) -> flo
     return level + theta[3] * u * u + theta[4] * u * v + theta[5] * v * v
 
 
-@kernel
+@fused_kernel
 def surplus_deviance(deviance: float, freedom: int) -> float:
     """Return how far a deviance is above its expectation, in its deviations."""
     return (deviance - freedom) / math.sqrt(2.0 * max(freedom, 1))
 
 
-@kernel
+@fused_kernel
 def settle(
     camera: Camera,
     room: Room,
@@ -1333,7 +1337,7 @@ def settle(
     )  # fmt: skip
 
 
-@kernel
+@fused_kernel
 def merge_doubles(spots: F64, status: I16, sigma: float) -> int:
     """Move the fits that no earlier one came to as well to the front; return how many.
 
@@ -1357,7 +1361,7 @@ def merge_doubles(spots: F64, status: I16, sigma: float) -> int:
     return count
 
 
-@kernel
+@fused_kernel
 def review(
     camera: Camera,
     room: Room,
@@ -1393,8 +1397,9 @@ def review(
         _, _, region = surround(camera, room, spots[n], radius)
         least = rule.gain if codes[k] == DOUBTED else -rule.gain / 3.0
         least -= 2.0 * spots[n, LOG_RATIO]
+        goal = Goal(LOOSE, least, least)
         if curved_at_least(region, room.emitters.theta) < least and (
-            without_spot(room, region, iterations, least) < least
+            without_spot(room, region, iterations, goal) < least
         ):
             codes[k] = DOUBTED
         else:
@@ -1402,7 +1407,7 @@ def review(
     return compact(results, codes, count)
 
 
-@kernel
+@fused_kernel
 def compact(results: F64, codes: I16, count: int) -> int:
     """Move the rows whose code is not below zero to the front; return how many."""
     kept = 0
@@ -1413,7 +1418,7 @@ def compact(results: F64, codes: I16, count: int) -> int:
     return kept
 
 
-@kernel
+@fused_kernel
 def sift(
     camera: Camera,
     room: Room,
@@ -1452,9 +1457,10 @@ def sift(
         if unevenness(camera, room, results, near, around) < rule.uneven:
             continue
         top, left, region = surround(camera, room, results[k], radius)
-        # a wide box may stick out of the surroundings, which are cut short
-        within = top, left, region.height, region.width
-        near = those_near(results, count, k, within, slack)
+        if 2 * (3 * radius + 1) >= SIDE:
+            # the box may stick out of the surroundings, which are cut short
+            within = top, left, region.height, region.width
+            near = those_near(results, count, k, within, slack)
         shine(camera, room, region, results, near, k, top, left)
         needed = rule.gain if codes[k] == joint else rule.needed
         if is_faint and is_ripple(
@@ -1472,7 +1478,7 @@ def sift(
     return count
 
 
-@kernel
+@fused_kernel
 def varies(camera: Camera, results: F64, radius: int, most: float) -> bool:
     """Return whether the grounds of a frame's spots differ by more than their noise.
 
@@ -1492,7 +1498,7 @@ def varies(camera: Camera, results: F64, radius: int, most: float) -> bool:
     return far > VARIED * count
 
 
-@kernel
+@fused_kernel
 def is_curved(
     room: Room,
     region: Region,
@@ -1507,11 +1513,11 @@ def is_curved(
     Then ``room`` holds that fit and its bounds. Source: Akaike's criterion.
     """
     start_one(room, 1, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, 1, 1, LOOSE, iterations, np.inf)
+    climb(region, room.emitters, room.algebra, 1, 1, LOOSELY, iterations)
     flat = deviance(region)
     start_one(room, TERMS, spot, top, left, excess)
     _, is_settled = climb(
-        region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations, np.inf
+        region, room.emitters, room.algebra, TERMS, 1, TO_THE_END, iterations
     )
     if not is_settled or flat - deviance(region) < 2.0 * (TERMS - 1):
         return False
@@ -1519,7 +1525,7 @@ def is_curved(
     return deviations(room.algebra, TERMS + 3, room.algebra.vectors[SPREAD])
 
 
-@kernel
+@fused_kernel
 def those_near(
     results: F64,
     count: int,
@@ -1546,7 +1552,7 @@ def those_near(
     return first, end
 
 
-@kernel
+@fused_kernel
 def shines(results: F64, m: int, around: tuple[int, int, int, int]) -> bool:
     """Return whether the light of spot ``m`` reaches a region."""
     top, left, height, width = around
@@ -1558,7 +1564,7 @@ def shines(results: F64, m: int, around: tuple[int, int, int, int]) -> bool:
     return -reach < results[m, Y] - top < height + reach
 
 
-@kernel
+@fused_kernel
 def shine(
     camera: Camera,
     room: Room,
@@ -1581,7 +1587,7 @@ def shine(
             add_light(region, room.emitters, x, y, photons, results[m, SIGMA])
 
 
-@kernel
+@fused_kernel
 def unevenness(
     camera: Camera,
     room: Room,
@@ -1626,7 +1632,7 @@ def unevenness(
     return spread / (noise / parts)
 
 
-@kernel
+@fused_kernel
 def thirds(camera: Camera, room: Room, around: tuple[int, int, int, int]) -> None:
     """Write the light of nine parts of a frame's region, and its variance."""
     top, left, height, width = around
@@ -1642,7 +1648,8 @@ def thirds(camera: Camera, room: Room, around: tuple[int, int, int, int]) -> Non
             gain = camera.e_per_adu[min(row, camera.e_per_adu.shape[0] - 1)]
             noise = camera.variance_e2[min(row, camera.variance_e2.shape[0] - 1)]
             for j in range(width):
-                k = left + j
+                # an index that might be negative is looked at twice
+                k = np.uintp(left + j)
                 planes[UPPER + j] += (np.float64(adu[k]) - dark[k]) * gain[k]
                 planes[LOWER + j] += np.float64(noise[k])
         for b in range(3):
@@ -1654,7 +1661,7 @@ def thirds(camera: Camera, room: Room, around: tuple[int, int, int, int]) -> Non
             room.parts[1, a, b] = light * share + variance * (share * share)
 
 
-@kernel
+@fused_kernel
 def third_shares(centre: float, sigma: float, size: int, out: F64) -> None:
     """Write the share of a 1-d Gaussian, cut at its reach, on each third of an axis."""
     reach = REACH * sigma
@@ -1675,7 +1682,7 @@ def third_shares(centre: float, sigma: float, size: int, out: F64) -> None:
         edge, below = end, above
 
 
-@kernel
+@fused_kernel
 def is_ripple(
     room: Room,
     region: Region,
@@ -1690,22 +1697,21 @@ def is_ripple(
     """Return whether a faint spot on uneven ground is not needed to explain it."""
     curved_at_least(region, room.emitters.theta)
     start_ground(region, room.emitters.theta)
-    predict(region, room.emitters, TERMS, 0)
-    # a spot gains at most what is left, and a climb leaves less
-    if deviance(region) < needed:
-        return True
-    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations, np.inf)
+    # a spot gains at most what is left
+    goal = Goal(LOOSE, np.inf, needed)
+    climb(region, room.emitters, room.algebra, TERMS, 0, goal, iterations)
     ground = deviance(region)
     if ground < needed:
         return True
     if not asks_for_spot(region, taps, needed):
         return True
     start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations, np.inf)
+    goal = Goal(LOOSE, np.inf, ground - needed)
+    climb(region, room.emitters, room.algebra, TERMS, 1, goal, iterations)
     return ground - deviance(region) < needed
 
 
-@kernel
+@fused_kernel
 def asks_for_spot(region: Region, taps: F64, needed: float) -> bool:
     """Return whether what a fitted ground leaves might be a spot.
 
@@ -1717,7 +1723,7 @@ def asks_for_spot(region: Region, taps: F64, needed: float) -> bool:
     return 8.0 * score * score > needed
 
 
-@kernel
+@fused_kernel
 def stands_out(
     camera: Camera, spot: F64, sigma: float, rule: Rule, least: float
 ) -> bool:
@@ -1737,7 +1743,7 @@ def stands_out(
     return spot[PHOTONS] > least * wider * math.sqrt(pixel2 * rule.noise_px)
 
 
-@kernel
+@fused_kernel
 def is_certain(camera: Camera, spot: F64, sigma: float, rule: Rule) -> bool:
     """Return whether a spot is more than noise.
 
@@ -1749,7 +1755,7 @@ def is_certain(camera: Camera, spot: F64, sigma: float, rule: Rule) -> bool:
     return spot[SIGMA] > sigma or spot[PHOTONS] > rule.least * spot[SD_PHOTONS]
 
 
-@kernel
+@fused_kernel
 def is_on_line(region: Region, theta: F64, terms: int, k: int) -> bool:
     """Return whether what an emitter stands on goes on at both sides: a fibre, an edge.
 
@@ -1773,7 +1779,7 @@ def is_on_line(region: Region, theta: F64, terms: int, k: int) -> bool:
     return False
 
 
-@kernel
+@fused_kernel
 def patch(region: Region, y: float, x: float) -> float:
     """Return the mean light of the nine pixels around a place, kept in the region."""
     row = min(max(math.floor(y + 0.5), 1), region.height - 2)
@@ -1786,7 +1792,7 @@ def patch(region: Region, y: float, x: float) -> float:
     return total / 9.0
 
 
-@kernel
+@fused_kernel
 def is_kept(
     theta: F64, spread: F64, terms: int, k: int, region: Region, least: float
 ) -> bool:
@@ -1797,7 +1803,7 @@ def is_kept(
     return is_inside and theta[at + PHOTONS] > least * spread[at + PHOTONS]
 
 
-@kernel
+@fused_kernel
 def is_plain(spot: F64, sigma: float, radius: int, misfit: float) -> bool:
     """Return whether a spot has the known width and fits as well as one should."""
     freedom = (2 * radius + 1) ** 2 - 4
@@ -1807,7 +1813,7 @@ def is_plain(spot: F64, sigma: float, radius: int, misfit: float) -> bool:
     )
 
 
-@kernel
+@fused_kernel
 def stretch(low: float, high: float, radius: int, size: int) -> tuple[int, int]:
     """Return the first pixel and the last + 1 around what lies on an axis."""
     least = min(2 * radius + 1, size)
@@ -1816,7 +1822,7 @@ def stretch(low: float, high: float, radius: int, size: int) -> tuple[int, int]:
     return first, first + min(end - first, SIDE)
 
 
-@kernel
+@fused_kernel
 def extent(
     camera: Camera, x: float, y: float, radius: int
 ) -> tuple[int, int, int, int]:
@@ -1826,7 +1832,7 @@ def extent(
     return top, left, below - top, right - left
 
 
-@kernel
+@fused_kernel
 def enclose(
     camera: Camera, room: Room, box: F64, radius: int
 ) -> tuple[int, int, Region]:
@@ -1839,7 +1845,7 @@ def enclose(
     return top, left, region
 
 
-@kernel
+@fused_kernel
 def add_others(
     camera: Camera,
     room: Room,
@@ -1865,7 +1871,7 @@ def add_others(
             k += step
 
 
-@kernel
+@fused_kernel
 def untangle(
     room: Room,
     region: Region,
@@ -1895,7 +1901,7 @@ def untangle(
     return count if is_sound else 0
 
 
-@kernel
+@fused_kernel
 def surround(
     camera: Camera, room: Room, spot: F64, radius: int
 ) -> tuple[int, int, Region]:
@@ -1906,19 +1912,18 @@ def surround(
     return enclose(camera, room, box, radius)
 
 
-@kernel
-def without_spot(room: Room, region: Region, iterations: int, bar: float) -> float:
+@fused_kernel
+def without_spot(room: Room, region: Region, iterations: int, goal: Goal) -> float:
     """Fit a curved ground alone to a region; return its deviance.
 
-    From that of `curved_at_least`, which is in ``room``. What cannot get below ``bar``
-    is left where that shows.
+    From that of `curved_at_least`, which is in ``room``.
     """
     start_ground(region, room.emitters.theta)
-    climb(region, room.emitters, room.algebra, TERMS, 0, LOOSE, iterations, bar)
+    climb(region, room.emitters, room.algebra, TERMS, 0, goal, iterations)
     return deviance(region)
 
 
-@kernel
+@fused_kernel
 def start_ground(region: Region, theta: F64) -> None:
     """Make a ground a flat one where it is not everywhere above zero."""
     mean, least = 0.0, np.inf
@@ -1937,7 +1942,7 @@ def start_ground(region: Region, theta: F64) -> None:
         theta[0] = max(mean, MIN_MEAN)
 
 
-@kernel
+@fused_kernel
 def start_one(
     room: Room, terms: int, spot: F64, top: int, left: int, excess: float
 ) -> None:
@@ -1949,7 +1954,7 @@ def start_one(
     theta[terms + PHOTONS] = spot[PHOTONS] / excess
 
 
-@kernel
+@fused_kernel
 def judge(
     camera: Camera,
     room: Room,
@@ -1979,7 +1984,7 @@ def judge(
     choice = 0
     bar = least - price * TERMS
     if curved_at_least(region, room.emitters.theta) < bar:
-        ground = without_spot(room, region, iterations, bar)
+        ground = without_spot(room, region, iterations, Goal(LOOSE, bar, -np.inf))
         if ground < bar:
             if not asks_for_spot(region, taps, rule.gain):
                 return TERMS, 0
@@ -1989,7 +1994,7 @@ def judge(
     darkest = spot[BACKGROUND] / excess + region.planes[FIXED]
     if least_deviance(pixels - TERMS - 3, darkest) + price * (TERMS + 3) < least:
         start_one(room, TERMS, spot, top, left, excess)
-        climb(region, room.emitters, room.algebra, TERMS, 1, LOOSE, iterations, np.inf)
+        climb(region, room.emitters, room.algebra, TERMS, 1, LOOSELY, iterations)
         if deviance(region) + price * (TERMS + 3) < least:
             choice, least = 2, deviance(region) + price * (TERMS + 3)
     is_narrow = spot[SIGMA] < rule.broad * region.sigma
@@ -2006,7 +2011,7 @@ def judge(
     if choice == 1:
         return TERMS, 0
     start_one(room, TERMS, spot, top, left, excess)
-    climb(region, room.emitters, room.algebra, TERMS, 1, SETTLED, iterations, np.inf)
+    climb(region, room.emitters, room.algebra, TERMS, 1, TO_THE_END, iterations)
     equations(region, room.emitters, room.algebra, TERMS, 1)
     is_sound = deviations(room.algebra, TERMS + 3, room.algebra.vectors[SPREAD])
     return TERMS, 1 if is_sound else 0

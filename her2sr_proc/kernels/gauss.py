@@ -18,7 +18,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.kernels._jit import kernel
+from her2sr_proc.kernels._jit import fused_kernel
 
 U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
@@ -48,7 +48,7 @@ SHORTEST, LONGEST = 0.4, 1.5
 """Parts of a step that are gone."""
 
 
-@kernel
+@fused_kernel
 def axis_shares(centre: float, sigma: float, out: F64) -> None:
     """Write the fraction of a 1-d Gaussian on each pixel, and its derivatives.
 
@@ -75,7 +75,7 @@ def axis_shares(centre: float, sigma: float, out: F64) -> None:
         low, erf_low, bell_low = high, erf_high, bell_high
 
 
-@kernel
+@fused_kernel
 def evaluate(counts: F64, variance: F64, theta: F64, shares: F64, system: F64) -> float:
     """Return the log-likelihood of one box; write its gradient and Fisher matrix.
 
@@ -156,7 +156,7 @@ def evaluate(counts: F64, variance: F64, theta: F64, shares: F64, system: F64) -
     return likelihood
 
 
-@kernel
+@fused_kernel
 def factorize(matrix: F64, is_free: I32, damping: float, lower: F64) -> bool:
     """Write L and 1/D of matrix = L D L'; False if it is not positive definite.
 
@@ -182,7 +182,7 @@ def factorize(matrix: F64, is_free: I32, damping: float, lower: F64) -> bool:
     return True
 
 
-@kernel
+@fused_kernel
 def solve(
     matrix: F64, right: F64, is_free: I32, damping: float, lower: F64, out: F64
 ) -> bool:
@@ -205,7 +205,7 @@ def solve(
     return True
 
 
-@kernel
+@fused_kernel
 def bounds(fisher: F64, is_free: I32, lower: F64, column: F64, out: F64) -> bool:
     """Write the standard deviations of the Cramer-Rao bound; nan where not free.
 
@@ -228,7 +228,7 @@ def bounds(fisher: F64, is_free: I32, lower: F64, column: F64, out: F64) -> bool
     return True
 
 
-@kernel
+@fused_kernel
 def load_box(
     adu: U16,
     offset_adu: F32,
@@ -265,7 +265,7 @@ def load_box(
     return math.isfinite(total), is_saturated
 
 
-@kernel
+@fused_kernel
 def guess(
     counts: F64, variance: F64, row: int, column: int, sigma: float, theta: F64
 ) -> None:
@@ -296,7 +296,7 @@ def guess(
         refine(counts, variance, row, column, sigma, theta)
 
 
-@kernel
+@fused_kernel
 def refine(
     counts: F64, variance: F64, row: int, column: int, sigma: float, theta: F64
 ) -> None:
@@ -327,7 +327,7 @@ def refine(
     theta[Y] += min(max(0.5 * width * tilts[1], -0.7), 0.7)
 
 
-@kernel
+@fused_kernel
 def release(
     theta: F64, gradient: F64, limits: F64, fit_sigma: bool, is_free: I32
 ) -> None:
@@ -340,7 +340,7 @@ def release(
         is_free[SIGMA] = 0
 
 
-@kernel
+@fused_kernel
 def move(theta: F64, step: F64, limits: F64, trial: F64) -> None:
     """Write ``theta + step`` into ``trial``, shortened to what one step may change."""
     for a in range(PARAMETERS):
@@ -353,7 +353,7 @@ def move(theta: F64, step: F64, limits: F64, trial: F64) -> None:
         trial[a] = min(max(wanted, limits[0, a]), limits[1, a])
 
 
-@kernel
+@fused_kernel
 def next_part(part: float, trial: F64, theta: F64, before: F64, after: F64) -> float:
     """Return what part of the next step to go, after that from ``theta`` to ``trial``.
 
@@ -370,7 +370,7 @@ def next_part(part: float, trial: F64, theta: F64, before: F64, after: F64) -> f
     return min(max(part * rise / (rise - left), SHORTEST), LONGEST)
 
 
-@kernel
+@fused_kernel
 def climb(
     counts: F64,
     variance: F64,
@@ -424,7 +424,7 @@ def climb(
     return UNSETTLED
 
 
-@kernel
+@fused_kernel
 def width_score(system: F64, lower: F64) -> float:
     """Return how many deviations the slope by the width is from zero; 0 if unknown.
 
@@ -454,7 +454,7 @@ def width_score(system: F64, lower: F64) -> float:
     return slope / math.sqrt(information) if information > 0.0 else 0.0
 
 
-@kernel
+@fused_kernel
 def verdict(theta: F64, limits: F64, fit_sigma: bool) -> int:
     """Return what a settled estimate is worth: which bound holds it, if one does."""
     for a in (X, Y, PHOTONS):
@@ -465,7 +465,7 @@ def verdict(theta: F64, limits: F64, fit_sigma: bool) -> int:
     return WIDE if fit_sigma and theta[SIGMA] >= limits[1, SIGMA] else CONVERGED
 
 
-@kernel
+@fused_kernel
 def goodness(
     counts: F64, variance: F64, theta: F64, shares: F64
 ) -> tuple[float, float]:
@@ -491,7 +491,7 @@ def goodness(
     return ratio, math.sqrt(squares / (height * width))
 
 
-@kernel
+@fused_kernel
 def fit_spots(
     adu: U16,
     offset_adu: F32,

@@ -14,7 +14,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.kernels._jit import kernel
+from her2sr_proc.kernels._jit import fused_kernel
 
 U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ def _shares(place: float, sigma: float, along: npt.NDArray[np.int_]) -> F64:
     return np.diff([0.5 * math.erf(edge * scale) for edge in edges])
 
 
-@kernel
+@fused_kernel
 def significance(
     adu: U16,
     offset_adu: F32,

@@ -186,7 +186,8 @@ def test_no_curved_ground_leaves_less_than_its_lower_bound(shape, level):
         region, emitters, algebra = region_of(rng.poisson(level + blob))
         bounds.append(crowd.curved_at_least(region, emitters.theta))
         start(emitters, [level + blob.mean(), 0, 0, 0, 0, 0], [])
-        crowd.climb(region, emitters, algebra, crowd.TERMS, 0, 1e-6, 100, np.inf)
+        goal = crowd.Goal(1e-6, np.inf, -np.inf)
+        crowd.climb(region, emitters, algebra, crowd.TERMS, 0, goal, 100)
         left.append(crowd.deviance(region))
     assert np.all(np.array(bounds) <= left)
 
@@ -220,7 +221,7 @@ def test_errors_of_overlapping_spots_are_as_large_as_reported():
     for _ in range(150):
         region, emitters, algebra = region_of(rng.poisson(mean + 1.0) - 1.0)
         start(emitters, [30.0], true)
-        crowd.climb(region, emitters, algebra, 1, 2, 1e-4, 50, np.inf)
+        crowd.climb(region, emitters, algebra, 1, 2, crowd.TO_THE_END, 50)
         crowd.equations(region, emitters, algebra, 1, 2)
         spread = np.empty(crowd.SIZE)
         crowd.deviations(algebra, 7, spread)
@@ -354,22 +355,30 @@ def test_the_deviance_is_that_of_a_logarithm_a_pixel(name, shape):
     assert likelihood == pytest.approx(below - 0.5 * expected, rel=1e-12)
 
 
-def ground_alone(counts, bar, run=crowd.without_spot):
+def ground_alone(counts, beyond=np.inf, below=-np.inf, run=crowd.without_spot):
     room = crowd.new_room(SIGMA, 4)
     region, _, _ = region_of(counts)
     crowd.curved_at_least(region, room.emitters.theta)
-    return run(room, region, 50, bar)
+    return run(room, region, 50, crowd.Goal(crowd.LOOSE, beyond, below))
 
 
 @pytest.mark.parametrize("photons", [0.0, 900.0, 60_000.0])
 def test_a_ground_is_left_early_only_where_it_is_beaten(photons):
     rng = np.random.default_rng(4)
     counts = rng.poisson(40.0 + light([(4.3, 3.8, photons)], (9, 9), 1.5))
-    to_the_end = ground_alone(counts, np.inf)
+    to_the_end = ground_alone(counts)
     assert ground_alone(counts, 1.01 * to_the_end) == to_the_end
     assert ground_alone(counts, 0.2 * to_the_end) >= 0.2 * to_the_end
     plain = getattr(crowd.without_spot, "py_func", crowd.without_spot)
-    assert ground_alone(counts, np.inf, plain) == pytest.approx(to_the_end, rel=1e-9)
+    assert ground_alone(counts, run=plain) == pytest.approx(to_the_end, rel=1e-9)
+
+
+def test_a_climb_ends_where_no_more_is_asked():
+    counts = np.random.default_rng(4).poisson(light([(4.3, 3.8, 900.0)], (9, 9)) + 40.0)
+    to_the_end, start = ground_alone(counts), ground_alone(counts, below=np.inf)
+    assert to_the_end < start
+    assert to_the_end <= ground_alone(counts, below=1.01 * to_the_end) < start
+    assert ground_alone(counts, below=0.99 * to_the_end) == to_the_end
 
 
 def test_a_ground_starts_flat_where_its_squares_lead_below_zero():
