@@ -6,7 +6,8 @@ tables.
 
 from __future__ import annotations
 
-from typing import Protocol
+from copy import copy
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,10 @@ class Finder(Protocol):
         """Return rows and columns of the spots, in about the order of rows."""
         ...
 
+    def twin(self) -> Self:
+        """Return one for another thread: the same maps, planes of its own."""
+        ...
+
     noise_scale: float
     """Measured over predicted noise of the frame looked at last, at least 1."""
 
@@ -63,18 +68,24 @@ class MatchedFinder:
         z = threshold(params)
         self._least = z - EARLY
         self._z = z - EARLY - BETWEEN
-        is_finite = np.isfinite(camera.offset_adu) & np.isfinite(camera.e_per_adu)
-        self._offset = shortest(np.where(is_finite, camera.offset_adu, 0))
-        self._e_per_adu = shortest(np.where(is_finite, camera.e_per_adu, 0))
-        variance = np.where(np.isfinite(camera.variance_e2), camera.variance_e2, 0)
-        dark = matched.dark_noise(variance.astype(np.float64), taps, self._cell)
+        offset, e_per_adu = shortest(camera.offset_adu), shortest(camera.e_per_adu)
+        is_finite = np.isfinite(offset) & np.isfinite(e_per_adu)
+        self._offset = shortest(np.where(is_finite, offset, 0))
+        self._e_per_adu = shortest(np.where(is_finite, e_per_adu, 0))
+        variance = shortest(camera.variance_e2)
+        self._variance = np.where(np.isfinite(variance), variance, np.float32(0))
+        dark = matched.dark_noise(self._variance.astype(np.float64), taps, self._cell)
         self._dark = shortest(self._z**2 * dark)
-        self._variance = variance.astype(np.float32)
         self._excess = camera.excess_noise
         self._border = params.border_px // self._cell
-        self.noise_scale = 1.0
-        self._found = np.empty((most_spots(height, width), matched.FOUND))
+        self._most = most_spots(height, width)
         self._limits = np.array([[width - 1], [height - 1]], np.int32)
+        self.take_planes()
+
+    def take_planes(self) -> None:
+        """Work in planes of its own from now on."""
+        self._found = np.empty((self._most, matched.FOUND))
+        self.noise_scale = 1.0
 
     def find(self, adu: U16) -> tuple[I32, I32]:
         """Return rows and columns of the spots."""
@@ -99,12 +110,18 @@ class MatchedFinder:
         columns, rows = np.clip(places.T, 0, self._limits, order="C")
         return rows, columns
 
+    def twin(self) -> Self:
+        """Return one for another thread."""
+        other = copy(self)
+        other.take_planes()
+        return other
+
 
 class WaveletFinder:
     """Maxima of the second wavelet plane, above two thresholds."""
 
     def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
-        height, width = shape = camera.offset_adu.shape
+        height, width = camera.offset_adu.shape
         self._params = params
         self._formula = None if params.threshold is None else formula(params.threshold)
         is_sampled = self._formula is None
@@ -116,6 +133,11 @@ class WaveletFinder:
         self._e_per_adu = shortest(camera.e_per_adu)
         self._taps = wavelet.spline_taps(params.wavelet_order, params.wavelet_scale)
         self._fine_sd, self._band_sd = wavelet.noise_response(self._taps)
+        self.take_planes()
+
+    def take_planes(self) -> None:
+        """Work in planes of its own from now on."""
+        height, width = shape = self._all_variance.shape
         self._level = np.empty(shape, np.float32)
         self._band = np.empty(shape, np.float32)
         rows = wavelet.sampled_rows(height, self._step)
@@ -125,6 +147,12 @@ class WaveletFinder:
         most = ((height + 1) // 2) * ((width + 1) // 2)
         self._maxima = np.empty((2, most), np.int32)
         self.noise_scale = 1.0
+
+    def twin(self) -> Self:
+        """Return one for another thread."""
+        other = copy(self)
+        other.take_planes()
+        return other
 
     def find(self, adu: U16) -> tuple[I32, I32]:
         """Return rows and columns of the maxima."""

@@ -7,6 +7,7 @@ lends them as a `map`.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from scipy.stats import chi2
 
 from her2sr_proc.ensemble_light import is_ensemble
-from her2sr_proc.finding import most_spots, new_finder, shortest, threshold
+from her2sr_proc.finding import Finder, most_spots, new_finder, shortest, threshold
 from her2sr_proc.kernels import abreast, crowd, gauss, near, relief, squares
 from her2sr_proc.schema.camera import CameraMaps
 from her2sr_proc.schema.params import LocalizeParams
@@ -82,11 +83,9 @@ OWN_NOISE = 0.4
 class _Workspace:
     """Planes of one frame, touched once and used for every frame of a burst."""
 
-    def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
-        shape = camera.offset_adu.shape
-        most = most_spots(*shape)
-        self.finder = new_finder(camera, params)
-        self.room = crowd.new_room(params.sigma_px, most)
+    def __init__(self, finder: Finder, sigma_px: float, most: int) -> None:
+        self.finder = finder
+        self.room = crowd.new_room(sigma_px, most)
         self.results = np.empty((2 * most, gauss.RESULTS))
         self.codes = np.empty(2 * most, np.int16)
 
@@ -144,6 +143,8 @@ class Localizer:
         self._taps = crowd.spot_taps(params.sigma_px)
         self._filters = relief.shapes(params.sigma_px, params.radius_px + 1)
         self._idle: deque[_Workspace] = deque()
+        self._finder: Finder | None = None
+        self._one_at_a_time = threading.Lock()
 
     def block(self, adu: U16, *, first_frame: int, each: Each = map) -> Localizations:
         """Return the spots of every frame of a block, in order of frame.
@@ -195,7 +196,11 @@ class Localizer:
         try:
             return self._idle.pop()
         except IndexError:
-            return _Workspace(self._camera, self._params)
+            with self._one_at_a_time:
+                if self._finder is None:
+                    self._finder = new_finder(self._camera, self._params)
+            most = most_spots(*self._shape)
+            return _Workspace(self._finder.twin(), self._params.sigma_px, most)
 
     def _frame(self, adu: U16) -> F64:
         """Return the usable fits of one frame, with the status as last column."""

@@ -68,8 +68,8 @@ def noise_gain(taps: F64) -> float:
 def dark_noise(variance_e2: F64, taps: F64, cell: int) -> F64:
     """Return the variance that read noise makes in the filtered frame, by cell.
 
-    ``variance_e2`` : float64 array, shape (height, width); the result has the shape of
-    the frame in cells.
+    ``variance_e2`` : float64 array, shape (height, width), or (1, width) where all rows
+    are equal; the result has that shape in cells.
     """
     height, width = variance_e2.shape
     if width < cell:
@@ -299,7 +299,7 @@ def noise_excess(
     ----------
     adu, offset_adu, e_per_adu
         As for `find`.
-    variance_e2 : float32 array, shape (height, width)
+    variance_e2 : float32 array, shape (height, width) or (1, width)
         Read-noise variance.
     excess : float
         Variance over mean of the light.
@@ -312,6 +312,7 @@ def noise_excess(
     for i in range(0, height, stride):
         dark = offset_adu[min(i, offset_adu.shape[0] - 1)]
         gain = e_per_adu[min(i, e_per_adu.shape[0] - 1)]
+        own = variance_e2[min(i, variance_e2.shape[0] - 1)]
         for j in range(2 + i // stride % stride, width - 2, stride):
             total, bend, variance = 0.0, 0.0, 0.0
             for k in range(-2, 3):
@@ -320,7 +321,7 @@ def noise_excess(
                 if k * k <= 1:
                     weight = 4.0 if k == 0 else 1.0
                     bend += (2.0 if k == 0 else -1.0) * light
-                    variance += weight * variance_e2[i, j + k]
+                    variance += weight * own[j + k]
             variance += 6.0 * excess * max(total, 0.0) / 5.0
             if variance > 0.0:
                 below += bend * bend < SMALL * SMALL * variance

@@ -133,6 +133,23 @@ def test_one_row_of_maps_and_full_maps_agree():
     np.testing.assert_array_equal(find(adu, **full), find(adu, **rows))
 
 
+@pytest.mark.parametrize("sigma", [0.68, 1.3])
+def test_one_row_of_read_noise_and_its_full_map_agree(sigma):
+    row = np.random.default_rng(3).uniform(1.0, 5.0, (1, 37))
+    taps, cell = matched.shape_taps(sigma), matched.cell_px(sigma)
+    of_full = matched.dark_noise(np.repeat(row, 41, axis=0), taps, cell)
+    of_row = matched.dark_noise(row, taps, cell)
+    np.testing.assert_array_equal(of_full, np.broadcast_to(of_row, of_full.shape))
+
+
+def test_noise_is_measured_alike_by_one_row_of_maps_and_full_maps():
+    adu = np.random.default_rng(5).poisson(200.0, (90, 80)).astype(np.uint16)
+    maps = [np.full((90, 80), v, np.float32) for v in (100.0, 2.0, 3.0)]
+    of_full = matched.noise_excess(adu, *maps, 1.0)
+    assert of_full > 1.05
+    assert matched.noise_excess(adu, *(plane[:1] for plane in maps), 1.0) == of_full
+
+
 @pytest.mark.parametrize("gain", [1.0, 2.0, 4.0])
 def test_noise_above_the_calibration_is_measured(gain):
     rng = np.random.default_rng(5)
