@@ -6,6 +6,7 @@ tables.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import copy
 from typing import Protocol, Self
 
@@ -56,7 +57,21 @@ class Finder(Protocol):
     """Measured over predicted noise of the frame looked at last, at least 1."""
 
 
-class MatchedFinder:
+class _Separable(ABC):
+    """What keeps maps, which are only read, and planes to work in."""
+
+    @abstractmethod
+    def take_planes(self) -> None:
+        """Work in planes of its own from now on."""
+
+    def twin(self) -> Self:
+        """Return one for another thread: the same maps, planes of its own."""
+        other = copy(self)
+        other.take_planes()
+        return other
+
+
+class MatchedFinder(_Separable):
     """The spot's own shape, at a set rate of false spots."""
 
     def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
@@ -73,7 +88,7 @@ class MatchedFinder:
         self._offset = shortest(np.where(is_finite, offset, 0))
         self._e_per_adu = shortest(np.where(is_finite, e_per_adu, 0))
         variance = shortest(camera.variance_e2)
-        self._variance = np.where(np.isfinite(variance), variance, np.float32(0))
+        self._variance = shortest(np.where(np.isfinite(variance), variance, 0))
         dark = matched.dark_noise(self._variance.astype(np.float64), taps, self._cell)
         self._dark = shortest(self._z**2 * dark)
         self._excess = camera.excess_noise
@@ -110,14 +125,8 @@ class MatchedFinder:
         columns, rows = np.clip(places.T, 0, self._limits, order="C")
         return rows, columns
 
-    def twin(self) -> Self:
-        """Return one for another thread."""
-        other = copy(self)
-        other.take_planes()
-        return other
 
-
-class WaveletFinder:
+class WaveletFinder(_Separable):
     """Maxima of the second wavelet plane, above two thresholds."""
 
     def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
@@ -133,11 +142,12 @@ class WaveletFinder:
         self._e_per_adu = shortest(camera.e_per_adu)
         self._taps = wavelet.spline_taps(params.wavelet_order, params.wavelet_scale)
         self._fine_sd, self._band_sd = wavelet.noise_response(self._taps)
+        self._shape = camera.offset_adu.shape
         self.take_planes()
 
     def take_planes(self) -> None:
         """Work in planes of its own from now on."""
-        height, width = shape = self._all_variance.shape
+        height, width = shape = self._shape
         self._level = np.empty(shape, np.float32)
         self._band = np.empty(shape, np.float32)
         rows = wavelet.sampled_rows(height, self._step)
@@ -147,12 +157,6 @@ class WaveletFinder:
         most = ((height + 1) // 2) * ((width + 1) // 2)
         self._maxima = np.empty((2, most), np.int32)
         self.noise_scale = 1.0
-
-    def twin(self) -> Self:
-        """Return one for another thread."""
-        other = copy(self)
-        other.take_planes()
-        return other
 
     def find(self, adu: U16) -> tuple[I32, I32]:
         """Return rows and columns of the maxima."""

@@ -196,11 +196,16 @@ class Localizer:
         try:
             return self._idle.pop()
         except IndexError:
-            with self._one_at_a_time:
-                if self._finder is None:
-                    self._finder = new_finder(self._camera, self._params)
             most = most_spots(*self._shape)
-            return _Workspace(self._finder.twin(), self._params.sigma_px, most)
+            return _Workspace(self._new_finder(), self._params.sigma_px, most)
+
+    def _new_finder(self) -> Finder:
+        """Return a finder for one thread; the first one's maps serve all."""
+        with self._one_at_a_time:
+            if self._finder is not None:
+                return self._finder.twin()
+            self._finder = new_finder(self._camera, self._params)
+            return self._finder
 
     def _frame(self, adu: U16) -> F64:
         """Return the usable fits of one frame, with the status as last column."""

@@ -1,18 +1,24 @@
 """The decorators for compiled code, so that its flags are decided once.
 
 nogil         threads of the localizer run side by side
-cache         a worker starts in milliseconds, not in seconds
+cache         a worker starts in milliseconds, not in seconds; it does not know of a
+              change here, but of one in a kernel's own file
 error_model   0/0 gives nan, as in numpy, instead of an exception mid-loop
-fastmath off  it assumes that nan never occurs, and our fits test for nan
+fastmath off  it assumes that nan never occurs, and our fits test for nan; at most
+              "contract", which assumes nothing
 """
+
+from functools import partial
 
 from numba import njit
 
-kernel = njit(nogil=True, cache=True, error_model="numpy", fastmath=False)
+_compiled = partial(njit, nogil=True, cache=True, error_model="numpy")
 
-fused_kernel = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-"""For fits: a product and the sum that follows it are one instruction, rounded once.
+kernel = _compiled(fastmath=False)
 
-That is more exact and takes an eighth less of a frame's time, and gives other last bits
-where a processor has no such instruction; so not for what must give a peer's own bits.
+fused_kernel = _compiled(fastmath={"contract"})
+"""For fits and their tests: a product and the sum that follows it are one instruction.
+
+It rounds once, so is more exact, and takes a tenth less of a frame's time, but gives
+other last bits where a processor has no such instruction: not for a peer's own bits.
 """

@@ -109,7 +109,7 @@ class Region(NamedTuple):
 
 DOWN, ACROSS = 0, 1
 V_POWERS, U_POWERS = (0, 0, 1, 0, 1, 2), (0, 1, 0, 2, 1, 0)
-"""Of the terms of the ground, down and across."""
+"""Powers of v (down) and of u (across) of the ground's terms."""
 
 
 class Emitters(NamedTuple):
@@ -154,6 +154,7 @@ class Goal(NamedTuple):
 
 
 LOOSELY, TO_THE_END = Goal(LOOSE, np.inf, -np.inf), Goal(SETTLED, np.inf, -np.inf)
+"""Of climbs that have no question of their own."""
 
 
 class Rule(NamedTuple):
@@ -441,10 +442,10 @@ def ground_equations(region: Region, algebra: Algebra, terms: int) -> None:
             of_residual[p, 2] += power * r2
             power *= v
     for a in range(terms):
-        v, u = V_POWERS[a], U_POWERS[a]
-        algebra.vectors[GRADIENT, a] = of_residual[v, u]
+        p, q = V_POWERS[a], U_POWERS[a]
+        algebra.vectors[GRADIENT, a] = of_residual[p, q]
         for b in range(a + 1):
-            algebra.matrices[MATRIX, a, b] = of_weight[v + V_POWERS[b], u + U_POWERS[b]]
+            algebra.matrices[MATRIX, a, b] = of_weight[p + V_POWERS[b], q + U_POWERS[b]]
 
 
 @fused_kernel
@@ -500,10 +501,10 @@ def own_equations(
             b2 += other * u
         lines_s, lines_b = (s0, s1, s2), (b0, photons * b1, photons * b2)
         for a in range(1, terms):
-            level, u = region.basis[0, V_POWERS[a], i], U_POWERS[a]
-            matrix[at + X, a] += level * s * lines_b[u]
-            matrix[at + Y, a] += level * s_y * lines_s[u]
-            matrix[at + PHOTONS, a] += level * s * lines_s[u]
+            level, q = region.basis[0, V_POWERS[a], i], U_POWERS[a]
+            matrix[at + X, a] += level * s * lines_b[q]
+            matrix[at + Y, a] += level * s_y * lines_s[q]
+            matrix[at + PHOTONS, a] += level * s * lines_s[q]
     algebra.vectors[GRADIENT, at + X], algebra.vectors[GRADIENT, at + Y] = gx, gy
     algebra.vectors[GRADIENT, at + PHOTONS] = gn
     matrix[at + X, at + X], matrix[at + Y, at + X] = xx, xy
@@ -654,16 +655,20 @@ def climb(
     goal: Goal,
     iterations: int,
 ) -> tuple[float, bool]:
-    """Climb to the maximum; return the likelihood, and whether it was reached.
+    """Climb to the maximum, or until the goal's answer is known.
 
-    On return mean, weight and residual are those of theta.
+    Returns the likelihood, and whether the maximum was reached. On return mean, weight
+    and residual are those of theta.
     """
     size = terms + 3 * count
     theta, start = emitters.theta, algebra.vectors[KEPT]
     likelihood = predict(region, emitters, terms, count)
     damping = 0.0
     for _ in range(iterations):
-        if deviance(region) < goal.below:
+        left = deviance(region)
+        # counts below zero have a part in the likelihood alone: with some of them a
+        # step up may leave more
+        if left < goal.below and left == -2.0 * likelihood:
             return likelihood, False
         equations(region, emitters, algebra, terms, count)
         while not factorize(
@@ -682,7 +687,7 @@ def climb(
         for a in range(size):
             decrement += algebra.vectors[STEP, a] * algebra.vectors[GRADIENT, a]
             start[a] = theta[a]
-        if deviance(region) - CERTAIN * decrement > goal.beyond:
+        if left - CERTAIN * decrement > goal.beyond:
             return likelihood, False
         is_last = decrement < goal.settled
         while True:
@@ -1131,8 +1136,8 @@ def load(camera: Camera, region: Region, top: int, left: int) -> None:
     for i in range(region.height):
         source, line = np.uintp(top + i), i * width
         for j in range(width):
-            adu = camera.adu[source, np.uintp(left + j)]
-            planes[np.uintp(COUNTS + line + j)] = adu
+            count = camera.adu[source, np.uintp(left + j)]
+            planes[np.uintp(COUNTS + line + j)] = count
     for i in range(region.height):
         row, line = top + i, i * width
         dark = camera.offset_adu[min(row, camera.offset_adu.shape[0] - 1)]
@@ -1706,6 +1711,7 @@ def is_ripple(
     if not asks_for_spot(region, taps, needed):
         return True
     start_one(room, TERMS, spot, top, left, excess)
+    # once the spot has gained what is needed no more is asked
     goal = Goal(LOOSE, np.inf, ground - needed)
     climb(region, room.emitters, room.algebra, TERMS, 1, goal, iterations)
     return ground - deviance(region) < needed

@@ -299,7 +299,7 @@ def noise_excess(
     ----------
     adu, offset_adu, e_per_adu
         As for `find`.
-    variance_e2 : float32 array, shape (height, width) or (1, width)
+    variance_e2 : float32 array, shape (height or 1, width)
         Read-noise variance.
     excess : float
         Variance over mean of the light.

@@ -381,6 +381,17 @@ def test_a_climb_ends_where_no_more_is_asked():
     assert ground_alone(counts, below=0.99 * to_the_end) == to_the_end
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_whether_a_ground_gets_below_is_what_it_is_at_the_end(seed):
+    """Dark counts, of which some are below zero."""
+    rng = np.random.default_rng(seed)
+    counts = rng.normal(1.0, 1.6, (9, 9)) + light([(4.3, 3.8, 60.0)], (9, 9))
+    assert (counts < 0.0).any()
+    to_the_end = ground_alone(counts)
+    for below in to_the_end * np.array([0.9, 0.999, 1.001, 1.1]):
+        assert (ground_alone(counts, below=below) < below) == (to_the_end < below)
+
+
 def test_a_ground_starts_flat_where_its_squares_lead_below_zero():
     counts = light([(0.0, 0.0, 9000.0)], (9, 9), 1.2)
     region, emitters, _ = region_of(counts, 0.0)

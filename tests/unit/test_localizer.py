@@ -1,5 +1,6 @@
 """A block in, a table out: order, independence, edges, flags."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from her2sr_proc.kernels import crowd, detect, gauss, matched, raster, wavelet
 from her2sr_proc.live.warming import warm
-from her2sr_proc.localizer import FitStatus, localize_block
+from her2sr_proc.localizer import FitStatus, Localizer, localize_block
 from her2sr_proc.rendering import render
 from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import LocalizeParams, RenderParams
@@ -45,6 +46,16 @@ SPOTS = [(10.3, 12.7, 3000), (28.6, 9.1, 2000), (20.0, 30.4, 4000)]
 def assert_equal(one, other):
     for name in one.columns:
         np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_a_table_does_not_depend_on_the_threads_that_are_lent():
+    adu = frames(SPOTS, 24)
+    camera = CameraMaps.uniform(CameraModel(), adu.shape[1:])
+    localizer = Localizer(camera, pixel_nm=130.0, params=LocalizeParams())
+    with ThreadPoolExecutor(4) as crew:
+        table = localizer.block(adu, first_frame=0, each=crew.map)
+    assert len(table) > 24
+    assert_equal(table, localize(adu))
 
 
 @pytest.mark.parametrize("lengths", [(1,) * 12, (5, 7), (4, 4, 4)])

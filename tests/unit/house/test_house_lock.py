@@ -1,9 +1,11 @@
 """The lock file names a version for everything we ask for, and one that fits."""
 
 import tomllib
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +36,19 @@ def test_every_locked_version_is_one_we_accept():
         for r in declared()
         if not r.specifier.contains(PINS[canonicalize_name(r.name)], prereleases=True)
     ]
+    assert wrong == []
+
+
+def test_every_locked_version_is_for_the_oldest_python_that_we_support():
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    wrong = []
+    for name, version in PINS.items():
+        try:
+            wanted = metadata(name)["Requires-Python"]
+        except PackageNotFoundError:  # of an extra that is not installed
+            continue
+        if wanted and oldest not in SpecifierSet(wanted):
+            wrong.append((name, version, wanted))
     assert wrong == []
 
 
