@@ -17,8 +17,9 @@ _compiled = partial(njit, nogil=True, cache=True, error_model="numpy")
 kernel = _compiled(fastmath=False)
 
 fused_kernel = _compiled(fastmath={"contract"})
-"""For fits and their tests: a product and the sum that follows it are one instruction.
+"""For fits made one by one: a product and the sum after it are one instruction.
 
-It rounds once, so is more exact, and takes a tenth less of a frame's time, but gives
-other last bits where a processor has no such instruction: not for a peer's own bits.
+It rounds once, so is more exact, and takes some percent less of a frame's time, but
+gives other last bits where a processor has no such instruction, or where not all lanes
+of a loop are in vectors: not for a peer's own bits, nor for fits side by side.
 """

@@ -19,7 +19,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from her2sr_proc.kernels._jit import fused_kernel
+from her2sr_proc.kernels._jit import kernel
 
 U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
@@ -101,7 +101,7 @@ WHOLE = 6755399441055744.0
 ONE_AS_WORD = 1023 << 52
 
 
-@fused_kernel
+@kernel
 def load(
     adu: U16,
     offset_adu: F32,
@@ -181,7 +181,7 @@ def load(
     return bool(highest >= ceiling_adu)
 
 
-@fused_kernel
+@kernel
 def tilt(
     box: F64, pixels: int, at: int, along: int, aside: int, ground: float
 ) -> tuple[float, float]:
@@ -203,7 +203,7 @@ def tilt(
     return min(max(-(high - low) / (low + high), -0.7), 0.7), -(low + high)
 
 
-@fused_kernel
+@kernel
 def exponentials(values: F64, powers: F64, words: I64) -> None:
     """Write e to the power of each value over it, right to rounding.
 
@@ -238,7 +238,7 @@ def exponentials(values: F64, powers: F64, words: I64) -> None:
         values[k] *= powers[k]
 
 
-@fused_kernel
+@kernel
 def share_before(z: float, bell: float) -> float:
     """Return what of a Gaussian lies before ``z``, in units of sqrt(2) widths.
 
@@ -262,7 +262,7 @@ def share_before(z: float, bell: float) -> float:
     return tail if z < 0.0 else 1.0 - tail
 
 
-@fused_kernel
+@kernel
 def axis_shares(
     state: F64,
     which: int,
@@ -321,7 +321,7 @@ def axis_shares(
             desk[BEFORE + lane] = before
 
 
-@fused_kernel
+@kernel
 def moments(
     value: float, fixed: float, share: float, by: float, ground: float, light: float
 ) -> tuple[float, float, float, float, float, float, float, float, float]:
@@ -340,7 +340,7 @@ def moments(
     )  # fmt: skip
 
 
-@fused_kernel
+@kernel
 def wide_moments(
     value: float,
     fixed: float,
@@ -364,7 +364,7 @@ def wide_moments(
     )  # fmt: skip
 
 
-@fused_kernel
+@kernel
 def gather(
     size: int,
     box: F64,
@@ -450,7 +450,7 @@ def gather(
             sums[DG + lane] += sums[R + lane]
 
 
-@fused_kernel
+@kernel
 def gather_all(
     size: int,
     box: F64,
@@ -573,7 +573,7 @@ def gather_all(
             sums[DW + lane] += y * sums[RT + lane] + wide_y * sums[RS + lane]
 
 
-@fused_kernel
+@kernel
 def step(sums: F64, state: F64, size: int) -> None:
     """Move every lane that is active by one step.
 
@@ -625,7 +625,7 @@ def step(sums: F64, state: F64, size: int) -> None:
         state[STEPS + lane] += 1.0
 
 
-@fused_kernel
+@kernel
 def conclude(sums: F64) -> None:
     """Write the bounds of x, y and photons, and the score of the width, of all lanes.
 
@@ -663,7 +663,7 @@ def conclude(sums: F64) -> None:
         sums[S + lane] = sums[DW + lane] / math.sqrt(max(own, MIN_SPREAD))
 
 
-@fused_kernel
+@kernel
 def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) -> None:
     """Write the log-likelihood ratio to a perfect fit, and the squared residuals.
 
@@ -713,7 +713,7 @@ def misfit(size: int, box: F64, state: F64, across: F64, down: F64, far: F64) ->
                 state[RATIO + k % LANES] += value * math.log(far[k] / value)
 
 
-@fused_kernel
+@kernel
 def free_step(
     sums: F64, state: F64, size: int, narrowest: float, widest: float
 ) -> None:
@@ -787,7 +787,7 @@ def free_step(
         state[STEPS + lane] += 1.0
 
 
-@fused_kernel
+@kernel
 def free_bounds(sums: F64) -> None:
     """Write the bounds of x, y and photons where the width is free, of all lanes.
 
@@ -827,7 +827,7 @@ def free_bounds(sums: F64) -> None:
         sums[BB + lane] = math.sqrt(i2 + l32 * l32 * i3 + m42 * m42 * i4)
 
 
-@fused_kernel
+@kernel
 def stand_out(
     box: F64, state: F64, lane: int, row: int, column: int, size: int, sigma: float
 ) -> float:
@@ -848,7 +848,7 @@ def stand_out(
     return max(light, 0.0) / math.sqrt(max(counts, 1.0))
 
 
-@fused_kernel
+@kernel
 def enter(
     adu: U16,
     offset_adu: F32,
@@ -903,7 +903,7 @@ def enter(
     return rows.size
 
 
-@fused_kernel
+@kernel
 def move_lane(
     box: F64, state: F64, lane: int, into_box: F64, into_state: F64, into: int
 ) -> None:
@@ -914,7 +914,7 @@ def move_lane(
         into_state[k + into] = state[k + lane]
 
 
-@fused_kernel
+@kernel
 def write_spot(
     state: F64,
     sums: F64,
@@ -938,7 +938,7 @@ def write_spot(
     results[9] = state[RATIO + lane]
 
 
-@fused_kernel
+@kernel
 def code_of(
     state: F64,
     sums: F64,
@@ -962,7 +962,7 @@ def code_of(
     return FITTED
 
 
-@fused_kernel
+@kernel
 def fit_lanes(
     adu: U16,
     offset_adu: F32,
@@ -1057,7 +1057,7 @@ def fit_lanes(
             resting = 0
 
 
-@fused_kernel
+@kernel
 def fit_widths(
     adu: U16,
     offset_adu: F32,
@@ -1097,7 +1097,7 @@ def fit_widths(
     )  # fmt: skip
 
 
-@fused_kernel
+@kernel
 def fit_spots(
     adu: U16,
     offset_adu: F32,
