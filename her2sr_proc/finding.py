@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -42,23 +42,18 @@ BETWEEN = 1.0
 """Deviations that a spot between pixels loses at the nearest one."""
 
 
-class Finder(Protocol):
-    """Finds spots in frames of one size; used by one thread at a time."""
+class Finder(ABC):
+    """Finds spots in frames of one size; used by one thread at a time.
 
-    def find(self, adu: U16) -> tuple[I32, I32]:
-        """Return rows and columns of the spots, in about the order of rows."""
-        ...
-
-    def twin(self) -> Self:
-        """Return one for another thread: the same maps, planes of its own."""
-        ...
+    Keeps maps, which are only read, and planes to work in.
+    """
 
     noise_scale: float
     """Measured over predicted noise of the frame looked at last, at least 1."""
 
-
-class _Separable(ABC):
-    """What keeps maps, which are only read, and planes to work in."""
+    @abstractmethod
+    def find(self, adu: U16) -> tuple[I32, I32]:
+        """Return rows and columns of the spots, in about the order of rows."""
 
     @abstractmethod
     def take_planes(self) -> None:
@@ -71,7 +66,7 @@ class _Separable(ABC):
         return other
 
 
-class MatchedFinder(_Separable):
+class MatchedFinder(Finder):
     """The spot's own shape, at a set rate of false spots."""
 
     def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
@@ -126,7 +121,7 @@ class MatchedFinder(_Separable):
         return rows, columns
 
 
-class WaveletFinder(_Separable):
+class WaveletFinder(Finder):
     """Maxima of the second wavelet plane, above two thresholds."""
 
     def __init__(self, camera: CameraMaps, params: LocalizeParams) -> None:
