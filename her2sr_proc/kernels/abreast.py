@@ -365,6 +365,33 @@ def wide_moments(
 
 
 @kernel
+def add_row(sums: F64, state: F64, part: F64, part_y: F64) -> None:
+    """Add what a row of pixels gives to the gradient and the information.
+
+    ``part``, ``part_y``: its share and slope down, of every lane.
+    """
+    # every slope is one along x times one down: the row's sums make its part
+    for lane in range(LANES):
+        share_y = part[lane]
+        y = state[PHOTONS + lane] * share_y
+        by_y = state[PHOTONS + lane] * part_y[lane]
+        sums[XX + lane] += y * y * sums[BB + lane]
+        sums[YX + lane] += y * by_y * sums[SB + lane]
+        sums[YY + lane] += by_y * by_y * sums[SS + lane]
+        sums[PX + lane] += share_y * y * sums[SB + lane]
+        sums[PY + lane] += share_y * by_y * sums[SS + lane]
+        sums[PP + lane] += share_y * share_y * sums[SS + lane]
+        sums[GX + lane] += y * sums[B + lane]
+        sums[GY + lane] += by_y * sums[S + lane]
+        sums[GP + lane] += share_y * sums[S + lane]
+        sums[GG + lane] += sums[ONE + lane]
+        sums[DX + lane] += y * sums[RB + lane]
+        sums[DY + lane] += by_y * sums[RS + lane]
+        sums[DP + lane] += share_y * sums[RS + lane]
+        sums[DG + lane] += sums[R + lane]
+
+
+@kernel
 def gather(
     size: int,
     box: F64,
@@ -429,25 +456,7 @@ def gather(
                 sums[RS + lane] = sums[RS + lane] + a[6] + b[6]
                 sums[RB + lane] = sums[RB + lane] + a[7] + b[7]
                 sums[R + lane] = sums[R + lane] + a[8] + b[8]
-        # every slope is one along x times one down: the row's sums make its part
-        for lane in range(LANES):
-            share_y = part[lane]
-            y = state[PHOTONS + lane] * share_y
-            by_y = state[PHOTONS + lane] * part_y[lane]
-            sums[XX + lane] += y * y * sums[BB + lane]
-            sums[YX + lane] += y * by_y * sums[SB + lane]
-            sums[YY + lane] += by_y * by_y * sums[SS + lane]
-            sums[PX + lane] += share_y * y * sums[SB + lane]
-            sums[PY + lane] += share_y * by_y * sums[SS + lane]
-            sums[PP + lane] += share_y * share_y * sums[SS + lane]
-            sums[GX + lane] += y * sums[B + lane]
-            sums[GY + lane] += by_y * sums[S + lane]
-            sums[GP + lane] += share_y * sums[S + lane]
-            sums[GG + lane] += sums[ONE + lane]
-            sums[DX + lane] += y * sums[RB + lane]
-            sums[DY + lane] += by_y * sums[RS + lane]
-            sums[DP + lane] += share_y * sums[RS + lane]
-            sums[DG + lane] += sums[R + lane]
+        add_row(sums, state, part, part_y)
 
 
 @kernel
@@ -539,25 +548,7 @@ def gather_all(
                 sums[TT + lane] = sums[TT + lane] + a[11] + b[11]
                 sums[T + lane] = sums[T + lane] + a[12] + b[12]
                 sums[RT + lane] = sums[RT + lane] + a[13] + b[13]
-        # every slope is one along x times one down: the row's sums make its part
-        for lane in range(LANES):
-            share_y = part[lane]
-            y = state[PHOTONS + lane] * share_y
-            by_y = state[PHOTONS + lane] * part_y[lane]
-            sums[XX + lane] += y * y * sums[BB + lane]
-            sums[YX + lane] += y * by_y * sums[SB + lane]
-            sums[YY + lane] += by_y * by_y * sums[SS + lane]
-            sums[PX + lane] += share_y * y * sums[SB + lane]
-            sums[PY + lane] += share_y * by_y * sums[SS + lane]
-            sums[PP + lane] += share_y * share_y * sums[SS + lane]
-            sums[GX + lane] += y * sums[B + lane]
-            sums[GY + lane] += by_y * sums[S + lane]
-            sums[GP + lane] += share_y * sums[S + lane]
-            sums[GG + lane] += sums[ONE + lane]
-            sums[DX + lane] += y * sums[RB + lane]
-            sums[DY + lane] += by_y * sums[RS + lane]
-            sums[DP + lane] += share_y * sums[RS + lane]
-            sums[DG + lane] += sums[R + lane]
+        add_row(sums, state, part, part_y)
         for lane in range(LANES):
             share_y = part[lane]
             y = state[PHOTONS + lane] * share_y

@@ -667,8 +667,9 @@ def climb(
     for _ in range(iterations):
         left = deviance(region)
         # counts below zero have a part in the likelihood alone: with some of them a
-        # step up may leave more
-        if left < goal.below and left == -2.0 * likelihood:
+        # step up may leave more, or less than it promises
+        is_whole = left == -2.0 * likelihood
+        if is_whole and left < goal.below:
             return likelihood, False
         equations(region, emitters, algebra, terms, count)
         while not factorize(
@@ -687,7 +688,7 @@ def climb(
         for a in range(size):
             decrement += algebra.vectors[STEP, a] * algebra.vectors[GRADIENT, a]
             start[a] = theta[a]
-        if left - CERTAIN * decrement > goal.beyond:
+        if is_whole and left - CERTAIN * decrement > goal.beyond:
             return likelihood, False
         is_last = decrement < goal.settled
         while True:
@@ -1287,59 +1288,74 @@ def settle(
         if parent[k] != k or count + MOST > results.shape[0]:
             continue
         is_alone = box[k, 4] == 1.0
-        if is_alone and (
+        is_left = is_alone and (
             not multi
             or status[k] == sealed
             or status[k] == apart
             or is_plain(spots[k], sigma, radius, rule.misfit)
-        ):
-            if is_certain(camera, spots[k], sigma, rule):
-                results[count], codes[count] = spots[k], status[k]
-                count += 1
-            continue
-        top, left, region = enclose(camera, room, box[k], radius)
-        add_others(camera, room, region, spots, k, top, left)
-        if region.height * region.width == 0:
-            continue
-        if is_alone:
-            terms, found = judge(
-                camera, room, region, rule, taps, iterations, spots[k], top, left
-            )
-            if found < 0:
-                if is_certain(camera, spots[k], sigma, rule):
-                    results[count], codes[count] = spots[k], status[k]
-                    count += 1
+        )
+        if not is_left:
+            top, left, region = enclose(camera, room, box[k], radius)
+            add_others(camera, room, region, spots, k, top, left)
+            if region.height * region.width == 0:
                 continue
-        else:
-            terms = 1
-            found = untangle(
-                room, region, rule, taps, iterations, spots, k, top, left,
-                camera.excess,
-            )  # fmt: skip
-        freedom = region.height * region.width - terms - 3 * found
-        is_odd = surplus_deviance(deviance(region), freedom) > 2.0 * rule.misfit
-        for m in range(found):
-            if is_odd and is_on_line(region, room.emitters.theta, terms, m):
-                continue
-            if is_kept(
-                room.emitters.theta,
-                room.algebra.vectors[SPREAD],
-                terms,
-                m,
-                region,
-                rule.least,
-            ):
-                emit(
-                    region, room.emitters, room.algebra.vectors[SPREAD], terms, m, top,
-                    left, camera.excess, results[count],
+            if is_alone:
+                terms, found = judge(
+                    camera, room, region, rule, taps, iterations, spots[k], top, left
+                )
+            else:
+                terms = 1
+                found = untangle(
+                    room, region, rule, taps, iterations, spots, k, top, left,
+                    camera.excess,
                 )  # fmt: skip
-                codes[count] = joint
-                if stands_out(camera, results[count], sigma, rule, rule.single):
-                    count += 1
+            if found >= 0:
+                count = report(
+                    camera, room, region, rule, terms, found, top, left, joint, results,
+                    codes, count,
+                )  # fmt: skip
+                continue
+        if is_certain(camera, spots[k], sigma, rule):
+            results[count], codes[count] = spots[k], status[k]
+            count += 1
     return sift(
         camera, room, rule, taps, radius, iterations, sealed, joint, results, codes,
         count,
     )  # fmt: skip
+
+
+@fused_kernel
+def report(
+    camera: Camera,
+    room: Room,
+    region: Region,
+    rule: Rule,
+    terms: int,
+    found: int,
+    top: int,
+    left: int,
+    joint: int,
+    results: F64,
+    codes: I16,
+    count: int,
+) -> int:
+    """Write the emitters of a region that stand; return ``count`` and how many."""
+    theta, spread = room.emitters.theta, room.algebra.vectors[SPREAD]
+    freedom = region.height * region.width - terms - 3 * found
+    is_odd = surplus_deviance(deviance(region), freedom) > 2.0 * rule.misfit
+    for m in range(found):
+        if is_odd and is_on_line(region, theta, terms, m):
+            continue
+        if not is_kept(theta, spread, terms, m, region, rule.least):
+            continue
+        emit(
+            region, room.emitters, spread, terms, m, top, left, camera.excess,
+            results[count],
+        )  # fmt: skip
+        codes[count] = joint
+        if stands_out(camera, results[count], region.sigma, rule, rule.single):
+            count += 1
+    return count
 
 
 @fused_kernel

@@ -71,7 +71,9 @@ def test_an_unfinished_block_gives_its_buffer_back():
     _, assembler = assemble(pool, 2, print)
     assembler.discard()
     assembler.discard()
-    pool.take(timeout_s=0.01)
+    assert pool.take(timeout_s=0.01).size == 24
+    with pytest.raises(StorageError):
+        pool.take(timeout_s=0.01)  # it was given back once
 
 
 def test_a_frame_of_another_size_is_refused():

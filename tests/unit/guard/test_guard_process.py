@@ -58,3 +58,4 @@ def test_an_acq_that_ends_between_two_looks_can_be_killed(tmp_path):
             end(acq)
         finally:
             acq.kill()
+        assert not acq.is_alive

@@ -45,11 +45,16 @@ class Pair:
 
 
 @pytest.fixture
-def pair():
+def folder():
     with short_folder() as folder:
-        pair = Pair(folder)
-        yield pair
-        pair.sender.close()
+        yield folder
+
+
+@pytest.fixture
+def pair(folder):
+    pair = Pair(folder)
+    yield pair
+    pair.sender.close()
 
 
 def next_note(receiver):
@@ -84,17 +89,26 @@ def test_a_full_ring_is_an_overflow_only_after_the_bound(pair):
     receiver.close()
 
 
-def test_a_slow_reader_holds_the_writer_back(pair):
+def test_a_slow_reader_holds_the_writer_back(folder):
+    pair, order = Pair(folder, hold_s=10.0), []
     receiver = pair.connect()
     pair.sender.begin(1, b"reader")
     for frame in range(pair.slots):
         pair.send(frame, frame)
     arrival = next_note(receiver)
-    late = threading.Timer(0.02, lambda: receiver.give_back(arrival))
+
+    def give_back():
+        order.append("read")
+        receiver.give_back(arrival)
+
+    late = threading.Timer(0.02, give_back)
     late.start()
     pair.send(pair.slots, 9)
+    order.append("sent")
     late.join()
+    assert order == ["read", "sent"]
     receiver.close()
+    pair.sender.close()
 
 
 def test_a_halted_writer_does_not_wait_for_a_slot(pair):

@@ -32,7 +32,12 @@ def test_an_act_that_hangs_is_given_up_and_not_begun_again():
 
 
 def test_two_errands_are_begun_before_either_is_waited_for():
-    meet = threading.Barrier(2, timeout=5.0)
-    errands = [Errand(name, meet.wait, timeout_s=5.0) for name in ("a", "b")]
+    meet, places = threading.Barrier(2, timeout=5.0), []
+
+    def arrive():
+        places.append(meet.wait())
+
+    errands = [Errand(name, arrive, timeout_s=5.0) for name in ("a", "b")]
     for finish in [errand.begin() for errand in errands]:
         finish()
+    assert sorted(places) == [0, 1]
