@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from her2sr_acq.cli_manners import EXITS, AsJson, Config, Data
+from her2sr_acq.cli_manners import EXITS, AsJson, Config, OwnData
 
 if TYPE_CHECKING:
     from her2sr_acq.calibrating.order import MeterStep, Order, Outcome, Progress
@@ -49,7 +49,7 @@ def calibrate(
         ),
     ],
     config: Config,
-    data: Data = Path("data"),
+    data: OwnData = Path("data"),
     operator: Annotated[str, typer.Option(help="a pseudonym")] = "operator",
     line: Annotated[
         list[int] | None,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import typer
 
-from her2sr_acq.cli_manners import EXITS, AsJson, By, Data, Reason, refuse
+from her2sr_acq.cli_manners import EXITS, AsJson, By, OwnData, Reason, refuse
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def estop(
-    data: Data,
+    data: OwnData,
     by: By = "operator",
     reason: Reason = "e-stop",
     as_json: AsJson = False,
@@ -37,7 +37,7 @@ def estop(
         raise typer.Exit(3)
 
 
-def dark(data: Data) -> None:
+def dark(data: OwnData) -> None:
     """Prove every light off after the service has ended; nothing is latched.
 
     For service managers, after every stop. Exit 3: not proven, switch it off by hand.
@@ -52,7 +52,7 @@ def dark(data: Data) -> None:
     typer.echo("dark, proven by the lights' own answers")
 
 
-def rearm(data: Data, by: By, reason: Reason) -> None:
+def rearm(data: OwnData, by: By, reason: Reason) -> None:
     """Take the latch back, once its cause is found and mended.
 
     Example: her2sr rearm --data data --by op-2 --reason "door closed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,29 @@ EXITS = (
 Config = Annotated[
     str, typer.Option("--config", help="device configuration: a packaged name or path")
 ]
-Data = Annotated[Path, typer.Option("--data", help="folder that holds the runs")]
+
+
+def act_as_owner(data: Path) -> Path:
+    """Give root's rights up for those of a data folder's owner; return the folder.
+
+    What root wrote there the service could not open, and the sockets of a service are
+    its user's alone. For anybody but root nothing changes.
+    """
+    if os.geteuid() == 0 and data.is_dir() and (uid := data.stat().st_uid) != 0:
+        gid = data.stat().st_gid
+        try:
+            os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+        except KeyError:  # a user without a name, as a container may have
+            os.setgroups([gid])
+        os.setgid(gid)
+        os.setuid(uid)
+    return data
+
+
+FOLDER = "folder that holds the runs"
+Data = Annotated[Path, typer.Option("--data", help=FOLDER)]
+OwnData = Annotated[Path, typer.Option("--data", help=FOLDER, callback=act_as_owner)]
+"""Where root acts as the folder's owner."""
 By = Annotated[str, typer.Option(help="who does it: a pseudonym")]
 Reason = Annotated[str, typer.Option(help="why; it stands in the audit")]
 AsJson = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from her2sr_acq.cli_manners import EXITS, AsJson, Config, Data, complaint, refuse
+from her2sr_acq.cli_manners import EXITS, AsJson, Config, OwnData, complaint, refuse
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     config: Config,
-    data: Data,
+    data: OwnData,
     host: Annotated[str, typer.Option(help="another than loopback needs users")] = (
         "127.0.0.1"
     ),
@@ -53,7 +53,7 @@ def serve(
 def run(
     protocol: Annotated[str, typer.Argument(help="a packaged name or a .yaml file")],
     config: Config,
-    data: Data,
+    data: OwnData,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value, such as grid.rows=2; repeatable"),
@@ -122,7 +122,7 @@ def doctor(
 
 
 def recover(
-    data: Data,
+    data: OwnData,
     is_applied: Annotated[
         bool, typer.Option("--apply", help="do it, instead of saying it")
     ] = False,

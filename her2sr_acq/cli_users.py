@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from her2sr_acq.accounts.roles import Role
-from her2sr_acq.cli_manners import AsJson, Data
+from her2sr_acq.cli_manners import AsJson, OwnData
 from her2sr_proc.cli_options import EXITS
 
 Name = Annotated[str, typer.Argument(help="a pseudonym or account name")]
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def add(
     name: Name,
-    data: Data,
+    data: OwnData,
     role: Annotated[Role, typer.Option(help="what the user may do")] = Role.VIEWER,
     by: By = "command-line",
 ) -> None:
@@ -55,7 +55,7 @@ def add(
     typer.echo(f"{name} may log in as {role}")
 
 
-def show(data: Data, as_json: AsJson = False) -> None:
+def show(data: OwnData, as_json: AsJson = False) -> None:
     """List users and their tokens; the tokens themselves are not kept.
 
     Example: her2sr users list --data data
@@ -77,7 +77,7 @@ def show(data: Data, as_json: AsJson = False) -> None:
         typer.echo("no user is set up: everyone on this computer may operate")
 
 
-def remove(name: Name, data: Data, by: By = "command-line") -> None:
+def remove(name: Name, data: OwnData, by: By = "command-line") -> None:
     """Remove a user with all tokens and sessions; at once, also in a running service.
 
     Example: her2sr users remove op-2 --data data
@@ -91,7 +91,7 @@ def remove(name: Name, data: Data, by: By = "command-line") -> None:
 
 def token(
     name: Name,
-    data: Data,
+    data: OwnData,
     label: Annotated[str, typer.Option(help="what it is for")] = "",
     role: Annotated[Role | None, typer.Option(help="at most the user's own")] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="how long it lasts")] = 90,
@@ -117,7 +117,7 @@ def token(
 
 def revoke(
     token_id: Annotated[str, typer.Argument(help="as `users list` shows it")],
-    data: Data,
+    data: OwnData,
     by: By = "command-line",
 ) -> None:
     """Make a token worthless at once.
@@ -131,7 +131,7 @@ def revoke(
     typer.echo(f"token {token_id} is revoked")
 
 
-def audit(data: Data, as_json: AsJson = False) -> None:
+def audit(data: OwnData, as_json: AsJson = False) -> None:
     """Check the chain of who did what, and print it; 1 when it is not whole.
 
     Example: her2sr users audit --data data

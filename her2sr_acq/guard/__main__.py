@@ -63,7 +63,10 @@ def _run(
     command += ["--runtime", str(options.runtime), GUARDED]
     if options.url:
         command += ["--url", options.url]
-    with GuardHold(data.root) as hold, Post(options.runtime / SOCKET) as post:
+    with (
+        GuardHold(data.root, options.runtime.absolute()) as hold,
+        Post(options.runtime / SOCKET) as post,
+    ):
         hold.end_leftover()
         supervisor = Supervisor(
             settings,

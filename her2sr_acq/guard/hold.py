@@ -1,6 +1,7 @@
 """One guard for a data folder, and what to do with the acq of one that died.
 
-The lock dies with its guard; the text in it tells the next guard which acq was left.
+The lock dies with its guard; the text in it tells the next guard which acq was left,
+and whoever wants the light out where to ask.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from her2sr_proc.store.layout import DataFolder
 log = logging.getLogger(__name__)
 
 GUARDED = "--guarded"
-WORD_BYTES = 16
-"""The text of the lock has always this length, so that it never needs new room."""
+WORD_BYTES, PLACE_BYTES = 16, 128
+"""Of the lock's text: the number of acq, then the runtime folder. They have always this
+length, so that they never need new room."""
 ORDERLY_S = 3.0
 """An acq whose guard died is dark at once and ends by itself; then it is ended."""
 KILLED_S = 1.0
@@ -35,8 +37,9 @@ PAUSE_S = 0.05
 class GuardHold:
     """Keeps a data folder for one guard, from enter to exit."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, runtime: Path) -> None:
         self._data = data
+        self._runtime = runtime
         self._path = DataFolder(data).guard
         self._descriptor = -1
 
@@ -58,6 +61,7 @@ class GuardHold:
             raise
         if os.fstat(self._descriptor).st_size == 0:
             self._write("")  # takes its place on the disk now, while there is some
+        self._write_place()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,6 +78,13 @@ class GuardHold:
             os.pwrite(self._descriptor, word.ljust(WORD_BYTES).encode(), 0)
         except OSError as exc:
             log.warning("the number of acq cannot be written down: %s", exc)
+
+    def _write_place(self) -> None:
+        place = os.fsencode(self._runtime).ljust(PLACE_BYTES)
+        try:
+            os.pwrite(self._descriptor, place, WORD_BYTES)
+        except OSError as exc:
+            log.warning("where the guard can be asked cannot be written down: %s", exc)
 
     def end_leftover(
         self,
@@ -102,10 +113,23 @@ class GuardHold:
 def leftover(data: Path) -> int | None:
     """Return the acq that a guard of this folder has last started, if it lives."""
     try:
-        pid = int(DataFolder(data).guard.read_text())
+        pid = int(DataFolder(data).guard.read_bytes()[:WORD_BYTES])
     except (OSError, ValueError):
         return next((pid for pid in psutil.pids() if _is_ours(pid, data)), None)
     return pid if _is_ours(pid, data) else None
+
+
+def last_runtime(data: Path) -> Path | None:
+    """Return the runtime folder of this folder's guard, or of the last one it had.
+
+    None where none has left word of it, or the folder is gone.
+    """
+    try:
+        word = DataFolder(data).guard.read_bytes()[WORD_BYTES:].strip()
+    except OSError:
+        return None
+    place = Path(os.fsdecode(word))
+    return place if word and place.is_dir() else None
 
 
 def end(

@@ -7,6 +7,7 @@ itself, by what the last start left in the runtime folder.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from pathlib import Path
 
 from her2sr_acq.errors import ConfigError, GuardError, LightError, RunConflictError
 from her2sr_acq.guard.client import GuardClient
-from her2sr_acq.guard.hold import end, leftover
+from her2sr_acq.guard.hold import end, last_runtime, leftover
 from her2sr_acq.guard.records import Records
 from her2sr_acq.guard.safe import shut_all
 from her2sr_acq.guard.settings import read_settings
 from her2sr_acq.ownership import holder
-from her2sr_acq.runtime import runtime_folder
+from her2sr_acq.runtime import VARIABLE, runtime_folder
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def estop(
     """Put every light of a data folder's microscope out, and latch."""
     began = clock()
     data = data.resolve()
-    runtime = runtime_folder(data)
+    runtime = _runtime(data)
     try:
         answer = GuardClient(runtime).estop(by=by, reason=reason)
     except GuardError:
@@ -75,7 +76,7 @@ def dark(
     a guard answers: its light is its own affair.
     """
     data = data.resolve()
-    runtime = runtime_folder(data)
+    runtime = _runtime(data)
     owner = holder(data)
     try:
         GuardClient(runtime).status()
@@ -91,7 +92,16 @@ def dark(
 
 def rearm(data: Path, *, by: str, reason: str) -> None:
     """Permit light again. Raises `LatchedError` while it must not be, `GuardError`."""
-    GuardClient(runtime_folder(data.resolve())).rearm(by=by, reason=reason)
+    GuardClient(_runtime(data.resolve())).rearm(by=by, reason=reason)
+
+
+def _runtime(data: Path) -> Path:
+    """Return where the guard of a data folder is asked, however it was started.
+
+    A service manager gives it a runtime folder that a shell knows nothing of.
+    """
+    told = None if VARIABLE in os.environ else last_runtime(data)
+    return told or runtime_folder(data)
 
 
 def _alone(

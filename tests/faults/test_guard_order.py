@@ -156,6 +156,21 @@ def test_estop_works_with_the_guard_dead_or_stopped_and_acq_hung(bench, signum):
         assert "smoke" in bench.client.status().latched
 
 
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_shell_that_knows_no_runtime_folder_finds_the_guard_of_a_service_manager(
+    bench, monkeypatch, lives
+):
+    bench.start("work")
+    bench.acq_pid()
+    monkeypatch.delenv("HER2SR_RUNTIME")
+    if not lives:
+        bench.process.kill()
+    outcome = estop(bench.data, by="maria", reason="smoke")
+    assert outcome.is_dark
+    assert ("(by the guard)" in outcome.sentence) == lives
+    assert not bench.lights.is_lit
+
+
 def test_estop_without_any_service_says_what_is_not_known(tmp_path, monkeypatch):
     with short_folder() as folder:
         monkeypatch.setenv("HER2SR_RUNTIME", str(folder / "nobody"))

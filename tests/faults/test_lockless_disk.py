@@ -55,7 +55,7 @@ def run(tmp_path):
     [
         pytest.param(require_locks, id="a launcher"),
         pytest.param(lambda data: Hold(data, ME).__enter__(), id="a hardware process"),
-        pytest.param(lambda data: GuardHold(data).__enter__(), id="a guard"),
+        pytest.param(lambda data: GuardHold(data, data).__enter__(), id="a guard"),
         pytest.param(lambda data: list(recover.apply(data)), id="recover --apply"),
     ],
 )
