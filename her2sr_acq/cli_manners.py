@@ -25,17 +25,33 @@ def act_as_owner(data: Path) -> Path:
     """Give root's rights up for those of a data folder's owner; return the folder.
 
     What root wrote there the service could not open, and the sockets of a service are
-    its user's alone. For anybody but root nothing changes.
+    its user's alone. For anybody but root nothing changes, nor where the owner cannot
+    read this program: then putting the light out goes first.
     """
-    if os.geteuid() == 0 and data.is_dir() and (uid := data.stat().st_uid) != 0:
-        gid = data.stat().st_gid
-        try:
-            os.initgroups(pwd.getpwuid(uid).pw_name, gid)
-        except KeyError:  # a user without a name, as a container may have
-            os.setgroups([gid])
-        os.setgid(gid)
-        os.setuid(uid)
+    if os.geteuid() != 0 or not data.is_dir():
+        return data
+    uid, gid = data.stat().st_uid, data.stat().st_gid
+    if uid == 0 or not _can_read_us(uid, gid):
+        return data
+    try:
+        os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:  # a user without a name, as a container may have
+        os.setgroups([gid])
+    os.setgid(gid)
+    os.setuid(uid)
     return data
+
+
+def _can_read_us(uid: int, gid: int) -> bool:
+    """Whether somebody could go on with this program; asked by root."""
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        parts = __file__, os.__file__
+        return all(os.access(part, os.R_OK, effective_ids=True) for part in parts)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 FOLDER = "folder that holds the runs"
