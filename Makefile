@@ -60,14 +60,14 @@ kernels: $(VENV)/.installed-dev ## the kernel tests interpreted, and with bounds
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(BOUNDS_CACHE) $(PYTEST) \
 		--timeout 600 tests/kernels
 
-bench: $(VENV)/.installed-dev ## speeds and accuracies, printed
+bench: $(VENV)/.installed-dev ## speeds and accuracies, printed: hours
 	@status=0; for script in tests/bench/bench_*.py; do \
 		echo "== $$script"; $(BIN)/python $$script || status=1; \
 	done; \
-	echo "== her2sr bench pipeline"; $(BIN)/her2sr bench pipeline || status=1; \
+	echo "== her2sr bench pipeline"; $(BIN)/her2sr bench pipeline --lit-before 36 || status=1; \
 	exit $$status
 
-study: $(VENV)/.installed-dev ## the paper's study in silico, and studies of counts: 40 min
+study: $(VENV)/.installed-dev ## the paper's study in silico, and studies of counts: 45 min and more
 	@status=0; $(BIN)/her2sr study --out $(STUDY) || status=1; \
 	for script in count_level study_paper_table2; do \
 		echo "== tests/study/$$script.py"; \
@@ -108,7 +108,7 @@ release: $(VENV)/.installed-release ## wheel, sdist and list of parts into dist/
 audit: $(VENV)/.installed-release ## known vulnerabilities of the locked versions; needs PyPI itself
 	$(BIN)/python tools/audit.py
 
-image-check: $(VENV)/.installed-dev ## the image's steps in a fresh Debian root, a run through it; root, 8 min
+image-check: $(VENV)/.installed-dev ## the image's steps in a fresh Debian root, a run through it; root, 7 to 15 min
 	$(BIN)/python tests/soak/image_steps.py
 
 clean: ## remove what was built, never data

@@ -15,10 +15,14 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+
+if find_spec("torch") is None:
+    sys.exit("not measured: training needs PyTorch; pip install -e '.[train]'")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 

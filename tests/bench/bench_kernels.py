@@ -16,13 +16,14 @@ from collections.abc import Callable
 from functools import wraps
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from her2sr_acq.config import load, resolve
 from her2sr_proc.benchmark import CAMERA, machine_name, make_movie
 from her2sr_proc.kernels import abreast
 from her2sr_proc.localizer import Localizer
-from her2sr_proc.schema.camera import CameraMaps
+from her2sr_proc.schema.camera import CameraMaps, CameraModel
 from her2sr_proc.schema.params import LocalizeParams
 from simulators.options import SimulationOptions
 from simulators.world import Light, View, World
@@ -149,9 +150,8 @@ def lane_times(sigma_px: float) -> None:
         print(f"  {us:6.3f} us a spot: {name}")
 
 
-def tissue(side: int, lit_before_s: float) -> None:
-    """Print what a frame of the simulated slide takes, after so much light."""
-    print(f"the simulated slide after {lit_before_s:g} s of light:")
+def slide_movie(side: int, lit_before_s: float, frames: int) -> npt.NDArray[np.uint16]:
+    """Return frames of the simulated slide at 561 nm, after so much light."""
     world = World(
         SimulationOptions(
             height=side, width=side, noise="fast", lit_before_s=lit_before_s
@@ -159,11 +159,23 @@ def tissue(side: int, lit_before_s: float) -> None:
     )
     view = View(0.0, 0.0, 1.5, 0.03, (Light(561, 0.4),))
     world.begin_burst(view)
-    movie = np.zeros((3, side, side), np.uint16)
+    movie = np.zeros((frames, side, side), np.uint16)
     for frame in movie:
         world.expose(view, frame)
+    return movie
+
+
+def slide_settings() -> tuple[CameraModel, LocalizeParams]:
+    """Return the camera of that slide, and the settings for its spots."""
     model = load(resolve("simulated")).camera.model
-    params = LocalizeParams(sigma_px=SPOT_NM / model.pixel_nm)
+    return model, LocalizeParams(sigma_px=SPOT_NM / model.pixel_nm)
+
+
+def tissue(side: int, lit_before_s: float) -> None:
+    """Print what a frame of the simulated slide takes, after so much light."""
+    print(f"the simulated slide after {lit_before_s:g} s of light:")
+    movie = slide_movie(side, lit_before_s, 3)
+    model, params = slide_settings()
     frame_times(movie, params, CameraMaps.uniform(model, movie.shape[1:]))
 
 

@@ -8,7 +8,7 @@ loopback of its own and the volumes and tmpfs of `docker/compose.yaml`. A demo r
 asked for by the image's own command and verified, and the service is stopped by TERM.
 
 Needs root, debootstrap, and what pip and apt of this machine are told (an index, local
-wheels), which the roots are told, too. Ends with 1 when a step fails. Ten minutes.
+wheels), which the roots are told, too. Ends with 1 when a step fails. 7 to 15 minutes.
 
     python tests/soak/image_steps.py [--work FOLDER]
 """

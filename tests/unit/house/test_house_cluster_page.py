@@ -62,5 +62,5 @@ def test_a_night_is_half_a_terabyte_and_its_storage_seventy_times_its_cores():
     night_bytes = FRAMES * FRAME_BYTES
     assert night_bytes == pytest.approx(RAW_TB * 1e12, rel=0.05)
     assert RAW_TB * 20 / SUMS["cores at"] == pytest.approx(70, rel=0.05)
-    taken, rows = first(r"([\d,]+)\nbytes\)"), first(r"\(([\d,]+) rows in")
+    taken, rows = first(r"rows in ([\d,]+) bytes"), first(r"\(([\d,]+) rows in")
     assert taken / rows == pytest.approx(first(r"(\d+) bytes a row"), rel=0.01)

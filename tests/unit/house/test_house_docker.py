@@ -1,5 +1,7 @@
 """The image and its composition are well formed and speak the command's language."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -46,6 +48,23 @@ def test_compose_understands_its_file(profile):
     assert done.returncode == 0, done.stderr
     expected = set(NAMES) if profile else set(NAMES) - {"microscope"}
     assert set(done.stdout.split()) == expected
+
+
+@pytest.mark.parametrize("beside", ["monitoring.yaml", "microscope.example.yaml"])
+def test_compose_understands_what_may_stand_beside_its_file(beside):
+    files = ["-f", COMPOSE, "-f", DOCKER / beside]
+    done = subprocess.run(
+        [tool("docker-compose"), *files, "config", "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "CONFIG": "/etc/her2sr/microscope.yaml"},
+    )
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    for name in set(NAMES) - {"microscope"}:
+        assert "/etc/her2sr/microscope.yaml" in services[name]["command"]
+        assert {place["target"] for place in services[name]["volumes"]} >= {"/data"}
 
 
 @pytest.mark.parametrize("name", NAMES)
