@@ -34,9 +34,12 @@ def act_as_owner(data: Path) -> Path:
     if uid == 0 or not _can_read_us(uid, gid):
         return data
     try:
-        os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+        owner = pwd.getpwuid(uid)
     except KeyError:  # a user without a name, as a container may have
         os.setgroups([gid])
+    else:
+        os.initgroups(owner.pw_name, gid)
+        os.environ["HOME"] = owner.pw_dir
     os.setgid(gid)
     os.setuid(uid)
     return data

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from her2sr_acq.cli_manners import EXITS, AsJson, Config, OwnData, complaint, refuse
+from her2sr_acq.cli_manners import (
+    EXITS,
+    AsJson,
+    Config,
+    Data,
+    OwnData,
+    complaint,
+    refuse,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     config: Config,
-    data: OwnData,
+    data: Data,
     host: Annotated[str, typer.Option(help="another than loopback needs users")] = (
         "127.0.0.1"
     ),
@@ -53,7 +61,7 @@ def serve(
 def run(
     protocol: Annotated[str, typer.Argument(help="a packaged name or a .yaml file")],
     config: Config,
-    data: OwnData,
+    data: Data,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value, such as grid.rows=2; repeatable"),
