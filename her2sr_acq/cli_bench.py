@@ -16,7 +16,7 @@ from her2sr_proc.cli_progress import begin, showing
 if TYPE_CHECKING:
     from her2sr_acq.verbs.budget import Budget
     from her2sr_acq.verbs.rate import Burst
-    from her2sr_acq.verbs.stages import Bounds, Stage
+    from her2sr_acq.verbs.stages import Bounds, Localizing, Stage
 
 EPILOG = "Exit codes: 0 done, 1 a frame was lost or the lag is 2 s, 2 a wrong request."
 LAG_S = 2.0
@@ -83,7 +83,7 @@ def pipeline(
         if burst.run is None:
             raise typer.Exit(1)
         run = DataFolder(folder / "data").run(burst.run.id)
-        alone, ratio, localizing = stages.measure_stages(run)
+        alone, ratio, localizing = stages.measure_stages(run, bounds.cores)
     found = budget.budget_of(burst, bounds, ratio=ratio)
     if as_json:
         typer.echo(_json(burst, found, bounds, alone, ratio, localizing))
@@ -152,13 +152,16 @@ def _tell(burst: Burst, found: Budget, bounds: Bounds) -> None:
         )
 
 
-def _tell_stages(alone: list[Stage], ratio: float, localizing: list[float]) -> None:
+def _tell_stages(alone: list[Stage], ratio: float, localizing: Localizing) -> None:
     typer.echo(f"\nstage by itself | CPU-s/GB of pixels (compressed {ratio:.2f}:1)")
     for stage in alone:
         typer.echo(f"{stage.name} | {stage.cpu_s_per_gb:.2f}")
     words = ("first", "middle", "last")
-    for word, cost in zip(words, localizing, strict=True):
+    for word, cost in zip(words, localizing.blocks, strict=True):
         typer.echo(f"localize, {word} block | {cost:.2f}")
+    typer.echo(
+        f"localize, middle block, on all cores at once | {localizing.together:.2f}"
+    )
 
 
 def _json(
@@ -167,7 +170,7 @@ def _json(
     bounds: Bounds,
     alone: list[Stage],
     ratio: float,
-    localizing: list[float],
+    localizing: Localizing,
 ) -> str:
     from dataclasses import asdict
 
@@ -200,7 +203,8 @@ def _json(
         "copies": [name for name, _ in COPIES],
         "compression": ratio,
         "stages_cpu_s_per_gb": {s.name: s.cpu_s_per_gb for s in alone},
-        "localize_cpu_s_per_gb": localizing,
+        "localize_cpu_s_per_gb": localizing.blocks,
+        "localize_together_cpu_s_per_gb": localizing.together,
         "bounds": asdict(bounds),
         "shares": [{**asdict(s), "used": s.used} for s in found.shares],
         "bottleneck": found.bottleneck.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from her2sr_proc import benchmark
 from her2sr_proc.burst import localizer_for
+from her2sr_proc.schema.ledger import BlockRecord
 from her2sr_proc.store import raw
 from her2sr_proc.store.calibrations import camera_of
 from her2sr_proc.store.direct import write_new
@@ -48,6 +50,17 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Localizing:
+    """CPU-s/GB of localizing by itself."""
+
+    blocks: tuple[float, ...]
+    """Of the burst's first block, the middle one and the last, by one thread."""
+    together: float
+    """Of the middle one, by a thread on every core at once: more than by one where
+    cores share caches, memory or, as two threads of one core do, all they have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """What this machine allows."""
 
@@ -60,8 +73,8 @@ class Bounds:
     """Written and forced to disk, by one thread, a block at a time."""
 
 
-def measure_stages(run: RunFolder) -> tuple[list[Stage], float, list[float]]:
-    """Return the stages, the compression, and localizing (CPU-s/GB) block by block.
+def measure_stages(run: RunFolder, cores: int) -> tuple[list[Stage], float, Localizing]:
+    """Return the stages, the compression, and localizing.
 
     Blocks of the beginning, the middle and the end of the burst are taken: bright
     tissue costs more before it has bleached.
@@ -98,16 +111,27 @@ def measure_stages(run: RunFolder) -> tuple[list[Stage], float, list[float]]:
         ),
     ]
     scratch.unlink()
+    return stages, adu.nbytes / len(coded), _localizing(run, cores)
+
+
+def _localizing(run: RunFolder, cores: int) -> Localizing:
+    (history,) = read_ledger(run.ledger).values()
+    records, path = history.records(), run.raw(history.key)
     manifest = read_manifest(run)
     localizer = localizer_for(manifest, history.key.channel, camera_of(run, manifest))
-    localizing = []
-    for record in (records[0], records[len(records) // 2], records[-1]):
+
+    def per_gb(record: BlockRecord, crew: ThreadPoolExecutor) -> float:
         frames = raw.read_block(path, record)
-        localizer.block(frames[:1], first_frame=0)  # compiled and its planes made
+        # compiled, and the planes of every thread made
+        localizer.block(frames[:cores], first_frame=0, each=crew.map)
         begun = time.process_time()
-        localizer.block(frames, first_frame=record.first_frame)
-        localizing.append((time.process_time() - begun) / (frames.nbytes / 1e9))
-    return stages, adu.nbytes / len(coded), localizing
+        localizer.block(frames, first_frame=record.first_frame, each=crew.map)
+        return (time.process_time() - begun) / (frames.nbytes / 1e9)
+
+    middle = records[len(records) // 2]
+    with ThreadPoolExecutor(1) as alone, ThreadPoolExecutor(cores) as crew:
+        blocks = [per_gb(record, alone) for record in (records[0], middle, records[-1])]
+        return Localizing(tuple(blocks), per_gb(middle, crew))
 
 
 def measure_bounds(folder: Path, cores: int) -> Bounds:
