@@ -36,7 +36,7 @@ def settings() -> GuardSettings:
     return settings_for(tuple(laser.nm for laser in config.lasers), config.guard)
 
 
-def until(is_so: Callable[[], object], *, within_s: float = 15.0) -> None:
+def until(is_so: Callable[[], object], *, within_s: float = 40.0) -> None:
     deadline = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < deadline, "it did not come to be"
