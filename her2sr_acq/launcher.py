@@ -29,6 +29,7 @@ from her2sr_acq.guard.settings import settings_for, write_settings
 from her2sr_acq.ownership import holder, require_locks
 from her2sr_acq.roster import Roster
 from her2sr_acq.runtime import VARIABLE, runtime_folder
+from her2sr_proc.memory import ENVIRONMENT
 from her2sr_proc.store.layout import DataFolder
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Launcher:
         self.runtime = runtime_folder(self._data)
         self._host = host
         self._port = port or _free_port(host)
-        environment = {**os.environ, VARIABLE: str(self.runtime)}
+        environment = {**ENVIRONMENT, **os.environ, VARIABLE: str(self.runtime)}
         roster = Roster(
             path=config_path.resolve(),
             config=self._config,

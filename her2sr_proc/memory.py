@@ -16,6 +16,10 @@ TRIM_THRESHOLD: Final = -1
 MMAP_MAX: Final = -4
 ARENA_MAX: Final = -8
 """Parameters of ``mallopt``, by glibc's ``malloc.h``."""
+ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1"}
+"""What a process is to be started with: a library that starts threads while it is
+imported, as numpy's does, has then given them no heap of their own, which later
+threads would share. Blocks do not fit into such a heap and are mapped anew each."""
 KEPT_BYTES = 2**30
 """What may lie unused at the end before it is given back: more than the blocks that are
 under way at once, less than what closing a large unit takes for a moment."""
@@ -25,8 +29,9 @@ def keep_freed_memory() -> bool:
     """Let this process use its freed memory again; return whether that was granted.
 
     Of long-running processes through which blocks pass; to be called before they start
-    threads. All memory then comes from one heap: pieces of any size lie in it, none is
-    mapped by itself. Other C libraries are left as they are.
+    threads, where `ENVIRONMENT` was not there at their start. All memory then comes
+    from one heap: pieces of any size lie in it, none is mapped by itself. Other C
+    libraries are left as they are.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

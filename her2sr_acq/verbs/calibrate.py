@@ -41,6 +41,7 @@ from her2sr_acq.launcher import GUARD_STEPS, PROVEN_DARK, Launcher
 from her2sr_acq.ownership import holder, require_locks
 from her2sr_acq.plan.foresight import require_writable
 from her2sr_acq.runtime import VARIABLE, runtime_folder
+from her2sr_proc.memory import ENVIRONMENT
 from her2sr_proc.store.atomic import write_text
 from her2sr_proc.store.layout import DataFolder
 
@@ -140,7 +141,7 @@ def _guard(path: Path, data: Path, runtime: Path) -> Child:
     )
     return Child(
         spec,
-        environment={**os.environ, VARIABLE: str(runtime)},
+        environment={**ENVIRONMENT, **os.environ, VARIABLE: str(runtime)},
         logs=DataFolder(data).logs,
         steps=GUARD_STEPS,
     )

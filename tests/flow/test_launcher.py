@@ -23,6 +23,7 @@ from her2sr_acq.errors import (
 )
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.ownership import Hold, Holder, holder
+from her2sr_proc import memory
 
 DEMO = resolve("demo")
 GUARD = {"safe_off": [{"nm": [405, 488, 561], "dies_with_acq": True}]}
@@ -48,6 +49,11 @@ def is_failed(service) -> bool:
     except (ServiceUnavailableError, LightError):
         return True
     return False
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    with open(f"/proc/{pid}/environ") as file:
+        return dict(word.partition("=")[::2] for word in file.read().split("\0"))
 
 
 def is_alive(pid: int) -> bool:
@@ -92,6 +98,13 @@ def test_the_guards_end_is_the_end_of_the_hardware_process_and_the_service(
         with pytest.raises(ServiceUnavailableError, match="guard process ended with c"):
             service.check()
     assert holder(tmp_path) is None
+
+
+def test_processes_that_blocks_pass_through_have_one_heap(tmp_path, runtime):
+    with Launcher(DEMO, tmp_path, port=0, only=["guard", "localizer"]) as service:
+        for name in ("acq", "localizer"):
+            words = environment_of(service.pids[name])
+            assert words.items() >= memory.ENVIRONMENT.items()
 
 
 @pytest.mark.parametrize("victim", ["acq", "guard"])
