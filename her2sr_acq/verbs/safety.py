@@ -54,7 +54,9 @@ def estop(
         answer = GuardClient(runtime).estop(by=by, reason=reason)
     except GuardError:
         doubt = _alone(data, runtime, clock=clock, sleep=sleep)
-        _latch(data, by=by, reason=reason, doubt=doubt, seconds=clock() - began)
+        # a mistyped folder is not made: a later look would take it for a microscope's
+        if data.is_dir():
+            _latch(data, by=by, reason=reason, doubt=doubt, seconds=clock() - began)
         how = "the guard did not answer, so it was done without"
     else:
         doubt, how = answer.doubt, "by the guard"
@@ -115,6 +117,11 @@ def _alone(
     try:
         ways = read_settings(runtime).guard.safe_off
     except ConfigError as exc:
+        if not data.is_dir():
+            return (
+                f"there is no folder {data}; name the service's with --data, "
+                f"or switch the light off by hand"
+            )
         return f"{exc}; switch the light off by hand"
     deadline = clock() + ALONE_S
     while True:

@@ -171,12 +171,21 @@ def test_a_shell_that_knows_no_runtime_folder_finds_the_guard_of_a_service_manag
     assert not bench.lights.is_lit
 
 
-def test_estop_without_any_service_says_what_is_not_known(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_there", [True, False])
+def test_estop_without_any_service_says_what_is_not_known(
+    tmp_path, monkeypatch, is_there
+):
+    data = tmp_path / "data"
+    if is_there:
+        data.mkdir()
     with short_folder() as folder:
         monkeypatch.setenv("HER2SR_RUNTIME", str(folder / "nobody"))
-        outcome = estop(tmp_path / "data", by="maria", reason="smoke")
+        outcome = estop(data, by="maria", reason="smoke")
     assert not outcome.is_dark
     assert "switch the light off by hand" in outcome.sentence
+    # a mistyped folder is told, and not made
+    assert ("there is no folder" in outcome.sentence) == (not is_there)
+    assert data.exists() == is_there
 
 
 def test_estop_that_cannot_put_the_light_out_says_so(bench):
