@@ -197,6 +197,8 @@ def noisier(rule: Rule, scale: float) -> Rule:
 
     ``scale``: measured over predicted noise, >= 1.
     """
+    if scale == 1.0:
+        return rule
     return rule._replace(
         gain=rule.gain * scale**2,
         score=rule.score * scale,

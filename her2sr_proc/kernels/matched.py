@@ -286,6 +286,12 @@ def between(before: float, here: float, after: float) -> tuple[float, float]:
 
 
 @kernel
+def electrons(adu: U16, offset_adu: F32, e_per_adu: F32, k: int) -> float:
+    """Return the photo-electrons of a pixel of a line."""
+    return (np.float64(adu[k]) - offset_adu[k]) * e_per_adu[k]
+
+
+@kernel
 def noise_excess(
     adu: U16, offset_adu: F32, e_per_adu: F32, variance_e2: F32, excess: float
 ) -> float:
@@ -310,18 +316,22 @@ def noise_excess(
     stride = max(1, int(math.sqrt(height * width / SAMPLES)))
     below, count = 0, 0
     for i in range(0, height, stride):
+        line = adu[i]
         dark = offset_adu[min(i, offset_adu.shape[0] - 1)]
         gain = e_per_adu[min(i, e_per_adu.shape[0] - 1)]
         own = variance_e2[min(i, variance_e2.shape[0] - 1)]
         for j in range(2 + i // stride % stride, width - 2, stride):
-            total, bend, variance = 0.0, 0.0, 0.0
-            for k in range(-2, 3):
-                light = (np.float64(adu[i, j + k]) - dark[j + k]) * gain[j + k]
-                total += light
-                if k * k <= 1:
-                    weight = 4.0 if k == 0 else 1.0
-                    bend += (2.0 if k == 0 else -1.0) * light
-                    variance += weight * own[j + k]
+            # an index that might be negative is looked at twice
+            k = np.uintp(j)
+            left, right = np.uintp(j - 1), np.uintp(j + 1)
+            before, after = np.uintp(j - 2), np.uintp(j + 2)
+            here = electrons(line, dark, gain, k)
+            one = electrons(line, dark, gain, left)
+            other = electrons(line, dark, gain, right)
+            total = electrons(line, dark, gain, before) + one + here + other
+            total += electrons(line, dark, gain, after)
+            bend = 2.0 * here - one - other
+            variance = np.float64(own[left]) + 4.0 * own[k] + own[right]
             variance += 6.0 * excess * max(total, 0.0) / 5.0
             if variance > 0.0:
                 below += bend * bend < SMALL * SMALL * variance
