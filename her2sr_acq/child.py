@@ -79,7 +79,7 @@ class Child:
         everything is stopped in order. Its standard input stays open as long as the
         launcher lives, and tells it when that is gone.
         """
-        self._let_go()
+        self.let_go()
         self._started_at = self._clock()
         with self._output() as output:
             self._process = subprocess.Popen(
@@ -188,9 +188,10 @@ class Child:
         try:
             self._end()
         finally:
-            self._let_go()
+            self.let_go()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Let it end as a process does whose starter is gone. Safe to call twice."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 

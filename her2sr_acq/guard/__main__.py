@@ -38,12 +38,12 @@ def main(arguments: Sequence[str] | None = None, *, acq: Sequence[str] = DAEMON)
     """Guard until SIGTERM or SIGINT; return the exit code."""
     logs.start("guard")
     options = _options(arguments)
-    ended = threading.Event()
+    ended, orphaned = threading.Event(), threading.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda *_: ended.set())
-    end_with_starter()
+    end_with_starter(before=orphaned.set)
     try:
-        return _run(options, acq, ended)
+        return _run(options, acq, ended, orphaned)
     except (AcqError, ProcError) as exc:
         log.error("%s", exc)  # noqa: TRY400 - a sentence, not a traceback
         return _exit_code(exc)
@@ -55,7 +55,10 @@ def main(arguments: Sequence[str] | None = None, *, acq: Sequence[str] = DAEMON)
 
 
 def _run(
-    options: argparse.Namespace, acq: Sequence[str], ended: threading.Event
+    options: argparse.Namespace,
+    acq: Sequence[str],
+    ended: threading.Event,
+    orphaned: threading.Event,
 ) -> int:
     settings = read_settings(options.runtime)
     data = DataFolder(options.data.resolve())
@@ -80,7 +83,7 @@ def _run(
                 note_pid=hold.note_acq,
             ),
         )
-        return supervisor.run(ended)
+        return supervisor.run(ended, orphaned)
 
 
 def _exit_code(exc: Exception) -> int:

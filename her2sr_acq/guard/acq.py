@@ -81,6 +81,11 @@ class Acq:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
+    def leave(self) -> None:
+        """Let it end as one whose starter is gone: its run is left to the next."""
+        if self._child is not None:
+            self._child.let_go()
+
     def kill(self) -> None:
         """End it and whatever it has forked, which would hold its ports."""
         if (pid := self.pid) is not None:  # asked once: it may end between two looks

@@ -63,8 +63,11 @@ class Supervisor:
         )
         self._code: int | None = None
 
-    def run(self, ended: threading.Event) -> int:
-        """Prove the light off, then keep acq alive; return the exit code."""
+    def run(self, ended: threading.Event, orphaned: threading.Event) -> int:
+        """Prove the light off, then keep acq alive; return the exit code.
+
+        ``orphaned``, with ``ended``: nobody asked for the end, the starter is gone.
+        """
         vigil = self._state.vigil
         vigil.start(self._clock())
         self._state.begin_trip("start", "the guard starts", self._clock())
@@ -73,18 +76,21 @@ class Supervisor:
             vigil.tick(self._clock())  # first, since a permit begins now
             for caller, message in packets:
                 self._reception.hear(caller, message)
-            self._look(ended)
+            self._look(ended, orphaned)
             self._reception.tell()
             if not vigil.lit_nm:
                 self._records.write()
         self._records.write()
         return self._code
 
-    def _look(self, ended: threading.Event) -> None:
+    def _look(self, ended: threading.Event, orphaned: threading.Event) -> None:
         state, now = self._state, self._clock()
         if ended.is_set() and state.end_by is None:
             state.end_by = now + END_S
-            self._acq.ask_to_end()
+            if orphaned.is_set():
+                self._acq.leave()
+            else:
+                self._acq.ask_to_end()
         if state.trip is None:
             self._judge(now)
         if state.trip is not None and now >= state.trip.next_try:

@@ -46,8 +46,10 @@ class Reserve:
         Nothing is done for a reserve that is there. One that would take the last room
         is not made: it would itself be the full disk.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        disk = shutil.disk_usage(self._path.parent)
+        try:
+            disk = shutil.disk_usage(self._path.parent)
+        except OSError:  # the data folder is gone, with its disk
+            return False
         size = min(self._asked, int(LARGEST_SHARE * disk.total))
         with suppress(FileNotFoundError):
             if self._path.stat().st_size == size:
@@ -82,7 +84,10 @@ def low_water(data: Path, needed_bytes: int, config: StorageConfig) -> str:
     ``needed_bytes`` are those of the frames without any compression: how well frames
     compress is known only afterwards.
     """
-    free = shutil.disk_usage(data).free
+    try:
+        free = shutil.disk_usage(data).free
+    except OSError as exc:
+        return f"{data} cannot be reached ({exc.strerror}); mount its disk again"
     left = free - needed_bytes
     if left >= config.low_water_mb * MB:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,19 @@ class LineWriter:
         path.touch()
         sync_folder(path.parent)  # a forced line in a file without a name is lost
         os.truncate(path, len(_whole(path)))
+        self._path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
 
     def append(self, line: str) -> None:
-        """Return only once ``line`` has reached the disk."""
+        """Return only once ``line`` has reached the disk, in the file of that name.
+
+        Raises `OSError`, also where the file was removed, or its disk unmounted.
+        """
         data = line.encode() + b"\n"
-        start = os.fstat(self._descriptor).st_size
+        here, named = os.fstat(self._descriptor), self._path.stat()
+        if (here.st_dev, here.st_ino) != (named.st_dev, named.st_ino):
+            raise OSError(errno.ESTALE, "another file has its name", str(self._path))
+        start = here.st_size
         try:
             if os.write(self._descriptor, data) != len(data):
                 raise OSError(28, "No space left on device")  # noqa: TRY301

@@ -115,9 +115,12 @@ def write_block(path: Path, block: int, prepared: Prepared) -> None:
     """Write one chunk durably: it and the folders above it are whole or absent.
 
     A last chunk of fewer frames than the others is to be filled up to their length.
+    Raises `FileNotFoundError` where what `create` made is gone, with a disk that was
+    unmounted: made anew, frames of one unit would lie in two places.
     """
     chunk = chunk_path(path, block)
-    chunk.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (chunk.parent.parent, chunk.parent):
+        folder.mkdir(exist_ok=True)
     beside = chunk.with_name(f".0.partial-{os.getpid()}")
     try:
         write_new(beside, prepared.data)

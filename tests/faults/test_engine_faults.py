@@ -12,6 +12,7 @@ from her2sr_acq.errors import RunConflictError
 from her2sr_proc.schema.block import UnitKey
 from her2sr_proc.schema.ledger import UnitState
 from her2sr_proc.store import raw
+from her2sr_proc.store.layout import RunFolder
 from her2sr_proc.store.ledger import read_ledger
 
 ONE_FIELD = request(plan=protocol(columns=1))
@@ -213,6 +214,31 @@ def test_a_disk_that_takes_no_line_either_ends_the_run_in_memory(tmp_path, caplo
     assert "cannot be written" in view.reason
     assert [unit.state for unit in units.values()] == ["partial", "skipped"]
     assert "could not be written to its end" in caplog.text
+
+
+def test_a_run_whose_folder_vanishes_ends_dark_and_makes_none_anew(tmp_path):
+    """As where the disk of the data folder is unmounted in a burst."""
+
+    def vanish(index):
+        if index == 15:
+            run = bench.station.data.run(bench.desk.runs()[0].id)
+            run.root.rename(tmp_path / "away")
+
+    with rig(tmp_path) as bench:
+        bench.microscope.camera.on_frame = vanish
+        view = bench.take(request(plan=protocol(columns=2)))
+        units = bench.units(view.id)
+        assert not bench.microscope.is_lit
+        assert not bench.station.data.run(view.id).root.exists()
+    assert view.state is RunState.FAULTED
+    assert "cannot be written" in view.reason
+    assert [unit.state for unit in units.values()] == [
+        "partial", "skipped", "skipped", "skipped"
+    ]  # fmt: skip
+    away = RunFolder(tmp_path / "away")
+    for unit, history in read_ledger(away.ledger).items():
+        for record in history.records():
+            assert len(raw.read_block(away.raw(unit), record)) == record.frames
 
 
 def test_a_block_that_rots_between_writing_and_reading_back_is_not_counted(tmp_path):

@@ -14,6 +14,7 @@ from short import short_folder
 from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
 from her2sr_acq.ownership import holder
 from her2sr_acq.verbs.safety import dark, estop, rearm
+from her2sr_proc.lifeline import VARIABLE as LIFELINE
 
 
 @pytest.fixture
@@ -311,3 +312,15 @@ def test_after_a_stop_the_dark_is_proven_again_without_a_latch(bench):
     bench.lights.switch(488, on=True)
     bench.lights.is_stuck = True
     assert "488" in dark(bench.data)
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_acq_learns_whether_somebody_asked_for_the_end_or_the_starter_is_gone(
+    bench, is_asked
+):
+    """A run is given up where it was asked for, and else left to the next service."""
+    bench.start("work", **{LIFELINE: "1"})
+    bench.acq_pid()
+    assert (bench.end() if is_asked else bench.leave()) == 0
+    assert not bench.lights.is_lit
+    assert (bench.runtime / "orphaned").exists() == (not is_asked)

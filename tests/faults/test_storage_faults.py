@@ -43,8 +43,11 @@ def pixels(number):
     return rng.integers(1, 4096, (LENGTH, SIDE, SIDE)).astype(np.uint16)
 
 
-def write_unit(run, form):
-    """Write blocks as the engine does until all are written, or the disk is full."""
+def write_unit(run, form, before=lambda number: None):
+    """Write blocks as the engine does until all are written, or the disk is full.
+
+    ``before`` is called with the number of every block.
+    """
     path = run.raw(UNIT, form)
     shape = raw.RawShape(BLOCKS * LENGTH, SIDE, SIDE, LENGTH)
     raw.create(path, shape, pixel_um=0.13, exposure_ms=30, name="x")
@@ -54,6 +57,7 @@ def write_unit(run, form):
             UNIT, path, lambda line: ledger.append(line.model_dump_json()), None
         )
         for number in range(BLOCKS):
+            before(number)
             buffer = pool.take(timeout_s=5.0)
             view = buffer.reshape(LENGTH, SIDE, SIDE)
             view[:] = pixels(number)
@@ -111,6 +115,40 @@ def test_row_08_a_disk_that_fills_up_keeps_its_blocks_and_room_to_say_so(
         history = require_as_written(run, form)
         assert 0 < len(history.blocks) < BLOCKS
         assert not reserve.restore()  # the room it had is spent
+
+
+@pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_folder_that_vanishes_ends_the_writing_and_is_not_made_anew(
+    tmp_path, form, is_moved
+):
+    run, moved = RunFolder(tmp_path / "r1"), tmp_path / "moved"
+
+    def vanish(number):
+        if number == BLOCKS // 2:
+            run.root.rename(moved)
+            if not is_moved:
+                shutil.rmtree(moved)
+
+    with pytest.raises(StorageError, match=r"cannot be written|is missing"):
+        write_unit(run, form, vanish)
+    assert not run.root.exists()
+    if is_moved:
+        history = require_as_written(RunFolder(moved), form)
+        assert 0 < len(history.blocks) < BLOCKS
+
+
+def test_a_line_is_refused_once_another_file_has_the_name(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    with LineWriter(path) as ledger:
+        ledger.append("one")
+        path.rename(tmp_path / "away.jsonl")
+        with pytest.raises(FileNotFoundError):
+            ledger.append("two")
+        path.touch()
+        with pytest.raises(OSError, match="another file has its name"):
+            ledger.append("two")
+    assert (tmp_path / "away.jsonl").read_text() == "one\n"
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")

@@ -21,7 +21,7 @@ from her2sr_acq.ownership import Hold, Holder
 from her2sr_proc.lifeline import end_with_starter
 from simulators.lightport import PORT, LightPort
 
-LIT, FAULT, IDLE = "lit", "fault", "idle"
+LIT, FAULT, IDLE, ORPHANED = "lit", "fault", "idle", "orphaned"
 ended = threading.Event()
 
 
@@ -95,7 +95,7 @@ def main() -> int:
         sys.stderr.write("the cure is in this sentence\n")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    end_with_starter()
+    end_with_starter(before=lambda: leave(runtime / ORPHANED, ""))
     me = Holder(pid=os.getpid(), started_utc="", configuration="", runtime="")
     with (
         Hold(Path(options.data), me),

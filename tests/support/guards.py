@@ -95,11 +95,11 @@ class GuardBench:
                 [sys.executable, "-c", GUARD, SUPPORT / "fake_acq.py", *options],
                 env={
                     **os.environ,
-                    **variables,
                     "FAKE_ACQ": kind,
                     "PYTHONPATH": path,
                     VARIABLE: str(self.runtime),
                     LIFELINE: "",
+                    **variables,
                 },
                 stdin=subprocess.PIPE,
                 stderr=log,
@@ -119,6 +119,13 @@ class GuardBench:
         """Whether an acq waits in the dark that was told of so many deaths."""
         path = self.runtime / "idle"
         return path.exists() and path.read_text() == str(deaths)
+
+    def leave(self) -> int:
+        """End as a starter that is killed; return the guard's exit code."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.wait()
 
     def wait(self) -> int:
         assert self.process is not None

@@ -14,6 +14,8 @@ def full(descriptor, size):
 
 def test_the_reserve_takes_room_and_gives_it_back(tmp_path):
     reserve = Reserve(tmp_path / "data" / ".reserve", 2)
+    assert not reserve.restore()  # a data folder that is gone is not made anew
+    (tmp_path / "data").mkdir()
     assert reserve.restore()
     held = (tmp_path / "data" / ".reserve").stat()
     assert held.st_size == 2_000_000
@@ -52,6 +54,11 @@ def test_a_small_disk_gives_a_small_share(
     assert is_kept == (kept_mb is not None)
     if kept_mb is not None:
         assert (tmp_path / ".reserve").stat().st_size == kept_mb * 10**6
+
+
+def test_nothing_begins_in_a_data_folder_that_is_gone(tmp_path):
+    trouble = low_water(tmp_path / "data", 1, StorageConfig())
+    assert "mount its disk again" in trouble
 
 
 def test_the_next_field_must_fit_above_low_water(tmp_path, monkeypatch):
