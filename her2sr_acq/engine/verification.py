@@ -63,7 +63,7 @@ def verdict(
     """Return the state of a unit that has ended, and the reason."""
     causes = [str(fault)] if fault else []
     if stopped:
-        causes.append(f"stopped on request after {taps.delivered} frames")
+        causes.append(f"stopped after {taps.delivered} frames")
     if taps.lost_between:
         causes.append(f"{taps.lost_between} frames are missing between those delivered")
     if taps.suspected:

@@ -64,7 +64,7 @@ def test_a_stop_finishes_the_block_and_makes_dark(tmp_path, microscope):
     assert view.state is RunState.ABORTED
     assert "her2sr process" in view.reason
     assert (first.state, first.delivered, first.written) == ("partial", 20, 20)
-    assert "stopped on request" in first.reason
+    assert "stopped after 20 frames" in first.reason
     assert [unit.state for unit in units.values()][1:] == ["skipped"] * 3
 
 
@@ -90,7 +90,7 @@ def test_a_stop_is_heard_while_no_frame_comes(tmp_path, microscope):
         bench.finish()
         unit = bench.units(run.id)["r00_c00/561"]
     assert (unit.state, unit.delivered, unit.written) == ("partial", 13, 10)
-    assert "stopped on request after 13 frames" in unit.reason
+    assert "stopped after 13 frames" in unit.reason
 
 
 def test_a_stop_ends_the_wait_for_the_answer(tmp_path):
