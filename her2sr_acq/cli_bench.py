@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from her2sr_acq.verbs.rate import Burst
     from her2sr_acq.verbs.stages import Bounds, Localizing, Stage
 
-EPILOG = "Exit codes: 0 done, 1 a frame was lost or the lag is 2 s, 2 a wrong request."
+EPILOG = (
+    "Exit codes: 0 done, 1 a frame was lost, the lag is 2 s or the run came to no end, "
+    "2 a wrong request."
+)
 LAG_S = 2.0
 """Of the localizer at the end of the burst."""
 
@@ -59,7 +64,8 @@ def pipeline(
 
     Camera, MMCore, compression, disk, bus, localizer, page, REST and live picture run
     as in a night, on the simulated microscope. The budget is that of the steady state,
-    after the first quarter of the burst. Needs room for the frames: 5 MB each.
+    after the first quarter of the burst. Needs room for the frames without compression,
+    8 MB each, and the 1.1 GB that the service keeps free.
 
     Example: her2sr bench pipeline --frames 2000 --out /data
     """
@@ -70,13 +76,13 @@ def pipeline(
 
     begin()
     usage.require_counters()
+    place = out or Path(tempfile.gettempdir())
     # what barely compresses is the worst: every pixel as it is
-    room_for(out or Path(tempfile.gettempdir()), frames * 2 * size**2)
-    with tempfile.TemporaryDirectory(prefix="her2sr-bench-", dir=out) as name:
-        folder = Path(name)
+    room_for(place, frames * 2 * size**2 + rate.kept_free_bytes())
+    # a stop from outside must end the processes, put the light out and leave no frame
+    with termination_as_interrupt(also_hangup=True), _scratch(place) as folder:
         bounds = stages.measure_bounds(folder, usage.cores())
-        # a stop from outside must end the processes, and put the light out
-        with termination_as_interrupt(), showing("frames") as tell:
+        with showing("frames") as tell:
             burst = rate.measure(
                 folder, frames=frames, size=size, lit_before_s=lit_before, tell=tell
             )
@@ -93,6 +99,22 @@ def pipeline(
     is_late = burst.looks[-1].lag_s >= LAG_S
     if burst.lost or is_late:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _scratch(place: Path) -> Iterator[Path]:
+    """Yield a folder that is removed after. Raises `RequestError` where none can be."""
+    from her2sr_proc.errors import RequestError
+
+    try:
+        made = tempfile.TemporaryDirectory(prefix="her2sr-bench-", dir=place)
+    except OSError as exc:
+        raise RequestError(
+            f"{place} takes no folder ({exc.strerror}); name one that may be written "
+            f"with --out"
+        ) from exc
+    with made as name:
+        yield Path(name)
 
 
 def _tell(burst: Burst, found: Budget, bounds: Bounds) -> None:

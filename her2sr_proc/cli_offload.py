@@ -64,12 +64,12 @@ def offload(
 ) -> None:
     """Copy a finished run to a share, read every file back, and list the digests.
 
-    Doing it again copies only what is missing or differs. Nothing is removed here
-    unless asked for, and then raw frames alone.
+    Doing it again copies only what is missing or differs. What is damaged here is left
+    out and told. Nothing is removed here unless asked for, and then raw frames alone.
 
     Example: her2sr offload data/runs/20260101-120000-demo /mnt/share --tiff
 
-    Exit: 0 done, 1 a copy differs or a file cannot be read, 2 a wrong request.
+    Exit: 0 done, 1 a file differs or cannot be read, 2 a wrong request.
     """
     with plain_errors():
         from her2sr_proc.errors import RequestError

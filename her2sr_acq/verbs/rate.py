@@ -18,13 +18,14 @@ from pathlib import Path
 import httpx
 import yaml
 
-from her2sr_acq.config import resolve
+from her2sr_acq.config import load, resolve
 from her2sr_acq.control import ControlClient
-from her2sr_acq.engine.states import FINAL
+from her2sr_acq.engine.states import FINAL, RunState
 from her2sr_acq.engine.views import RunRequest, RunView, UnitView
 from her2sr_acq.errors import ServiceUnavailableError
 from her2sr_acq.launcher import Launcher
 from her2sr_acq.runtime import LOCALIZER, address
+from her2sr_acq.storage.room import MB
 from her2sr_acq.stream.envelope import ask
 from her2sr_acq.verbs.usage import Usage, usage_of
 from her2sr_proc.schema.ledger import UnitState
@@ -36,7 +37,18 @@ LOOK_S = 0.25
 SETTLED = 0.25
 """Of the frames that are taken before the steady state is judged."""
 OPEN = (UnitState.PLANNED, UnitState.ACQUIRING)
+ENDED_SHORT = (FINAL | {RunState.PAUSED}) - {
+    RunState.COMPLETED,
+    RunState.COMPLETED_WITH_FAULTS,
+}
+"""Whoever measures is alone: nobody resumes the run, or takes it up again."""
 Tell = Callable[[int, int], None]
+
+
+def kept_free_bytes() -> int:
+    """Return what the service keeps free beside the frames; less pauses the run."""
+    storage = load(resolve("simulated")).storage
+    return (storage.low_water_mb + storage.reserve_mb) * MB
 
 
 def configuration(folder: Path, size: int, lit_before_s: float) -> Path:
@@ -135,7 +147,11 @@ class Burst:
 def measure(
     folder: Path, *, frames: int, size: int, lit_before_s: float, tell: Tell
 ) -> Burst:
-    """Take one burst through the real processes and return what was seen of it."""
+    """Take one burst through the real processes and return what was seen of it.
+
+    Raises `ServiceUnavailableError` with the reason when its run pauses, or ends before
+    the burst does.
+    """
     burst = Burst(frames, size)
     config = configuration(folder, size, lit_before_s)
     with Launcher(config, folder / "data", port=0) as launcher:
@@ -154,7 +170,7 @@ def measure(
         # what the localizer has left is computed from disk and is no part of the burst
         while True:
             launcher.check()
-            burst.run = control.run(run.id)
+            burst.run = _going(control.run(run.id))
             (burst.unit,) = control.fields(run.id)[0].units
             if burst.unit.state not in OPEN or burst.run.state in FINAL:
                 break
@@ -169,7 +185,7 @@ def _watch(
     where = address(launcher.runtime, LOCALIZER)
     while True:
         launcher.check()
-        view = control.run(run)
+        view = _going(control.run(run))
         answer = ask(where, "status", {}, deadline_s=5.0)
         done = int(str(answer.body["localized_frames"]))
         usage = usage_of(launcher.pids)
@@ -178,6 +194,17 @@ def _watch(
         if view.frames_done >= burst.frames or view.state in FINAL:
             return
         time.sleep(LOOK_S)
+
+
+def _going(view: RunView) -> RunView:
+    """Return a run that goes on, or has come to its end."""
+    if view.state not in ENDED_SHORT:
+        return view
+    why = view.reason or view.phase or "it gives no reason"
+    raise ServiceUnavailableError(
+        f"nothing was measured: the run of the burst is {view.state} after "
+        f"{view.frames_done} of {view.frames_requested} frames: {why}"
+    )
 
 
 def poll(url: str, run: str, ended: threading.Event, burst: Burst) -> None:

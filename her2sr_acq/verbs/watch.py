@@ -132,14 +132,26 @@ def _ask_to_stop(runs: Runs, run_id: str, show: Show) -> None:
 
 
 @contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM act as Ctrl-C, so that what was started is also stopped."""
+def termination_as_interrupt(*, also_hangup: bool = False) -> Iterator[None]:
+    """Let SIGTERM act as Ctrl-C, so that what was started is also stopped.
 
-    def interrupt(_: int, __: FrameType | None) -> None:
+    With ``also_hangup`` a closed terminal does as well, for verbs that have something
+    to clear up. Without, the verb alone ends by it: a run that another service holds
+    goes on, and a service of the verb's own ends by its lifeline, its run interrupted
+    as after a crash, which may be resumed. Who called by ``nohup`` is not bothered.
+    """
+
+    def interrupt(kind: int, _: FrameType | None) -> None:
+        if kind == signal.SIGHUP:  # shell and system may both tell of it
+            signal.signal(kind, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    former = signal.signal(signal.SIGTERM, interrupt)
+    kinds = [signal.SIGTERM]
+    if also_hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        kinds.append(signal.SIGHUP)
+    former = {kind: signal.signal(kind, interrupt) for kind in kinds}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for kind, handler in former.items():
+            signal.signal(kind, handler)

@@ -18,6 +18,11 @@ Source = Path | bytes
 """A file, or what it shall hold."""
 
 
+def size_of(source: Source) -> int:
+    """Return the length in bytes."""
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
+
+
 def pieces(source: Source) -> Iterator[bytes]:
     """Yield the content in pieces."""
     if isinstance(source, bytes):
@@ -37,24 +42,27 @@ def sha256(source: Source) -> str:
 
 
 def sha256_from_disk(path: Path) -> str:
-    """Return the SHA-256 of a file as its disk or share holds it.
+    """Return the SHA-256 of a file as its disk or share holds it."""
+    forget(path)
+    return sha256(path)
 
-    What the system still has in memory is dropped first, as far as it lets go of it.
-    """
+
+def forget(path: Path) -> None:
+    """Drop what the system has of a file in memory, as far as it lets go of it."""
     if hasattr(os, "posix_fadvise"):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
-    return sha256(path)
 
 
-def copy_verified(source: Source, target: Path) -> str:
+def copy_verified(source: Source, target: Path, *, wanted: str = "") -> str:
     """Copy one file; return the SHA-256 that both have.
 
-    ``target`` is whole and verified, or absent. Raises `IntegrityError` when what was
-    written does not read back, `RequestError` when there is no room.
+    ``target`` is whole and verified, or as it was. Raises `IntegrityError` when what
+    was written does not read back, or the file has another SHA-256 than the ``wanted``
+    one where there is one; `RequestError` when there is no room.
     """
     digest = hashlib.sha256()
     with enough_room(target), replacing(target) as beside:
@@ -65,6 +73,11 @@ def copy_verified(source: Source, target: Path) -> str:
                 digest.update(piece)
         finally:
             os.close(descriptor)
+        if wanted and digest.hexdigest() != wanted:
+            raise IntegrityError(
+                f"what {target.name} is copied from reads otherwise than a moment ago; "
+                f"check its disk, then offload again"
+            )
         sync_file(beside)
         if sha256_from_disk(beside) != digest.hexdigest():
             raise IntegrityError(

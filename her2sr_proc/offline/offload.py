@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,13 @@ from her2sr_proc.offline.copying import (
     Source,
     copy_verified,
     enough_room,
+    forget,
     sha256,
     sha256_from_disk,
+    size_of,
 )
+from her2sr_proc.offline.left_out import Looked, look_at, refusal
+from her2sr_proc.offline.recorded import Part, look, recorded
 from her2sr_proc.offline.tiffs import exports
 from her2sr_proc.schema.offload import CopiedFile, OffloadList
 from her2sr_proc.store.atomic import make_folder, write_text
@@ -83,7 +87,9 @@ def offload(
     Raises `StateError` for a run that is not over or whose frames are being rewritten
     or removed, or a copy that another call makes; `RequestError` for a share that is
     absent, full, closed or the run's own place, or a run with symbolic links,
-    `IntegrityError` when a copy does not read back.
+    `IntegrityError` when a copy does not read back. Also for a block here that is
+    missing or not as the ledger says, or a file that is empty or no JSON any more: it
+    is left out, and all others are copied and listed before.
     """
     require_over(run)
     folder = _folder(run, share)
@@ -104,10 +110,14 @@ def _fill(
 ) -> Offloaded:
     _clear(folder)
     former = read_list(folder)
-    files, copied = _copy(run, folder, progress)
-    gone = _only_there(former, files) if former else {}
+    known = recorded(run)
+    looked = look_at(run, folder, known, dict(_sources(run)), progress)
+    files, copied = _copy(run, folder, looked, progress)
+    gone = _only_there(folder, former, files, looked) if former else {}
     tiffs = dict(former.exports) if former else {}
-    written = _write_tiffs(run, folder, progress) if with_tiffs else {}
+    written = {}
+    if with_tiffs and not looked.left_out:  # they are made of the frames here
+        written = _write_tiffs(run, folder, progress)
     for name, entry in {**gone, **tiffs}.items():
         if name not in written:
             _require_held(folder, name, entry)
@@ -115,6 +125,8 @@ def _fill(
     listed = OffloadList(run=run.name, utc=utc, files=gone | files, exports=tiffs)
     with enough_room(folder / LIST):
         write_text(folder / LIST, listed.model_dump_json(indent=1))
+    if looked.left_out:
+        raise refusal(run, folder, looked.left_out, known)
     progress("done", 1, 1)
     total = sum(entry.bytes for entry in (*listed.files.values(), *tiffs.values()))
     there = len(listed.files) - copied
@@ -133,16 +145,27 @@ def read_list(folder: Path) -> OffloadList | None:
         ) from exc
 
 
-def check_copy(folder: Path, listed: OffloadList, progress: Progress) -> list[str]:
-    """Return a sentence for every file of a copy that is not as it was copied."""
+def check_copy(
+    folder: Path,
+    listed: OffloadList,
+    known: Mapping[str, Sequence[Part]],
+    progress: Progress,
+) -> list[str]:
+    """Return a sentence for every file of a copy that is not as it was copied.
+
+    Or not as the ledger says, of which ``known`` are the parts: the copy of a block
+    that rotted before is as it was copied.
+    """
     faults = []
     entries = {**listed.files, **listed.exports}
     for done, (name, entry) in enumerate(entries.items()):
         progress(f"checking {name}", done, len(entries))
         try:
-            _require_held(folder, name, entry)
+            faulty = _require_held(folder, name, entry, known.get(name, ()))
         except IntegrityError as exc:
             faults.append(str(exc))
+        else:
+            faults += [f"{part.name} is damaged in {folder / name}" for part in faulty]
     return faults
 
 
@@ -153,19 +176,22 @@ def _clear(folder: Path) -> None:
 
 
 def _copy(
-    run: RunFolder, folder: Path, progress: Progress
+    run: RunFolder, folder: Path, looked: Looked, progress: Progress
 ) -> tuple[dict[str, CopiedFile], int]:
     """Copy what is missing or differs; return all files, and how many were copied."""
-    sources = dict(_sources(run))
+    sources = {
+        name: source for name, source in _sources(run) if name not in looked.left_out
+    }
     _require_room(folder, sources)
     files: dict[str, CopiedFile] = {}
     copied = 0
     for done, (name, source) in enumerate(sources.items()):
         progress(f"copying {name}", done, len(sources))
         target = folder / name
-        digest = sha256(source)
+        wanted = looked.digests.get(name, "")
+        digest = wanted or sha256(source)
         if not _holds(target, digest):
-            digest = copy_verified(source, target)
+            digest = copy_verified(source, target, wanted=wanted)
             copied += 1
         files[name] = CopiedFile(bytes=target.stat().st_size, sha256=digest)
     return files, copied
@@ -239,7 +265,7 @@ def _ledger_of_copy(run: RunFolder) -> bytes:
 def _require_room(folder: Path, sources: dict[str, Source]) -> None:
     missing = 0
     for name, source in sources.items():
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        size = size_of(source)
         target = folder / name
         if not target.exists() or target.stat().st_size != size:
             missing += size
@@ -255,22 +281,45 @@ def _holds(target: Path, digest: str) -> bool:
     return target.is_file() and sha256_from_disk(target) == digest
 
 
-def _require_held(folder: Path, name: str, entry: CopiedFile) -> None:
-    if not _holds(folder / name, entry.sha256):
-        raise IntegrityError(
-            f"{folder / name} is missing or not as it was copied; offload again, with "
-            f"--tiff for a TIFF, from where its frames still are"
-        )
+def _require_held(
+    folder: Path, name: str, entry: CopiedFile, parts: Sequence[Part] = ()
+) -> list[Part]:
+    """Return the parts of a file on the share that are not as the ledger says.
+
+    Raises `IntegrityError` unless it is as it was copied.
+    """
+    path = folder / name
+    if path.is_file():
+        forget(path)
+        digest, faulty = look(path, parts)
+        if digest == entry.sha256:
+            return faulty
+    raise IntegrityError(
+        f"{path} is missing or not as it was copied; offload again, with --tiff for a "
+        f"TIFF, from where its frames still are"
+    )
 
 
 def _only_there(
-    former: OffloadList, files: dict[str, CopiedFile]
+    folder: Path,
+    former: OffloadList,
+    files: dict[str, CopiedFile],
+    looked: Looked,
 ) -> dict[str, CopiedFile]:
-    """Return the raw frames that have left this machine since the last offload."""
+    """Return what the share has alone since the last offload.
+
+    That is raw frames that have left this machine, and what was left out now and is
+    there as it was copied.
+    """
     return {
         name: entry
         for name, entry in former.files.items()
-        if name not in files and name.startswith("raw/")
+        if name not in files
+        and (
+            _holds(folder / name, entry.sha256)
+            if name in looked.left_out
+            else name.startswith("raw/")
+        )
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from her2sr_proc.offline.offload import (
     read_list,
     require_over,
 )
+from her2sr_proc.offline.recorded import Part, recorded
 from her2sr_proc.schema.ledger import DiscardRecord
 from her2sr_proc.schema.offload import OffloadList
 from her2sr_proc.store import retention
@@ -41,8 +43,8 @@ def release_raw(
 
     Every file of the copy is read again first. Raises `StateError` when there is no
     finished copy or another call is at work on the frames, `IntegrityError` when a
-    file of it is not as it was copied or a raw file is not in it; nothing is removed
-    then.
+    file of it is not as it was copied or a block of it not as the ledger says, or a raw
+    file is not in it, or a block is missing here; nothing is removed then.
     """
     with RawHold(run, alone=True):
         require_over(run)
@@ -62,7 +64,13 @@ def _release_all(
     missing = _not_listed(run, listed)
     if missing:
         raise IntegrityError(f"{missing} of {run.name} is not in its copy in {share}")
-    faults = check_copy(folder, listed, progress)
+    known = recorded(run)
+    absent = _absent(run, listed, known)
+    if absent:
+        raise IntegrityError(
+            f"no raw frame was removed here: {absent}; offload {run.name} again"
+        )
+    faults = check_copy(folder, listed, known, progress)
     if faults:
         raise IntegrityError(f"no raw frame was removed here: {faults[0]}")
     units = [unit for unit in read_ledger(run.ledger).values() if unit.blocks]
@@ -144,6 +152,18 @@ def _not_listed(run: RunFolder, listed: OffloadList) -> str:
         entry = listed.files.get(name.as_posix())
         if entry is None or entry.bytes != path.stat().st_size:
             return name.as_posix()
+    return ""
+
+
+def _absent(
+    run: RunFolder, listed: OffloadList, known: Mapping[str, Sequence[Part]]
+) -> str:
+    """Return what the ledger has and the run here or its copy lacks."""
+    for name, parts in known.items():
+        if not (run.root / name).is_file():
+            return f"{parts[0].name} is missing here"
+        if name not in listed.files:
+            return f"{parts[0].name} is not in its copy"
     return ""
 
 

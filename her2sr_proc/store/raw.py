@@ -6,6 +6,7 @@ Either way a block is whole or absent, and the ledger alone tells which are ther
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ from her2sr_proc.store.rawform import (
 __all__ = ["ARRAY", "BlockRoom", "Coding", "Prepared", "RawShape", "chunk_path"]
 
 U16 = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of a block stand."""
+
+    file: Path
+    offset: int = 0
+    length: int | None = None
+    """In bytes; None: they are the whole file."""
 
 
 def create(
@@ -108,6 +119,17 @@ def read_block(path: Path, record: BlockRecord, room: BlockRoom | None = None) -
     if is_tiff(path):
         return raw_tiff.read_block(path, record)
     return raw_zarr.read_block(path, record, room or BlockRoom())
+
+
+def place(path: Path, record: BlockRecord) -> Place:
+    """Return where the bytes stand whose SHA-256 the ledger has of a block.
+
+    Raises `MovieError` for a TIFF whose head is damaged, `OSError` for one that cannot
+    be read.
+    """
+    if is_tiff(path):
+        return Place(path, *raw_tiff.stretch(path, record))
+    return Place(chunk_path(path, record.key.block))
 
 
 def open_array(path: Path) -> Any:  # noqa: ANN401 - zarr ships no usable types

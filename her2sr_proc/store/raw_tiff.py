@@ -104,6 +104,12 @@ def block_offset(path: Path, block: int) -> int:
     return plan.frame_at(block * plan.shape.block_frames)
 
 
+def stretch(path: Path, record: BlockRecord) -> tuple[int, int]:
+    """Return where the pixels of a block begin, and their length in bytes."""
+    plan = _plan_of(path)
+    return plan.frame_at(record.first_frame), record.frames * plan.frame_bytes
+
+
 def read_block(path: Path, record: BlockRecord) -> U16:
     """Return the frames of one block after comparing its checksum."""
     where = block_name(record)

@@ -227,6 +227,138 @@ def test_a_damaged_tiff_is_written_again(run, share):
     np.testing.assert_array_equal(tifffile.imread(path), movie(40))
 
 
+# --- what has rotted here takes the place of nothing there
+
+
+def flip(path, at=-1):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def chunk(run, channel="561", block=0):
+    return raw.chunk_path(run.raw(key_of(run, channel)), block)
+
+
+def test_a_block_that_rotted_here_takes_the_place_of_no_good_copy(run, share):
+    copy(run, share)
+    (run.root / "note.txt").write_text("seen")
+    flip(chunk(run))
+    there = chunk(RunFolder(share / "r1"))
+    with pytest.raises(IntegrityError) as refusal:
+        copy(run, share)
+    said = str(refusal.value)
+    assert "block 0 of r00_c00/561 does not match its checksum in" in said
+    assert f"the copy {there} is sound: bring it back to {chunk(run)}" in said
+    assert verify(RunFolder(share / "r1"), quiet).damage == ()
+    assert (share / "r1" / "note.txt").read_text() == "seen"
+    shutil.copyfile(there, chunk(run))
+    assert copy(run, share).copied == 0
+
+
+def test_a_block_that_rotted_before_the_first_copy_is_left_out(run, share):
+    flip(chunk(run))
+    flip(chunk(run, block=1))
+    with pytest.raises(IntegrityError, match=r"\(and 1 more like it\).*no sound copy"):
+        copy(run, share)
+    there = RunFolder(share / "r1")
+    assert not chunk(there).exists()
+    assert verify(there, quiet).damage == tuple(
+        f"block {block} of r00_c00/561 is missing" for block in (0, 1)
+    )
+    with pytest.raises(IntegrityError, match=r"561.* is not in its copy"):
+        release(run, share)
+    assert len(list(run.units())) == 2
+
+
+@pytest.mark.parametrize("form", ["ome-zarr", "ome-tiff"])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_raw_frames_stay_here_while_a_block_is_damaged_or_gone(
+    tmp_path, share, form, is_gone
+):
+    run = make_run(tmp_path / "runs" / "r1", frames={"561": 40}, size=SIDE)
+    add_unit(run, "561", movie(40), form=form)
+    copy(run, share)
+    path = chunk(run, block=2) if form == "ome-zarr" else run.raw(key_of(run, "561"))
+    if not is_gone:
+        flip(path, -100)
+    elif form == "ome-zarr":
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size // 2)
+    said = call(run.root, share, "--remove-raw")
+    assert said.exit_code == 1
+    assert "block " in said.stderr
+    assert "no raw frame is removed" in said.stderr
+    assert len(list(run.units())) == 1
+    assert verify(RunFolder(share / "r1"), quiet).damage == ()
+
+
+def test_a_copy_of_rot_is_no_reason_to_remove_frames(run, share):
+    good = chunk(run).read_bytes()
+    copy(run, share)
+    there = share / "r1"
+    flip(chunk(RunFolder(there)))
+    listed = json.loads((there / "offload.json").read_text())
+    rotted = chunk(RunFolder(there))
+    entry = listed["files"][rotted.relative_to(there).as_posix()]
+    entry["sha256"] = copying.sha256(rotted)
+    (there / "offload.json").write_text(json.dumps(listed))
+    with pytest.raises(IntegrityError, match="block 0 of r00_c00/561 is damaged in"):
+        release(run, share)
+    assert chunk(run).read_bytes() == good
+
+
+def test_a_block_missing_here_keeps_the_others(run, share):
+    copy(run, share)
+    chunk(run, block=3).unlink()
+    with pytest.raises(IntegrityError, match=r"block 3 of .* is missing here"):
+        release(run, share)
+    assert len(list(run.units())) == 2
+
+
+def test_what_rots_while_it_is_copied_is_not_copied(run, share, monkeypatch):
+    real = copying.pieces
+    reads = []
+
+    def rotting(source):
+        reads.append(source)
+        is_second = reads.count(chunk(run)) == 2
+        for piece in real(source):
+            yield b"rot" if source == chunk(run) and is_second else piece
+
+    monkeypatch.setattr(copying, "pieces", rotting)
+    with pytest.raises(IntegrityError, match="reads otherwise than a moment ago"):
+        copy(run, share)
+    assert not chunk(RunFolder(share / "r1")).exists()
+
+
+@pytest.mark.parametrize("bad", [b"", b'{"headline": '])
+def test_an_emptied_result_takes_the_place_of_no_good_one(run, share, bad):
+    run.result.parent.mkdir()
+    run.result.write_text('{"headline": "sr"}')
+    copy(run, share)
+    run.result.write_bytes(bad)
+    there = RunFolder(share / "r1").result
+    with pytest.raises(IntegrityError, match=r"results/result.json is .*is sound"):
+        copy(run, share)
+    assert json.loads(there.read_text()) == {"headline": "sr"}
+    assert "results/result.json" in read_list(share / "r1").files
+    run.result.write_text('{"headline": "conventional"}')  # processed anew
+    assert copy(run, share).copied == 1
+    assert json.loads(there.read_text()) == {"headline": "conventional"}
+
+
+def test_an_emptied_table_takes_the_place_of_no_full_one(run, share):
+    run.counts.parent.mkdir()
+    run.counts.write_text("run,field\n")
+    copy(run, share)
+    run.counts.write_text("")
+    with pytest.raises(IntegrityError, match=r"results/counts.csv is empty"):
+        copy(run, share)
+    assert RunFolder(share / "r1").counts.read_text() == "run,field\n"
+
+
 # --- raw frames leave this machine
 
 

@@ -5,10 +5,14 @@ import socket
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from her2sr_acq.engine.states import RunState
+from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import ServiceUnavailableError
+from her2sr_acq.verbs import rate
 from her2sr_acq.verbs.budget import budget_of
 from her2sr_acq.verbs.rate import Burst, Look, poll
 from her2sr_acq.verbs.stages import Bounds
@@ -79,6 +83,72 @@ def test_a_burst_that_is_over_at_once_has_no_steady_state():
     short = Burst(330, 2048, burst().looks[:2])
     with pytest.raises(ServiceUnavailableError, match="ask for more with --frames"):
         budget_of(short, AMPLE, ratio=2.0)
+
+
+class Service:
+    """A service with one run, as it is seen look by look."""
+
+    url, runtime, pids = "http://here", None, {}
+
+    def __init__(self, *views):
+        self._views = list(views)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def check(self):
+        pass
+
+    def submit(self, _):
+        return self._views[0]
+
+    def run(self, _):
+        return self._views.pop(0)
+
+
+def run_view(state, done, reason=""):
+    return RunView(
+        id="r1",
+        state=state,
+        phase="",
+        protocol="full_rate",
+        sample="s",
+        operator="o",
+        created_utc="2026-01-01T00:00:00Z",
+        frames_done=done,
+        frames_requested=200,
+        units_total=1,
+        reason=reason,
+        folder="r1",
+    )
+
+
+@pytest.mark.parametrize("done", [66, 200])
+@pytest.mark.parametrize(
+    "state",
+    [RunState.PAUSED, RunState.INTERRUPTED, RunState.FAULTED, RunState.ABORTED],
+)
+def test_a_run_that_comes_to_no_end_ends_the_bench_with_the_reason(
+    tmp_path, monkeypatch, state, done
+):
+    service = Service(
+        run_view(RunState.RUNNING, 33), run_view(state, done, "the disk is full")
+    )
+    answer = SimpleNamespace(body={"localized_frames": 0})
+    monkeypatch.setattr(rate, "Launcher", lambda *_, **__: service)
+    monkeypatch.setattr(rate, "ControlClient", lambda _: service)
+    monkeypatch.setattr(rate, "address", lambda *_: "")
+    monkeypatch.setattr(rate, "ask", lambda *_, **__: answer)
+    monkeypatch.setattr(rate, "poll", lambda *_: None)
+    with pytest.raises(ServiceUnavailableError) as told:
+        rate.measure(
+            tmp_path, frames=200, size=64, lit_before_s=0.0, tell=lambda *_: None
+        )
+    assert f"the run of the burst is {state} after {done} of 200" in str(told.value)
+    assert str(told.value).endswith("the disk is full")
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux")

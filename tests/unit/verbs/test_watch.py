@@ -1,6 +1,8 @@
 """Following a run: to its end, through silence, and what Ctrl-C does."""
 
 import io
+import os
+import signal
 
 import pytest
 
@@ -8,7 +10,12 @@ from her2sr_acq.engine.states import RunState
 from her2sr_acq.engine.views import RunView
 from her2sr_acq.errors import ServiceUnavailableError
 from her2sr_acq.verbs.progress import Lines
-from her2sr_acq.verbs.watch import SILENT_S, Timing, follow
+from her2sr_acq.verbs.watch import (
+    SILENT_S,
+    Timing,
+    follow,
+    termination_as_interrupt,
+)
 
 
 def view(state=RunState.RUNNING, done=0, phase="acquiring") -> RunView:
@@ -142,3 +149,39 @@ def test_a_run_that_wants_its_fields_chosen_is_stopped_where_nobody_is():
     script = Script(choosing(), view(RunState.ABORTED))
     script.follow(is_alone=True)
     assert script.stops == 1
+
+
+@pytest.fixture
+def hangups():
+    """How often a closed terminal was left to whoever cared before."""
+    told = []
+    former = signal.signal(signal.SIGHUP, lambda *_: told.append("left"))
+    yield told
+    signal.signal(signal.SIGHUP, former)
+
+
+def hang_up():
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
+def test_a_closed_terminal_stops_no_run_that_a_service_holds(hangups):
+    with termination_as_interrupt():
+        hang_up()
+    assert hangups == ["left"]
+
+
+def test_a_closed_terminal_interrupts_once_what_clears_up(hangups):
+    with termination_as_interrupt(also_hangup=True):
+        with pytest.raises(KeyboardInterrupt):
+            hang_up()
+        hang_up()  # while it clears up
+    hang_up()
+    assert hangups == ["left"]
+
+
+def test_what_was_called_by_nohup_goes_on(hangups):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with termination_as_interrupt(also_hangup=True):
+        hang_up()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert hangups == []
