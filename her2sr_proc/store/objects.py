@@ -54,6 +54,18 @@ class RemoteRun:
     def _prefix(self) -> str:
         return self.url.removeprefix(SCHEME).strip("/")
 
+    def top(self) -> list[str]:
+        """Return what stands in the run folder itself, its folders with a slash.
+
+        Raises `StateError` as `fetch`.
+        """
+        store = self._store()
+        with self._told("read"):
+            return [
+                PurePosixPath(one["name"]).name + "/" * (one["type"] == "directory")
+                for one in store.ls(self._prefix, detail=True)
+            ]
+
     def fetch(self, scratch: Path, below: Iterable[str]) -> dict[str, str]:
         """Copy objects whose names begin with one of ``below`` under ``scratch``.
 
@@ -74,7 +86,8 @@ class RemoteRun:
     def give_back(self, scratch: Path, fetched: dict[str, str]) -> list[str]:
         """Write every file that is new or differs from what was fetched.
 
-        Returns their names. Raises `WriteError`.
+        What was fetched and is gone here goes there too, after that. Returns the names
+        of what was written. Raises `WriteError`.
         """
         files = {
             str(path.relative_to(scratch)): path
@@ -87,13 +100,16 @@ class RemoteRun:
         with self._told("written"):
             for name in changed:
                 store.put_file(str(files[name]), f"{self._prefix}/{name}")
+            for name in sorted(fetched.keys() - files.keys()):
+                store.rm_file(f"{self._prefix}/{name}")
         return changed
 
     def _names(self, store: Any, start: str) -> Iterator[str]:  # noqa: ANN401
         """Yield names of objects below the run that begin with ``start``."""
-        folder = start.rpartition("/")[0]
+        folder, _, begun = start.rpartition("/")
         root = f"{self._prefix}/{folder}".rstrip("/")
-        for path in sorted(store.find(root)):
+        # by the store: a run has very many objects, and few begin so
+        for path in sorted(store.find(root, prefix=begun)):
             name = path[len(self._prefix) + 1 :]
             if name.startswith(start) and ".." not in PurePosixPath(name).parts:
                 yield name

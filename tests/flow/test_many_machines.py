@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ import sys
 import distributed
 import fsspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import s3fs
 from aiobotocore.endpoint import AioEndpoint
@@ -20,11 +23,20 @@ from run_folders import add_unit, make_run
 from typer.testing import CliRunner
 
 from her2sr_acq.cli import build
+from her2sr_acq.plan.models import NucleiOnly
+from her2sr_acq.storage import discard_raw
 from her2sr_proc.errors import ClusterError, DataError, RequestError, StateError
 from her2sr_proc.offline import pictures, schedulers
+from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.offline.pipeline import process_run
 from her2sr_proc.offline.remote import process_remote
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.case import RegionsMarked
+from her2sr_proc.schema.ledger import StackRecord
+from her2sr_proc.store.focus_stack import write_focus_stack
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.lines import LineWriter
 from her2sr_proc.store.manifest import with_profile
 from her2sr_proc.store.objects import RemoteRun
 from her2sr_proc.store.raw_hold import RawHold
@@ -56,7 +68,49 @@ def frames(tmp_path_factory):
     for n, field in enumerate(FIELDS):
         for m, channel in enumerate(counts):
             add_unit(run, channel, film(10 * n + m), field=field)
+    say_all(run)
     return run
+
+
+def say_all(run):
+    """Leave in a run folder whatever an answer may read besides frames."""
+    lines = [
+        {"nm": 561, "purpose": purpose, "power_percent": 40.0, "field": FIELDS[0]}
+        | {"light_s": light_s, "frames": 40}
+        for purpose, light_s in (("burst", 1.2), ("focus", 0.1), ("overview", 0.3))
+    ]
+    run.dose.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    light = {"nm": 561, "power_percent": 40.0, "lit_s": 99.0, "frames": 40}
+    run.events.write_text(json.dumps({"kind": "light", "data": light}) + "\n")
+    CaseFile(run.case, lambda: "2026-01-01T00:00:00Z").add(
+        RegionsMarked(marks={f"{FIELDS[0]}/1": "normal"}), by="observer-1"
+    )
+    add_stack(run, UnitKey(run=run.name, field=FIELDS[1], channel="561"))
+    run.simulated_truth.mkdir()
+    middle = {"nucleus": [1], "x_um": [0.0], "y_um": [0.0]}
+    shape = {"kind": ["tumour"], "outline_a_um": [2.3], "outline_b_um": [2.3]}
+    place = {"signal": [1], "copy": [1], "probe": ["HER2"], "z_um": [0.0]}
+    for name, columns in (
+        ("nuclei", middle | shape | {"angle_rad": [0.0]}),
+        ("loci", middle | place | {"in_section": [True]}),
+    ):
+        pq.write_table(pa.table(columns), run.simulated_truth / f"{name}.parquet")
+    part = run.table_part(UnitKey(run=run.name, field=FIELDS[0], channel="488"), 0)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"torn by a crash of the live localizer")
+
+
+def add_stack(run, key):
+    """Give a unit pictures through the focus, as the engine does."""
+    pictures = np.repeat(film(7)[:5], 2, axis=0)
+    z_um = (4.0, 4.5, 5.0, 5.5, 6.0)
+    size, digest = write_focus_stack(
+        run.focus_stack(key), pictures, z_um=z_um, pixel_nm=130.0
+    )
+    stack = StackRecord(z_um=z_um, frames=2, bytes=size, sha256=digest, best_um=0.1)
+    verdict = read_ledger(run.ledger)[key].verdict.model_copy(update={"stack": stack})
+    with LineWriter(run.ledger) as ledger:
+        ledger.append(verdict.model_dump_json())
 
 
 def copied(frames, folder):
@@ -287,6 +341,31 @@ def test_a_run_in_an_object_store_is_answered_there(frames, here, bucket, tmp_pa
     process_remote(run, quiet)
     store.get(run.url, str(tmp_path / "r1"), recursive=True)
     assert digests(tmp_path / "r1") == here
+    page = (tmp_path / "r1" / "report.html").read_text()
+    for words in ("<td>overview</td>", "through the focus of", "observer-1", "truth"):
+        assert words in page, words
+
+
+def test_a_table_that_is_lost_is_made_again_from_what_is_kept_of_frames_in_the_store(
+    frames, bucket, tmp_path
+):
+    run = copied(frames, tmp_path / "here")
+    process_run(run, quiet)
+    with LineWriter(run.ledger) as ledger:
+        told = discard_raw(
+            run,
+            NucleiOnly(nuclei_only=2.6),
+            lambda line: ledger.append(line.model_dump_json()),
+            lambda: "2026-01-02T00:00:00Z",
+        )
+    assert "cut to" in " ".join(told)
+    run.table(UnitKey(run=run.name, field=FIELDS[0], channel="561")).unlink()
+    there = RemoteRun(f"{bucket}/runs/r1")
+    store = give(run, there.url)
+    process_remote(there, quiet)
+    store.get(there.url, str(tmp_path / "r1"), recursive=True)
+    process_run(run, quiet)
+    assert digests(tmp_path / "r1") == digests(run.root)
 
 
 def test_another_profile_answers_beside_the_run_s_own_in_the_store_too(
