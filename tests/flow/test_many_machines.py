@@ -6,8 +6,12 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import distributed
 import fsspec
@@ -22,6 +26,7 @@ from moto.server import ThreadedMotoServer
 from run_folders import add_unit, make_run
 from typer.testing import CliRunner
 
+import her2sr_proc
 from her2sr_acq.cli import build
 from her2sr_acq.plan.models import NucleiOnly
 from her2sr_acq.storage import discard_raw
@@ -259,6 +264,86 @@ def test_an_address_where_nothing_listens_is_told(frames, tmp_path, monkeypatch)
     who = schedulers.Dask(f"tcp://127.0.0.1:{free_port()}")
     with pytest.raises(ClusterError, match="no Dask scheduler answers"):
         process_run(run, quiet, scheduler=who)
+    assert not run.result.exists()
+
+
+SAY = """
+import sys
+from pathlib import Path
+from her2sr_proc.offline.pipeline import process_run
+from her2sr_proc.offline import schedulers
+from her2sr_proc.store.layout import RunFolder
+schedulers.CONNECT_S = float(sys.argv[2])
+for who in map(schedulers.parse, sys.argv[3:]):
+    try:
+        process_run(RunFolder(Path(sys.argv[1])), print, scheduler=who)
+    except schedulers.ClusterError as exc:
+        print(exc)
+"""
+
+
+def test_an_address_where_another_service_listens_is_told_and_the_process_ends(
+    frames, tmp_path
+):
+    run = copied(frames, tmp_path)
+    web = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    silent = socket.create_server(("127.0.0.1", 0))
+    with web, silent:
+        Thread(target=web.serve_forever, daemon=True).start()
+        ports = [web.server_port, silent.getsockname()[1]]
+        said = subprocess.run(
+            [sys.executable, "-c", SAY, run.root, "1.0"]
+            + [f"dask://127.0.0.1:{port}" for port in ports],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        web.shutdown()
+    for port, sentence in zip(ports, said.stdout.splitlines(), strict=True):
+        assert f"no Dask scheduler answers at tcp://127.0.0.1:{port}" in sentence
+    assert said.stderr == ""
+
+
+def test_a_scheduler_that_dies_is_told_without_a_traceback_of_dask_s(frames, tmp_path):
+    run = copied(frames, tmp_path)
+    with cluster(tmp_path, workers=0) as machines:
+        words = [sys.executable, "-c", SAY, run.root, "20"]
+        with subprocess.Popen(
+            [*words, f"dask://127.0.0.1:{machines.port}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as asking:
+            machines.until_a_client_comes()
+            machines.kill(machines.scheduler)
+            said, aside = asking.communicate(timeout=60)
+    assert "was lost" in said
+    assert aside == ""
+
+
+@pytest.mark.parametrize("name", ["versions.py", "offline/schedulers.py"])
+def test_a_worker_of_another_program_computes_nothing_and_is_told(
+    frames, tmp_path, name
+):
+    """Of an earlier program, too, that could not tell which it is."""
+    run = copied(frames, tmp_path)
+    package = Path(her2sr_proc.__file__).parent
+    other = tmp_path / "other" / "her2sr_proc"
+    shutil.copytree(package, other, ignore=shutil.ignore_patterns("__pycache__"))
+    changed = (other / name).read_text().replace("def program()", "def former()")
+    (other / name).write_text(f"{changed}\n")
+    with cluster(tmp_path, workers=0) as machines:
+        machines.add_worker(first_path=other.parent)
+        who = schedulers.Dask(machines.address)
+        with pytest.raises(ClusterError) as told:
+            process_run(run, quiet, scheduler=who)
+    found = "no her2sr, or an earlier one" if name == "versions.py" else "her2sr 0"
+    assert re.search(
+        f"the worker tcp://127.0.0.1:.* has {found}.*; install the same",
+        str(told.value),
+    )
+    assert [key for field in FIELDS for key in run.tables(field)] == []
     assert not run.result.exists()
 
 
