@@ -5,6 +5,7 @@ Raw frames are fetched for a unit whose table or images are missing, and for no 
 
 from __future__ import annotations
 
+import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from her2sr_proc.errors import ProcError, StateError
+from her2sr_proc.errors import ProcError, StateError, WriteError
+from her2sr_proc.offline.former import tell_former
 from her2sr_proc.offline.pipeline import Progress, do_tasks
 from her2sr_proc.offline.runs import close_run
 from her2sr_proc.offline.schedulers import Local, Scheduler
@@ -25,7 +27,7 @@ from her2sr_proc.schema.times import Times
 from her2sr_proc.stopwatch import Stopwatch
 from her2sr_proc.store.layout import MADE, NOT_SAID, RunFolder
 from her2sr_proc.store.manifest import with_profile
-from her2sr_proc.store.objects import RemoteRun
+from her2sr_proc.store.objects import FULL, RemoteRun
 from her2sr_proc.store.results import add_times
 
 ALWAYS = ("manifest.json", "ledger.jsonl", "calibration/")
@@ -105,22 +107,35 @@ def process_remote(
     with scratch(run, doing.profile) as folder:
         fetched = run.fetch(folder.root, _answered_from(folder, run.top()))
         with watch.step("answer"):
+            former = tell_former(folder, done.lost)
             result = close_run(folder)
         times = done.times(watch, jobs=doing.threads, wall_s=clock() - began)
         times = add_times(folder, times)
         run.give_back(folder.root, fetched)
         report = folder.report.relative_to(folder.root)
-    done.require_whole()
+    done.require_whole(former)
     return Answered(result, times, f"{run.url}/{report}")
 
 
 @contextmanager
 def scratch(run: RemoteRun, profile: ProfileName | None) -> Iterator[RunFolder]:
-    """Yield an empty run folder of the same name, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="her2sr-") as place:
-        folder = RunFolder(Path(place) / run.name, profile)
-        folder.root.mkdir()
-        yield folder
+    """Yield an empty run folder of the same name, removed at the end.
+
+    Raises `WriteError` where there is no room for it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="her2sr-") as place:
+            folder = RunFolder(Path(place) / run.name, profile)
+            folder.root.mkdir()
+            yield folder
+    except OSError as exc:
+        where = tempfile.tempdir  # None: not one could be written to
+        if exc.errno not in FULL and where is not None:
+            raise
+        raise WriteError(
+            f"the scratch folder {where or ''} of {platform.node()} has no room "
+            f"({exc.strerror or exc}); make some, or set TMPDIR to another folder"
+        ) from exc
 
 
 def _raw(folder: RunFolder, unit: UnitKey) -> Iterator[str]:

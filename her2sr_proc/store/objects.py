@@ -7,6 +7,7 @@ Credentials and endpoint come from where the store's own tools look for them
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ from her2sr_proc.errors import RequestError, StateError, WriteError
 from her2sr_proc.store.atomic import make_folder
 
 SCHEME = "s3://"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the scratch folder says, and no store does."""
 LAST = "results/result.json"
 """How the name ends, of whichever profile, of what tells readers that all the rest is
 there: given back after it."""
@@ -70,7 +73,8 @@ class RemoteRun:
         """Copy objects whose names begin with one of ``below`` under ``scratch``.
 
         Returns the SHA-256 of every file fetched, by its name in the run folder.
-        Raises `StateError` when the store does not answer or may not be read.
+        Raises `StateError` when the store does not answer or may not be read,
+        `OSError` when there is no room under ``scratch``.
         """
         store = self._store()
         found: dict[str, str] = {}
@@ -132,6 +136,8 @@ class RemoteRun:
         try:
             yield
         except Exception as exc:  # of botocore, aiohttp and fsspec: all mean the same
+            if isinstance(exc, OSError) and exc.errno in FULL:
+                raise
             why = str(exc).strip().split("\n")[0] or type(exc).__name__
             sentence = (
                 f"{self.url} could not be {verb} ({why}); check the address, the "

@@ -30,7 +30,13 @@ import her2sr_proc
 from her2sr_acq.cli import build
 from her2sr_acq.plan.models import NucleiOnly
 from her2sr_acq.storage import discard_raw
-from her2sr_proc.errors import ClusterError, DataError, RequestError, StateError
+from her2sr_proc.errors import (
+    ClusterError,
+    DataError,
+    RequestError,
+    StateError,
+    WriteError,
+)
 from her2sr_proc.offline import pictures, schedulers
 from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.offline.pipeline import process_run
@@ -390,6 +396,25 @@ def test_tasks_that_failed_leave_an_answer_that_lacks_their_fields(frames, tmp_p
     assert "2 fields have no result" in run.result.read_text()
 
 
+def test_a_former_result_of_a_field_whose_tasks_failed_is_told_until_it_is_made_anew(
+    frames, here, tmp_path
+):
+    run = copied(frames, tmp_path)
+    process_run(run, quiet)
+    run.field_result(FIELDS[1]).unlink()
+    for _ in range(2):
+        with pytest.raises(DataError) as told:
+            process_run(run, quiet, scheduler=Failing("488"))
+        assert (
+            f"lacks {FIELDS[1]} and holds the former result of {FIELDS[0]}: process"
+        ) in str(told.value)
+        said = run.result.read_text()
+        assert said.count(f"{FIELDS[0]}: its former result stands") == 1
+        assert "1 fields have no result" in said
+    process_run(run, quiet)
+    assert digests(run.root) == here
+
+
 @pytest.fixture
 def server():
     """An S3 server on loopback."""
@@ -590,6 +615,23 @@ def made(store, run, folder):
     """Return when every object below a folder of a run was written."""
     found = store.find(f"{run.url}/{folder}", detail=True)
     return {name: facts["LastModified"] for name, facts in found.items()}
+
+
+def test_a_full_scratch_folder_is_told_as_that(frames, bucket, monkeypatch):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    give(frames, run.url)
+    full = "/raw/"
+
+    def opened(path, mode):
+        return open("/dev/full" if full in str(path) else path, mode)
+
+    monkeypatch.setattr(s3fs.core, "open", opened, raising=False)
+    sentence = r"the scratch folder \S+ of \S+ has no room \(No space left on device\)"
+    with pytest.raises(DataError, match=rf"6 tasks failed \({sentence}.* TMPDIR"):
+        process_remote(run, quiet)
+    full = "manifest.json"
+    with pytest.raises(WriteError, match=sentence):
+        process_remote(run, quiet)
 
 
 def test_wrong_credentials_are_one_sentence(frames, bucket, striking):
