@@ -321,7 +321,7 @@ def test_a_scheduler_that_dies_is_told_without_a_traceback_of_dask_s(frames, tmp
             stderr=subprocess.PIPE,
             text=True,
         ) as asking:
-            machines.until_a_client_comes()
+            machines.until_tasks_come()
             machines.kill(machines.scheduler)
             said, aside = asking.communicate(timeout=60)
     assert "was lost" in said

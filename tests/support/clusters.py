@@ -59,15 +59,14 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
-    def until_a_client_comes(self) -> None:
+    def until_tasks_come(self) -> None:
         end = time.monotonic() + START_S
         with Client(self.address, set_as_default=False) as looking:
             while time.monotonic() < end:
-                clients = looking.run_on_scheduler(_clients)
-                if len(clients) > 2:  # the scheduler's own, and this one
+                if looking.run_on_scheduler(_tasks):
                     return
                 time.sleep(0.1)
-        raise TimeoutError(f"no client came to {self.address} in {START_S:g} s")
+        raise TimeoutError(f"no task came to {self.address} in {START_S:g} s")
 
     def kill(self, process: subprocess.Popen) -> None:
         process.send_signal(signal.SIGKILL)
@@ -90,8 +89,8 @@ class Cluster:
         )
 
 
-def _clients(dask_scheduler) -> list[str]:
-    return list(dask_scheduler.clients)
+def _tasks(dask_scheduler) -> int:
+    return len(dask_scheduler.tasks)
 
 
 @contextmanager
