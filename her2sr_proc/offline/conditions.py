@@ -34,6 +34,7 @@ def conditions_of(
     """
     return Conditions(
         doses=tuple(_doses(run)),
+        is_dose_of_bursts_alone=not run.dose.exists(),
         focus=_focus(run, manifest),
         phases=tuple(_phases(manifest, results)),
         crosstalk=_crosstalk(results),

@@ -109,11 +109,11 @@ def _fields(manifest: Manifest, fields: Sequence[FieldResult]) -> Iterator[str]:
         for flag in field.flags:
             told.setdefault(flag, []).append(field.field)
     for flag, names in told.items():
-        yield f"{_where(names, len(fields))}: {flag}"
+        yield f"{named_fields(names, len(fields))}: {flag}"
 
 
-def _where(names: Sequence[str], fields: int) -> str:
-    """Return which fields a flag is of, in few words however many they are."""
+def named_fields(names: Sequence[str], fields: int) -> str:
+    """Return which fields of so many something is of, in few words."""
     if len(names) <= NAMED:
         return ", ".join(names)
     if len(names) == fields:

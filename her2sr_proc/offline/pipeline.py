@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from her2sr_proc.errors import DataError, StateError
 from her2sr_proc.offline.fields import close_field
+from her2sr_proc.offline.flags import named_fields
+from her2sr_proc.offline.former import tell_former
 from her2sr_proc.offline.runs import close_run
 from her2sr_proc.offline.schedulers import Local, Scheduler
 from her2sr_proc.offline.tasks import Doing, InFolder, Outcome, Task
@@ -38,24 +40,39 @@ class Done:
     """How the tasks of a run ended."""
 
     outcomes: tuple[Outcome, ...]
+    fields: int
+    """Of the run."""
 
     @property
     def faults(self) -> list[Outcome]:
         """Those that failed."""
         return [outcome for outcome in self.outcomes if outcome.fault]
 
+    @property
+    def lost(self) -> list[str]:
+        """Fields that were not made anew, in order."""
+        return sorted({outcome.task.field for outcome in self.faults})
+
     def times(self, watch: Stopwatch, *, jobs: int, wall_s: float) -> Times:
         """Return what the call took, with what its own steps did."""
         steps = summed(*(o.steps for o in self.outcomes), watch.steps())
         return Times(calls=1, jobs=jobs, wall_s=wall_s, steps=steps)
 
-    def require_whole(self) -> None:
-        """Raise `DataError` when a task failed."""
-        if self.faults:
-            raise DataError(
-                f"{len(self.faults)} tasks failed ({self.faults[0].fault}); the answer "
-                f"lacks what they were to make: process the run again"
-            )
+    def require_whole(self, former: Sequence[str]) -> None:
+        """Raise `DataError` when a task failed. ``former``: by `tell_former`."""
+        if not self.faults:
+            return
+        lacking = [name for name in self.lost if name not in former]
+        said = {"lacks": lacking, "holds the former result of": former}
+        what = " and ".join(
+            f"{verb} {named_fields(names, self.fields)}"
+            for verb, names in said.items()
+            if names
+        )
+        raise DataError(
+            f"{len(self.faults)} tasks failed ({self.faults[0].fault}); the answer "
+            f"{what}: process the run again"
+        )
 
 
 def process_run(
@@ -106,8 +123,8 @@ def process_timed(
     StateError
         The folder is no run folder, or its raw frames are being rewritten or removed.
     DataError
-        Its manifest or ledger cannot be understood, or tasks failed. What they were
-        to make is missing in the answer, which says so.
+        Its manifest or ledger cannot be understood, or tasks failed. The answer lacks
+        their fields or holds a former result of them, and says which.
     ClusterError
         A cluster was lost. Done again, only what is missing is computed.
     """
@@ -119,10 +136,11 @@ def process_timed(
     with RawHold(run):
         done = do_tasks(run, doing, scheduler, progress)
         with watch.step("answer"):
+            former = tell_former(run, done.lost)
             result = close_run(run)
     times = done.times(watch, jobs=doing.threads, wall_s=clock() - began)
     times = add_times(run, times)
-    done.require_whole()
+    done.require_whole(former)
     return result, times
 
 
@@ -161,4 +179,4 @@ def do_tasks(
     lost = {outcome.task.field for outcome in ended if outcome.fault}
     all_of([Task(f.name) for f in manifest.fields if f.name not in lost])
     progress("report", total - 1, total)
-    return Done(tuple(ended))
+    return Done(tuple(ended), len(manifest.fields))

@@ -5,14 +5,16 @@ Raw frames are fetched for a unit whose table or images are missing, and for no 
 
 from __future__ import annotations
 
+import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from her2sr_proc.errors import ProcError, StateError
+from her2sr_proc.errors import ProcError, StateError, WriteError
+from her2sr_proc.offline.former import tell_former
 from her2sr_proc.offline.pipeline import Progress, do_tasks
 from her2sr_proc.offline.runs import close_run
 from her2sr_proc.offline.schedulers import Local, Scheduler
@@ -23,15 +25,13 @@ from her2sr_proc.schema.params import ProfileName
 from her2sr_proc.schema.results import RunResult
 from her2sr_proc.schema.times import Times
 from her2sr_proc.stopwatch import Stopwatch
-from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.layout import MADE, NOT_SAID, RunFolder
 from her2sr_proc.store.manifest import with_profile
-from her2sr_proc.store.objects import RemoteRun
+from her2sr_proc.store.objects import FULL, RemoteRun
 from her2sr_proc.store.results import add_times
 
 ALWAYS = ("manifest.json", "ledger.jsonl", "calibration/")
-MADE = ("results/", "nuclei/", "images/", "localizations/")
-"""What a profile's answer is made of, besides what people and the microscope said."""
-SAID = ("review/", "events.jsonl", "simulated_truth")
+"""What every task reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,9 @@ class InStore:
         if task.unit is not None:
             if is_closed(folder, task.unit):
                 return
-            name = self._raw(folder, task.unit)
-            fetched |= self.run.fetch(folder.root, (name,))
+            fetched |= self.run.fetch(folder.root, _raw(folder, task.unit))
         do(folder, task, threads=self.threads, watch=watch)
         self.run.give_back(folder.root, fetched)
-
-    def _raw(self, folder: RunFolder, unit: UnitKey) -> str:
-        """Return how names of a unit's raw frames begin, whatever their form."""
-        path = folder.raw(unit, "ome-zarr").relative_to(folder.root)
-        return str(path).removesuffix(".zarr") + "."
 
 
 def process_remote(
@@ -111,27 +105,54 @@ def process_remote(
         doing = InStore(run, jobs or 1, folder.profile)
         done = do_tasks(folder, doing, scheduler, progress)
     with scratch(run, doing.profile) as folder:
-        made = [_made(folder, name) for name in MADE]
-        fetched = run.fetch(folder.root, (*ALWAYS, *SAID, *made))
+        fetched = run.fetch(folder.root, _answered_from(folder, run.top()))
         with watch.step("answer"):
+            former = tell_former(folder, done.lost)
             result = close_run(folder)
         times = done.times(watch, jobs=doing.threads, wall_s=clock() - began)
         times = add_times(folder, times)
         run.give_back(folder.root, fetched)
         report = folder.report.relative_to(folder.root)
-    done.require_whole()
+    done.require_whole(former)
     return Answered(result, times, f"{run.url}/{report}")
 
 
 @contextmanager
 def scratch(run: RemoteRun, profile: ProfileName | None) -> Iterator[RunFolder]:
-    """Yield an empty run folder of the same name, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="her2sr-") as place:
-        folder = RunFolder(Path(place) / run.name, profile)
-        folder.root.mkdir()
-        yield folder
+    """Yield an empty run folder of the same name, removed at the end.
+
+    Raises `WriteError` where there is no room for it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="her2sr-") as place:
+            folder = RunFolder(Path(place) / run.name, profile)
+            folder.root.mkdir()
+            yield folder
+    except OSError as exc:
+        where = tempfile.tempdir  # None: not one could be written to
+        if exc.errno not in FULL and where is not None:
+            raise
+        raise WriteError(
+            f"the scratch folder {where or ''} of {platform.node()} has no room "
+            f"({exc.strerror or exc}); make some, or set TMPDIR to another folder"
+        ) from exc
+
+
+def _raw(folder: RunFolder, unit: UnitKey) -> Iterator[str]:
+    """Yield how names of a unit's raw frames begin, of every form."""
+    for path in folder.raw_forms(unit):
+        yield str(path.relative_to(folder.root))
+
+
+def _answered_from(folder: RunFolder, top: Iterable[str]) -> Iterator[str]:
+    """Yield what a profile's answer may read: what it made, and all that was said.
+
+    ``top``: what stands in the run folder.
+    """
+    yield from (name for name in top if name.rstrip("/") not in NOT_SAID)
+    yield from (_made(folder, name) for name in MADE)
 
 
 def _made(folder: RunFolder, name: str) -> str:
-    """Return the name, in the store, of something that a profile makes."""
+    """Return the name, in the store, of a folder that a profile makes."""
     return f"{folder.made.relative_to(folder.root) / name}/"

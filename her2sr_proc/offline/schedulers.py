@@ -5,14 +5,17 @@ Both give the same files, bit for bit on one type of processor.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from her2sr_proc.errors import ClusterError, RequestError
 from her2sr_proc.offline.tasks import Doing, Outcome, Task
+from her2sr_proc.versions import program
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ ALONE_S = 30.0
 """After this it is told that no worker has come; those of a queue may come late."""
 RETRIES = 2
 """Of a task whose worker died, on another one."""
+OF_DASK = ("distributed.client", "distributed.core", "distributed.comm")
+"""Who logs, with a traceback, that a scheduler is lost."""
 
 
 class Scheduler(Protocol):
@@ -60,27 +65,40 @@ class Dask:
     def run(self, doing: Doing, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Yield how every task ended, as they end. Raises `ClusterError`.
 
-        The death of a worker costs what it was doing, which another one does anew.
+        The death of a worker costs what it was doing, which another one does anew. A
+        worker of another program than this one does nothing, and ends the call.
         """
-        client = self._connect()
-        try:
-            # a name of its own for every call: what a former one left is not its result
-            token = f"{self.clock():.6f}"
-            futures = {
-                client.submit(
-                    doing,
-                    task,
-                    key=f"{task.name}-{token}",
-                    pure=False,
-                    retries=RETRIES,
-                ): task
-                for task in tasks
-            }
-            yield from self._collect(client, futures)
-        finally:
-            client.close(timeout=LOOK_S)
+        client = self._connect()  # which sets how Dask's loggers are
+        with _quiet():
+            try:
+                futures = self._submit(client, doing, tasks)
+                yield from self._collect(client, futures)
+            finally:
+                client.close(timeout=LOOK_S)
 
-    def _connect(self) -> Any:  # noqa: ANN401 - distributed ships no usable types
+    def _submit(
+        self,
+        client: Any,  # noqa: ANN401 - distributed ships no usable types
+        doing: Doing,
+        tasks: Sequence[Task],
+    ) -> dict[Any, Task]:
+        from distributed.protocol.pickle import dumps
+
+        # a name of its own for every call: what a former one left is not its result
+        token = f"{self.clock():.6f}"
+        as_here = _as_here(program())
+        return {
+            client.submit(
+                as_here,
+                dumps((doing, task)),
+                key=f"{task.name}-{token}",
+                pure=False,
+                retries=RETRIES,
+            ): task
+            for task in tasks
+        }
+
+    def _connect(self) -> Any:  # noqa: ANN401
         try:
             from distributed import Client
         except ImportError as exc:
@@ -89,12 +107,23 @@ class Dask:
                 "pip install 'her2sr[cluster]'"
             ) from exc
         try:
+            asyncio.run(self._greet())
             return Client(self.address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as exc:
+        except Exception as exc:  # what a stranger's bytes lead to is of many types
             raise ClusterError(
                 f"no Dask scheduler answers at {self.address} ({_first(exc)}); start "
                 f"one with `dask scheduler`, or leave --scheduler away"
             ) from exc
+
+    async def _greet(self) -> None:
+        """Raise where nothing listens, or what does not speak as a scheduler does.
+
+        `Client` waits for ever for such a one.
+        """
+        from distributed.comm import connect
+
+        greeting = connect(self.address, timeout=CONNECT_S)
+        await (await asyncio.wait_for(greeting, CONNECT_S)).close()
 
     def _collect(self, client: Any, futures: dict[Any, Task]) -> Iterator[Outcome]:  # noqa: ANN401
         from distributed import wait
@@ -148,7 +177,9 @@ class Dask:
         if future.status == "error":
             why = _first(future.exception(timeout=LOOK_S))
             return Outcome(task, 0.0, f"{task.name}: its workers died or failed: {why}")
-        outcome: Outcome = future.result(timeout=LOOK_S)
+        outcome: Outcome | str = future.result(timeout=LOOK_S)
+        if isinstance(outcome, str):
+            raise ClusterError(outcome)
         return outcome
 
     def _require_scheduler(
@@ -182,6 +213,49 @@ def parse(text: str) -> Scheduler:
     raise RequestError(
         f"'{text}' is no scheduler; say local, or dask://HOST:PORT of a running one"
     )
+
+
+def _as_here(wanted: str) -> Callable[[bytes], Outcome | str]:
+    """Return what does a sent task; a sentence where the worker's program is another.
+
+    A function within a function is sent with its code: a worker that knows nothing of
+    it tells of itself too, and unpacks the task only after.
+    """
+
+    def work(sent: bytes) -> Any:  # noqa: ANN401 - what it names is not sent with it
+        from distributed import get_worker
+        from distributed.protocol.pickle import loads
+
+        try:
+            from her2sr_proc.versions import program
+
+            found = f"her2sr {program()}"
+        except ImportError:
+            found = "no her2sr, or an earlier one"
+        if found != f"her2sr {wanted}":
+            return (
+                f"the worker {get_worker().address} has {found}; this computer has "
+                f"her2sr {wanted}: tables may differ; install the same her2sr there, "
+                f"start the worker anew and run again: only what is missing is computed"
+            )
+        doing, task = loads(sent)
+        return doing(task)
+
+    return work
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's loggers from telling what a `ClusterError` tells in one sentence."""
+    loggers = [logging.getLogger(name) for name in OF_DASK]
+    before = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, before, strict=True):
+            one.setLevel(level)
 
 
 def _first(exc: BaseException | None) -> str:

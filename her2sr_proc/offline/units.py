@@ -69,10 +69,17 @@ def is_closed(run: RunFolder, key: UnitKey) -> bool:
     if history is None or not history.blocks:
         return True
     unit = Unit(run, manifest, history, camera_of(run, manifest))
-    if unit.is_signal and history.discarded is None and not _has_table(unit):
+    if unit.is_signal and not _has_its_table(unit):
         return False
     answers = counted_attempts(manifest, histories, key.field)
     return answers.get(key.channel) != key or has_images(unit)
+
+
+def _has_its_table(unit: Unit) -> bool:
+    """Return whether the table is there; of discarded frames, whatever it is of."""
+    if unit.history.discarded is not None:
+        return is_whole_parquet(unit.run.table(unit.key))
+    return _has_table(unit)
 
 
 def _has_table(unit: Unit) -> bool:

@@ -73,6 +73,8 @@ class Conditions:
     """What is known of them; an empty tuple or None: nobody recorded it."""
 
     doses: tuple[LightDose, ...] = ()
+    is_dose_of_bursts_alone: bool = False
+    """Whether no other exposure was recorded: an older run, or a lost file."""
     focus: Focus | None = None
     phases: tuple[Phase, ...] = ()
     crosstalk: Crosstalk | None = None

@@ -15,6 +15,13 @@ RawForm = Literal["ome-zarr", "ome-tiff"]
 RAW_SUFFIXES: dict[RawForm, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
 FLUCTUATIONS = ("fluctuation_fine", "fluctuation_coarse")
 """Kinds of images that the counter reads, in the order of its two smoothings."""
+APART = "profiles"
+"""Folder of what other profiles than the run's own make."""
+MADE = ("localizations", "images", "nuclei", "results")
+"""Folders of what a profile makes; the report is made of them."""
+NOT_SAID = frozenset({"raw", "exports", "report.html", APART, *MADE})
+"""All in a run folder that neither people nor the microscope said, or that is frames.
+Whatever is not named here a profile's answer may read."""
 _RAW_NAME = re.compile(
     r"^(?P<channel>[A-Za-z0-9_-]+)(?:\.a(?P<attempt>\d+))?\.ome\.(?:zarr|tif)$"
 )
@@ -52,7 +59,7 @@ class RunFolder:
         if self.profile is None:
             return self.root
         name = f"{self.profile}-n2v-{self.denoised}" if self.denoised else self.profile
-        return self.root / "profiles" / name
+        return self.root / APART / name
 
     @property
     def denoising(self) -> Path:
@@ -130,6 +137,14 @@ class RunFolder:
             return tiff if tiff.exists() and not zarr.exists() else zarr
         name = _stem(unit.channel, unit.attempt) + RAW_SUFFIXES[form]
         return self.root / "raw" / unit.field / name
+
+    def raw_forms(self, unit: UnitKey) -> tuple[Path, ...]:
+        """All that the table of one unit can be made of, whatever of it is there."""
+        return (
+            *(self.raw(unit, form) for form in RAW_SUFFIXES),
+            self.raw_nuclei(unit),
+            self.raw_nuclei_fill(unit),
+        )
 
     def raw_kept(self, unit: UnitKey, every_nth: int) -> Path:
         """Every n-th raw frame of a unit whose others were discarded."""

@@ -7,6 +7,7 @@ Credentials and endpoint come from where the store's own tools look for them
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ from her2sr_proc.errors import RequestError, StateError, WriteError
 from her2sr_proc.store.atomic import make_folder
 
 SCHEME = "s3://"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the scratch folder says, and no store does."""
 LAST = "results/result.json"
 """How the name ends, of whichever profile, of what tells readers that all the rest is
 there: given back after it."""
@@ -54,11 +57,24 @@ class RemoteRun:
     def _prefix(self) -> str:
         return self.url.removeprefix(SCHEME).strip("/")
 
+    def top(self) -> list[str]:
+        """Return what stands in the run folder itself, its folders with a slash.
+
+        Raises `StateError` as `fetch`.
+        """
+        store = self._store()
+        with self._told("read"):
+            return [
+                PurePosixPath(one["name"]).name + "/" * (one["type"] == "directory")
+                for one in store.ls(self._prefix, detail=True)
+            ]
+
     def fetch(self, scratch: Path, below: Iterable[str]) -> dict[str, str]:
         """Copy objects whose names begin with one of ``below`` under ``scratch``.
 
         Returns the SHA-256 of every file fetched, by its name in the run folder.
-        Raises `StateError` when the store does not answer or may not be read.
+        Raises `StateError` when the store does not answer or may not be read,
+        `OSError` when there is no room under ``scratch``.
         """
         store = self._store()
         found: dict[str, str] = {}
@@ -74,7 +90,8 @@ class RemoteRun:
     def give_back(self, scratch: Path, fetched: dict[str, str]) -> list[str]:
         """Write every file that is new or differs from what was fetched.
 
-        Returns their names. Raises `WriteError`.
+        What was fetched and is gone here goes there too, after that. Returns the names
+        of what was written. Raises `WriteError`.
         """
         files = {
             str(path.relative_to(scratch)): path
@@ -87,13 +104,16 @@ class RemoteRun:
         with self._told("written"):
             for name in changed:
                 store.put_file(str(files[name]), f"{self._prefix}/{name}")
+            for name in sorted(fetched.keys() - files.keys()):
+                store.rm_file(f"{self._prefix}/{name}")
         return changed
 
     def _names(self, store: Any, start: str) -> Iterator[str]:  # noqa: ANN401
         """Yield names of objects below the run that begin with ``start``."""
-        folder = start.rpartition("/")[0]
+        folder, _, begun = start.rpartition("/")
         root = f"{self._prefix}/{folder}".rstrip("/")
-        for path in sorted(store.find(root)):
+        # by the store: a run has very many objects, and few begin so
+        for path in sorted(store.find(root, prefix=begun)):
             name = path[len(self._prefix) + 1 :]
             if name.startswith(start) and ".." not in PurePosixPath(name).parts:
                 yield name
@@ -116,6 +136,8 @@ class RemoteRun:
         try:
             yield
         except Exception as exc:  # of botocore, aiohttp and fsspec: all mean the same
+            if isinstance(exc, OSError) and exc.errno in FULL:
+                raise
             why = str(exc).strip().split("\n")[0] or type(exc).__name__
             sentence = (
                 f"{self.url} could not be {verb} ({why}); check the address, the "

@@ -2,15 +2,22 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import distributed
 import fsspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import s3fs
 from aiobotocore.endpoint import AioEndpoint
@@ -19,12 +26,28 @@ from moto.server import ThreadedMotoServer
 from run_folders import add_unit, make_run
 from typer.testing import CliRunner
 
+import her2sr_proc
 from her2sr_acq.cli import build
-from her2sr_proc.errors import ClusterError, DataError, RequestError, StateError
+from her2sr_acq.plan.models import NucleiOnly
+from her2sr_acq.storage import discard_raw
+from her2sr_proc.errors import (
+    ClusterError,
+    DataError,
+    RequestError,
+    StateError,
+    WriteError,
+)
 from her2sr_proc.offline import pictures, schedulers
+from her2sr_proc.offline.casefile import CaseFile
 from her2sr_proc.offline.pipeline import process_run
 from her2sr_proc.offline.remote import process_remote
+from her2sr_proc.schema.block import UnitKey
+from her2sr_proc.schema.case import RegionsMarked
+from her2sr_proc.schema.ledger import StackRecord
+from her2sr_proc.store.focus_stack import write_focus_stack
 from her2sr_proc.store.layout import RunFolder
+from her2sr_proc.store.ledger import read_ledger
+from her2sr_proc.store.lines import LineWriter
 from her2sr_proc.store.manifest import with_profile
 from her2sr_proc.store.objects import RemoteRun
 from her2sr_proc.store.raw_hold import RawHold
@@ -56,7 +79,49 @@ def frames(tmp_path_factory):
     for n, field in enumerate(FIELDS):
         for m, channel in enumerate(counts):
             add_unit(run, channel, film(10 * n + m), field=field)
+    say_all(run)
     return run
+
+
+def say_all(run):
+    """Leave in a run folder whatever an answer may read besides frames."""
+    lines = [
+        {"nm": 561, "purpose": purpose, "power_percent": 40.0, "field": FIELDS[0]}
+        | {"light_s": light_s, "frames": 40}
+        for purpose, light_s in (("burst", 1.2), ("focus", 0.1), ("overview", 0.3))
+    ]
+    run.dose.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    light = {"nm": 561, "power_percent": 40.0, "lit_s": 99.0, "frames": 40}
+    run.events.write_text(json.dumps({"kind": "light", "data": light}) + "\n")
+    CaseFile(run.case, lambda: "2026-01-01T00:00:00Z").add(
+        RegionsMarked(marks={f"{FIELDS[0]}/1": "normal"}), by="observer-1"
+    )
+    add_stack(run, UnitKey(run=run.name, field=FIELDS[1], channel="561"))
+    run.simulated_truth.mkdir()
+    middle = {"nucleus": [1], "x_um": [0.0], "y_um": [0.0]}
+    shape = {"kind": ["tumour"], "outline_a_um": [2.3], "outline_b_um": [2.3]}
+    place = {"signal": [1], "copy": [1], "probe": ["HER2"], "z_um": [0.0]}
+    for name, columns in (
+        ("nuclei", middle | shape | {"angle_rad": [0.0]}),
+        ("loci", middle | place | {"in_section": [True]}),
+    ):
+        pq.write_table(pa.table(columns), run.simulated_truth / f"{name}.parquet")
+    part = run.table_part(UnitKey(run=run.name, field=FIELDS[0], channel="488"), 0)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"torn by a crash of the live localizer")
+
+
+def add_stack(run, key):
+    """Give a unit pictures through the focus, as the engine does."""
+    pictures = np.repeat(film(7)[:5], 2, axis=0)
+    z_um = (4.0, 4.5, 5.0, 5.5, 6.0)
+    size, digest = write_focus_stack(
+        run.focus_stack(key), pictures, z_um=z_um, pixel_nm=130.0
+    )
+    stack = StackRecord(z_um=z_um, frames=2, bytes=size, sha256=digest, best_um=0.1)
+    verdict = read_ledger(run.ledger)[key].verdict.model_copy(update={"stack": stack})
+    with LineWriter(run.ledger) as ledger:
+        ledger.append(verdict.model_dump_json())
 
 
 def copied(frames, folder):
@@ -208,6 +273,86 @@ def test_an_address_where_nothing_listens_is_told(frames, tmp_path, monkeypatch)
     assert not run.result.exists()
 
 
+SAY = """
+import sys
+from pathlib import Path
+from her2sr_proc.offline.pipeline import process_run
+from her2sr_proc.offline import schedulers
+from her2sr_proc.store.layout import RunFolder
+schedulers.CONNECT_S = float(sys.argv[2])
+for who in map(schedulers.parse, sys.argv[3:]):
+    try:
+        process_run(RunFolder(Path(sys.argv[1])), print, scheduler=who)
+    except schedulers.ClusterError as exc:
+        print(exc)
+"""
+
+
+def test_an_address_where_another_service_listens_is_told_and_the_process_ends(
+    frames, tmp_path
+):
+    run = copied(frames, tmp_path)
+    web = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    silent = socket.create_server(("127.0.0.1", 0))
+    with web, silent:
+        Thread(target=web.serve_forever, daemon=True).start()
+        ports = [web.server_port, silent.getsockname()[1]]
+        said = subprocess.run(
+            [sys.executable, "-c", SAY, run.root, "1.0"]
+            + [f"dask://127.0.0.1:{port}" for port in ports],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        web.shutdown()
+    for port, sentence in zip(ports, said.stdout.splitlines(), strict=True):
+        assert f"no Dask scheduler answers at tcp://127.0.0.1:{port}" in sentence
+    assert said.stderr == ""
+
+
+def test_a_scheduler_that_dies_is_told_without_a_traceback_of_dask_s(frames, tmp_path):
+    run = copied(frames, tmp_path)
+    with cluster(tmp_path, workers=0) as machines:
+        words = [sys.executable, "-c", SAY, run.root, "20"]
+        with subprocess.Popen(
+            [*words, f"dask://127.0.0.1:{machines.port}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as asking:
+            machines.until_tasks_come()
+            machines.kill(machines.scheduler)
+            said, aside = asking.communicate(timeout=60)
+    assert "was lost" in said
+    assert aside == ""
+
+
+@pytest.mark.parametrize("name", ["versions.py", "offline/schedulers.py"])
+def test_a_worker_of_another_program_computes_nothing_and_is_told(
+    frames, tmp_path, name
+):
+    """Of an earlier program, too, that could not tell which it is."""
+    run = copied(frames, tmp_path)
+    package = Path(her2sr_proc.__file__).parent
+    other = tmp_path / "other" / "her2sr_proc"
+    shutil.copytree(package, other, ignore=shutil.ignore_patterns("__pycache__"))
+    changed = (other / name).read_text().replace("def program()", "def former()")
+    (other / name).write_text(f"{changed}\n")
+    with cluster(tmp_path, workers=0) as machines:
+        machines.add_worker(first_path=other.parent)
+        who = schedulers.Dask(machines.address)
+        with pytest.raises(ClusterError) as told:
+            process_run(run, quiet, scheduler=who)
+    found = "no her2sr, or an earlier one" if name == "versions.py" else "her2sr 0"
+    assert re.search(
+        f"the worker tcp://127.0.0.1:.* has {found}.*; install the same",
+        str(told.value),
+    )
+    assert [key for field in FIELDS for key in run.tables(field)] == []
+    assert not run.result.exists()
+
+
 @pytest.mark.parametrize(
     "text", ["", "dask://", "dask://host", "dask://host:0", "dask://h:70000", "slurm"]
 )
@@ -251,6 +396,25 @@ def test_tasks_that_failed_leave_an_answer_that_lacks_their_fields(frames, tmp_p
     assert "2 fields have no result" in run.result.read_text()
 
 
+def test_a_former_result_of_a_field_whose_tasks_failed_is_told_until_it_is_made_anew(
+    frames, here, tmp_path
+):
+    run = copied(frames, tmp_path)
+    process_run(run, quiet)
+    run.field_result(FIELDS[1]).unlink()
+    for _ in range(2):
+        with pytest.raises(DataError) as told:
+            process_run(run, quiet, scheduler=Failing("488"))
+        assert (
+            f"lacks {FIELDS[1]} and holds the former result of {FIELDS[0]}: process"
+        ) in str(told.value)
+        said = run.result.read_text()
+        assert said.count(f"{FIELDS[0]}: its former result stands") == 1
+        assert "1 fields have no result" in said
+    process_run(run, quiet)
+    assert digests(run.root) == here
+
+
 @pytest.fixture
 def server():
     """An S3 server on loopback."""
@@ -287,6 +451,31 @@ def test_a_run_in_an_object_store_is_answered_there(frames, here, bucket, tmp_pa
     process_remote(run, quiet)
     store.get(run.url, str(tmp_path / "r1"), recursive=True)
     assert digests(tmp_path / "r1") == here
+    page = (tmp_path / "r1" / "report.html").read_text()
+    for words in ("<td>overview</td>", "through the focus of", "observer-1", "truth"):
+        assert words in page, words
+
+
+def test_a_table_that_is_lost_is_made_again_from_what_is_kept_of_frames_in_the_store(
+    frames, bucket, tmp_path
+):
+    run = copied(frames, tmp_path / "here")
+    process_run(run, quiet)
+    with LineWriter(run.ledger) as ledger:
+        told = discard_raw(
+            run,
+            NucleiOnly(nuclei_only=2.6),
+            lambda line: ledger.append(line.model_dump_json()),
+            lambda: "2026-01-02T00:00:00Z",
+        )
+    assert "cut to" in " ".join(told)
+    run.table(UnitKey(run=run.name, field=FIELDS[0], channel="561")).unlink()
+    there = RemoteRun(f"{bucket}/runs/r1")
+    store = give(run, there.url)
+    process_remote(there, quiet)
+    store.get(there.url, str(tmp_path / "r1"), recursive=True)
+    process_run(run, quiet)
+    assert digests(tmp_path / "r1") == digests(run.root)
 
 
 def test_another_profile_answers_beside_the_run_s_own_in_the_store_too(
@@ -426,6 +615,23 @@ def made(store, run, folder):
     """Return when every object below a folder of a run was written."""
     found = store.find(f"{run.url}/{folder}", detail=True)
     return {name: facts["LastModified"] for name, facts in found.items()}
+
+
+def test_a_full_scratch_folder_is_told_as_that(frames, bucket, monkeypatch):
+    run = RemoteRun(f"{bucket}/runs/r1")
+    give(frames, run.url)
+    full = "/raw/"
+
+    def opened(path, mode):
+        return open("/dev/full" if full in str(path) else path, mode)
+
+    monkeypatch.setattr(s3fs.core, "open", opened, raising=False)
+    sentence = r"the scratch folder \S+ of \S+ has no room \(No space left on device\)"
+    with pytest.raises(DataError, match=rf"6 tasks failed \({sentence}.* TMPDIR"):
+        process_remote(run, quiet)
+    full = "manifest.json"
+    with pytest.raises(WriteError, match=sentence):
+        process_remote(run, quiet)
 
 
 def test_wrong_credentials_are_one_sentence(frames, bucket, striking):

@@ -11,6 +11,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from distributed import Client
+
 START_S = 60.0
 
 
@@ -47,13 +49,24 @@ class Cluster:
         until_open(self.port, self.scheduler)
         self.workers: list[subprocess.Popen] = []
 
-    def add_worker(self) -> subprocess.Popen:
+    def add_worker(self, first_path: Path | None = None) -> subprocess.Popen:
+        """Start a worker; ``first_path``: where it looks for packages first."""
         worker = self._start(
             "worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
             "--host", "127.0.0.1", "--local-directory", str(self._folder),
+            first_path=first_path,
         )  # fmt: skip
         self.workers.append(worker)
         return worker
+
+    def until_tasks_come(self) -> None:
+        end = time.monotonic() + START_S
+        with Client(self.address, set_as_default=False) as looking:
+            while time.monotonic() < end:
+                if looking.run_on_scheduler(_tasks):
+                    return
+                time.sleep(0.1)
+        raise TimeoutError(f"no task came to {self.address} in {START_S:g} s")
 
     def kill(self, process: subprocess.Popen) -> None:
         process.send_signal(signal.SIGKILL)
@@ -65,14 +78,19 @@ class Cluster:
                 self.kill(process)
         self._log.close()
 
-    def _start(self, *words: str) -> subprocess.Popen:
+    def _start(self, *words: str, first_path: Path | None = None) -> subprocess.Popen:
+        paths = [first_path, *sys.path] if first_path else sys.path
         return subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             cwd=self._folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
         )
+
+
+def _tasks(dask_scheduler) -> int:
+    return len(dask_scheduler.tasks)
 
 
 @contextmanager

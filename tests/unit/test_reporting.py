@@ -185,7 +185,9 @@ def test_dose_is_summed_by_line_and_told_for_the_field_that_had_most(run):
     assert (red.lit_s, red.most_lit_s) == (22.0, 12.0)
     assert red.full_power_s == pytest.approx(4.8)
     report_run(run, exports=False)
-    assert "561 nm" in run.report.read_text()
+    page = run.report.read_text()
+    assert "561 nm" in page
+    assert "these are its bursts alone" in page
 
 
 def test_every_exposure_counts_where_the_run_records_them(run):
@@ -202,6 +204,8 @@ def test_every_exposure_counts_where_the_run_records_them(run):
     burst, focus = conditions(run).doses
     assert (burst.purpose, focus.purpose) == ("burst", "focus")
     assert focus.lit_s == pytest.approx(0.4)
+    report_run(run, exports=False)
+    assert "these are its bursts alone" not in run.report.read_text()
 
 
 def test_focus_of_the_bursts_is_told_where_it_is_recorded(run):

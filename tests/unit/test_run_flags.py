@@ -2,7 +2,7 @@
 
 import pytest
 
-from her2sr_proc.offline.flags import _where
+from her2sr_proc.offline.flags import named_fields
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from her2sr_proc.offline.flags import _where
     ],
 )
 def test_a_flag_of_many_fields_is_told_once(names, fields, words):
-    assert _where(names, fields) == words
+    assert named_fields(names, fields) == words
