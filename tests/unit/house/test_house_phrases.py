@@ -139,9 +139,7 @@ def test_values_stand_in_the_sentence_and_are_words_themselves():
     assert said == "「完了」の測定では「一時停止」はできません"
     nested = phrases.say("ja", "r00_c01 was not reached: xy: no answer within 5 s")
     assert nested == "r00_c01 に到達できません: xy: 5 秒以内に応答がありません"
-    joined = phrases.say(
-        "ja", "stopped after 3 frames; free text of a person"
-    )
+    joined = phrases.say("ja", "stopped after 3 frames; free text of a person")
     assert joined == "3 枚で中止。free text of a person"
 
 
