@@ -149,7 +149,18 @@ def audit(data: OwnData, as_json: AsJson = False) -> None:
 
 
 def _password() -> str:
-    if sys.stdin.isatty():
-        said: str = typer.prompt("password", hide_input=True, confirmation_prompt=True)
-        return said
-    return sys.stdin.readline().rstrip("\r\n")
+    from her2sr_acq.errors import ConfigError
+
+    try:
+        said = _typed() if sys.stdin.isatty() else sys.stdin.readline()
+        said.encode()
+    except UnicodeError as exc:  # read strictly, or with a stand-in for what is none
+        raise ConfigError(
+            "the password is not UTF-8; set the terminal to UTF-8, or send it so"
+        ) from exc
+    return said.rstrip("\r\n")
+
+
+def _typed() -> str:
+    said: str = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    return said
