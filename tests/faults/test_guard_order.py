@@ -98,7 +98,7 @@ def test_an_acq_that_dies_again_and_again_is_not_started_for_ever(bench):
     bench.start("exit", FAKE_AFTER_S="0")
     assert bench.wait() == 1
     assert (
-        "ended 5 times, at last with code 1, and stays ended"
+        "ended 5 times and stays ended; at last, the acq process ended with code 1"
         in log(bench).splitlines()[-1]
     )
     assert not bench.lights.is_lit
