@@ -130,6 +130,21 @@ def test_a_password_that_is_not_utf8_is_told_in_a_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("add", "op-2", "--by", "caf\udce9"), "--by"),
+        (("token", "op-1", "--label", "caf\udce9"), "--label"),
+    ],
+)
+def test_an_option_that_is_not_utf8_is_told_in_a_sentence(told, arguments, option):
+    add(told, "op-1", "operator")
+    code, out, err = told("users", *arguments, typed=f"{WORDS}\n")
+    assert (code, out) == (2, "")
+    assert f"'{option}': it is not UTF-8" in err
+    assert "1 lines, the chain is whole" in told("users", "audit")[2]
+
+
 def test_the_password_is_no_argument(told):
     code, _, err = told("users", "add", "op-1", "--password", WORDS)
     assert code == 2
