@@ -68,6 +68,8 @@ class Child:
         self._clock = clock
         self._started_at = clock()
         self.log = logs / f"{spec.name}.log"
+        self._log_from = 0
+        """Bytes of the log that stood there before this process began to write."""
         self._environment = {**environment, VARIABLE: "1"}
         self._steps = steps
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,6 +84,7 @@ class Child:
         self.let_go()
         self._started_at = self._clock()
         with self._output() as output:
+            self._log_from = output.tell() if output.seekable() else 0
             self._process = subprocess.Popen(
                 self.spec.command,
                 stdin=subprocess.PIPE,
@@ -161,23 +164,30 @@ class Child:
             time.sleep(POLL_S)
 
     def obituary(self) -> str:
-        """Return one sentence on how the process ended, with its last words."""
-        last = self.last_words()
-        words = f": {last}" if last else ""
-        return (
-            f"the {self.spec.name} process ended with code {self.exit_code}{words} "
-            f"(its log is {self.log})"
-        )
+        """Return one sentence on how the process ended, with its last words.
+
+        Whoever was killed said nothing of it: what it wrote last is no cause.
+        """
+        code = self.exit_code
+        if code is not None and code < 0:
+            end = f"was killed by {_signal_name(-code)}"
+        else:
+            last = self.last_words()
+            end = f"ended with code {code}" + (f": {last}" if last else "")
+        return f"the {self.spec.name} process {end} (its log is {self.log})"
 
     def last_words(self) -> str:
-        """Return the last line of the log, without what logging puts before it.
+        """Return its last line of the log, without what logging puts before it.
 
-        Empty where the log cannot be read: who asks has a light to put out.
+        Empty where it wrote none, and where the log cannot be read: who asks has a
+        light to put out.
         """
         try:
             with self.log.open("rb") as file:
-                size = file.seek(0, 2)
-                file.seek(max(0, size - LOG_TAIL_BYTES))
+                size = file.seek(0, os.SEEK_END)
+                # a log shorter than it was has been rotated: all of it is ours
+                begins = self._log_from if self._log_from <= size else 0
+                file.seek(max(begins, size - LOG_TAIL_BYTES))
                 lines = file.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return ""
@@ -207,3 +217,10 @@ class Child:
                 process.wait(wait_s)
             except subprocess.TimeoutExpired:
                 continue
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # those of real time have none
+        return f"signal {number}"

@@ -16,8 +16,20 @@ from her2sr_acq.accounts.roles import Role
 from her2sr_acq.cli_manners import AsJson, OwnData
 from her2sr_proc.cli_options import EXITS
 
+
+def _text(value: str) -> str:
+    """Return what may stand in the audit. Refuses bytes of a shell that are no text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise typer.BadParameter("it is not UTF-8; set the terminal to UTF-8") from exc
+    return value
+
+
 Name = Annotated[str, typer.Argument(help="a pseudonym or account name")]
-By = Annotated[str, typer.Option(help="who does it; it stands in the audit")]
+By = Annotated[
+    str, typer.Option(help="who does it; it stands in the audit", callback=_text)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -92,7 +104,7 @@ def remove(name: Name, data: OwnData, by: By = "command-line") -> None:
 def token(
     name: Name,
     data: OwnData,
-    label: Annotated[str, typer.Option(help="what it is for")] = "",
+    label: Annotated[str, typer.Option(help="what it is for", callback=_text)] = "",
     role: Annotated[Role | None, typer.Option(help="at most the user's own")] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="how long it lasts")] = 90,
     by: By = "command-line",
@@ -149,7 +161,18 @@ def audit(data: OwnData, as_json: AsJson = False) -> None:
 
 
 def _password() -> str:
-    if sys.stdin.isatty():
-        said: str = typer.prompt("password", hide_input=True, confirmation_prompt=True)
-        return said
-    return sys.stdin.readline().rstrip("\r\n")
+    from her2sr_acq.errors import ConfigError
+
+    try:
+        said = _typed() if sys.stdin.isatty() else sys.stdin.readline()
+        said.encode()
+    except UnicodeError as exc:  # read strictly, or with a stand-in for what is none
+        raise ConfigError(
+            "the password is not UTF-8; set the terminal to UTF-8, or send it so"
+        ) from exc
+    return said.rstrip("\r\n")
+
+
+def _typed() -> str:
+    said: str = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    return said

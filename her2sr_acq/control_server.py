@@ -27,7 +27,7 @@ from her2sr_acq.engine.views import (
     RunView,
     StopRequest,
 )
-from her2sr_acq.errors import AcqError, PlanRejectedError
+from her2sr_acq.errors import AcqError, InternalError, PlanRejectedError
 from her2sr_acq.stream.envelope import (
     MAX_QUESTION_BYTES,
     Answer,
@@ -180,7 +180,10 @@ class ControlServer:
             return _refusal(PlanRejectedError.code, describe(exc))
         except Exception as exc:  # top of a thread: whoever asks must not wait
             log.exception("a question could not be answered")
-            return _refusal("internal-error", f"unexpected {type(exc).__name__}: {exc}")
+            return _refusal(
+                InternalError.code,
+                f"unexpected fault ({type(exc).__name__}: {exc}); see the log of acq",
+            )
 
     def _serve(self) -> None:
         while not self._ending.is_set():

@@ -15,6 +15,7 @@ AcqError
 │  ├─ LeaseHeldError       another client steers the microscope
 │  └─ TooManyError         more was asked than is answered in a time
 ├─ ServiceUnavailableError the process that would answer does not
+├─ InternalError           a process of the service made a mistake
 ├─ DeviceError             hardware said no, said something else, or said nothing
 │  ├─ DeviceTimeoutError   a device did not answer in time
 │  ├─ ReadBackError        a device reports another value than the one set
@@ -127,6 +128,12 @@ class ServiceUnavailableError(AcqError):
     """The process that would answer does not."""
 
     code = "service-unavailable"
+
+
+class InternalError(AcqError):
+    """A process of the service made a mistake; its log has the details."""
+
+    code = "internal"
 
 
 class DeviceError(AcqError):

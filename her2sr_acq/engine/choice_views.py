@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from her2sr_acq.engine.views import pseudonym
-from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.pseudonym import Pseudonym
 from her2sr_proc.schema.selection import FIELD, TileScore
 
 
@@ -27,16 +26,7 @@ class SelectionRequest(Frozen):
         description="in the order they are taken",
         json_schema_extra={"uniqueItems": True},
     )
-    by: str = Field(
-        max_length=64,
-        description="who chose: a pseudonym or an account name",
-        json_schema_extra={"pattern": NAME},
-    )
-
-    @field_validator("by")
-    @classmethod
-    def _is_a_pseudonym(cls, value: str) -> str:
-        return pseudonym(value)
+    by: Pseudonym = Field(description="who chose: a pseudonym or an account name")
 
     @field_validator("fields")
     @classmethod

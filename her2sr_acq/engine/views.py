@@ -6,8 +6,7 @@ Hands, devices and the choice of fields have files of their own beside this one.
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Literal, Self
 
 from pydantic import (
@@ -22,7 +21,6 @@ from pydantic import (
 from her2sr_acq.engine.states import RunState
 from her2sr_acq.plan.estimate import Estimate
 from her2sr_acq.plan.models import Protocol
-from her2sr_proc.schema.block import NAME
 from her2sr_proc.schema.ledger import (
     ActivationStep,
     FocusRecord,
@@ -31,16 +29,11 @@ from her2sr_proc.schema.ledger import (
     UnitState,
 )
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.pseudonym import Pseudonym
 
-
-def pseudonym(value: str) -> str:
-    """Return a name that may stand in records. Raises `ValueError` for any other."""
-    if not re.fullmatch(NAME, value):  # `match` lets a final newline pass
-        raise ValueError(
-            f"'{value}' is no pseudonym: use 1 to 64 letters, digits, '-' and '_', "
-            f"and never a patient's name or number"
-        )
-    return value
+YEARS = 2000, 2100
+"""When a run may be asked to start: what is near the ends of what a date can be cannot
+be told in UTC, nor be followed by the end of a run."""
 
 
 class RunRequest(Frozen):
@@ -54,14 +47,10 @@ class RunRequest(Frozen):
 
     protocol: str | None = Field(default=None, max_length=200)
     plan: Protocol | None = None
-    sample: str = Field(
-        description="a pseudonym, never a patient's name or number",
-        json_schema_extra={"pattern": NAME},
+    sample: Pseudonym = Field(
+        description="a pseudonym, never a patient's name or number"
     )
-    operator: str = Field(
-        description="a pseudonym or an account name",
-        json_schema_extra={"pattern": NAME},
-    )
+    operator: Pseudonym = Field(description="a pseudonym or an account name")
     overrides: dict[str, JsonValue] = Field(
         default_factory=dict,
         max_length=100,
@@ -73,7 +62,8 @@ class RunRequest(Frozen):
         description="wait for the microscope instead of a 409",
     )
     not_before: AwareDatetime | None = Field(
-        default=None, description="start at this time or later, with its offset"
+        default=None,
+        description="start at this time or later, with its offset; years 2000 to 2100",
     )
 
     @property
@@ -84,17 +74,23 @@ class RunRequest(Frozen):
         moment = self.not_before.astimezone(UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    @field_validator("sample", "operator")
-    @classmethod
-    def _is_a_pseudonym(cls, value: str) -> str:
-        return pseudonym(value)
-
     @field_validator("not_before", mode="before")
     @classmethod
     def _is_no_count(cls, value: object) -> object:
         if not isinstance(value, int | float):
             return value
         raise ValueError("a time is text with its offset, as 2026-01-01T20:00:00+01:00")
+
+    @field_validator("not_before")
+    @classmethod
+    def _is_of_our_days(cls, value: datetime | None) -> datetime | None:
+        first, last = YEARS
+        if value is not None and not first <= value.year <= last:
+            raise ValueError(
+                f"no run can wait for the year {value.year}; name a time in the years "
+                f"{first} to {last}"
+            )
+        return value
 
     @field_validator("overrides")
     @classmethod

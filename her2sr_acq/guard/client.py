@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from her2sr_acq.errors import GuardError, LatchedError
+from her2sr_acq.errors import GuardError, LatchedError, PlanRejectedError
 from her2sr_acq.guard.messages import (
     MAX_PACKET,
     REPLY,
@@ -22,6 +22,7 @@ from her2sr_acq.guard.messages import (
     ToAcq,
     ToAnybody,
     clip,
+    named,
 )
 
 DEADLINE_S = 2.0
@@ -44,14 +45,22 @@ class GuardClient:
 
     def estop(self, *, by: str, reason: str) -> Stopped:
         """Order dark, and dark to stay. Raises `GuardError` without an answer."""
-        answer = self._ask(EStop(by=by[:200] or "nobody", reason=clip(reason)))
+        answer = self._ask(EStop(by=named(by), reason=clip(reason)))
         if not isinstance(answer, Stopped):
             raise _strange(answer)
         return answer
 
     def rearm(self, *, by: str, reason: str) -> None:
-        """Permit light again. Raises `LatchedError` when it must not be yet."""
-        answer = self._ask(Rearm(by=by[:200] or "nobody", reason=clip(reason)))
+        """Permit light again. Raises `LatchedError` when it must not be yet.
+
+        Raises `PlanRejectedError` without a pseudonym, or a reason.
+        """
+        try:
+            asked = Rearm(by=by, reason=clip(reason))
+        except ValidationError as exc:
+            fault = exc.errors(include_url=False)[0]["msg"]
+            raise PlanRejectedError(fault.removeprefix("Value error, ")) from exc
+        answer = self._ask(asked)
         if isinstance(answer, Refused):
             raise LatchedError(f"the light stays latched: {answer.reason}")
 

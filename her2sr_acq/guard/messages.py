@@ -7,17 +7,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from her2sr_acq.guard.ports import LatchKind
 from her2sr_proc.schema.model import Frozen
+from her2sr_proc.schema.pseudonym import Pseudonym
 
 SOCKET = "guard.sock"
 MAX_PACKET = 16384
 MAX_TEXT = 2000
 MAX_PERMIT_S = 3600.0
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_NAME = 200
+NOBODY = "nobody"
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise ValueError("the reason is empty; say what was found and mended")
+    return reason
+
+
+Finding = Annotated[
+    str, Field(json_schema_extra={"pattern": r"\S"}), AfterValidator(_said)
+]
+"""What a person found at the microscope: never nothing."""
 
 
 class Beat(Frozen):
@@ -79,8 +94,8 @@ class Rearm(Frozen):
     """A person looked at the microscope and permits light again."""
 
     verb: Literal["rearm"] = "rearm"
-    by: Name
-    reason: Text = ""
+    by: Pseudonym
+    reason: Finding = Field(max_length=MAX_TEXT)
 
 
 FromAcq = Beat | Permit | Release | Obeyed | SetLatch
@@ -155,5 +170,19 @@ REPLY: TypeAdapter[ToAcq | ToAnybody] = TypeAdapter(Reply)
 
 
 def clip(text: str) -> str:
-    """Return a text that fits into a message."""
+    """Return a text that fits into a message, whatever it was."""
+    text = _plain(text)
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def named(by: str) -> str:
+    """Return who is to be recorded for an e-stop, which no name may keep from its work.
+
+    A name that is none goes in as what it was; without one it is nobody.
+    """
+    return _plain(by).strip()[:MAX_NAME] or NOBODY
+
+
+def _plain(text: str) -> str:
+    """Return a text with what is no character, as a shell may give it, spelt out."""
+    return text.encode(errors="backslashreplace").decode()

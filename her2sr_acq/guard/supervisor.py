@@ -190,13 +190,14 @@ class Supervisor:
         """Start acq, again or for the first time, or end."""
         code, now = self._acq.exit_code, self._clock()
         if code == UNSAFE:
-            self._records.set_latch("light", self._acq.last_words(), by="acq")
+            cause = self._acq.last_words() or self._acq.obituary()
+            self._records.set_latch("light", cause, by="acq")
         if trip.kind == "start":
             self._state.start_at = now
         elif self._state.end_by is not None:
             self._code = UNSAFE if code == UNSAFE else DONE
         elif code == WRONG_REQUEST:
-            log.error("%s", self._acq.last_words())
+            log.error("%s", self._acq.last_words() or self._acq.obituary())
             self._code = WRONG_REQUEST
         else:
             self._restart(code, now, by_order=trip.kind == "estop")
@@ -205,10 +206,9 @@ class Supervisor:
         self._acq.count_death(by_order=by_order)
         if self._acq.is_hopeless:
             log.error(
-                "acq ended %d times, at last with code %s, and stays ended: %s",
+                "acq ended %d times and stays ended; at last, %s",
                 self._acq.deaths,
-                code,
-                self._acq.last_words(),
+                self._acq.obituary(),
             )
             self._code = UNSAFE if code == UNSAFE else FAULT
             return

@@ -6,9 +6,9 @@ because a key that is read and ignored is a lie in the manifest.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from her2sr_acq.plan.focus import FocusPlan
 from her2sr_acq.plan.light import ActivationPlan, StackPlan
@@ -110,6 +110,29 @@ class NucleiOnly(Frozen):
     )
 
 
+def _form_kept(value: object) -> str | None:
+    """Return which form of `KeepRaw` a value is meant to be; None: none of them."""
+    if value in ("all", "localizations"):
+        return "word"
+    keys = value.model_dump() if isinstance(value, Frozen) else value
+    forms = "every_nth", "nuclei_only"
+    return next((f for f in forms if isinstance(keys, dict) and f in keys), None)
+
+
+KeepRaw = Annotated[
+    Annotated[Literal["all", "localizations"], Tag("word")]
+    | Annotated[EveryNth, Tag("every_nth")]
+    | Annotated[NucleiOnly, Tag("nuclei_only")],
+    Discriminator(
+        _form_kept,
+        custom_error_type="keep_raw",
+        custom_error_message="use all, localizations, {every_nth: 10} for every tenth "
+        "frame, or {nuclei_only: 5} for 5 um around the nuclei",
+    ),
+]
+"""What stays of raw frames once every result is verified."""
+
+
 class RawPlan(Frozen):
     """In which form raw frames stand on disk."""
 
@@ -168,7 +191,7 @@ class Protocol(Frozen):
         default=None, description="none: every tile of the grid is taken, unseen"
     )
     raw: RawPlan = RawPlan()
-    keep_raw: Literal["all", "localizations"] | EveryNth | NucleiOnly = Field(
+    keep_raw: KeepRaw = Field(
         default="all",
         description="what stays once every result is verified; less than 'all' "
         "cannot be processed again, but for nuclei_only, inside its boxes",

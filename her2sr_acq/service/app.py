@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
-from her2sr_acq.service import access, document, problems
+from her2sr_acq.service import access, bodies, document, problems
 from her2sr_acq.service.context import Context
 from her2sr_acq.service.etags import ETags
 from her2sr_acq.service.recorder import Recorder
@@ -52,7 +52,7 @@ def create_app(context: Context) -> FastAPI:
             Middleware(ETags),
             Middleware(Recorder),
         ],
-        dependencies=[Depends(access.authorise)],
+        dependencies=[Depends(access.authorise), Depends(bodies.require_text)],
     )
     app.state.context = context
     problems.install(app)

@@ -114,10 +114,9 @@ def _said(language: str, sentence: str, depth: int) -> str:
     return sentence
 
 
-def title(language: str, code: str, otherwise: str) -> str:
+def title(language: str, code: str) -> str:
     """Return what a problem of a code is in general."""
-    entry = load().texts.get(f"problem.{code}")
-    return otherwise if entry is None or language == ENGLISH else entry[language]
+    return load().text(language, f"problem.{code}")
 
 
 def subject(language: str, name: str) -> str:

@@ -25,6 +25,7 @@ from her2sr_acq.errors import (
     DoseError,
     ForbiddenError,
     GuardError,
+    InternalError,
     LeaseError,
     LeaseHeldError,
     LoginNeededError,
@@ -138,12 +139,11 @@ async def expected(request: Request, error: Exception) -> JSONResponse:
     """
     assert isinstance(error, AcqError | ProcError)
     spoken = spoken_by(request)
-    title = (type(error).__doc__ or "").strip().splitlines()[0]
     response = answer(
         error.code,
         phrases.say(spoken, str(error)),
         _status_of(error),
-        title=phrases.title(spoken, error.code, title),
+        title=phrases.title(spoken, error.code),
         context={key: str(value) for key, value in error.context.items()},
     )
     response.headers["content-language"] = spoken
@@ -171,7 +171,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         "bad-request",
         f"{said}{more}",
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        title=phrases.title(spoken, "bad-request", "The request cannot be understood."),
+        title=phrases.title(spoken, "bad-request"),
         context={"key": where},
     )
 
@@ -203,7 +203,8 @@ def _allowed(request: Request) -> list[str]:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return answer(
-        "internal",
+        InternalError.code,
         "the service made a mistake; its log has the details",
         HTTPStatus.INTERNAL_SERVER_ERROR,
+        title=phrases.title(spoken_by(request), InternalError.code),
     )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
-from her2sr_acq.plan.models import EveryNth, NucleiOnly
+from her2sr_acq.plan.models import EveryNth, KeepRaw, NucleiOnly
 from her2sr_proc.errors import DataError
 from her2sr_proc.schema.ledger import DiscardRecord
 from her2sr_proc.store import retention
 from her2sr_proc.store.layout import RunFolder
 
 PROVEN = "complete, localized, and every image readable"
-KeepRaw = Literal["all", "localizations"] | EveryNth | NucleiOnly
 
 
 def discard_raw(

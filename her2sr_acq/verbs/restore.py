@@ -18,6 +18,7 @@ from her2sr_acq.engine.database import Database
 from her2sr_acq.engine.restored import settle
 from her2sr_acq.errors import ConfigError, RunConflictError, StorageError
 from her2sr_acq.ownership import Hold, Holder, holder, require_locks
+from her2sr_acq.verbs.data_folder import require_apart
 from her2sr_acq.verbs.database_copies import (
     SUMS,
     Kind,
@@ -36,9 +37,9 @@ def restore(data: Path, source: Path, clock: Clock | None = None) -> list[str]:
     """Put the databases of a backup in their places; tell what was done.
 
     Raises `RunConflictError` while a service holds the data folder or a database,
-    `ConfigError` for a folder that is no backup, `StorageError` for one that is
-    damaged, cut short or newer than this program, or a data folder that takes nothing.
-    Nothing was changed then.
+    `ConfigError` for a folder that is no backup or a place where no data folder can be,
+    `StorageError` for one that is damaged, cut short or newer than this program, or a
+    data folder that takes nothing. Nothing was changed then.
     """
     clock = clock or Clock()
     expected = _sums(source)
@@ -62,6 +63,7 @@ def _taken(data: Path, clock: Clock) -> Iterator[None]:
     """Hold the data folder, which is made where there is none."""
     if data.exists() and not data.is_dir():
         raise ConfigError(f"{data} is a file; name the data folder")
+    require_apart(data)
     try:
         require_locks(data)
         owner = holder(data)

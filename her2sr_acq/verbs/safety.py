@@ -16,6 +16,7 @@ from pathlib import Path
 from her2sr_acq.errors import ConfigError, GuardError, LightError, RunConflictError
 from her2sr_acq.guard.client import GuardClient
 from her2sr_acq.guard.hold import end, last_runtime, leftover
+from her2sr_acq.guard.messages import clip, named
 from her2sr_acq.guard.records import Records
 from her2sr_acq.guard.safe import shut_all
 from her2sr_acq.guard.settings import read_settings
@@ -93,7 +94,10 @@ def dark(
 
 
 def rearm(data: Path, *, by: str, reason: str) -> None:
-    """Permit light again. Raises `LatchedError` while it must not be, `GuardError`."""
+    """Permit light again. Raises `LatchedError` while it must not be, `GuardError`.
+
+    Raises `PlanRejectedError` without a pseudonym, or a reason.
+    """
     GuardClient(_runtime(data.resolve())).rearm(by=by, reason=reason)
 
 
@@ -141,6 +145,7 @@ def _alone(
 
 def _latch(data: Path, *, by: str, reason: str, doubt: str, seconds: float) -> None:
     """Leave the latch for the next guard."""
+    by, reason = named(by), clip(reason)
     records = Records(DataFolder(data))
     records.set_latch("estop", reason or "e-stop", by=by)
     proof = f"; not proven dark: {doubt}" if doubt else ""

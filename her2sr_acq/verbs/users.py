@@ -15,6 +15,7 @@ from her2sr_acq.accounts.passwords import Passwords
 from her2sr_acq.accounts.people import People
 from her2sr_acq.errors import ConfigError
 from her2sr_acq.plan.foresight import require_writable
+from her2sr_acq.verbs.data_folder import existing, require_apart
 from her2sr_proc.schema.event import Event
 from her2sr_proc.store.layout import DataFolder
 
@@ -28,14 +29,16 @@ class Listed(TypedDict):
 
 @contextmanager
 def opened(data: Path, *, is_made: bool = False) -> Iterator[People]:
-    """Yield the users of a data folder.
+    """Yield the users of a data folder; to be made, it need not be there yet.
 
-    Raises `ConfigError` when it has none and they are not to be made.
+    For a service is put on the network only once it has a user. Raises `ConfigError`
+    for what is no data folder, and when it has no users and they are not to be made.
     """
     path = DataFolder(data.resolve()).accounts
     if is_made:
+        require_apart(data)
         require_writable(data)
-    elif not path.is_file():
+    elif not existing(data).accounts.is_file():
         raise ConfigError(
             f"{data} has no users yet; set one up with `her2sr users add`"
         )
@@ -53,7 +56,11 @@ def has_users(data: Path) -> bool:
 
 
 def listed(data: Path) -> Listed:
-    """Return users and tokens; none where nothing is set up."""
+    """Return users and tokens; none where nothing is set up.
+
+    Raises `ConfigError` for what is no data folder.
+    """
+    existing(data)
     if not has_users(data):
         return {"users": [], "tokens": []}
     with opened(data) as people:
@@ -64,8 +71,11 @@ def listed(data: Path) -> Listed:
 
 
 def audited(data: Path) -> list[Event]:
-    """Return the audit after checking its chain. Raises `StorageError`."""
-    path = DataFolder(data.resolve()).accounts
+    """Return the audit after checking its chain. Raises `StorageError`.
+
+    Raises `ConfigError` for what is no data folder.
+    """
+    path = existing(data).accounts
     if not path.is_file():
         return []
     with ServiceDatabase(path) as database:

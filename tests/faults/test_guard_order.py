@@ -11,7 +11,12 @@ import pytest
 from guards import guard_bench, until
 from short import short_folder
 
-from her2sr_acq.errors import GuardError, LatchedError, RunConflictError
+from her2sr_acq.errors import (
+    GuardError,
+    LatchedError,
+    PlanRejectedError,
+    RunConflictError,
+)
 from her2sr_acq.ownership import holder
 from her2sr_acq.verbs.safety import dark, estop, rearm
 from her2sr_proc.lifeline import VARIABLE as LIFELINE
@@ -74,7 +79,7 @@ def test_light_that_stays_on_is_tried_on_latched_and_ends_with_3(bench):
     until(lambda: "light:" in bench.client.status().latched)
     assert "561:ON" in bench.client.status().light_in_doubt
     with pytest.raises(LatchedError, match="not proven off"):
-        bench.client.rearm(by="maria", reason="")
+        bench.client.rearm(by="maria", reason="looked at it")
     assert bench.end() == 3
 
 
@@ -99,7 +104,7 @@ def test_an_acq_that_dies_again_and_again_is_not_started_for_ever(bench):
     bench.start("exit", FAKE_AFTER_S="0")
     assert bench.wait() == 1
     assert (
-        "ended 5 times, at last with code 1, and stays ended"
+        "ended 5 times and stays ended; at last, the acq process ended with code 1"
         in log(bench).splitlines()[-1]
     )
     assert not bench.lights.is_lit
@@ -129,6 +134,41 @@ def test_estop_is_obeyed_by_a_living_acq_which_lives_on(bench):
     assert "smoke" in status.latched
     estops = [line for line in account(bench) if line["kind"] == "estop"]
     assert (estops[0]["by"], estops[0]["reason"]) == ("maria", "smoke")
+
+
+@pytest.mark.parametrize(
+    ("by", "recorded"), [("", "nobody"), (" \t", "nobody"), ("\udcff", "\\udcff")]
+)
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_no_name_and_no_reason_keeps_an_estop_from_its_work(
+    bench, by, recorded, is_guarded
+):
+    bench.start("work")
+    bench.acq_pid()
+    if not is_guarded:
+        bench.process.kill()
+        bench.process.wait(5.0)
+    assert estop(bench.data, by=by, reason="caf\udce9").is_dark
+    assert not bench.lights.is_lit
+    path = bench.data / "safety.jsonl"  # the guard answers before it writes
+    until(lambda: path.exists() and '"estop"' in path.read_text())
+    (line,) = [line for line in account(bench) if line["kind"] == "estop"]
+    assert (line["by"], line["reason"]) == (recorded, "caf\\udce9")
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "says"),
+    [
+        ("", "door closed", "no pseudonym"),
+        ("Jane Doe", "door closed", "no pseudonym"),
+        ("\udcff", "door closed", "no pseudonym"),
+        ("op-2", "", "the reason is empty"),
+        ("op-2", " \n", "the reason is empty"),
+    ],
+)
+def test_nobody_rearms_without_a_name_and_a_reason(tmp_path, by, reason, says):
+    with pytest.raises(PlanRejectedError, match=says):
+        rearm(tmp_path, by=by, reason=reason)
 
 
 @pytest.mark.parametrize("kind", ["deaf", "lock"])
@@ -221,7 +261,7 @@ def test_rearm_is_refused_while_acq_reports_an_open_interlock(bench):
     bench.acq_pid()
     estop(bench.data, by="maria", reason="smoke")
     with pytest.raises(LatchedError, match="561 nm laser is open; put that right"):
-        rearm(bench.data, by="maria", reason="")
+        rearm(bench.data, by="maria", reason="looked at it")
     assert "smoke" in bench.client.status().latched
 
 

@@ -10,6 +10,7 @@ from stations import protocol, request, rig
 from her2sr_acq.control import ControlClient
 from her2sr_acq.control_server import ControlServer
 from her2sr_acq.errors import (
+    InternalError,
     PlanRejectedError,
     RunConflictError,
     RunNotFoundError,
@@ -54,6 +55,12 @@ def test_health_devices_and_protocols_arrive_as_they_are(bench, client):
     assert client.health().configuration == "fake"
     assert client.devices().devices == bench.desk.devices().devices
     assert client.protocols() == bench.desk.protocols()
+
+
+def test_a_mistake_of_the_hardware_process_arrives_as_one(bench, client, monkeypatch):
+    monkeypatch.setattr(bench.desk, "preflight", lambda _: 1 / 0)
+    with pytest.raises(InternalError, match=r"ZeroDivisionError.*see the log of acq"):
+        client.preflight(SMALL)
 
 
 def test_a_refusal_arrives_as_the_error_it_was(bench, client):

@@ -68,6 +68,11 @@ CALLS = (
     "denoise apply m.npy --model nope.zip --out o.tif",
     "denoise apply nope.tif --model nope.zip --out o.tif",
     "denoise import nope.zip --out o.zip",
+    "users list --data nope",
+    "users audit --data nope",
+    "users remove op-1 --data nope",
+    "users token op-1 --data nope",
+    "users revoke 3f2a90c1d4e5 --data nope",
 )
 ELSEWHERE = {
     "demo": "reads no file",
@@ -77,12 +82,7 @@ ELSEWHERE = {
     "estop": "puts the light out of whatever folder it is told",
     "dark": "asks the light, not a file",
     "rearm": "asks the guard, not a file",
-    **dict.fromkeys(
-        (f"users {verb}" for verb in ("add", "remove", "token", "revoke")),
-        "a folder without users is where the first is added",
-    ),
-    "users list": "as users add",
-    "users audit": "as users add",
+    "users add": "a folder that is not there yet is where the first is added",
 }
 """Verbs that no missing file can be named to, and why."""
 TABLE = """\

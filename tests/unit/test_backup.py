@@ -275,6 +275,35 @@ def test_a_backup_within_what_it_backs_up_is_refused(data, out):
         backup(data, data / out)
 
 
+@pytest.mark.parametrize("place", ["runs", "runs/20260101-x", "new"])
+def test_nothing_is_put_back_among_the_runs_of_a_data_folder(data, tmp_path, place):
+    backup(data, tmp_path / "b")
+    (data / "runs").mkdir()
+    with pytest.raises(ConfigError, match=f"lies in the data folder {data}"):
+        restore(data / place, tmp_path / "b")
+    assert list((data / "runs").iterdir()) == []
+
+
+def test_nothing_is_put_back_into_the_folder_of_a_run(data, tmp_path):
+    backup(data, tmp_path / "b")
+    run = tmp_path / "copied-run"
+    run.mkdir()
+    (run / "manifest.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is the folder of a run"):
+        restore(run, tmp_path / "b")
+    assert [path.name for path in run.iterdir()] == ["manifest.json"]
+
+
+def test_a_backup_is_put_into_an_empty_folder(data, tmp_path):
+    backup(data, tmp_path / "b")
+    (tmp_path / "empty").mkdir()
+    restore(tmp_path / "empty", tmp_path / "b")
+    assert standing(tmp_path / "empty") == {
+        "her2sr.db": ["runs"],
+        "service.db": ["users"],
+    }
+
+
 def test_a_file_is_no_data_folder(data, tmp_path):
     backup(data, tmp_path / "b")
     with pytest.raises(ConfigError, match="is a file; name the data folder"):

@@ -82,6 +82,37 @@ def test_one_that_dies_at_the_start_is_told_by_its_last_words(tmp_path):
     assert str(tmp_path / "logs" / "api.log") in str(caught.value)
 
 
+def test_one_that_was_killed_is_told_by_the_signal_and_not_by_its_last_words(tmp_path):
+    child = make(tmp_path, f"print('a request', flush=True); {READY} time.sleep(60)")
+    child.start()
+    until(child.is_ready)
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: child.exit_code is not None)
+    assert child.obituary().startswith("the api process was killed by SIGKILL (its log")
+    child.stop()
+
+
+def test_one_that_says_nothing_is_not_told_by_the_words_of_one_before_it(tmp_path):
+    child = make(tmp_path, "raise SystemExit(1)")
+    (tmp_path / "logs").mkdir()
+    child.log.write_text("ERROR of an hour ago\n")
+    child.start()
+    until(lambda: child.exit_code is not None)
+    assert child.last_words() == ""
+    assert child.obituary().startswith("the api process ended with code 1 (its log")
+    child.stop()
+
+
+def test_the_words_after_a_log_was_emptied_are_its_own(tmp_path):
+    child = make(tmp_path, f"{READY} time.sleep(60)")
+    (tmp_path / "logs").mkdir()
+    child.log.write_text("a long line of somebody else\n")
+    child.start()
+    child.log.write_text("own words\n")  # as logrotate's copytruncate leaves it
+    assert child.last_words() == "own words"
+    child.stop()
+
+
 def test_one_that_was_asked_for_the_impossible_says_so(tmp_path):
     child = make(tmp_path, "print('no such laser'); raise SystemExit(2)")
     child.start()

@@ -125,7 +125,15 @@ LATER = [
     pytest.param(
         {"select": {"choose": "regions"}}, "needs 'regions'", id="select regions"
     ),
-    pytest.param({"keep_raw": "some"}, "Input should be", id="keep_raw"),
+    *(
+        pytest.param(
+            {"keep_raw": kept}, "use all, localizations, {every_nth", id="kept"
+        )
+        for kept in ("some", {}, {"every": 3}, ["all"], None)
+    ),
+    pytest.param(
+        {"keep_raw": {"every_nth": 1}}, "greater than or equal to 2", id="every frame"
+    ),
     pytest.param(
         {"processing": {"profile": "homemade"}},
         "'paper' or 'recommended'",

@@ -2,6 +2,9 @@
 
 import pytest
 
+from her2sr_acq import errors
+from her2sr_acq.service.strings import load
+
 
 def test_a_run_is_accepted_with_its_place(client, request_body):
     answer = client.post("/api/v1/runs", json=request_body)
@@ -62,10 +65,36 @@ HARMED = [
 ]
 
 
+DEMO = '"protocol":"demo","sample":"s","operator":"o"'
+YEARS = "name a time in the years 2000 to 2100"
+HARMED += [
+    pytest.param(
+        f'{{{DEMO},"not_before":"9999-12-31T23:59:59-23:00"}}', YEARS, id="last day"
+    ),
+    pytest.param(
+        f'{{{DEMO},"not_before":"0001-01-01T00:00:00+23:00"}}', YEARS, id="first day"
+    ),
+    *(
+        pytest.param(
+            body, f"{key}: half of a surrogate pair is no text", id=f"half {key}"
+        )
+        for body, key in [
+            ('{"protocol":"demo","sample":"\\ud800","operator":"o"}', "'sample'"),
+            ('{"protocol":"\\udfff","sample":"s","operator":"o"}', "'protocol'"),
+            (f'{{{DEMO},"overrides":{{"a":[1,"\\ud800"]}}}}', "'overrides.a.1'"),
+            (f'{{{DEMO},"overrides":{{"\\ud800":1}}}}', "'overrides'"),
+            ('{"\\ud800":1}', "'body'"),
+            ('"\\ud800"', "'body'"),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize("path", ["runs", "preflight"])
 @pytest.mark.parametrize(("body", "words"), HARMED)
-def test_a_harmed_body_is_refused_in_a_sentence(client, body, words):
+def test_a_harmed_body_is_refused_in_a_sentence(client, path, body, words):
     headers = {"content-type": "application/json"}
-    answer = client.post("/api/v1/runs", content=body, headers=headers)
+    answer = client.post(f"/api/v1/{path}", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "bad-request")
     assert words in answer.json()["detail"]
 
@@ -95,8 +124,23 @@ def test_what_is_not_expected_is_an_answer_without_its_traceback(
     monkeypatch.setattr(control, "runs", lambda **_: 1 / 0)
     answer = client.get("/api/v1/runs")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert answer.json()["title"] == "The service made a mistake."
     assert "division" not in answer.text
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [e for e in vars(errors).values() if isinstance(e, type)]
+)
+def test_no_title_is_a_sentence_for_programmers(client, control, monkeypatch, error):
+    def fail(**_):
+        said = {"may_pass": True} if error is errors.DeliveryError else {}
+        raise error("so it is", **said)
+
+    monkeypatch.setattr(control, "runs", fail)
+    title = client.get("/api/v1/runs").json()["title"]
+    assert title == load().text("en", f"problem.{error.code}")
+    assert "class" not in title
 
 
 def test_an_answer_does_not_repeat_a_key_of_any_length(client, request_body):

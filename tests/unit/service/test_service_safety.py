@@ -21,6 +21,44 @@ def test_a_rearm_names_who_and_why(client, guard):
     assert client.post("/api/v1/rearm").status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("body", "by", "reason"),
+    [
+        pytest.param('{"by": "Jane Doe", "reason": "smoke"}', "nobody", "smoke"),
+        pytest.param('{"by": 7, "reason": [1]}', "nobody", "e-stop"),
+        pytest.param('{"by": "op-2", "reason": " ", "x": 1}', "op-2", "e-stop"),
+        pytest.param('{"by": "\\ud800"}', "nobody", "e-stop"),
+        pytest.param('{"reason": "' + "x" * 900 + '"}', "unnamed", "x" * 500),
+        pytest.param("[]", "unnamed", "e-stop"),
+        pytest.param("{harmed", "unnamed", "e-stop"),
+        pytest.param(b"\xff\xfe", "unnamed", "e-stop"),
+        pytest.param("[" * 10**5, "unnamed", "e-stop"),
+    ],
+)
+def test_nothing_that_is_said_with_an_e_stop_keeps_the_light_on(
+    client, guard, body, by, reason
+):
+    answer = client.post("/api/v1/estop", content=body)
+    assert (answer.status_code, answer.json()["dark"]) == (200, True)
+    assert guard.asked == [("estop", by, reason)]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"by": "", "reason": "door closed"}, "'by': '' is no pseudonym"),
+        ({"by": "Jane Doe", "reason": "door closed"}, "no pseudonym"),
+        ({"by": "op-2", "reason": ""}, "'reason': the reason is empty"),
+        ({"by": "op-2", "reason": " \t"}, "'reason': the reason is empty"),
+    ],
+)
+def test_nobody_rearms_without_a_name_and_a_reason(client, guard, body, says):
+    answer = client.post("/api/v1/rearm", json=body)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+    assert guard.asked == []
+
+
 def test_a_rearm_is_refused_while_the_cause_is_there(client, guard):
     guard.refuses = "the door is open"
     answer = client.post("/api/v1/rearm", json={"by": "op-2", "reason": "x"})

@@ -17,8 +17,9 @@ WORDS = "three plain words"
 def told(capsys, monkeypatch, tmp_path):
     """Returns what a verb ends with and says."""
 
-    def tell(*arguments: str, typed: str = "", data: bool = True):
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    def tell(*arguments: str, typed: str | io.TextIOBase = "", data: bool = True):
+        stdin = io.StringIO(typed) if isinstance(typed, str) else typed
+        monkeypatch.setattr("sys.stdin", stdin)
         where = ("--data", str(tmp_path)) if data else ()
         with pytest.raises(SystemExit) as end:
             main([*arguments, *where])
@@ -30,6 +31,13 @@ def told(capsys, monkeypatch, tmp_path):
 
 def add(told, name: str, role: str):
     return told("users", "add", name, "--role", role, typed=f"{WORDS}\n")
+
+
+@pytest.fixture
+def started(tmp_path):
+    """The data folder of a service that has started once."""
+    (tmp_path / "runs").mkdir()
+    return tmp_path
 
 
 def test_a_user_is_added_listed_given_a_token_and_removed(told, tmp_path):
@@ -69,13 +77,72 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "typed", "words"), WRONG)
 def test_a_wrong_request_is_one_sentence_and_leaves_nothing(
-    told, arguments, typed, words
+    told, started, arguments, typed, words
 ):
     code, out, err = told("users", *arguments, typed=typed)
     assert (code, out) == (2, "")
     assert words in err
     assert err.count("\n") == 1
     assert "everyone on this computer" in told("users", "list")[1]
+
+
+@pytest.mark.parametrize(
+    "verb", [["list"], ["audit"], ["remove", "x"], ["token", "x"], ["revoke", "x"]]
+)
+def test_a_folder_that_is_no_data_folder_is_refused_and_not_praised(
+    told, tmp_path, verb
+):
+    code, out, err = told("users", *verb)
+    assert (code, out) == (2, "")
+    assert f"{tmp_path} is no data folder" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_folder_without_users_has_none_to_list_and_no_line(told, started):
+    assert "everyone on this computer" in told("users", "list")[1]
+    assert "0 lines, the chain is whole" in told("users", "audit")[2]
+
+
+def test_no_user_is_set_up_in_a_folder_within_a_data_folder(told, started):
+    (started / "daemon.json").touch()
+    where = ("--data", str(started / "runs"))
+    code, _, err = told("users", "add", "op-1", *where, typed=f"{WORDS}\n", data=False)
+    assert code == 2
+    assert f"lies in the data folder {started}" in err
+    assert list((started / "runs").iterdir()) == []
+
+
+LATIN = b"caf\xe9 three plain words\n"
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+@pytest.mark.parametrize("is_typed", [False, True], ids=["sent", "at the prompt"])
+def test_a_password_that_is_not_utf8_is_told_in_a_sentence(
+    told, monkeypatch, tmp_path, errors, is_typed
+):
+    stdin = io.TextIOWrapper(io.BytesIO(LATIN), "utf-8", errors)
+    stdin.isatty = lambda: is_typed
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: stdin.readline())
+    code, _, err = told("users", "add", "op-1", typed=stdin)
+    assert code == 2
+    assert err.startswith("error: the password is not UTF-8;")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("add", "op-2", "--by", "caf\udce9"), "--by"),
+        (("token", "op-1", "--label", "caf\udce9"), "--label"),
+    ],
+)
+def test_an_option_that_is_not_utf8_is_told_in_a_sentence(told, arguments, option):
+    add(told, "op-1", "operator")
+    code, out, err = told("users", *arguments, typed=f"{WORDS}\n")
+    assert (code, out) == (2, "")
+    assert f"'{option}': it is not UTF-8" in err
+    assert "1 lines, the chain is whole" in told("users", "audit")[2]
 
 
 def test_the_password_is_no_argument(told):
