@@ -30,6 +30,8 @@ STEADY_S = 3600.0
 """A life so long is no part of a row of deaths: a service runs for months."""
 TELL_S = 10.0
 """Who waits longer than this wants to know for what."""
+FORMER_S = 15.0
+"""After a service was killed its simulated microscope stays for 12 s."""
 WRONG_REQUEST = 2
 """The exit code by which every process says that it was asked for the impossible."""
 _PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ \S+: ")
@@ -140,6 +142,16 @@ class Child:
         if self.exit_code is not None:
             raise ServiceUnavailableError(self.obituary(), process=self.spec.name)
         return self.spec.is_ready()
+
+    def await_former(self) -> None:
+        """Return once what a killed service left of this kind is gone, before `start`.
+
+        It would be taken for this one, and end a moment later. Whatever stays longer
+        than `FORMER_S` is named by the process that is refused beside it.
+        """
+        began = self._clock()
+        while self.spec.is_ready() and self._clock() - began < FORMER_S:
+            time.sleep(POLL_S)
 
     def await_ready(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Return once it works. Raises as `is_ready`, and if it takes too long.

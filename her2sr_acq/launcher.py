@@ -202,10 +202,12 @@ class Launcher:
             write_settings(self.runtime, settings_for(lines, self._config.guard))
         waiting = []
         for child in self._children:
-            child.start()
             if child.spec.name == "microscope":
+                child.await_former()
+                child.start()
                 child.await_ready(self._tell)
             else:
+                child.start()
                 waiting.append(child)
         for child in waiting:
             child.await_ready(self._tell)

@@ -41,6 +41,15 @@ def until(is_so) -> None:
 READY = "import os, pathlib, time; pathlib.Path(os.environ['READY']).touch();"
 
 
+def test_a_former_one_of_its_kind_is_waited_for_but_not_for_ever(tmp_path):
+    moments = iter([0.0, 0.0, 1.0, 1.0, 20.0])
+    child = make(tmp_path, READY, clock=lambda: next(moments))
+    child.await_former()  # nobody is there
+    (tmp_path / "ready").touch()
+    child.await_former()  # until the clock says that it has been long enough
+    assert list(moments) == []
+
+
 def test_a_process_is_ready_when_it_says_so_and_ends_when_asked(tmp_path):
     child = make(tmp_path, f"{READY} time.sleep(60)")
     child.start()
@@ -56,7 +65,7 @@ def test_its_input_is_open_until_it_is_let_go(tmp_path):
     child.start()
     until(child.is_ready)
     assert child.exit_code is None
-    child._let_go()
+    child.let_go()
     until(lambda: child.exit_code == 7)
     child.stop()
 
