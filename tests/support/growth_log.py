@@ -114,6 +114,8 @@ def _apart(step: Step, size: int) -> Row:
 
 def _tell(to: Connection, step: Step, size: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # objects of libraries whose threads a fork left behind are not to be ended here
+    gc.freeze()
     step.case(step.sizes[0])()  # compiles, opens and imports what is late
     work = step.case(size)
     gc.collect()
